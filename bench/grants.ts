@@ -28,11 +28,16 @@ type Cell = {
 const works: (() => Promise<void> | void)[] = [];
 const given = await startBankDatabase({ teardown: (work) => void works.unshift(work) });
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 
-async function measure(readers: readonly Reader[], count: number, next: Map<Reader, number>): Promise<Omit<Cell, 'customers'>> {
+async function measure(
+  readers: readonly Reader[],
+  count: number,
+  next: Map<Reader, number>,
+): Promise<Omit<Cell, 'customers'>> {
   const queue = createBatchQueue<ChargeRequest, ChargeAnswer>({
     url: given.sql.wardenUrl,
     applicationName: 'bench',
@@ -61,7 +66,12 @@ async function measure(readers: readonly Reader[], count: number, next: Map<Read
   const elapsed = (performance.now() - started) / 1000;
   await queue.stop();
   times.sort((a, b) => a - b);
-  return { callers: count, perSecond: times.length / elapsed, p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) };
+  return {
+    callers: count,
+    perSecond: times.length / elapsed,
+    p50Ms: percentile(times, 0.5),
+    p99Ms: percentile(times, 0.99),
+  };
 }
 
 async function fill(customers: number): Promise<readonly Reader[]> {

@@ -19,7 +19,10 @@ create function print_of(text) returns text language sql immutable parallel safe
 create function began(i bigint, sessions bigint, start timestamptz, span interval) returns timestamptz language sql immutable parallel safe as $$ select start + span * (i::float8 / sessions) $$;
 `;
 
-/** Makes 200 customers with two folders and eleven accounts each, forty accounts of our own that reach all customers, and operators. */
+/**
+ * Makes 200 customers with two folders and eleven accounts each, forty accounts of our own that reach all customers,
+ * and operators.
+ */
 export const catalogue = `
 insert into node (name, plane) values ('partner-1', 'partner'), ('partner-2', 'partner'), ('internal-1', 'internal'), ('internal-2', 'internal');
 insert into customer (id, name) select uid('customer' || c), 'bank-' || c from generate_series(0, 199) c;

@@ -18,7 +18,16 @@ import type { EmbeddedServer } from '../server/postgres/embedded.ts';
 import { createDatabase, migrate } from '../server/postgres/migrate.ts';
 import { withCredentials } from '../server/postgres/role-url.ts';
 import { migrations, startTestServer, testPasswords } from '../test/support/database.ts';
-import { catalogue, collectFiles, depositFiles, entries, functions, largeFiles, staging, theft } from './history-sql.ts';
+import {
+  catalogue,
+  collectFiles,
+  depositFiles,
+  entries,
+  functions,
+  largeFiles,
+  staging,
+  theft,
+} from './history-sql.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -41,7 +50,8 @@ const share = Math.min(1, millions / 50);
 const taken = { files: Math.max(200, Math.round(100_000 * share)), large: Math.max(4, Math.round(400 * share)) };
 const directory = values.dir ?? mkdtempSync(join(tmpdir(), 'cofferdam-history-'));
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+const median = (list: readonly number[]): number =>
+  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 /** Starts a server on the cluster below `directory`, which exists already when the server was started there before. */
 async function start(): Promise<EmbeddedServer> {
@@ -64,17 +74,26 @@ async function make(url: string): Promise<Times> {
   const two = await connect(url);
   try {
     for (const client of [one, two])
-      await client.query("set session_replication_role = replica; set work_mem = '256MB'; set synchronous_commit = off; set jit = off");
+      await client.query(
+        "set session_replication_role = replica; set work_mem = '256MB'; set synchronous_commit = off; set jit = off",
+      );
     await one.query(functions);
     await one.query(catalogue);
     const begin = new Date(Date.now() - days * dayMs);
-    const times: Times = { begin, theft: new Date(Date.now() - 20 * dayMs), theftEnd: new Date(Date.now() - 13 * dayMs) };
+    const times: Times = {
+      begin,
+      theft: new Date(Date.now() - 20 * dayMs),
+      theftEnd: new Date(Date.now() - 13 * dayMs),
+    };
     await one.query(
       'create table bench_times as select $1::timestamptz as begin, $2::timestamptz as theft, $3::timestamptz as "theftEnd"',
       Object.values(times),
     );
     const span = `${days} days`;
-    await one.query("select ledger_month(m) from generate_series($1::timestamptz, now() + interval '1 day', interval '1 day') m", [begin]);
+    await one.query(
+      "select ledger_month(m) from generate_series($1::timestamptz, now() + interval '1 day', interval '1 day') m",
+      [begin],
+    );
     const before = Math.floor(((sessions * (days - 20)) / days / 20) * 12);
     await one.query(staging);
     await one.query(theft(String(taken.files), String(taken.large)), [times.theft, before]);
@@ -86,7 +105,8 @@ async function make(url: string): Promise<Times> {
       )
     ).rows;
     for (const index of indexes) await one.query(`drop index ${index.indexname}`);
-    // Two connections make one half of the history each, at the same time, so that the rows of each month are in the order of time.
+    // Two connections make one half of the history each, at the same time, so that the rows of each month are in the
+    // order of time.
     const chunk = Math.min(20_000, Math.ceil(sessions / 4));
     const run = async (client: pg.Client, from: number, until: number): Promise<void> => {
       for (let first = from; first < until; first += chunk) {
@@ -107,7 +127,9 @@ async function make(url: string): Promise<Times> {
         'select pg_size_pretty(sum(pg_relation_size(inhrelid))) as size from pg_inherits where inhparent = $1::regclass',
         [indexname],
       );
-      say(`  ${indexname.padEnd(32)} ${String(size.rows[0]?.size).padStart(8)}  ${Math.round(performance.now() - started)} ms`);
+      say(
+        `  ${indexname.padEnd(32)} ${String(size.rows[0]?.size).padStart(8)}  ${Math.round(performance.now() - started)} ms`,
+      );
     }
     await one.query('drop table staged');
     await one.query('vacuum (analyze)');
@@ -132,7 +154,9 @@ type Question = { readonly name: string; readonly selection: Selection; readonly
 
 async function questions(url: string, times: Times): Promise<readonly Question[]> {
   const client = await connect(url);
-  const { rows } = await client.query<{ print: string; session: string }>("select print_of('own7') as print, uid('theft3') as session");
+  const { rows } = await client.query<{ print: string; session: string }>(
+    "select print_of('own7') as print, uid('theft3') as session",
+  );
   await client.end();
   const week = { since: spelled(times.theft), until: spelled(times.theftEnd) };
   const middle = times.theft.getTime() + 2 * dayMs;
@@ -140,7 +164,11 @@ async function questions(url: string, times: Times): Promise<readonly Question[]
   return [
     { name: 'credential, the week', selection: { credential, ...week } },
     { name: 'credential, ever', selection: { credential } },
-    { name: 'credential, the week, with the list of what was not read', selection: { credential, ...week }, unread: true },
+    {
+      name: 'credential, the week, with the list of what was not read',
+      selection: { credential, ...week },
+      unread: true,
+    },
     { name: 'source', selection: { source: '192.0.2.0/24' } },
     { name: 'client', selection: { client: 'rclone' } },
     { name: 'account, ever', selection: { account: 'own-7' } },
@@ -156,14 +184,27 @@ async function questions(url: string, times: Times): Promise<readonly Question[]
   ];
 }
 
-async function ask(scopes: Scopes, { selection, unread }: Question): Promise<{ readonly ms: number; readonly totals: string }> {
+async function ask(
+  scopes: Scopes,
+  { selection, unread }: Question,
+): Promise<{ readonly ms: number; readonly totals: string }> {
   const started = performance.now();
   const scope = scopes.start({ holder: 'bench', group: officers }, { selection, unread: unread === true });
   for (;;) {
     const now = await scopes.progress('bench', { scope, waitMs: 20_000 });
     if (now.state === 'failed') return { ms: performance.now() - started, totals: `FAILED: ${now.text}` };
     if (now.state !== 'done') continue;
-    const { certain, possible, unsent, releasedBytes, names, deposits, sessions: found, unread: left, customers } = now.summary.totals;
+    const {
+      certain,
+      possible,
+      unsent,
+      releasedBytes,
+      names,
+      deposits,
+      sessions: found,
+      unread: left,
+      customers,
+    } = now.summary.totals;
     return {
       ms: performance.now() - started,
       totals: `${found} sessions, ${customers} customers, ${certain}+${possible}+${unsent} files, ${(releasedBytes / 1e9).toFixed(1)} GB, ${names} names, ${deposits} deposits, ${left} not read`,
@@ -199,7 +240,9 @@ try {
   const url = (): string => server.url('history');
   const client = await connect(url());
   const isMade = (await client.query("select to_regclass('bench_times') as t")).rows[0]?.t !== null;
-  const times: Times = isMade ? ((await client.query<Times>('select * from bench_times')).rows[0] as Times) : await make(url());
+  const times: Times = isMade
+    ? ((await client.query<Times>('select * from bench_times')).rows[0] as Times)
+    : await make(url());
   const facts = (
     await client.query<{ entries: string; heap: string; indexes: string; versions: string }>(
       `select sum(c.reltuples)::bigint as entries, pg_size_pretty(sum(pg_relation_size(c.oid))) as heap, pg_size_pretty(sum(pg_indexes_size(c.oid))) as indexes,
@@ -207,15 +250,24 @@ try {
     )
   ).rows[0];
   await client.end();
-  say(`${facts?.entries} entries (${facts?.heap}, indexes ${facts?.indexes}), ${facts?.versions} versions in the catalogue`);
+  say(
+    `${facts?.entries} entries (${facts?.heap}, indexes ${facts?.indexes}), ${facts?.versions} versions in the catalogue`,
+  );
   const spool = join(directory, 'spool');
   if (!existsSync(spool)) mkdirSync(spool);
   const open = (): Scopes =>
     new Scopes({ url: withCredentials(url(), 'cofferdam_admin', testPasswords.admin), directory: spool }, scopeLimits);
-  const cells: { readonly question: string; readonly coldMs: number; readonly warmMs: number; readonly found: string }[] = [];
+  const cells: {
+    readonly question: string;
+    readonly coldMs: number;
+    readonly warmMs: number;
+    readonly found: string;
+  }[] = [];
   for (const question of values.only === 'make'
     ? []
-    : (await questions(url(), times)).filter((one) => values.question === undefined || one.name.includes(values.question))) {
+    : (await questions(url(), times)).filter(
+        (one) => values.question === undefined || one.name.includes(values.question),
+      )) {
     await server.stop();
     forget();
     server = await start();
@@ -226,7 +278,12 @@ try {
     const runs = cold.ms > 60_000 ? 1 : repeats;
     for (let run = 0; run < runs; run += 1) warm.push((await ask(scopes, question)).ms);
     await scopes.stop();
-    cells.push({ question: question.name, coldMs: Math.round(cold.ms), warmMs: Math.round(median(warm)), found: cold.totals });
+    cells.push({
+      question: question.name,
+      coldMs: Math.round(cold.ms),
+      warmMs: Math.round(median(warm)),
+      found: cold.totals,
+    });
     say(
       `${question.name.padEnd(56)} cold ${(cold.ms / 1000).toFixed(2).padStart(7)} s, warm ${(median(warm) / 1000).toFixed(2).padStart(7)} s: ${cold.totals}`,
     );
@@ -246,7 +303,12 @@ try {
     }
     await scopes.stop();
     const [cold = 0, ...warm] = ms;
-    cells.push({ question: 'hunt, 250 indicators', coldMs: Math.round(cold), warmMs: Math.round(median(warm)), found: `${found} occur` });
+    cells.push({
+      question: 'hunt, 250 indicators',
+      coldMs: Math.round(cold),
+      warmMs: Math.round(median(warm)),
+      found: `${found} occur`,
+    });
     say(
       `${'hunt, 250 indicators'.padEnd(56)} cold ${(cold / 1000).toFixed(2).padStart(7)} s, warm ${(median(warm) / 1000).toFixed(2).padStart(7)} s: ${found} occur`,
     );

@@ -5,7 +5,7 @@ import { originOf } from '../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../server/observability/logger.ts';
 import { Database } from '../server/postgres/database.ts';
 import { checkpointSigner } from '../server/warden/keys/checkpoint-signer.ts';
-import { record } from '../server/warden/ledger/ledger-queries.ts';
+import { record } from '../server/warden/ledger/entries/record.ts';
 import { Sealer } from '../server/warden/ledger/sealer.ts';
 import { Cluster } from '../test/support/cluster.ts';
 import { createTestDatabase } from '../test/support/database.ts';
@@ -14,7 +14,8 @@ import { SftpClient } from '../test/support/sftp-client.ts';
 const rounds = Number(process.argv[2] ?? 3);
 const works: (() => Promise<void> | void)[] = [];
 const t = { teardown: (work: () => Promise<void> | void) => void works.unshift(work) };
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 async function seconds(work: () => Promise<void>): Promise<number> {
   const started = performance.now();
@@ -22,7 +23,10 @@ async function seconds(work: () => Promise<void>): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/** Returns entries a second: written one in each transaction, by one caller and by sixteen at once, and then sealed in rounds. */
+/**
+ * Returns entries a second: written one in each transaction, by one caller and by sixteen at once, and then sealed in
+ * rounds.
+ */
 async function entries(): Promise<{ readonly written1: number; readonly written16: number; readonly sealed: number }> {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'bench', connectionsMax: 16 });
@@ -36,7 +40,11 @@ async function entries(): Promise<{ readonly written1: number; readonly written1
         Array.from({ length: callers }, async () => {
           while (left-- > 0)
             await database.withSystem((tx) =>
-              record(tx, { kind: 'folder.listed', observer: 'warden', public: { folder: 'deposit', path: '/', names: 12, after: null } }),
+              record(tx, {
+                kind: 'folder.listed',
+                observer: 'warden',
+                public: { folder: 'deposit', path: '/', names: 12, after: null },
+              }),
             );
         }),
       );
@@ -63,11 +71,19 @@ async function entries(): Promise<{ readonly written1: number; readonly written1
     });
     sealed.push(count / took);
   }
-  return { written1: Math.round(median(written1)), written16: Math.round(median(written16)), sealed: Math.round(median(sealed)) };
+  return {
+    written1: Math.round(median(written1)),
+    written16: Math.round(median(written16)),
+    sealed: Math.round(median(sealed)),
+  };
 }
 
 /** Returns files of 4 KiB a second, uploaded through the real gateway by eight sessions at once. */
-async function uploads(cluster: Cluster, account: { readonly name: string; readonly privateKey: string }, name: string): Promise<number> {
+async function uploads(
+  cluster: Cluster,
+  account: { readonly name: string; readonly privateKey: string },
+  name: string,
+): Promise<number> {
   const [node = ''] = cluster.partnerNodes;
   const content = randomBytes(4096);
   const sessions = await Promise.all(
@@ -91,14 +107,19 @@ async function uploads(cluster: Cluster, account: { readonly name: string; reado
   return (sessions.length * each) / took;
 }
 
-async function sealing(): Promise<{ readonly filesSealed: number; readonly filesUnsealed: number; readonly ratio: number }> {
+async function sealing(): Promise<{
+  readonly filesSealed: number;
+  readonly filesUnsealed: number;
+  readonly ratio: number;
+}> {
   const make = async (limits: Readonly<Record<string, number>>) => {
     const cluster = await Cluster.start(t, { edges: 1, wardens: 1, limits });
     const { accounts } = await cluster.addCustomer('bank', 1);
     return { cluster, account: accounts[0] as { name: string; privateKey: string } };
   };
   const usual = await make({});
-  // In this cluster nothing is sealed, and nothing stops because of that, so that only the writing of entries is measured.
+  // In this cluster nothing is sealed, and nothing stops because of that, so that only the writing of entries is
+  // measured.
   const never = await make({ sealEveryMs: 3_600_000, witnessStopMs: 86_400_000, witnessAlarmMs: 86_400_000 });
   const results: { sealed: number; unsealed: number }[] = [];
   for (let i = 0; i < rounds; i += 1)
@@ -115,7 +136,9 @@ async function sealing(): Promise<{ readonly filesSealed: number; readonly files
 
 try {
   const rates = await entries();
-  process.stdout.write(`entries/s: ${rates.written1} by one caller, ${rates.written16} by sixteen; ${rates.sealed} sealed\n`);
+  process.stdout.write(
+    `entries/s: ${rates.written1} by one caller, ${rates.written16} by sixteen; ${rates.sealed} sealed\n`,
+  );
   const files = await sealing();
   process.stdout.write(
     `files of 4 KiB/s, eight sessions: ${files.filesSealed} with sealing, ${files.filesUnsealed} without, ratio ${files.ratio}\n`,

@@ -4,13 +4,19 @@
 // output is JSON, in milliseconds.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '../admin-cli/client.ts';
+import type { Client } from '../admin-cli/connection/client.ts';
 import { wideBudgets } from '../test/support/bank.ts';
 import { Cluster, type ClusterAccount } from '../test/support/cluster.ts';
 import { SftpClient } from '../test/support/sftp-client.ts';
 
 type Case = 'usual' | 'notices lost' | 'warden killed';
-type Figures = { readonly rounds: number; readonly p50: number; readonly p99: number; readonly most: number; readonly bytesAfter: number };
+type Figures = {
+  readonly rounds: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly most: number;
+  readonly bytesAfter: number;
+};
 
 const rounds = Number(process.argv[2] ?? 60);
 const fileBytes = 32 * 2 ** 20;
@@ -21,7 +27,9 @@ const patienceMs = 5000;
 const path = '/collect/statement';
 
 const percentile = (values: readonly number[], share: number): number =>
-  Math.round([...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN);
+  Math.round(
+    [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN,
+  );
 
 /** A client that reads a file again and again. It counts the bytes that came and remembers when the last ones did. */
 class Thief {
@@ -62,7 +70,11 @@ class Thief {
 }
 
 async function deposit(cluster: Cluster, customer: string, depositor: ClusterAccount): Promise<void> {
-  const sftp = await SftpClient.connect({ port: cluster.portOf('internal'), username: depositor.name, privateKey: depositor.privateKey });
+  const sftp = await SftpClient.connect({
+    port: cluster.portOf('internal'),
+    username: depositor.name,
+    privateKey: depositor.privateKey,
+  });
   const handle = await sftp.open(`/${customer}${path}`, 'w');
   const block = randomBytes(blockBytes);
   for (let at = 0; at < fileBytes; at += 16 * blockBytes)
@@ -96,7 +108,10 @@ async function round(
 
 const works: (() => Promise<void> | void)[] = [];
 try {
-  const cluster = await Cluster.start({ teardown: (work) => void works.unshift(work) }, { edges: 2, wardens: 2, budgets: wideBudgets });
+  const cluster = await Cluster.start(
+    { teardown: (work) => void works.unshift(work) },
+    { edges: 2, wardens: 2, budgets: wideBudgets },
+  );
   const { accounts, depositor } = await cluster.addCustomer('bank', 1);
   const [account] = accounts;
   if (account === undefined) throw new Error('no account');

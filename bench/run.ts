@@ -14,11 +14,18 @@ const mib = Number(process.argv[2] ?? 1024);
 const rounds = Number(process.argv[3] ?? 3);
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 type Sample = { readonly seconds: number; readonly cpuSeconds: number };
-type Side = { readonly name: string; readonly args: readonly string[]; readonly deposit: string; readonly source: string; cpu(): number };
+type Side = {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly deposit: string;
+  readonly source: string;
+  cpu(): number;
+};
 
 const manyFiles = 300;
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** Returns the user and system time of a process and of its finished children, in seconds. */
 function cpuOf(pid: number): number {
@@ -36,7 +43,8 @@ async function startOpenSsh(directory: string): Promise<{ readonly side: Side; r
   const [port] = await freePorts(1);
   mkdirSync(join(directory, 'files'), { recursive: true });
   mkdirSync('/run/sshd', { recursive: true });
-  for (const name of ['host', 'client']) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(directory, name)]);
+  for (const name of ['host', 'client'])
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(directory, name)]);
   writeFileSync(join(directory, 'authorized'), readFileSync(join(directory, 'client.pub')), { mode: 0o600 });
   const user = execFileSync('id', ['-un'], { encoding: 'utf8' }).trim();
   writeFileSync(
@@ -57,7 +65,9 @@ async function startOpenSsh(directory: string): Promise<{ readonly side: Side; r
       '',
     ].join('\n'),
   );
-  const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(directory, 'config')], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(directory, 'config')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   await new Promise((resolve) => setTimeout(resolve, 500));
   const pid = child.pid ?? 0;
   const args = [
@@ -82,7 +92,13 @@ async function startOpenSsh(directory: string): Promise<{ readonly side: Side; r
   ];
   return {
     process: child,
-    side: { name: 'openssh', args, deposit: '', source: '', cpu: () => tree(pid).reduce((sum, one) => sum + cpuOf(one), 0) },
+    side: {
+      name: 'openssh',
+      args,
+      deposit: '',
+      source: '',
+      cpu: () => tree(pid).reduce((sum, one) => sum + cpuOf(one), 0),
+    },
   };
 }
 
@@ -135,7 +151,9 @@ const keep = (what: string, side: Side, sample: Sample): void => {
     what === 'upload' || what === 'download'
       ? `  ${(mib / sample.seconds).toFixed(0)} MiB/s  ${((sample.cpuSeconds / mib) * 1024).toFixed(2)} CPU s/GiB`
       : '';
-  process.stdout.write(`${key.padEnd(22)} ${sample.seconds.toFixed(2)} s  ${sample.cpuSeconds.toFixed(2)} CPU s${bulk}\n`);
+  process.stdout.write(
+    `${key.padEnd(22)} ${sample.seconds.toFixed(2)} s  ${sample.cpuSeconds.toFixed(2)} CPU s${bulk}\n`,
+  );
 };
 try {
   const sides = [openssh.side, gateway(world)];
@@ -148,7 +166,8 @@ try {
       keep('download', side, await measure(side, `get ${side.source}big /dev/null`));
       if (side.name === 'openssh') rmSync(join(local, 'files', `up-${round}`));
     }
-  for (let i = 0; i < 10; i += 1) for (const side of sides) keep('small', side, await measure(side, `put ${small} ${side.deposit}s-${i}`));
+  for (let i = 0; i < 10; i += 1)
+    for (const side of sides) keep('small', side, await measure(side, `put ${small} ${side.deposit}s-${i}`));
   const filled = await world.sftp('processor', [`put -r ${many} acme/collect/many`], 300_000);
   if (filled.code !== 0) throw new Error(filled.err);
   await measure(openssh.side, `put -r ${many} many`);
@@ -158,9 +177,15 @@ try {
       keep('many-get', side, await measure(side, `get -r ${side.source}many ${join(local, `got-${side.name}-${i}`)}`));
     }
   const perFile = (what: string, side: string): number =>
-    Number(((median((samples[`${what} ${side}`] ?? []).map((sample) => sample.seconds)) / manyFiles) * 1000).toFixed(2));
+    Number(
+      ((median((samples[`${what} ${side}`] ?? []).map((sample) => sample.seconds)) / manyFiles) * 1000).toFixed(2),
+    );
   const ratio = (what: string, of: (sample: Sample) => number): number =>
-    Number((median((samples[`${what} cofferdam`] ?? []).map(of)) / median((samples[`${what} openssh`] ?? []).map(of))).toFixed(3));
+    Number(
+      (
+        median((samples[`${what} cofferdam`] ?? []).map(of)) / median((samples[`${what} openssh`] ?? []).map(of))
+      ).toFixed(3),
+    );
   const throughput = (what: string): number => Number((1 / ratio(what, (sample) => sample.seconds)).toFixed(3));
   const perGiB = (what: string, side: string): number =>
     Number(((median((samples[`${what} ${side}`] ?? []).map((sample) => sample.cpuSeconds)) / mib) * 1024).toFixed(2));

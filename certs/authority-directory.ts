@@ -21,9 +21,9 @@ import { type Entry, type Index, indexFile, indexText, readIndex, saveIndex } fr
 import { plainSerial, readRevocationList } from './inspect.ts';
 import { type Reason, reasonCodes } from './reasons.ts';
 
-export const crlDays = 180;
+const crlDays = 180;
 
-export type Paths = { readonly certificate: string; readonly key: string; readonly crl: string };
+type Paths = { readonly certificate: string; readonly key: string; readonly crl: string };
 export const authorityPaths = (directory: string): Paths => ({
   certificate: join(directory, 'cert.pem'),
   key: join(directory, 'key.pem'),
@@ -59,8 +59,8 @@ export async function createAuthorityDirectory(directory: string, name: string, 
     mkdirSync(beside, { mode: 0o700 });
     const paths = authorityPaths(beside);
     writeNew([
-      { path: paths.key, text: authority.key, mode: 0o400 },
-      { path: paths.certificate, text: authority.certificate, mode: 0o444 },
+      { path: paths.key, content: authority.key, mode: 0o400 },
+      { path: paths.certificate, content: authority.certificate, mode: 0o444 },
     ]);
     await adopt(beside, [entryOf('authority', name, authority.certificate)]);
     renameSync(beside, directory);
@@ -71,14 +71,17 @@ export async function createAuthorityDirectory(directory: string, name: string, 
   }
 }
 
-/** Gives an existing key and certificate an index of the certificates that are known to be issued, and a first revocation list. */
+/**
+ * Gives an existing key and certificate an index of the certificates that are known to be issued, and a first
+ * revocation list.
+ */
 export async function adopt(directory: string, certificates: readonly Entry[]): Promise<void> {
   const paths = authorityPaths(directory);
   const crl = await signRevocationList(readAuthority(directory), [], 1, crlDays);
   rmSync(paths.crl, { force: true });
   writeNew([
-    { path: paths.crl, text: crl, mode: 0o644 },
-    { path: indexFile(directory), text: indexText({ format: 1, crlNumber: 1, certificates }), mode: 0o600 },
+    { path: paths.crl, content: crl, mode: 0o644 },
+    { path: indexFile(directory), content: indexText({ format: 1, crlNumber: 1, certificates }), mode: 0o600 },
   ]);
 }
 
@@ -173,7 +176,9 @@ export class Authority {
     if (days > left)
       throw new CofferdamError(
         'invalid',
-        left <= 0 ? 'the authority has expired: make a new one' : `the authority itself ends in ${left} days: use --days ${left} or less`,
+        left <= 0
+          ? 'the authority has expired: make a new one'
+          : `the authority itself ends in ${left} days: use --days ${left} or less`,
       );
   }
 
@@ -202,10 +207,14 @@ export class Authority {
     const fingerprint = spkiFingerprint(spki);
     const before = this.#index.certificates.filter((one) => one.fingerprint === fingerprint);
     const other = before.find((one) => one.kind !== 'operator' || one.name !== name);
-    if (other !== undefined) throw new CofferdamError('conflict', `this key belongs to the ${other.kind} ${other.name}: make a new one`);
+    if (other !== undefined)
+      throw new CofferdamError('conflict', `this key belongs to the ${other.kind} ${other.name}: make a new one`);
     const revoked = before.find((one) => one.revokedAt !== null && one.reasonCode !== reasonCodes.superseded);
     if (revoked !== undefined)
-      throw new CofferdamError('conflict', `this key was revoked at ${revoked.revokedAt} (${revoked.reason}): make a new one`);
+      throw new CofferdamError(
+        'conflict',
+        `this key was revoked at ${revoked.revokedAt} (${revoked.reason}): make a new one`,
+      );
     return this.#issue(spki, name, days, 'operator');
   }
 
@@ -224,7 +233,8 @@ export class Authority {
 
   entryOfSerial(serial: string): Entry {
     const found = this.#index.certificates.find((one) => plainSerial(one.serial) === plainSerial(serial));
-    if (found === undefined) throw new CofferdamError('not-found', `the index has no certificate with the serial ${serial}`);
+    if (found === undefined)
+      throw new CofferdamError('not-found', `the index has no certificate with the serial ${serial}`);
     return found;
   }
 
@@ -234,7 +244,10 @@ export class Authority {
    */
   async revoke(chosen: Entry, reason: Reason): Promise<readonly Entry[]> {
     if (chosen.kind === 'authority')
-      throw new CofferdamError('invalid', 'an authority cannot revoke itself: make a new one (OPERATIONS.md)');
+      throw new CofferdamError(
+        'invalid',
+        'an authority cannot revoke itself: make a new one (docs/operations/certificates.md)',
+      );
     const isSerious = reason.code !== reasonCodes.superseded;
     const isMeant = (one: Entry): boolean =>
       (one.serial === chosen.serial || (isSerious && one.fingerprint === chosen.fingerprint)) &&
@@ -245,7 +258,9 @@ export class Authority {
     if (revoked.length > 0)
       this.#save({
         certificates: this.#index.certificates.map((one) =>
-          isMeant(one) ? { ...one, revokedAt: one.revokedAt ?? now, reasonCode: reason.code, reason: reason.text } : one,
+          isMeant(one)
+            ? { ...one, revokedAt: one.revokedAt ?? now, reasonCode: reason.code, reason: reason.text }
+            : one,
         ),
       });
     if (revoked.length > 0 || !this.#isListed(chosen)) await this.reissueCrl();
@@ -267,8 +282,8 @@ export class Authority {
     const revocations = this.#index.certificates.flatMap(({ serial, revokedAt, reasonCode }) =>
       revokedAt === null ? [] : [{ serial, revokedAt: new Date(revokedAt), reasonCode: reasonCode ?? 0 }],
     );
-    const text = await signRevocationList(this.#issued, revocations, number, days);
-    replace({ path: authorityPaths(this.directory).crl, text, mode: 0o644 });
+    const content = await signRevocationList(this.#issued, revocations, number, days);
+    replace({ path: authorityPaths(this.directory).crl, content, mode: 0o644 });
     return number;
   }
 }

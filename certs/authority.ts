@@ -9,17 +9,24 @@ x509.cryptoProvider.set(webcrypto as never);
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 export const dayMs = 86_400_000;
-/** Certificates begin this much before their creation, in milliseconds, because the clocks of two machines differ a little. */
+/**
+ * Certificates begin this much before their creation, in milliseconds, because the clocks of two machines differ a
+ * little.
+ */
 const backdatedMs = 60_000;
 
 /** PEM texts. The key is PKCS#8 and not encrypted. */
 export type Issued = { readonly certificate: string; readonly key: string };
 export type Usage = 'server' | 'operator';
 /** The entry of one certificate in a revocation list. */
-export type Revocation = { readonly serial: string; readonly revokedAt: Date; readonly reasonCode: number };
+type Revocation = { readonly serial: string; readonly revokedAt: Date; readonly reasonCode: number };
 
 /** Creates a P-256 key pair. Returns the pair, the public key as SPKI in DER, and the private key as PEM. */
-export async function newKeys(): Promise<{ readonly pair: webcrypto.CryptoKeyPair; readonly spki: Buffer; readonly key: string }> {
+export async function newKeys(): Promise<{
+  readonly pair: webcrypto.CryptoKeyPair;
+  readonly spki: Buffer;
+  readonly key: string;
+}> {
   const pair = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', pair.privateKey));
   const spki = Buffer.from(await webcrypto.subtle.exportKey('spki', pair.publicKey));
@@ -60,8 +67,16 @@ export async function createAuthority(name: string, days: number): Promise<Issue
   return { certificate: pem('CERTIFICATE', certificate.rawData), key };
 }
 
-/** Issues a certificate with one usage for a public key (SPKI, DER). Nothing else that a request asks for is included. */
-export async function issueFor(authority: Issued, spki: Buffer, name: string, days: number, usage: Usage): Promise<string> {
+/**
+ * Issues a certificate with one usage for a public key (SPKI, DER). Nothing else that a request asks for is included.
+ */
+export async function issueFor(
+  authority: Issued,
+  spki: Buffer,
+  name: string,
+  days: number,
+  usage: Usage,
+): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate);
   const subject = new x509.PublicKey(spki);
   const certificate = await x509.X509CertificateGenerator.create({
@@ -76,26 +91,16 @@ export async function issueFor(authority: Issued, spki: Buffer, name: string, da
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([usage === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth], true),
+      new x509.ExtendedKeyUsageExtension(
+        [usage === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth],
+        true,
+      ),
       new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
       await x509.SubjectKeyIdentifierExtension.create(subject),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
   return pem('CERTIFICATE', certificate.rawData);
-}
-
-async function issue(authority: Issued, name: string, days: number, usage: Usage): Promise<Issued> {
-  const { spki, key } = await newKeys();
-  return { certificate: await issueFor(authority, spki, name, days, usage), key };
-}
-
-export function issueServerCertificate(authority: Issued, name: string, days: number): Promise<Issued> {
-  return issue(authority, name, days, 'server');
-}
-
-export function issueOperatorCertificate(authority: Issued, operator: string, days: number): Promise<Issued> {
-  return issue(authority, operator, days, 'operator');
 }
 
 /** Returns the DER of a non-negative INTEGER (X.690 section 8.3). */
@@ -108,7 +113,9 @@ function integer(value: number): Buffer {
 
 const crlNumberOid = '2.5.29.20';
 
-/** Returns a signed revocation list (RFC 5280 section 5) with its number and all certificates that were revoked so far. */
+/**
+ * Returns a signed revocation list (RFC 5280 section 5) with its number and all certificates that were revoked so far.
+ */
 export async function signRevocationList(
   authority: Issued,
   revocations: readonly Revocation[],
@@ -149,7 +156,10 @@ export function keyFingerprint(certificatePem: string): string {
   return spkiFingerprint(spkiOf(certificatePem));
 }
 
-/** Returns undefined when an operator may use a key of this kind (P-256, P-384 or Ed25519), otherwise the name of its kind. */
+/**
+ * Returns undefined when an operator may use a key of this kind (P-256, P-384 or Ed25519), otherwise the name of its
+ * kind.
+ */
 export function unfitKey(spki: Buffer): string | undefined {
   try {
     const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });

@@ -40,9 +40,13 @@ const certificateOf = (places: DevelopmentPlaces, name: string): string => join(
  */
 async function ensureAuthority(places: DevelopmentPlaces, directory: string): Promise<void> {
   if (existsSync(indexFile(directory))) return;
-  if (!existsSync(authorityPaths(directory).certificate)) return createAuthorityDirectory(directory, authorityName, days.authority);
-  const known = (kind: 'authority' | 'server' | 'operator', name: string, path: string): ReturnType<typeof entryOf>[] =>
-    existsSync(path) ? [entryOf(kind, name, readFileSync(path, 'utf8'))] : [];
+  if (!existsSync(authorityPaths(directory).certificate))
+    return createAuthorityDirectory(directory, authorityName, days.authority);
+  const known = (
+    kind: 'authority' | 'server' | 'operator',
+    name: string,
+    path: string,
+  ): ReturnType<typeof entryOf>[] => (existsSync(path) ? [entryOf(kind, name, readFileSync(path, 'utf8'))] : []);
   await adopt(directory, [
     ...known('authority', authorityName, authorityPaths(directory).certificate),
     ...known('server', adminServerName, join(places.certs, 'admin', 'cert.pem')),
@@ -50,21 +54,31 @@ async function ensureAuthority(places: DevelopmentPlaces, directory: string): Pr
   ]);
 }
 
-async function ensureServer(authority: Authority, directory: string, owner: DevelopmentPlaces['admin'], isStale: boolean): Promise<void> {
+async function ensureServer(
+  authority: Authority,
+  directory: string,
+  owner: DevelopmentPlaces['admin'],
+  isStale: boolean,
+): Promise<void> {
   const path = (name: string): string => join(directory, name);
   if (isStale || !existsSync(path('cert.pem')) || !existsSync(path('key.pem'))) {
     const issued = await authority.issueServer(adminServerName, days.server);
     for (const name of ['cert.pem', 'key.pem', 'ca.pem']) rmSync(path(name), { force: true });
     writeNew([
-      { path: path('key.pem'), text: issued.key, mode: 0o400, owner },
-      { path: path('cert.pem'), text: issued.certificate, mode: 0o400, owner },
-      { path: path('ca.pem'), text: authority.certificate, mode: 0o444, owner },
+      { path: path('key.pem'), content: issued.key, mode: 0o400, owner },
+      { path: path('cert.pem'), content: issued.certificate, mode: 0o400, owner },
+      { path: path('ca.pem'), content: authority.certificate, mode: 0o444, owner },
     ]);
   }
-  replace({ path: path('crl.pem'), text: authority.crl, mode: 0o444, owner });
+  replace({ path: path('crl.pem'), content: authority.crl, mode: 0o444, owner });
 }
 
-async function ensureOperator(authority: Authority, places: DevelopmentPlaces, name: string, isStale: boolean): Promise<void> {
+async function ensureOperator(
+  authority: Authority,
+  places: DevelopmentPlaces,
+  name: string,
+  isStale: boolean,
+): Promise<void> {
   const directory = join(places.operators, name);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = certificateOf(places, name);
@@ -74,16 +88,22 @@ async function ensureOperator(authority: Authority, places: DevelopmentPlaces, n
     for (const file of ['key.pem', 'ca.pem']) rmSync(join(directory, file), { force: true });
     // The certificate is written last, because its presence means that the identity is complete.
     writeNew([
-      { path: join(directory, 'key.pem'), text: key, mode: 0o600 },
-      { path: join(directory, 'ca.pem'), text: authority.certificate, mode: 0o600 },
+      { path: join(directory, 'key.pem'), content: key, mode: 0o600 },
+      { path: join(directory, 'ca.pem'), content: authority.certificate, mode: 0o600 },
     ]);
-    writeNew([{ path, text: certificate, mode: 0o600 }]);
+    writeNew([{ path, content: certificate, mode: 0o600 }]);
   } else if (isStale)
-    replace({ path, text: await authority.issueOperator(spkiOf(readFileSync(path, 'utf8')), name, days.operator), mode: 0o600 });
+    replace({
+      path,
+      content: await authority.issueOperator(spkiOf(readFileSync(path, 'utf8')), name, days.operator),
+      mode: 0o600,
+    });
 }
 
 /** Creates what is missing and renews what ends soon. Returns the operators with their keys. */
-export async function createDevelopmentCertificates(places: DevelopmentPlaces): Promise<readonly DevelopmentOperator[]> {
+export async function createDevelopmentCertificates(
+  places: DevelopmentPlaces,
+): Promise<readonly DevelopmentOperator[]> {
   const directory = join(places.certs, 'authority');
   const adminDirectory = join(places.certs, 'admin');
   mkdirSync(places.certs, { recursive: true, mode: 0o755 });
@@ -93,7 +113,11 @@ export async function createDevelopmentCertificates(places: DevelopmentPlaces): 
     const { certificates, crl } = listing(authority);
     const isStale = (kind: string, name: string): boolean =>
       certificates.some(
-        (one) => one.kind === kind && one.name === name && one.daysLeft < warnDays && !['revoked', 'replaced'].includes(one.state),
+        (one) =>
+          one.kind === kind &&
+          one.name === name &&
+          one.daysLeft < warnDays &&
+          !['revoked', 'replaced'].includes(one.state),
       );
     if (crl.daysLeft < warnDays) await authority.reissueCrl();
     await ensureServer(authority, adminDirectory, places.admin, isStale('server', adminServerName));
@@ -101,6 +125,11 @@ export async function createDevelopmentCertificates(places: DevelopmentPlaces): 
   });
   return operators.map(({ name, role }) => {
     const certificate = readFileSync(certificateOf(places, name), 'utf8');
-    return { name, role, keyFingerprint: keyFingerprint(certificate), publicKey: spkiOf(certificate).toString('base64') };
+    return {
+      name,
+      role,
+      keyFingerprint: keyFingerprint(certificate),
+      publicKey: spkiOf(certificate).toString('base64'),
+    };
   });
 }

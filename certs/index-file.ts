@@ -19,7 +19,11 @@ const entry = z.strictObject({
   reasonCode: z.number().int().min(0).max(10).nullable(),
   reason: z.string().max(200).nullable(),
 });
-const index = z.strictObject({ format: z.literal(1), crlNumber: z.number().int().min(0), certificates: z.array(entry).max(100_000) });
+const index = z.strictObject({
+  format: z.literal(1),
+  crlNumber: z.number().int().min(0),
+  certificates: z.array(entry).max(100_000),
+});
 
 export type Entry = Readonly<z.infer<typeof entry>>;
 export type Index = { readonly format: 1; readonly crlNumber: number; readonly certificates: readonly Entry[] };
@@ -38,5 +42,5 @@ export function readIndex(directory: string): Index {
 }
 
 export function saveIndex(directory: string, value: Index): void {
-  replace({ path: indexFile(directory), text: indexText(value), mode: 0o600 });
+  replace({ path: indexFile(directory), content: indexText(value), mode: 0o600 });
 }

@@ -4,7 +4,7 @@
 import { verify, X509Certificate } from 'node:crypto';
 import { CofferdamError } from '../server/domain/errors.ts';
 
-export type RevocationList = {
+type RevocationList = {
   readonly number: number;
   readonly nextUpdate: Date;
   /** The serial numbers, in the form of `plainSerial`. */
@@ -15,7 +15,15 @@ export type Trusted = { readonly authority: X509Certificate; readonly list: Revo
 type Element = { readonly tag: number; readonly body: Buffer; readonly whole: Buffer };
 
 const dayMs = 86_400_000;
-const tags = { integer: 0x02, bits: 0x03, oid: 0x06, sequence: 0x30, utcTime: 0x17, generalizedTime: 0x18, extensions: 0xa0 } as const;
+const tags = {
+  integer: 0x02,
+  bits: 0x03,
+  oid: 0x06,
+  sequence: 0x30,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  extensions: 0xa0,
+} as const;
 /**
  * The accepted signature algorithms: the DER of the OID in hexadecimal, and the digest that `verify` needs. An
  * authority that was created elsewhere may use any of them.
@@ -71,14 +79,16 @@ function expect(element: Element | undefined, tag: number): Element {
 function timeOf(element: Element | undefined): Date {
   const text = element?.body.toString('latin1') ?? '';
   const match = element?.tag === tags.utcTime ? /^(\d{2})(\d{10})Z$/.exec(text) : /^(\d{4})(\d{10})Z$/.exec(text);
-  if (match === null || (element?.tag !== tags.utcTime && element?.tag !== tags.generalizedTime)) throw new RangeError('DER time');
+  if (match === null || (element?.tag !== tags.utcTime && element?.tag !== tags.generalizedTime))
+    throw new RangeError('DER time');
   const short = Number(match[1]);
   const year = element.tag === tags.generalizedTime ? short : short < 50 ? 2000 + short : 1900 + short;
   const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = (match[2]?.match(/\d\d/g) ?? []).map(Number);
   return new Date(Date.UTC(year, month - 1, day, hour, minute, second));
 }
 
-const isTime = (element: Element | undefined): boolean => element?.tag === tags.utcTime || element?.tag === tags.generalizedTime;
+const isTime = (element: Element | undefined): boolean =>
+  element?.tag === tags.utcTime || element?.tag === tags.generalizedTime;
 
 function numberOf(extensions: Element | undefined): number {
   if (extensions === undefined) return 0;
@@ -94,7 +104,12 @@ function numberOf(extensions: Element | undefined): number {
   return 0;
 }
 
-type Parsed = { readonly list: RevocationList; readonly signed: Buffer; readonly digest: string | null; readonly signature: Buffer };
+type Parsed = {
+  readonly list: RevocationList;
+  readonly signed: Buffer;
+  readonly digest: string | null;
+  readonly signature: Buffer;
+};
 
 function parse(der: Buffer): Parsed {
   const [whole, ...rest] = elements(der);
@@ -116,11 +131,18 @@ function parse(der: Buffer): Parsed {
   }
   const bits = expect(signature, tags.bits).body;
   const number = numberOf(fields.find((one) => one.tag === tags.extensions));
-  return { list: { number, nextUpdate, revoked }, signed: signed?.whole ?? Buffer.alloc(0), digest, signature: bits.subarray(1) };
+  return {
+    list: { number, nextUpdate, revoked },
+    signed: signed?.whole ?? Buffer.alloc(0),
+    digest,
+    signature: bits.subarray(1),
+  };
 }
 
 const blocks = (pem: string, label: string): readonly string[] =>
-  [...pem.matchAll(new RegExp(`-----BEGIN ${label}-----[A-Za-z0-9+/=\\s]+-----END ${label}-----`, 'g'))].map((match) => match[0]);
+  [...pem.matchAll(new RegExp(`-----BEGIN ${label}-----[A-Za-z0-9+/=\\s]+-----END ${label}-----`, 'g'))].map(
+    (match) => match[0],
+  );
 
 export const certificatesIn = (pem: string): readonly string[] => blocks(pem, 'CERTIFICATE');
 export const revocationListsIn = (pem: string): readonly string[] => blocks(pem, 'X509 CRL');
@@ -140,7 +162,8 @@ export function readTrusted(authorities: string, lists: string): readonly Truste
       (newest, one) => (newest === undefined || one.number > newest.number ? one : newest),
       undefined,
     );
-    if (list === undefined) throw new CofferdamError('invalid', `there is no revocation list of the authority ${authority.subject}`);
+    if (list === undefined)
+      throw new CofferdamError('invalid', `there is no revocation list of the authority ${authority.subject}`);
     return { authority, list };
   });
   if (given.some((list) => !pems.some((pem) => isSignedBy(list, pem))))

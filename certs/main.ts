@@ -62,11 +62,16 @@ function parse(verb: Verb, argv: readonly string[]): Given {
   try {
     ({ values } = parseArgs({ args: [...argv], options, allowPositionals: false }));
   } catch (cause) {
-    throw invalid(`${cause instanceof Error ? (cause.message.split(/\. |\n/)[0] ?? '') : 'the options are wrong'}: ${usage(verb)}`);
+    throw invalid(
+      `${cause instanceof Error ? (cause.message.split(/\. |\n/)[0] ?? '') : 'the options are wrong'}: ${usage(verb)}`,
+    );
   }
-  const given = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value === true ? '' : String(value)]));
+  const given = Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, value === true ? '' : String(value)]),
+  );
   for (const one of verb.takes) {
-    if (one.endsWith('!') && given[plain(one)] === undefined) throw invalid(`--${plain(one)} is missing: ${usage(verb)}`);
+    if (one.endsWith('!') && given[plain(one)] === undefined)
+      throw invalid(`--${plain(one)} is missing: ${usage(verb)}`);
     if (given[plain(one)] === '') throw invalid(`--${plain(one)} is empty: ${usage(verb)}`);
   }
   return given;

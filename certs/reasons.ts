@@ -1,4 +1,5 @@
-// Owns: the reasons for revoking a certificate: the codes of RFC 5280 section 5.3.1 under names that can be typed, and free text.
+// Owns: the reasons for revoking a certificate: the codes of RFC 5280 section 5.3.1 under names that can be typed, and
+// free text.
 import { CofferdamError } from '../server/domain/errors.ts';
 
 export const reasonCodes = {

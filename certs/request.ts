@@ -10,7 +10,8 @@ import { newKeys, pem, unfitKey } from './authority.ts';
 const requestBytesMax = 16 * 1024;
 
 export function checkOperatorName(name: string): string {
-  if (!isValidAccountName(name)) throw new CofferdamError('invalid', `"${name}" is no operator name: they are [a-z0-9][a-z0-9._-]{0,63}`);
+  if (!isValidAccountName(name))
+    throw new CofferdamError('invalid', `"${name}" is no operator name: they are [a-z0-9][a-z0-9._-]{0,63}`);
   return name;
 }
 
@@ -39,7 +40,8 @@ export async function keyOfRequest(text: string, name: string): Promise<Buffer> 
   const spki = Buffer.from(request.publicKey.rawData);
   const unfit = unfitKey(spki);
   if (unfit !== undefined) throw refuse(`has a key of the kind ${unfit}: it must be P-256, P-384 or Ed25519`);
-  if (!(await request.verify().catch(() => false))) throw refuse('is not signed by its own key: whoever made it did not hold that key');
+  if (!(await request.verify().catch(() => false)))
+    throw refuse('is not signed by its own key: whoever made it did not hold that key');
   const names = request.subjectName.getField('CN');
   const [named] = names;
   if (names.length !== 1 || named !== name)

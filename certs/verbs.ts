@@ -12,7 +12,7 @@ import { parseReason } from './reasons.ts';
 import { checkOperatorName, keyOfRequest, makeRequest } from './request.ts';
 
 export type Given = Readonly<Record<string, string | undefined>>;
-export type Said = { readonly out: string; readonly warnings?: readonly string[]; readonly isFault?: boolean };
+type Said = { readonly out: string; readonly warnings?: readonly string[]; readonly isFault?: boolean };
 export type Verb = {
   readonly name: string;
   /** The options that take a value. A `!` behind the name means that the option is required. */
@@ -45,7 +45,9 @@ function makeDirectory(path: string): void {
 
 const colons = (hex: string): string => hex.replace(/(..)(?=.)/g, '$1:').toUpperCase();
 const identity = (name: string, spki: Buffer): string =>
-  [`operator     ${name}`, `key SHA-256  ${spkiFingerprint(spki)}`, `public key   ${spki.toString('base64')}`, ''].join('\n');
+  [`operator     ${name}`, `key SHA-256  ${spkiFingerprint(spki)}`, `public key   ${spki.toString('base64')}`, ''].join(
+    '\n',
+  );
 
 async function authority(given: Given): Promise<Said> {
   const name = given.name ?? 'Cofferdam authority';
@@ -69,12 +71,14 @@ async function server(given: Given): Promise<Said> {
     const issued = await opened.issueServer(adminServerName, days);
     makeDirectory(out);
     writeNew([
-      { path: at('key.pem'), text: issued.key, mode: 0o400 },
-      { path: at('cert.pem'), text: issued.certificate, mode: 0o444 },
-      { path: at('ca.pem'), text: opened.certificate, mode: 0o444 },
-      { path: at('crl.pem'), text: crl, mode: 0o644 },
+      { path: at('key.pem'), content: issued.key, mode: 0o400 },
+      { path: at('cert.pem'), content: issued.certificate, mode: 0o444 },
+      { path: at('ca.pem'), content: opened.certificate, mode: 0o444 },
+      { path: at('crl.pem'), content: crl, mode: 0o644 },
     ]);
-    return { out: `${planned.join(', ')} are ready: move them into certs/admin of the gateway, owned by its admin user\n` };
+    return {
+      out: `${planned.join(', ')} are ready: move them into certs/admin of the gateway, owned by its admin user\n`,
+    };
   });
 }
 
@@ -85,8 +89,8 @@ async function request(given: Given): Promise<Said> {
   checkFree([join(out, 'key.pem'), path]);
   makeDirectory(out);
   writeNew([
-    { path: join(out, 'key.pem'), text: made.key, mode: 0o600 },
-    { path, text: made.request, mode: 0o644 },
+    { path: join(out, 'key.pem'), content: made.key, mode: 0o600 },
+    { path, content: made.request, mode: 0o644 },
   ]);
   const spki = await keyOfRequest(made.request, text(given, 'name'));
   return {
@@ -102,7 +106,7 @@ async function operator(given: Given): Promise<Said> {
   checkFree([out]);
   return Authority.open(text(given, 'authority'), async (opened) => {
     const certificate = await opened.issueOperator(spki, name, days);
-    writeNew([{ path: out, text: certificate, mode: 0o644 }]);
+    writeNew([{ path: out, content: certificate, mode: 0o644 }]);
     const { serial } = opened.entryOf(certificate);
     return {
       out: `${identity(name, spki)}serial       ${serial}\nHand over ${out} only when ${name} has confirmed this SHA-256 by another way (by telephone, in person).\nIt goes beside their key.pem, with ${authorityPaths(opened.directory).certificate} as ca.pem.\n`,
@@ -120,14 +124,14 @@ async function renew(given: Given): Promise<Said> {
         'invalid',
         entry.kind === 'server'
           ? `the ${entry.kind} gets a new key with its new certificate: certs server --authority ${opened.directory} --out NEWDIR`
-          : 'an authority is not renewed: make a new one (OPERATIONS.md)',
+          : 'an authority is not renewed: make a new one (docs/operations/certificates.md)',
       );
     if (entry.revokedAt !== null)
       throw new CofferdamError('conflict', `this certificate was revoked at ${entry.revokedAt} (${entry.reason})`);
     const days = daysOf(given, 'operator');
     checkFree([out]);
     const certificate = await opened.issueOperator(spkiOf(pem), entry.name, days);
-    writeNew([{ path: out, text: certificate, mode: 0o644 }]);
+    writeNew([{ path: out, content: certificate, mode: 0o644 }]);
     return {
       out: `${out}: operator ${entry.name}, the same key, ${days} more days from now. It replaces their cert.pem; the former one is good until ${entry.notAfter}\n`,
     };
@@ -146,7 +150,9 @@ async function revoke(given: Given): Promise<Said> {
     const entry = pem === undefined ? opened.entryOfSerial(serial) : opened.entryOf(pem);
     const revoked = await opened.revoke(entry, reason);
     if (revoked.length === 0)
-      return { out: `${colons(entry.serial)} of ${entry.name} was revoked at ${entry.revokedAt} already: nothing to do\n` };
+      return {
+        out: `${colons(entry.serial)} of ${entry.name} was revoked at ${entry.revokedAt} already: nothing to do\n`,
+      };
     const lines = revoked.map((one) => `revoked: ${colons(one.serial)} of the ${one.kind} ${one.name}`);
     return { out: `${lines.join('\n')}\n${copyCrl(opened.directory)}` };
   });

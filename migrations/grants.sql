@@ -17,13 +17,15 @@ revoke execute on all functions in schema public from public;
 revoke create on schema public from public;
 grant usage on schema public to cofferdam_warden, cofferdam_admin, cofferdam_auditor;
 grant execute on all functions in schema public to cofferdam_warden;
-grant execute on function in_scope(uuid), whole_number(numeric), budget_use(bigint), find_budgets(text, text, text), credential_named(text), micros(timestamptz), ledger_line(ledger_sealed), old_snapshots(int), missing_budgets(), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), chosen_credentials(text, text, text, timestamptz, inet), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
+grant execute on function in_scope(uuid), whole_number(numeric), count_in(jsonb, text), is_odd_count(jsonb, text), fields_in(jsonb), budget_use(bigint), find_budgets(text, text, text), credential_named(text), micros(timestamptz), ledger_line(ledger_sealed), old_snapshots(int), missing_budgets(), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), chosen_credentials(text, text, text, timestamptz, inet), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
 
 grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right, legal_hold,
   directory, file, content, extent, version, node, session, download, budget, operator, key_exchange_use, standing_window, known_source, login_penalty, rotation, rotation_item to cofferdam_warden;
 grant delete on directory, file, extent, folder_right, login_penalty, known_source to cofferdam_warden;
-grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, pending_extent to cofferdam_warden;
+grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, doomed_content, pending_extent to cofferdam_warden;
 grant update (charged_at) on charged_item to cofferdam_warden;
+-- Only to lock its rows.
+grant update (since) on doomed_content to cofferdam_warden;
 grant select, insert, update on alert, flow, self_test, seal, change, break_glass, operator_key to cofferdam_warden;
 grant select on installation to cofferdam_warden;
 grant select, insert on receipt_key, ledger_sealed, ledger_head, ledger_block, ledger_key to cofferdam_warden;

@@ -1,6 +1,6 @@
 // Owns: creating verifier/ledger-verifier.mjs, the verifier as one file for people who check the record: the files
-// verifier/*.js one after the other. `--check` reports whether the file is the one that these sources produce. Any Node.js
-// from 20 on can run this program.
+// verifier/*.js one after the other. `--check` reports whether the file is the one that these sources produce. Any
+// Node.js from 20 on can run this program.
 // Must never: change a line of these files, except for imports, exports and types that refer to another of the files.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -16,7 +16,8 @@ function modulesFrom(name, seen = new Map(), open = new Set()) {
   if (open.has(name)) throw new Error(`${name} imports itself through other modules`);
   open.add(name);
   const text = readFileSync(join(folder, name), 'utf8');
-  for (const [, , from] of text.matchAll(importLine)) if (from.startsWith('./')) modulesFrom(basename(from), seen, open);
+  for (const [, , from] of text.matchAll(importLine))
+    if (from.startsWith('./')) modulesFrom(basename(from), seen, open);
   seen.set(name, text);
   return seen;
 }

@@ -26,11 +26,15 @@ function privateMount(closed) {
   fs.mkdirSync(place, { recursive: true, mode: 0o755 });
   fs.chmodSync('/run/cofferdam', 0o755);
   if (closed === root) {
-    process.stderr.write(`cofferdam: opening this folder for passing (chmod o+x ${root}): the roles' own users must reach the program\n`);
+    process.stderr.write(
+      `cofferdam: opening this folder for passing (chmod o+x ${root}): the roles' own users must reach the program\n`,
+    );
     fs.chmodSync(root, fs.statSync(root).mode | 0o001);
     if (closedAncestor() === undefined) return [];
   }
-  const can = spawnSync('unshare', ['--mount', '--propagation', 'private', 'mount', '--bind', root, place], { encoding: 'utf8' });
+  const can = spawnSync('unshare', ['--mount', '--propagation', 'private', 'mount', '--bind', root, place], {
+    encoding: 'utf8',
+  });
   if (can.status !== 0)
     fail(
       `other users cannot pass ${closed}, so the roles' own system users cannot reach this clone, and a private mount is not allowed here (${(can.stderr || String(can.error)).trim()}).\n` +
@@ -61,4 +65,6 @@ const child = spawn(program, rest, { stdio: 'inherit', env, cwd: root });
 // The terminal sends its signals to the whole process group. A signal that was sent to this process alone is passed on.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => fail(`${program} cannot be run: ${error.message}`));
-child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + require('node:os').constants.signals[signal]));
+child.on('exit', (code, signal) =>
+  process.exit(signal === null ? code : 128 + require('node:os').constants.signals[signal]),
+);

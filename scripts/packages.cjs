@@ -11,7 +11,8 @@ const hasServer = () => {
   return fs.existsSync(base) && fs.readdirSync(base).some((version) => fs.existsSync(`${base}/${version}/bin/initdb`));
 };
 const hasModule = (name) => spawnSync('/usr/bin/python3', ['-c', `import ${name}`]).status === 0;
-const hasClock = () => ['x86_64', 'aarch64'].some((machine) => fs.existsSync(`/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`));
+const hasClock = () =>
+  ['x86_64', 'aarch64'].some((machine) => fs.existsSync(`/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`));
 
 /** Each row is the name of a package and a function that returns whether the part of it that the tests use is there. */
 const forTests = [
@@ -46,7 +47,9 @@ if (missing.length > 0) {
   ]) {
     const done = spawnSync('apt-get', args, { env, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
     if (done.status === 0) continue;
-    process.stderr.write(`${done.stdout ?? ''}${done.stderr ?? ''}cofferdam: apt-get ${args[0]} failed; the output above says why\n`);
+    process.stderr.write(
+      `${done.stdout ?? ''}${done.stderr ?? ''}cofferdam: apt-get ${args[0]} failed; the output above says why\n`,
+    );
     process.exit(78);
   }
 }

@@ -108,13 +108,19 @@ function stripTypes(files) {
   );
 }
 
-if (!['linux-x64', 'linux-arm64'].includes(platform)) fail(`${platform} is not supported`, 'Linux on x64 or arm64 is needed.');
+if (!['linux-x64', 'linux-arm64'].includes(platform))
+  fail(`${platform} is not supported`, 'Linux on x64 or arm64 is needed.');
 const lock = fs.readFileSync(path.join(root, 'package-lock.json'));
 step('packages', digestOf(lock, platform), installPackages);
 if (!fs.existsSync(node24))
-  fail('Node 24 is missing from node_modules', 'Optional dependencies must not be omitted: remove node_modules and run the command again.');
+  fail(
+    'Node 24 is missing from node_modules',
+    'Optional dependencies must not be omitted: remove node_modules and run the command again.',
+  );
 const nodeVersion = execFileSync(node24, ['--version'], { encoding: 'utf8' }).trim();
 step('cipher', digestOf(lock, nodeVersion, fs.readFileSync(wrapHeader)), buildNativeCipher);
 step('database-links', digestOf(lock), linkDatabase);
 const files = typescript();
-step('types', digestOf(nodeVersion, ...[stripper, ...files].map((file) => fs.readFileSync(file))), () => stripTypes(files));
+step('types', digestOf(nodeVersion, ...[stripper, ...files].map((file) => fs.readFileSync(file))), () =>
+  stripTypes(files),
+);

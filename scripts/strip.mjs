@@ -13,9 +13,11 @@ for (const file of process.argv.slice(2)) {
   const name = hash('sha256', source, 'hex');
   wanted.add(name);
   const path = join(store, name);
-  // The file is renamed into place when it is complete, because a role may be starting, or another process preparing, at the same time.
+  // The file is renamed into place when it is complete, because a role may be starting, or another process preparing,
+  // at the same time.
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, stripTypeScriptTypes(source.toString('utf8')));
   renameSync(draft, path);
 }
-for (const name of readdirSync(store)) if (!name.includes('.') && !wanted.has(name)) rmSync(join(store, name), { force: true });
+for (const name of readdirSync(store))
+  if (!name.includes('.') && !wanted.has(name)) rmSync(join(store, name), { force: true });

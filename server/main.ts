@@ -21,7 +21,7 @@ const help = `cofferdam: secure SFTP file-transfer gateway
   cofferdam warden --config FILE               authentication, catalogue, budgets, record, keys
   cofferdam admin --config FILE                the operators' socket
   cofferdam migrate --config FILE              brings the database to this version
-  cofferdam verify [--watch] --config FILE     the record against its witness, from another host; the file is its own (OPERATIONS)
+  cofferdam verify [--watch] --config FILE     the record against its witness, from another host; its FILE is another one (docs/operations/record.md)
 
 Without --config, \`up\` serves a demo world on loopback below ./var.
 Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else. Of \`verify\`: 0 good, 1 bad, 2 nothing verified, 3 not everything was read.
@@ -33,11 +33,11 @@ type Role = (typeof roles)[number];
 /** `initgroups` is missing from the type declarations, and present in every POSIX build of Node.js. */
 const initGroups = (process as unknown as { initgroups(user: string, group: number): void }).initgroups.bind(process);
 
-function becomeUser(config: Config, role: Role, node: string | undefined): void {
-  if (process.getuid?.() !== 0 || config.users === null || role === 'up' || role === 'migrate') return;
-  const user = userOf(config.users, role === 'edge' ? { edge: node ?? '' } : role);
+function becomeUser(users: Config['users'], role: Role, node: string | undefined): void {
+  if (process.getuid?.() !== 0 || users === null || role === 'up' || role === 'migrate') return;
+  const user = userOf(users, role === 'edge' ? { edge: node ?? '' } : role);
   if (user === undefined)
-    throw new CofferdamError('configuration', `--node must name one of: ${Object.keys(config.users.edges).join(', ')}`);
+    throw new CofferdamError('configuration', `--node must name one of: ${Object.keys(users.edges).join(', ')}`);
   const gid = lookUp('/etc/passwd', user)?.[3];
   if (gid === undefined) throw new CofferdamError('configuration', `the system user ${user} does not exist`);
   initGroups(user, Number(gid));
@@ -45,7 +45,10 @@ function becomeUser(config: Config, role: Role, node: string | undefined): void 
   process.setuid?.(user);
 }
 
-/** Tells the supervisor, over the channel between the two processes, that the role is ready. Without a supervisor it does nothing. */
+/**
+ * Tells the supervisor, over the channel between the two processes, that the role is ready. Without a supervisor it
+ * does nothing.
+ */
 function announceReady({ closed }: Running): void {
   const ready: Ready = { is: 'ready', closed };
   if (process.send !== undefined) process.send(ready);
@@ -60,7 +63,11 @@ type Running = { readonly over?: Promise<void>; readonly closed?: string | undef
 async function startRole(role: Role, config: Config, node: string | undefined, signal: AbortSignal): Promise<Running> {
   switch (role) {
     case 'up':
-      return (await import('./supervisor/supervisor.ts')).startAll(config, dirname(dirname(fileURLToPath(import.meta.url))), signal);
+      return (await import('./supervisor/supervisor.ts')).startAll(
+        config,
+        dirname(dirname(fileURLToPath(import.meta.url))),
+        signal,
+      );
     case 'warden':
       return (await import('./warden/warden.ts')).startWarden(config);
     case 'admin':
@@ -68,15 +75,25 @@ async function startRole(role: Role, config: Config, node: string | undefined, s
     case 'edge': {
       const edge = config.edges.find((one) => one.node === node);
       if (edge === undefined)
-        throw new CofferdamError('configuration', `--node must name one of: ${config.edges.map((one) => one.node).join(', ')}`);
+        throw new CofferdamError(
+          'configuration',
+          `--node must name one of: ${config.edges.map((one) => one.node).join(', ')}`,
+        );
       return (await import('./edge/edge.ts')).startEdge(config, edge);
     }
     case 'migrate':
-      return (await import('./supervisor/prepare.ts')).migrateOnly(config, dirname(dirname(fileURLToPath(import.meta.url))), signal);
+      return (await import('./supervisor/prepare.ts')).migrateOnly(
+        config,
+        dirname(dirname(fileURLToPath(import.meta.url))),
+        signal,
+      );
   }
 }
 
-/** The modules are imported only here, after the change of user, so that no code of a role is loaded with rights that the role gives up. */
+/**
+ * The modules are imported only here, after the change of user, so that no code of a role is loaded with rights that
+ * the role gives up.
+ */
 async function endOnUnownedFailures(config: Config, role: Role, node: string | undefined): Promise<void> {
   const [{ createLogger }, { endOnUnownedFailure }] = await Promise.all([
     import('./observability/logger.ts'),
@@ -98,7 +115,12 @@ async function main(): Promise<void> {
   refuseDebugger();
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { config: { type: 'string' }, node: { type: 'string' }, watch: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      config: { type: 'string' },
+      node: { type: 'string' },
+      watch: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
   const role = roles.find((one) => one === positionals[0]);
   if (values.help === true || positionals.length === 0) {
@@ -108,7 +130,9 @@ async function main(): Promise<void> {
   if (positionals[0] === 'verify' && positionals.length === 1) {
     const stopped = new AbortController();
     for (const signal of stopSignals) process.on(signal, () => stopped.abort());
-    process.exit(await (await import('./verify/verify.ts')).runVerify(values.config, values.watch === true, stopped.signal));
+    process.exit(
+      await (await import('./verify/verify.ts')).runVerify(values.config, values.watch === true, stopped.signal),
+    );
   }
   if (role === undefined || positionals.length > 1 || values.watch === true)
     throw new CofferdamError('configuration', `there is no role "${positionals.join(' ')}": see cofferdam --help`);
@@ -120,7 +144,7 @@ async function main(): Promise<void> {
     projectDirectory: dirname(dirname(fileURLToPath(import.meta.url))),
   });
   const config = role === 'up' || role === 'admin' ? await withResolvedAdmin(loaded) : loaded;
-  becomeUser(config, role, values.node);
+  becomeUser(config.users, role, values.node);
   await endOnUnownedFailures(config, role, values.node);
   const stopping = new AbortController();
   let running: Running | undefined;

@@ -1,8 +1,9 @@
-// Owns: `npm test` and `npm run test:attacks`: one database server and one installation to copy for the run, then every test file, some beside each
-// other; a few alone, at the end. Arguments are parts of names; without them everything runs but the attacks.
-// Ends with the line `N passed, N failed`.
+// Owns: `npm test` and `npm run test:attacks`: one database server and one installation to copy for the run, then every
+// test file, some beside each other, and a few alone at the end. Arguments are parts of names; without them everything
+// runs except the attacks. Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopSignals } from '../server/domain/stop-signals.ts';
 import { startTestServer, temporaryDirectory } from './support/database.ts';
@@ -11,13 +12,15 @@ import { makeOriginal } from './support/world.ts';
 
 const root = join(import.meta.dirname, '..');
 const filter = process.argv.slice(2);
-/** What attacks the gateway and kills it, which takes longer than everything else: `npm run test:attacks`. */
+/**
+ * Tests that attack the gateway and kill its processes, which take longer than everything else: `npm run test:attacks`.
+ */
 const attacks = ['attack', 'chaos'];
 /** Files in these folders start whole gateways, from one that was started once. */
 const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
-/** Files beside each other: each waits for a third of its time. */
+/** How many files run beside each other: each waits for a third of its time. */
 const lanes = 3;
-/** What takes longest begins first, so that no lane stands idle at the end. The order decides about nothing else. */
+/** What takes longest begins first, so that no lane is idle at the end. The order decides nothing else. */
 const longest = [
   'walk/walk',
   'e2e/every-command',
@@ -47,17 +50,17 @@ const longest = [
   'supervisor/faults',
   'warden/ledger-forward',
 ];
-/** Nothing runs beside these: a rate, and what a whole cluster can carry in a time. */
+/** Nothing runs beside these: they measure a rate, or what a whole cluster can carry in a time. */
 const alone = ['test/chaos/bounded-egress.test.ts', 'test/e2e/steady-rate.test.ts'];
 const fileMs = 420_000;
 type Counted = { readonly passed: number; readonly failed: number };
 
-/** Said once more at the end, where whoever reads only the end of a log finds it. */
+/** Printed once more at the end, where whoever reads only the end of a log finds it. */
 const failures: string[] = [];
 const linesOfFailure = 14;
 const columnsOfFailure = 240;
 
-/** What did not hold in a file, its first lines each; without any, the end of what the file said. */
+/** What failed in a file, the first lines of each failure; when there is none, the end of what the file printed. */
 function shortly(file: string, out: string): readonly string[] {
   const lines = out.split('\n').map((line) => line.slice(0, columnsOfFailure));
   const firsts = lines.flatMap((line, i) => (/^ {4,}not ok \d+/.test(line) && !/# time=/.test(line) ? [i] : []));
@@ -78,13 +81,38 @@ function testFiles(folder: string): readonly string[] {
     .filter((file) => filter.length === 0 || filter.some((one) => file.includes(one)));
 }
 
-/** Runs one file. tap's own runner would put hooks into every process below it, the gateway's included: each file runs by itself. */
+/**
+ * Where the processes of one file write which locks were taken against the list (`support/watch-locks.ts`); also those
+ * of other users.
+ */
+function placeForLocks(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'cofferdam-locks-'));
+  chmodSync(directory, 0o777);
+  return directory;
+}
+
+/** Returns what was written there, each sentence once, and removes the directory. */
+function locksOutOfOrder(directory: string): readonly string[] {
+  const lines = readdirSync(directory).flatMap((name) =>
+    readFileSync(join(directory, name), 'utf8').trimEnd().split('\n'),
+  );
+  rmSync(directory, { recursive: true });
+  return [...new Set(lines)];
+}
+
+/**
+ * Runs one file. tap's own runner would put hooks into every process below it, also into the gateway's: so each file
+ * runs by itself.
+ */
 function runFile(file: string, env: Readonly<Record<string, string>>): Promise<Counted> {
   return new Promise((resolve, reject) => {
     const started = Date.now();
-    const child = spawn(process.execPath, [join(root, file)], {
+    const locks = placeForLocks();
+    // What measures a rate is not watched.
+    const watch = alone.includes(file) ? [] : ['--import', join(root, 'test', 'support', 'watch-locks.ts')];
+    const child = spawn(process.execPath, [...watch, join(root, file)], {
       cwd: root,
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, COFFERDAM_TEST_LOCKS: locks },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const timer = setTimeout(() => child.kill('SIGKILL'), fileMs);
@@ -97,20 +125,28 @@ function runFile(file: string, env: Readonly<Record<string, string>>): Promise<C
       const passed = out.match(/^ {4}ok \d+/gm)?.length ?? 0;
       const notOk = out.match(/^ {4}not ok \d+/gm)?.length ?? 0;
       const unowned = unownedIn(out);
-      const failed = code === 0 && passed > 0 && unowned.length === 0 ? notOk : Math.max(1, notOk);
+      const crossed = locksOutOfOrder(locks);
+      const failed =
+        code === 0 && passed > 0 && unowned.length === 0 && crossed.length === 0 ? notOk : Math.max(1, notOk);
       process.stdout.write(
         `${failed === 0 ? 'ok    ' : 'FAILED'} ${file}: ${passed} passed, ${failed} failed, ${((Date.now() - started) / 1000).toFixed(1)} s\n`,
       );
       for (const line of out.match(/^ {4}# .*$/gm) ?? [])
         if (!line.includes('# Subtest')) process.stdout.write(`         ${line.trim()}\n`);
       if (failed > 0) failures.push(...shortly(file, out));
+      if (crossed.length > 0)
+        failures.push(`${file}: locks against the order of server/postgres/lock-order.ts`, ...crossed);
       if (failed > 0) process.stdout.write(`${out.replace(/^ {4,}ok .*\n/gm, '').slice(-20_000)}\n`);
       resolve({ passed, failed });
     });
   });
 }
 
-async function runFiles(files: readonly string[], jobs: number, env: Readonly<Record<string, string>>): Promise<Counted> {
+async function runFiles(
+  files: readonly string[],
+  jobs: number,
+  env: Readonly<Record<string, string>>,
+): Promise<Counted> {
   const waiting = [...files];
   let passed = 0;
   let failed = 0;
@@ -137,11 +173,12 @@ async function main(): Promise<number> {
   }
   try {
     const folders = readdirSync(join(root, 'test'), { withFileTypes: true }).filter(
-      (entry) => entry.isDirectory() && entry.name !== 'support' && !(filter.length === 0 && attacks.includes(entry.name)),
+      (entry) =>
+        entry.isDirectory() && entry.name !== 'support' && !(filter.length === 0 && attacks.includes(entry.name)),
     );
     const files = folders.flatMap((entry) => testFiles(entry.name));
     const isWorld = (file: string): boolean => worlds.some((folder) => file.startsWith(join('test', folder, '/')));
-    // Hundreds of short runs of the same files: compiled once.
+    // There are hundreds of short runs of the same files, which are compiled once.
     const compiled = temporaryDirectory({ teardown: (work) => void works.push(work) });
     process.env.COFFERDAM_TEST_SERVER = server;
     process.env.NODE_COMPILE_CACHE = compiled;
@@ -164,7 +201,9 @@ async function main(): Promise<number> {
     const passed = counted.reduce((sum, one) => sum + one.passed, 0);
     const failed = counted.reduce((sum, one) => sum + one.failed, 0);
     if (failures.length > 0) process.stdout.write(`\n-- what failed\n${failures.join('\n')}\n-- end of what failed\n`);
-    process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`);
+    process.stdout.write(
+      `\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`,
+    );
     return failed === 0 && passed > 0 ? 0 : 1;
   } finally {
     for (const work of works) await work();

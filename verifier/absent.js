@@ -1,8 +1,9 @@
-// Owns: the positions of one tree of which the dump has no entry, and who accounts for each: an archive that was read, a sealed statement, or nobody.
+// Owns: the positions of one tree for which the dump has no entry, and what accounts for each of them: an archive that
+// was read, a sealed statement, or nothing.
 // Must never: count an archive whose hash no sealed statement of this very tree names.
 import { atPlace, placeText } from './entry.js';
 import { blockSize } from './merkle.js';
-import { account, addStatement } from './statements.js';
+import { account, Statements } from './statements.js';
 
 /**
  * @typedef {import('./entry.js').Entry} Entry
@@ -19,51 +20,65 @@ import { account, addStatement } from './statements.js';
  * @property {Entry} [late] A row of theirs that came behind rows of higher positions.
  *
  * @typedef {{ count: number, first: number, last: number }} Part What an archive has of this tree.
+ * @typedef {{ readonly from: number, readonly to: number }} Range
  */
 
-/** Of a record as it should be there are a few in each tree. Beyond so many, positions are only counted, and all of them are missing. */
+/**
+ * A sound record has a few runs in each tree. Beyond this number, positions are only counted, and all of them are
+ * missing.
+ */
 const runsMax = 65_536;
 
 export class Absences {
   #tree;
   #findings;
-  #sha256Of;
+  #around;
   /** @type {Absent[]} */
   #absent = [];
   /** Of runs that are too many to be kept. */
   #uncounted = 0;
   /** @type {Map<number, Part>} */
   #parts = new Map();
-  /** @type {Statement[]} */
-  #statements = [];
-  /** The block in which each of them stands. @type {Map<Statement, number>} */
-  #blocks = new Map();
+  #statements = new Statements();
+  /** The ranges of all statements, joined where they touch, in order; when the tree is closed. @type {readonly Range[]} */
+  #ranges = [];
   #covered = -1;
   #unproven = 0;
-  /** Entries that the hash of their block does not prove, by the archive that has them, too. @type {Map<number, { readonly block: number, count: number }>} */
+  /**
+   * Returns the entries that the hash of their block does not prove, by the archive that has them as well.
+   * @type {Map<number, { readonly block: number, count: number }>}
+   */
   #leaning = new Map();
 
   /**
    * @param {string} tree
    * @param {Findings} findings
-   * @param {(source: number) => string | undefined} sha256Of
+   * @param {Pick<import('./tree.js').Surroundings, 'sha256Of' | 'isGiven'>} around
    */
-  constructor(tree, findings, sha256Of) {
+  constructor(tree, findings, around) {
     this.#tree = tree;
     this.#findings = findings;
-    this.#sha256Of = sha256Of;
+    this.#around = around;
   }
 
   /** @param {Absent} run */
   keep(run) {
     const last = this.#absent.at(-1);
-    if (last !== undefined && last.to === run.from - 1 && last.sources.join() === run.sources.join() && last.isHashed === run.isHashed)
+    if (
+      last !== undefined &&
+      last.to === run.from - 1 &&
+      last.sources.join() === run.sources.join() &&
+      last.isHashed === run.isHashed
+    )
       last.to = run.to;
     else if (this.#absent.length < runsMax) this.#absent.push(run);
     else this.#uncounted += run.to - run.from + 1;
   }
 
-  /** The last position is in another archive, too. @param {number} position @param {number} source */
+  /**
+   * The last position is in another archive as well.
+   * @param {number} position @param {number} source
+   */
   alsoIn(position, source) {
     const last = this.#absent.at(-1);
     if (last?.to !== position || last.sources.includes(source)) return;
@@ -72,24 +87,31 @@ export class Absences {
     this.keep({ ...last, from: position, to: position, sources: [...last.sources, source] });
   }
 
-  /** Statements that count. @returns {readonly Statement[]} */
+  /**
+   * The statements that count.
+   * @returns {readonly Statement[]}
+   */
   get statements() {
-    return this.#statements;
+    return this.#statements.all;
   }
 
   /**
-   * A statement that a checkpoint covers. It counts only where its own leaf leads to a root: not in a block of which the hash has to do.
+   * Adds a statement that a checkpoint covers. It counts only where its own leaf leads to a root, and not in a block of
+   * which only the hash is known.
    * @param {Statement} statement
    * @param {number} block In which it stands.
    */
   state(statement, block) {
-    if (block !== this.#covered && addStatement(this.#statements, statement)) this.#blocks.set(statement, block);
+    if (block !== this.#covered) this.#statements.add(statement, block);
   }
 
-  /** Of this block only the hash is known. @param {number} block */
+  /**
+   * Only the hash of this block is known.
+   * @param {number} block
+   */
   cover(block) {
     this.#covered = block;
-    this.#statements = this.#statements.filter((statement) => this.#blocks.get(statement) !== block);
+    this.#statements.takeBack(block);
   }
 
   /** A statement that no checkpoint covers: it excuses nothing. */
@@ -98,7 +120,8 @@ export class Absences {
   }
 
   /**
-   * Entries of a block of which only the hash is known: an archive has to have them, too (0: none has), or nothing says that they are what was sealed.
+   * Entries of a block of which only the hash is known: an archive must have them as well (0: none has), or nothing
+   * proves that they are what was sealed.
    * @param {number} source
    * @param {number} block
    * @param {number} count
@@ -109,9 +132,14 @@ export class Absences {
     else known.count += count;
   }
 
-  /** Whether a row that came behind rows of higher positions is of these. @param {Entry} entry */
+  /**
+   * Returns whether a row that came after rows of higher positions is one of these.
+   * @param {Entry} entry
+   */
   isLate(entry) {
-    const gap = this.#absent.findLast((run) => run.sources.length === 0 && entry.position >= run.from && entry.position <= run.to);
+    const gap = this.#absent.findLast(
+      (run) => run.sources.length === 0 && entry.position >= run.from && entry.position <= run.to,
+    );
     if (gap === undefined || gap.late !== undefined) return false;
     gap.late = entry;
     return true;
@@ -125,24 +153,46 @@ export class Absences {
     this.#parts.set(source, part);
   }
 
-  /** Which of the absent positions an archive has, the record states, or nobody knows. */
-  close() {
+  /**
+   * Decides for each absent position whether an archive has it, the record states it, or nobody knows of it. A file
+   * that was given is compared with every statement that names it, and excuses what it holds; one that was not given
+   * excuses what can have been of its month.
+   * @param {(month: string) => Range | undefined} within Between which positions those of a month lie.
+   */
+  close(within) {
     /** @type {Set<number>} */
     const known = new Set();
-    const allowances = this.#statements.map((statement) => ({ statement, left: statement.entries }));
-    for (const [source, part] of this.#parts)
-      for (const allowance of allowances)
-        if (allowance.statement.sha256 === this.#sha256Of(source)) {
-          known.add(source);
-          allowance.left = 0;
-          this.#comparePart(part, allowance.statement);
-        }
+    const { sha256Of, isGiven } = this.#around;
+    /** @type {{ readonly statement: Statement, left: number }[]} */
+    const allowances = [];
+    /** @type {Map<string | undefined, number[]>} */
+    const sources = new Map();
+    for (const source of this.#parts.keys())
+      sources.set(sha256Of(source), [...(sources.get(sha256Of(source)) ?? []), source]);
+    /** @type {Map<string, Range | undefined>} */
+    const months = new Map();
+    for (const statement of this.#statements.all) {
+      if (isGiven(statement.sha256)) {
+        const own = sources.get(statement.sha256) ?? [];
+        for (const source of own) known.add(source);
+        for (const source of own) this.#comparePart(this.#parts.get(source), statement);
+        if (own.length === 0) this.#comparePart(undefined, statement);
+        continue;
+      }
+      const { month, first, last, entries } = statement;
+      if (!months.has(month)) months.set(month, within(month));
+      const { from, to } = months.get(month) ?? { from: 0, to: -1 };
+      const narrowed = { ...statement, first: Math.max(first, from), last: Math.min(last, to) };
+      if (narrowed.first <= narrowed.last) allowances.push({ statement: narrowed, left: entries });
+    }
+    this.#ranges = joined(allowances.map(({ statement }) => ({ from: statement.first, to: statement.last })));
     const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
-    // What is missing was said, and is why the leaves are not there.
+    // The missing positions were reported, and they are the reason why the leaves are not there.
     const isSaid = missing.length > 0 || runs.some(({ late }) => late !== undefined);
-    for (const [source, { block, count }] of this.#leaning) if (!known.has(source) && !isSaid) this.#sayLeaning(block, count);
+    for (const [source, { block, count }] of this.#leaning)
+      if (!known.has(source) && !isSaid) this.#sayLeaning(block, count);
     if (this.#uncounted > 0)
       this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
         tree: this.#tree,
@@ -156,11 +206,13 @@ export class Absences {
     this.#findings.say('block', text, { tree: this.#tree, from: block * blockSize });
   }
 
-  /** @param {Part} part @param {Statement} statement */
-  #comparePart({ count, first, last }, statement) {
-    if (count === statement.entries && first === statement.first && last === statement.last) return;
-    const text = `tree ${this.#tree}: of ${statement.file} the record states ${statement.entries} entries, positions ${statement.first} to ${statement.last}; it holds ${count}, positions ${first} to ${last}`;
-    this.#findings.say('archive', text, { tree: this.#tree, from: first, to: last });
+  /** @param {Part | undefined} part Nothing: the file has nothing of this tree. @param {Statement} statement */
+  #comparePart(part, statement) {
+    const { entries, first, last, file } = statement;
+    if (part?.count === entries && part.first === first && part.last === last) return;
+    const held = part === undefined ? 'none' : `${part.count}, positions ${part.first} to ${part.last}`;
+    const text = `tree ${this.#tree}: of ${file} the record states ${entries} entries, positions ${first} to ${last}; it holds ${held}`;
+    this.#findings.say('archive', text, { tree: this.#tree, from: part?.first ?? first, to: part?.last ?? last });
   }
 
   /** @param {Absent} run @param {readonly { readonly from: number, readonly to: number }[]} missing */
@@ -185,24 +237,44 @@ export class Absences {
   #sayMissing(from, to, { sources, sealed }) {
     const { head, low, high } = sealed ?? {};
     const number = low !== undefined && low === high ? low : undefined;
-    const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})` : '';
+    const where =
+      number === undefined && head !== undefined
+        ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})`
+        : '';
     const what = from === to ? 'the entry is missing' : `${to - from + 1} entries are missing, up to position ${to}`;
     const why =
       sources.length > 0
         ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
         : this.#unproven > 0
           ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`
-          : this.#statements.some(({ first, last }) => first <= to && last >= from)
+          : (this.#ranges[firstAfter(this.#ranges, from)]?.from ?? Number.POSITIVE_INFINITY) <= to
             ? ', and the sealed statements account for fewer than are absent here: which it is, only the archive tells'
-            : ', and no sealed statement accounts for it';
+            : this.#statements.all.some(({ first, last }) => first <= to && last >= from)
+              ? ', and the sealed statements that name it cannot mean it: it was sealed too long after that month, or before it, or the file that was given does not hold it'
+              : ', and no sealed statement accounts for it';
     const text = `${placeText(this.#tree, from, number)}: ${what}${where}${why}`;
     this.#findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to });
   }
 }
 
 /**
+ * Ranges in order, joined where they overlap.
+ * @param {readonly Range[]} ranges
+ */
+function joined(ranges) {
+  /** @type {{ readonly from: number, to: number }[]} */
+  const result = [];
+  for (const { from, to } of [...ranges].sort((a, b) => a.from - b.from)) {
+    const last = result.at(-1);
+    if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
+    else result.push({ from, to });
+  }
+  return result;
+}
+
+/**
  * The first run that does not end before a position; by halving.
- * @param {readonly { readonly from: number, readonly to: number }[]} runs
+ * @param {readonly Range[]} runs
  * @param {number} position
  */
 function firstAfter(runs, position) {

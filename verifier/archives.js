@@ -1,5 +1,5 @@
 // Owns: a dump and its archives as files: their hashes, and their lines merged by tree and position.
-// Must never: let an archive stand for more than the very bytes whose hash was taken.
+// Must never: accept an archive for anything except the very bytes whose hash was taken.
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,10 @@ import { openRegular, readLines } from './lines.js';
 
 const archiveFile = /^ledger-\d{4}-\d\d\.jsonl(?:\.gz)?$/;
 
-/** Files of months in a directory, by name. Throws when it cannot be read. @param {string} directory */
+/**
+ * Returns the files of months in a directory, by name. Throws when the directory cannot be read.
+ * @param {string} directory
+ */
 export const archivesIn = (directory) =>
   readdirSync(directory)
     .filter((name) => archiveFile.test(name))
@@ -27,12 +30,15 @@ export async function sha256OfFile(path) {
   return hash.digest('hex');
 }
 
-/** One sorted file of lines, a line ahead. */
+/** One sorted file of lines, read one line ahead. */
 export class Source {
-  /** Parsed; undefined at the end, or for what is not JSON. @type {unknown} */
+  /**
+   * The parsed line; undefined at the end, or for what is not JSON.
+   * @type {unknown}
+   */
   value;
   isAtEnd = false;
-  /** Place of the entry, as a text that sorts; what is no entry is looked at, and said, at once. */
+  /** The place of the entry, as a text that sorts. What is no entry is examined and reported at once. */
   key = '';
   #name;
   #batches;
@@ -56,7 +62,7 @@ export class Source {
     return `${this.#name} line ${this.#line}`;
   }
 
-  /** Goes on inside what was read; false: more must be read. */
+  /** Advances inside what was read; false means that more must be read. */
   step() {
     while (this.#offset < this.#batch.length) {
       const text = this.#batch[this.#offset];
@@ -95,10 +101,12 @@ export class Source {
  * @param {Verification} verification
  */
 export const openArchives = (directory, archives, verification) =>
-  archives.map(({ file, sha256 }, i) => new Source(file, i + 1, hashedLines(join(directory, file), sha256, verification)));
+  archives.map(
+    ({ file, sha256 }, i) => new Source(file, i + 1, hashedLines(join(directory, file), sha256, verification)),
+  );
 
 /**
- * The lines of an archive; at its end its hash must be the one that was taken before.
+ * Returns the lines of an archive. At its end its hash must be the one that was taken before.
  * @param {string} path
  * @param {string} sha256
  * @param {Verification} verification
@@ -109,20 +117,26 @@ async function* hashedLines(path, sha256, verification) {
   if (hash.digest('hex') !== sha256) verification.findings.say('archive', `${path} was changed while it was read`);
 }
 
-/** Goes on in one source; one that breaks off ends there. @param {Source} source @param {Verification} verification */
+/**
+ * Advances one source; a source that breaks off ends there.
+ * @param {Source} source @param {Verification} verification
+ */
 async function advance(source, verification) {
   try {
     await source.next();
   } catch (cause) {
-    // The dump itself must be whole; an archive that breaks off is a finding, and its entries are not known.
+    // The dump itself must be whole. An archive that breaks off is a finding, and its entries are not known.
     if (source.index === 0) throw cause;
-    verification.findings.say('unreadable', `${source.where}: the archive broke off behind this line: ${messageOf(cause)}`);
+    verification.findings.say(
+      'unreadable',
+      `${source.where}: the archive broke off behind this line: ${messageOf(cause)}`,
+    );
     source.end();
   }
 }
 
 /**
- * The dump first, up to its entries; then entries of dump and archives by tree and position.
+ * Returns the dump first, up to its entries; then entries of dump and archives by tree and position.
  * @param {Source} dump
  * @param {readonly Source[]} archives
  * @param {Verification} verification
@@ -139,7 +153,7 @@ export async function feed(dump, archives, verification) {
     open.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.index - b.index));
     const [source, second] = open;
     if (source === undefined) return;
-    // A month is one run in each tree: mostly the same source goes on.
+    // A month is one run in each tree, so mostly the same source continues.
     do {
       verification.line(source.value, source.where, source.index);
       if (!source.step()) await advance(source, verification);

@@ -1,12 +1,12 @@
-// Owns: an entry as a line of a dump, an archive or a slice holds it, and its leaf hash, computed from its fields.
-// Must never: let the leaf hash that the database stores play a part in what is computed.
+// Owns: an entry as a line of a dump, an archive or a slice has it, and its leaf hash, computed from its fields.
+// Must never: use the leaf hash that the database stores for anything that is computed.
 import { commonTree, fromHex, headsTree, isCount, isUuid, leafHash, sha256 } from './hash.js';
 
 /** @typedef {string | number | null} Cell */
 
 /** The 23 columns of a dump's entry before salt and leaf, by kind: u UUID, i integer, w text; ? may be absent. */
 const columns = 'u i i i w w u? u? u? w? w? u? u? i? i? w? w? w? w? i? w? w? w?'.split(' ');
-/** Those of a slice: all public ones, so without the number, which is the third. */
+/** The columns of a slice: all public ones, and therefore without the number, which is the third. */
 const shownColumns = columns.slice(0, 16).filter((_, i) => i !== 2);
 
 /**
@@ -41,7 +41,7 @@ function areCells(values, kinds) {
 }
 
 /**
- * The entry of a dump's line, or undefined when it is none.
+ * Returns the entry of a dump's line, or undefined when it is none.
  * @param {readonly unknown[]} values
  * @returns {Entry | undefined}
  */
@@ -55,7 +55,7 @@ export function parseEntry(values) {
 }
 
 /**
- * The public fields of a slice's line, or undefined.
+ * Returns the public fields of a slice's line, or undefined.
  * @param {unknown} values
  * @returns {readonly Cell[] | undefined}
  */
@@ -63,10 +63,10 @@ export const parseShown = (values) =>
   Array.isArray(values) && values.length === shownColumns.length && areCells(values, shownColumns) ? values : undefined;
 
 /** @param {readonly Cell[]} shown Fields in the order of a slice. */
-export const publicArray = (shown) => `["cofferdam ledger public/2",${JSON.stringify(shown).slice(1)}`;
+const publicArray = (shown) => `["cofferdam ledger public/2",${JSON.stringify(shown).slice(1)}`;
 
 /** @param {readonly Cell[]} hidden The number first. */
-export const sensitiveArray = (hidden) => `["cofferdam ledger sensitive/2",${JSON.stringify(hidden).slice(1)}`;
+const sensitiveArray = (hidden) => `["cofferdam ledger sensitive/2",${JSON.stringify(hidden).slice(1)}`;
 
 /**
  * @param {Uint8Array} salt
@@ -82,15 +82,16 @@ export function leafOf({ cells, salt }) {
 }
 
 /**
- * The leaf of what a slice shows.
+ * Returns the leaf of what a slice shows.
  * @param {readonly Cell[]} shown
  * @param {Buffer} salt
  * @param {Buffer} sensitive
  */
-export const leafOfShown = (shown, salt, sensitive) => leafHash(Buffer.concat([digest(salt, publicArray(shown)), sensitive]));
+export const leafOfShown = (shown, salt, sensitive) =>
+  leafHash(Buffer.concat([digest(salt, publicArray(shown)), sensitive]));
 
 /**
- * The leaf hash this entry would have at another place.
+ * Returns the leaf hash that this entry would have at another place.
  * @param {Entry} entry
  * @param {number} position
  * @param {number} number
@@ -99,14 +100,20 @@ export const leafAt = (entry, position, number) =>
   leafOf({ cells: [entry.tree, position, number, ...entry.cells.slice(3)], salt: entry.salt });
 
 /**
- * Whether an entry stands in the tree of its customer.
+ * Returns whether an entry is in the tree of its customer.
  * @param {string} tree
  * @param {unknown} customer
  */
-export const isOwnTree = (tree, customer) => (customer === null ? tree === commonTree : tree === customer && tree !== commonTree);
+export const isOwnTree = (tree, customer) =>
+  customer === null ? tree === commonTree : tree === customer && tree !== commonTree;
 
 /** @param {Entry} entry */
-export const fieldsOf = ({ cells }) => ({ kind: cells[4], customer: cells[6] ?? null, publicText: cells[15], sensitiveText: cells[22] });
+export const fieldsOf = ({ cells }) => ({
+  kind: cells[4],
+  customer: cells[6] ?? null,
+  publicText: cells[15],
+  sensitiveText: cells[22],
+});
 
 /**
  * @param {string} tree

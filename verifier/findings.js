@@ -1,13 +1,13 @@
-// Owns: what was found wrong: kinds of findings, the first of them in words, all of them in number.
+// Owns: what was found wrong: kinds of findings, the first of them in words, and the number of all of them.
 // Must never: lose count, or keep more than a report can show.
 
 const findingsMax = 20;
-/** Behind those, the first finding of each of so many trees. */
+/** Beyond those, the first finding of each of this many trees. */
 const treesMax = 1000;
 
 /**
- * A row: tree, position and number say which. A block: from and to are positions. The heads log: head, from and to are positions in it, number is the
- * first suspect entry. The rest is of the witness, of archives and of slices.
+ * A row: tree, position and number say which. A block: from and to are positions. The heads log: head, from and to are
+ * positions in it, number is the first suspect entry. The rest is of the witness, of archives and of slices.
  * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
  *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
  *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
@@ -29,7 +29,7 @@ const treesMax = 1000;
 /** @param {Finding} finding */
 const isOfRow = (finding) => finding.tree !== undefined && finding.position !== undefined;
 
-/** Keeps the first twenty, the first of each tree and the first that names a row; counts all. */
+/** Keeps the first twenty, the first of each tree, and the first that names a row; counts all. */
 export class Findings {
   /** @type {Finding[]} */
   list = [];
@@ -98,8 +98,9 @@ export const microsText = (micros) => instantText(Math.floor(micros / 1000));
 const shownMax = 256;
 
 /**
- * Text that anybody may have written, as it can be printed: quotes, backslashes, everything that steers a terminal, a line or the direction of writing, and blanks
- * of other scripts are escaped, and 256 characters at most are shown.
+ * Returns text that anybody may have written in a printable form: quotes, backslashes, everything that controls a
+ * terminal, a line or the direction of writing, and blanks of other scripts are escaped, and at most 256 characters are
+ * shown.
  * @param {string} text
  */
 export function shownText(text) {
@@ -107,7 +108,9 @@ export function shownText(text) {
   const isCut = text.length > 2 * shownMax || head.length > shownMax;
   const escaped = head
     .slice(0, shownMax)
-    .map((one) => (one === ' ' || /[^\p{C}\p{Z}\p{M}"\\]/u.test(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`))
+    .map((one) =>
+      one === ' ' || /[^\p{C}\p{Z}\p{M}"\\]/u.test(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`,
+    )
     .join('');
   return isCut ? `${escaped} (cut off here)` : escaped;
 }

@@ -3,7 +3,7 @@
 import crypto from 'node:crypto';
 
 /**
- * The one-shot function is three times as fast, and came with Node 20.12.
+ * The one-shot function is three times as fast, and exists from Node 20.12 on.
  * @type {(data: Uint8Array) => Buffer}
  */
 export const sha256 =
@@ -24,7 +24,7 @@ export const leafHash = (data) => sha256(Buffer.concat([leafMark, data]));
 export const nodeHash = (left, right) => sha256(Buffer.concat([nodeMark, left, right]));
 
 /**
- * Bytes of base64 in its one canonical form, or nothing.
+ * Returns the bytes of base64 in its one canonical form, or nothing.
  * @param {unknown} text
  * @param {number} bytes
  */
@@ -39,14 +39,17 @@ export function fromBase64(text, bytes) {
  * @param {number} bytes
  */
 export function fromHex(text, bytes) {
-  return typeof text === 'string' && text.length === bytes * 2 && /^[0-9a-f]*$/.test(text) ? Buffer.from(text, 'hex') : undefined;
+  return typeof text === 'string' && text.length === bytes * 2 && /^[0-9a-f]*$/.test(text)
+    ? Buffer.from(text, 'hex')
+    : undefined;
 }
 
 /**
  * @param {unknown} value
  * @returns {value is number}
  */
-export const isCount = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
+export const isCount = (value) =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 

@@ -1,4 +1,4 @@
-// Owns: a head as the dump holds it, its lines of trees, and the text that is its leaf data.
+// Owns: a head as the dump has it, its lines of trees, and the text that is its leaf data.
 // Must never: accept a head of another version.
 import { fromBase64, headsTree, isCount, isUuid } from './hash.js';
 import { commitmentOf } from './map.js';
@@ -14,7 +14,7 @@ import { commitmentOf } from './map.js';
  */
 
 /**
- * The head of a dump's line, or a sentence that says why it is none.
+ * Returns the head of a dump's line, or a sentence that says why it is none.
  * @param {readonly unknown[]} row
  * @returns {Head | string}
  */
@@ -22,13 +22,20 @@ export function parseHead(row) {
   const [position, at, number, secret64, lines] = row;
   if (row.length === 4) return 'this is a head of format 1, and this verifier reads format 2 only';
   const secret = fromBase64(secret64, 32);
-  if (row.length !== 5 || !isCount(position) || !isCount(at) || !isCount(number) || secret === undefined || typeof lines !== 'string')
+  if (
+    row.length !== 5 ||
+    !isCount(position) ||
+    !isCount(at) ||
+    !isCount(number) ||
+    secret === undefined ||
+    typeof lines !== 'string'
+  )
     return 'this is not a head';
   return { position, at, number, secret, lines };
 }
 
 /**
- * The lines of a head, or undefined when they are not exactly such lines, in the order of the trees.
+ * Returns the lines of a head, or undefined when they are not exactly such lines, in the order of the trees.
  * @param {string} lines
  * @returns {readonly HeadTree[] | undefined}
  */
@@ -55,7 +62,7 @@ export const headText = ({ position, at, number, secret }, mapRoot) =>
   `cofferdam ledger head/2\n${position}\n${at}\n${mapRoot.toString('base64')}\n${commitmentOf(secret, position, number).toString('base64')}\n`;
 
 /**
- * The text of a head as a slice shows it, or undefined.
+ * Returns the text of a head as a slice shows it, or undefined.
  * @param {unknown} text
  * @returns {{ readonly position: number, readonly at: number, readonly mapRoot: Buffer, readonly commitment: Buffer } | undefined}
  */
@@ -64,6 +71,7 @@ export function parseHeadText(text) {
   const [, position, at, root64, commitment64] =
     /^cofferdam ledger head\/2\n(0|[1-9]\d{0,15})\n(0|[1-9]\d{0,15})\n(\S{44})\n(\S{44})\n$/.exec(text) ?? [];
   const [mapRoot, commitment] = [fromBase64(root64, 32), fromBase64(commitment64, 32)];
-  if (mapRoot === undefined || commitment === undefined || !isCount(Number(position)) || !isCount(Number(at))) return undefined;
+  if (mapRoot === undefined || commitment === undefined || !isCount(Number(position)) || !isCount(Number(at)))
+    return undefined;
   return { position: Number(position), at: Number(at), mapRoot, commitment };
 }

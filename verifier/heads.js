@@ -1,5 +1,6 @@
-// Owns: the heads log: each head's trees, its epoch and its map, the root of the log against every checkpoint of its size.
-// Must never: believe that a tree stands as a head says before a checkpoint has proved it.
+// Owns: the heads log: each head's trees, its epoch and its map, and the root of the log compared with every checkpoint
+// of its size.
+// Must never: believe what a head says about a tree before a checkpoint has proved it.
 import { instantText } from './findings.js';
 import { headsTree, leafHash } from './hash.js';
 import { headText, parseHeadLines } from './head.js';
@@ -25,11 +26,17 @@ export class TreeRecord {
   growths;
   blocks = new HashesByIndex();
   leaves = new HashesByIndex();
-  /** Entries that a checkpoint of the witness covers, and its database fits. */
+  /** Entries that a checkpoint of the witness covers, when the database fits that checkpoint. */
   proven = 0;
-  /** The tree of those entries, when each root up to it was right. @type {Frontier | undefined} */
+  /**
+   * The tree of those entries, when each root up to it was right.
+   * @type {Frontier | undefined}
+   */
   proved;
-  /** Of the entries that an earlier run read. @type {Frontier | undefined} */
+  /**
+   * Of the entries that an earlier run read.
+   * @type {Frontier | undefined}
+   */
   start;
   /** The last number that such a run read, of any tree. */
   startNumber = 0;
@@ -49,13 +56,16 @@ export class TreeRecord {
 export class HeadsCheck {
   /** @type {Map<string, TreeRecord>} */
   trees = new Map();
-  /** Heads so far, those that are missing among them. */
+  /** Heads so far, including missing ones. */
   count = 0;
-  /** Of the last entry that the heads speak of. */
+  /** Of the last entry that the heads cover. */
   number = 0;
   /** Up to the last checkpoint that fits. */
   good = { size: 0, number: 0 };
-  /** The row that a changed head points at, to be named when it comes. @type {{ readonly finding: Finding, readonly better: import('./findings.js').Better } | undefined} */
+  /**
+   * The row to which a changed head points, to be named when it comes.
+   * @type {{ readonly finding: Finding, readonly better: import('./findings.js').Better } | undefined}
+   */
   suspect;
   #findings;
   #due;
@@ -66,25 +76,37 @@ export class HeadsCheck {
   #log = new Frontier();
   /** The log without its last head. */
   #before = new Frontier();
-  /** What an earlier run proved. @type {Base | undefined} */
+  /**
+   * What an earlier run proved.
+   * @type {Base | undefined}
+   */
   #base;
   /** Whether the last head that it read is still there. */
   #isAnchored = false;
-  /** At the last checkpoint that fits. @type {Pick<Base, 'before' | 'head'> | undefined} */
+  /**
+   * At the last checkpoint that fits.
+   * @type {Pick<Base, 'before' | 'head'> | undefined}
+   */
   #proved;
-  /** Checkpoints that fitted last. @type {[size: number, root: string][]} */
+  /**
+   * The checkpoints that fitted last.
+   * @type {[size: number, root: string][]}
+   */
   #roots = [];
   #firstBlock = 0;
   /** Hashes of 256 heads each. */
   #logBlocks = new Rows(32);
-  /** Whether heads are missing, or one was changed: no later root can fit. */
+  /** Whether heads are missing, or one was changed: then no later root can fit. */
   #isLogLost = false;
-  /** Whether heads are missing: what they said of trees is not known. */
+  /** Whether heads are missing: then what they said about trees is not known. */
   #hasGap = false;
   #at = 0;
   /** @type {Buffer | undefined} */
   #secret;
-  /** The head with which each epoch began, by what tells its secret from others. @type {Map<string, number>} */
+  /**
+   * The head with which each epoch began, by what distinguishes its secret from others.
+   * @type {Map<string, number>}
+   */
   #secrets = new Map();
   /** @type {TreeMap | undefined} */
   #map;
@@ -134,7 +156,10 @@ export class HeadsCheck {
     this.#checkLog();
   }
 
-  /** What the next run can go on from; nothing when something of it was not read. @param {string | undefined} note */
+  /**
+   * Returns what the next run can continue from; nothing when something of it was not read.
+   * @param {string | undefined} note
+   */
   known(note) {
     const proved = this.#proved;
     if (note === undefined || proved === undefined || proved.head.position + 1 !== this.good.size) return undefined;
@@ -170,7 +195,7 @@ export class HeadsCheck {
   }
 
   /**
-   * Nothing rests on it here, every head is there; but the gateway itself compares by these.
+   * Nothing here relies on it, because every head is there; but the gateway itself compares by these.
    * @param {number} index
    * @param {Buffer} block
    */
@@ -198,7 +223,10 @@ export class HeadsCheck {
     this.#proved = { before, head };
   }
 
-  /** The last head that was read before must be the one that is there now. @param {Head} head */
+  /**
+   * The last head that was read before must be the one that is there now.
+   * @param {Head} head
+   */
   #anchor({ position, at, number, secret, lines }) {
     this.#isAnchored = true;
     const base = this.#base;
@@ -220,8 +248,14 @@ export class HeadsCheck {
     const isBehind = this.count === note.size;
     this.#isLogLost = true;
     const said = `head ${position}, which was verified before (checkpoint of size ${note.size}, ${instantText(note.time)})`;
-    if (isBehind) this.#findings.say('behind', `the database was set back: it does not hold ${said}`, { head: position });
-    else this.#findings.say('head missing', `the database does not hold ${said}`, { head: position, from: position, to: position });
+    if (isBehind)
+      this.#findings.say('behind', `the database was set back: it does not hold ${said}`, { head: position });
+    else
+      this.#findings.say('head missing', `the database does not hold ${said}`, {
+        head: position,
+        from: position,
+        to: position,
+      });
   }
 
   /** @param {number} position */
@@ -233,17 +267,27 @@ export class HeadsCheck {
     this.#hasGap = true;
   }
 
-  /** Writes down what the head says of its trees. The map root after it, or nothing. @param {Head} head */
+  /**
+   * Stores what the head says about its trees. Returns the map root after it, or nothing.
+   * @param {Head} head
+   */
   #grow(head) {
-    const { position, number, lines } = head;
+    const { position, number, lines, at } = head;
     const bad = (/** @type {string} */ text) => {
       this.#findings.say('head malformed', `head ${position}: ${text}`, { head: position });
       return undefined;
     };
     const trees = parseHeadLines(lines);
     const begins = this.#beginsEpoch(head, bad);
+    if (at < this.#at)
+      bad(
+        `it is of ${instantText(Math.floor(at / 1000))}, and the head before it is later: heads never go back in time`,
+      );
     if (trees === undefined) return bad('its lines of trees, sizes and roots are malformed or out of order');
-    const leaves = trees.reduce((sum, { tree, size }) => sum + Math.max(0, size - (this.trees.get(tree)?.growths.size ?? 0)), 0);
+    const leaves = trees.reduce(
+      (sum, { tree, size }) => sum + Math.max(0, size - (this.trees.get(tree)?.growths.size ?? 0)),
+      0,
+    );
     const low = number - leaves + 1;
     let isGood = begins !== undefined;
     for (const one of trees) if (!this.#growTree(one, position, low, number, begins === true, bad)) isGood = false;
@@ -255,7 +299,7 @@ export class HeadsCheck {
   }
 
   /**
-   * Whether an epoch begins with this head; undefined: it may not.
+   * Returns whether an epoch begins with this head; undefined when it may not.
    * @param {Head} head
    * @param {(text: string) => undefined} bad
    */
@@ -318,7 +362,7 @@ export class HeadsCheck {
     this.#mark = next.done === true ? undefined : next.value;
   }
 
-  /** The root of the heads log against every checkpoint of its size. */
+  /** Compares the root of the heads log with every checkpoint of its size. */
   #checkLog() {
     const size = this.count;
     for (; this.#mark !== undefined && this.#mark.size <= size; this.#advance()) {
@@ -335,11 +379,17 @@ export class HeadsCheck {
     }
   }
 
-  /** For the next run: this checkpoint fits. @param {Mark} mark */
+  /**
+   * For the next run: this checkpoint fits.
+   * @param {Mark} mark
+   */
   #keep({ size, root }) {
     if (size === 0 || this.#secret === undefined) return;
     if (this.#proved?.head.position !== size - 1)
-      this.#proved = { before: this.#before, head: { position: size - 1, at: this.#at, number: this.number, secret: this.#secret } };
+      this.#proved = {
+        before: this.#before,
+        head: { position: size - 1, at: this.#at, number: this.number, secret: this.#secret },
+      };
     if (this.#roots.at(-1)?.[0] !== size) this.#roots.push([size, root.toString('base64')]);
     if (this.#roots.length > 2 * rootsMax) this.#roots = this.#roots.slice(-rootsMax);
   }

@@ -1,5 +1,5 @@
-// Owns: the door of the verifier for other programs: what they may use of it, with its types.
-// Must never: run anything by being imported.
+// Owns: the entrance of the verifier for other programs: what they may use of it, with its types.
+// Must never: run anything when it is imported.
 
 /**
  * @typedef {import('./findings.js').Finding} Finding
@@ -12,14 +12,12 @@
  * @typedef {import('./slice.js').SliceReport} SliceReport
  */
 
-export { leafOf, leafOfShown, parseEntry, parseShown } from './entry.js';
+export { leafOfShown, parseShown } from './entry.js';
 export { fromBase64, fromHex, leafHash, nodeHash, sha256 } from './hash.js';
-export { parseHeadLines, parseHeadText } from './head.js';
 export { parseStrictly } from './json.js';
 export { proveKnown } from './known.js';
-export { mapLeafOf, mapRootBy, TreeMap } from './map.js';
 export { Frontier, verifyAuditPath } from './merkle.js';
-export { parseNote, parseVerifierKey, verifyNote } from './note.js';
+export { hasKeyForm, parseNote, parseVerifierKey, requireOneInstallation, verifyNote } from './note.js';
 export { Verification } from './record.js';
 export { recordFindingsText, recordText, sliceText } from './report.js';
 export { SliceVerification } from './slice.js';

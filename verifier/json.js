@@ -2,7 +2,7 @@
 // Must never: let two readers see two different things in one line.
 
 /**
- * Keys of every object in a parsed value.
+ * Counts the keys of every object in a parsed value.
  * @param {unknown} value
  * @returns {number}
  */
@@ -20,8 +20,8 @@ function keysIn(value) {
 const isDigit = (/** @type {number} */ code) => code >= 48 && code <= 57;
 
 /**
- * Colons outside of strings: so many keys were written. Nothing when a number has a fraction, an exponent or a sign before zero.
- * The text is known to be JSON.
+ * Counts the colons outside strings: this many keys were written. Returns nothing when a number has a fraction, an
+ * exponent, or a sign before zero. The text is known to be JSON.
  * @param {string} text
  */
 function keysWritten(text) {
@@ -29,7 +29,7 @@ function keysWritten(text) {
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
     if (code === 34) {
-      // To the end of the string: a quote behind an even number of backslashes.
+      // To the end of the string: a quote after an even number of backslashes.
       for (i = text.indexOf('"', i + 1); isEscaped(text, i); i = text.indexOf('"', i + 1));
     } else if (code === 58) count += 1;
     else if (code === 46) return undefined;
@@ -50,14 +50,15 @@ function isEscaped(text, quote) {
 }
 
 /**
- * The value, or nothing when the text is not JSON, or not strictly.
+ * Returns the value, or nothing when the text is not JSON, or not strictly so.
  * @param {string} text
  * @returns {unknown}
  */
 export function parseStrictly(text) {
   try {
     const value = JSON.parse(text);
-    // A key that stood twice is there once. What was replaced while decoding, or has half a pair, is no text of this format.
+    // A key that was written twice is there once. Text that was replaced while decoding, or has half a surrogate pair,
+    // is no text of this format.
     return keysWritten(text) === keysIn(value) && isWhole(value) ? value : undefined;
   } catch {
     return undefined;
@@ -65,7 +66,7 @@ export function parseStrictly(text) {
 }
 
 /**
- * Strings without half a surrogate pair.
+ * Returns whether all strings are without half a surrogate pair.
  * @param {unknown} value
  * @returns {boolean}
  */
@@ -77,7 +78,7 @@ function isWhole(value) {
 }
 
 /**
- * The fields of an object that has exactly these, or nothing.
+ * Returns the fields of an object that has exactly these, or nothing.
  * @template {string} Name
  * @param {unknown} value
  * @param {readonly Name[]} names
@@ -91,7 +92,7 @@ export function exactly(value, names) {
 }
 
 /**
- * The one property of an object.
+ * Returns the one property of an object.
  * @param {unknown} value
  * @returns {readonly [name: string, value: unknown] | readonly []}
  */

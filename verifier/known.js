@@ -1,5 +1,6 @@
-// Owns: what a good verification leaves for the next one, and proving it anew from the signed checkpoint in it before anything is grown from it.
-// Must never: believe a size, a root or a number of it that this checkpoint does not cover.
+// Owns: what a good verification leaves for the next one, and proving it anew from its signed checkpoint before
+// anything is extended from it.
+// Must never: believe a size, a root or a number that this checkpoint does not cover.
 import { fromBase64, isCount, isUuid, leafHash, sha256 } from './hash.js';
 import { headText } from './head.js';
 import { exactly, messageOf } from './json.js';
@@ -38,12 +39,18 @@ import { parseNote, verifyNote } from './note.js';
  * @property {readonly Place[]} witnesses
  */
 
-/** So many checkpoints that fitted last are kept: a witness that lags, or has its lines from two wardens, shows some of them again. */
+/**
+ * This many checkpoints that fitted last are kept: a witness that lags, or has its lines from two wardens, shows some
+ * of them again.
+ */
 export const rootsMax = 16_384;
-/** And so many epochs: one is begun each 23 hours, and when an operator asks. */
+/** And this many epochs: one begins every 23 hours, and when an operator asks. */
 export const secretsMax = 65_536;
 
-/** A secret is not kept where only its being another one matters. @param {Buffer} secret */
+/**
+ * A secret is not kept where it only matters that it is a different one.
+ * @param {Buffer} secret
+ */
 export const tagOf = (secret) => sha256(secret).toString('base64', 0, 12);
 
 const fields = /** @type {const} */ (['note', 'head', 'log', 'trees', 'secrets', 'roots', 'witnesses']);
@@ -59,7 +66,8 @@ function frontierOf(size, roots) {
 }
 
 /**
- * Every tree, in order. @param {unknown} given
+ * Every tree, in order.
+ * @param {unknown} given
  * @returns {Map<string, Frontier> | undefined}
  */
 function treesOf(given) {
@@ -82,7 +90,9 @@ function treesOf(given) {
 function headOf(given) {
   const { position, at, number, secret: secret64 } = exactly(given, ['position', 'at', 'number', 'secret']) ?? {};
   const secret = fromBase64(secret64, 32);
-  return isCount(position) && isCount(at) && isCount(number) && secret !== undefined ? { position, at, number, secret } : undefined;
+  return isCount(position) && isCount(at) && isCount(number) && secret !== undefined
+    ? { position, at, number, secret }
+    : undefined;
 }
 
 /** @param {unknown} given @returns {Map<number, string> | undefined} */
@@ -113,21 +123,40 @@ const arePlaces = (given) =>
 function isFile(given) {
   const { day, bytes, sha256: hash, last } = exactly(given, ['day', 'bytes', 'sha256', 'last']) ?? {};
   const { size, era, time } = exactly(last, ['size', 'era', 'time']) ?? {};
-  return typeof day === 'string' && isCount(bytes) && typeof hash === 'string' && (last === null || [size, era, time].every(isCount));
+  return (
+    typeof day === 'string' &&
+    isCount(bytes) &&
+    typeof hash === 'string' &&
+    (last === null || [size, era, time].every(isCount))
+  );
 }
 
 /**
- * Computes all of it anew: the trees give the map, the map gives the last head, that gives the root of the heads log, and a given key has signed that root.
- * The answer is a sentence when anything does not fit.
+ * Computes everything anew: the trees give the map, the map gives the last head, that head gives the root of the heads
+ * log, and a given key has signed that root. The answer is a sentence when anything does not fit.
  * @param {unknown} known
  * @param {readonly VerifierKey[]} keys
  * @returns {Base | string}
  */
 export function proveKnown(known, keys) {
-  const { note: text, head: given, log: subtrees, trees: listed, secrets, roots: marks, witnesses } = exactly(known, fields) ?? {};
+  const {
+    note: text,
+    head: given,
+    log: subtrees,
+    trees: listed,
+    secrets,
+    roots: marks,
+    witnesses,
+  } = exactly(known, fields) ?? {};
   const [head, trees, roots] = [headOf(given), treesOf(listed), rootsOf(marks)];
   const before = head === undefined ? undefined : frontierOf(head.position, subtrees);
-  if (typeof text !== 'string' || head === undefined || trees === undefined || roots === undefined || before === undefined)
+  if (
+    typeof text !== 'string' ||
+    head === undefined ||
+    trees === undefined ||
+    roots === undefined ||
+    before === undefined
+  )
     return 'what was kept is malformed';
   if (!areTexts(secrets) || !arePlaces(witnesses)) return 'what was kept is malformed';
   /** @type {Note} */
@@ -140,16 +169,18 @@ export function proveKnown(known, keys) {
   const why = verifyNote(note, keys);
   if (why !== undefined) return `the checkpoint that was kept is not to be believed: ${why}`;
   const map = new TreeMap(head.secret);
-  for (const [tree, frontier] of trees) if (!map.set(tree, frontier.size, frontier.root())) return 'the trees that were kept make no map';
+  for (const [tree, frontier] of trees)
+    if (!map.set(tree, frontier.size, frontier.root())) return 'the trees that were kept make no map';
   const log = before.copy();
   log.append(leafHash(Buffer.from(headText(head, map.root()))));
-  if (log.size !== note.size || !log.root().equals(note.root)) return 'what was kept is not what its own checkpoint covers';
+  if (log.size !== note.size || !log.root().equals(note.root))
+    return 'what was kept is not what its own checkpoint covers';
   return { text, note, before, log, head, trees, map, secrets, roots, witnesses };
 }
 
 /**
- * Why the new checkpoints of the witnesses are not for a run that reads only what is new; undefined: they are. A checkpoint that says something else than one
- * that fitted before is a finding.
+ * Returns why the new checkpoints of the witnesses are not for a run that reads only what is new; undefined when they
+ * are. A checkpoint that contradicts one that fitted before is a finding.
  * @param {Witness} witness Closed; of what is new.
  * @param {Base} base
  * @returns {string | undefined}
@@ -157,16 +188,22 @@ export function proveKnown(known, keys) {
 export function whyWhole(witness, { note, roots }) {
   if (witness.isOlder !== undefined) return witness.isOlder;
   const other = witness.eras().find((era) => era !== note.era);
-  if (other !== undefined) return `the witness shows a checkpoint of era ${other}, and the last good run was of era ${note.era}`;
+  if (other !== undefined)
+    return `the witness shows a checkpoint of era ${other}, and the last good run was of era ${note.era}`;
   for (const { size, root } of witness.accepted()) {
     if (size >= note.size) return undefined;
     const fitted = roots.get(size);
-    if (fitted === undefined) return `the witness shows one more checkpoint of size ${size}, which the last good run was beyond`;
+    if (fitted === undefined)
+      return `the witness shows one more checkpoint of size ${size}, which the last good run was beyond`;
     if (fitted !== root.toString('base64'))
-      witness.findings.say('two truths', `era ${note.era} has two different checkpoints of size ${size}, both rightly signed`, {
-        from: size,
-        to: size,
-      });
+      witness.findings.say(
+        'two truths',
+        `era ${note.era} has two different checkpoints of size ${size}, both rightly signed`,
+        {
+          from: size,
+          to: size,
+        },
+      );
   }
   return undefined;
 }

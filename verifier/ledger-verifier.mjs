@@ -17,7 +17,7 @@ import { createGunzip } from 'node:zlib';
 // Must never: let two readers see two different things in one line.
 
 /**
- * Keys of every object in a parsed value.
+ * Counts the keys of every object in a parsed value.
  * @param {unknown} value
  * @returns {number}
  */
@@ -35,8 +35,8 @@ function keysIn(value) {
 const isDigit = (/** @type {number} */ code) => code >= 48 && code <= 57;
 
 /**
- * Colons outside of strings: so many keys were written. Nothing when a number has a fraction, an exponent or a sign before zero.
- * The text is known to be JSON.
+ * Counts the colons outside strings: this many keys were written. Returns nothing when a number has a fraction, an
+ * exponent, or a sign before zero. The text is known to be JSON.
  * @param {string} text
  */
 function keysWritten(text) {
@@ -44,7 +44,7 @@ function keysWritten(text) {
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
     if (code === 34) {
-      // To the end of the string: a quote behind an even number of backslashes.
+      // To the end of the string: a quote after an even number of backslashes.
       for (i = text.indexOf('"', i + 1); isEscaped(text, i); i = text.indexOf('"', i + 1));
     } else if (code === 58) count += 1;
     else if (code === 46) return undefined;
@@ -65,14 +65,15 @@ function isEscaped(text, quote) {
 }
 
 /**
- * The value, or nothing when the text is not JSON, or not strictly.
+ * Returns the value, or nothing when the text is not JSON, or not strictly so.
  * @param {string} text
  * @returns {unknown}
  */
 function parseStrictly(text) {
   try {
     const value = JSON.parse(text);
-    // A key that stood twice is there once. What was replaced while decoding, or has half a pair, is no text of this format.
+    // A key that was written twice is there once. Text that was replaced while decoding, or has half a surrogate pair,
+    // is no text of this format.
     return keysWritten(text) === keysIn(value) && isWhole(value) ? value : undefined;
   } catch {
     return undefined;
@@ -80,7 +81,7 @@ function parseStrictly(text) {
 }
 
 /**
- * Strings without half a surrogate pair.
+ * Returns whether all strings are without half a surrogate pair.
  * @param {unknown} value
  * @returns {boolean}
  */
@@ -92,7 +93,7 @@ function isWhole(value) {
 }
 
 /**
- * The fields of an object that has exactly these, or nothing.
+ * Returns the fields of an object that has exactly these, or nothing.
  * @template {string} Name
  * @param {unknown} value
  * @param {readonly Name[]} names
@@ -106,7 +107,7 @@ function exactly(value, names) {
 }
 
 /**
- * The one property of an object.
+ * Returns the one property of an object.
  * @param {unknown} value
  * @returns {readonly [name: string, value: unknown] | readonly []}
  */
@@ -125,7 +126,7 @@ const messageOf = (cause) => (cause instanceof Error ? cause.message : String(ca
 // Must never: accept a second spelling of the same bytes.
 
 /**
- * The one-shot function is three times as fast, and came with Node 20.12.
+ * The one-shot function is three times as fast, and exists from Node 20.12 on.
  * @type {(data: Uint8Array) => Buffer}
  */
 const sha256 =
@@ -146,7 +147,7 @@ const leafHash = (data) => sha256(Buffer.concat([leafMark, data]));
 const nodeHash = (left, right) => sha256(Buffer.concat([nodeMark, left, right]));
 
 /**
- * Bytes of base64 in its one canonical form, or nothing.
+ * Returns the bytes of base64 in its one canonical form, or nothing.
  * @param {unknown} text
  * @param {number} bytes
  */
@@ -161,14 +162,17 @@ function fromBase64(text, bytes) {
  * @param {number} bytes
  */
 function fromHex(text, bytes) {
-  return typeof text === 'string' && text.length === bytes * 2 && /^[0-9a-f]*$/.test(text) ? Buffer.from(text, 'hex') : undefined;
+  return typeof text === 'string' && text.length === bytes * 2 && /^[0-9a-f]*$/.test(text)
+    ? Buffer.from(text, 'hex')
+    : undefined;
 }
 
 /**
  * @param {unknown} value
  * @returns {value is number}
  */
-const isCount = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
+const isCount = (value) =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -192,16 +196,42 @@ const headsTree = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
  */
 
 /**
+ * Returns whether a text has the form of a verifier key. Such a text is a key and never the name of a file: whoever
+ * hands on a folder could give a file in it the name of the key that is typed.
+ * @param {string} text
+ */
+const hasKeyForm = (text) => /^[^+]+\+[0-9a-f]{8}\+/.test(text);
+
+/**
+ * Throws an Error unless all keys belong to one installation, and each of them has one end.
+ * @param {readonly VerifierKey[]} keys
+ */
+function requireOneInstallation(keys) {
+  const known = new Map();
+  for (const { name, id, end } of keys) {
+    if (name !== keys[0]?.name) throw new Error('the keys are of different installations: verify one record at a time');
+    const text = end === undefined ? 'no end' : `${end.era}:${end.size}`;
+    if ((known.get(id) ?? text) !== text)
+      throw new Error(`the key ${name}+${id} was given with two different ends: give the one that holds`);
+    known.set(id, text);
+  }
+}
+
+/**
  * `name+id+base64`, and for a key that was retired `@era:size` behind it. Throws an Error that says what is wrong.
  * @param {string} text
  * @returns {VerifierKey}
  */
 function parseVerifierKey(text) {
   const [, name, id, encoded, era, size] =
-    /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})(?:@(0|[1-9]\d{0,14}):(0|[1-9]\d{0,14}))?$/.exec(text) ?? [];
+    /^((?:[A-Za-z0-9._-]+\/)*[A-Za-z0-9._-]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})(?:@(0|[1-9]\d{0,14}):(0|[1-9]\d{0,14}))?$/.exec(
+      text,
+    ) ?? [];
   const bytes = fromBase64(encoded, 33);
   if (name === undefined || id === undefined || bytes === undefined || bytes[0] !== 1)
-    throw new Error('this is not a verifier key (name+8 hexadecimal digits+base64, Ed25519; a retired one with @ERA:SIZE behind it)');
+    throw new Error(
+      'this is not a verifier key (name+8 hexadecimal digits+base64, Ed25519; a retired one with @ERA:SIZE behind it)',
+    );
   if (sha256(Buffer.concat([Buffer.from(`${name}\n`), bytes])).toString('hex', 0, 4) !== id)
     throw new Error(`the verifier key of ${name} does not fit its key id: a letter was changed`);
   const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), bytes.subarray(1)]);
@@ -238,7 +268,8 @@ function parseNote(text) {
         : 'this is not a checkpoint',
     );
   const instant = Date.parse(time ?? '');
-  if (Number.isNaN(instant) || new Date(instant).toISOString() !== time) throw new Error('the time of the checkpoint is none');
+  if (Number.isNaN(instant) || new Date(instant).toISOString() !== time)
+    throw new Error('the time of the checkpoint is none');
   const signatures = lines
     .trimEnd()
     .split('\n')
@@ -258,13 +289,15 @@ function parseNote(text) {
 const isLater = (one, other) => one.era > other.era || (one.era === other.era && one.size > other.size);
 
 /**
- * Why a note is not to be believed; undefined: a given key has signed it. Lines of unknown keys do not count.
+ * Returns why a note is not to be believed; undefined when a given key has signed it. Lines of unknown keys do not
+ * count.
  * @param {Note} note
  * @param {readonly VerifierKey[]} keys
  * @returns {string | undefined}
  */
 function verifyNote(note, keys) {
-  if (!keys.some(({ name }) => name === note.origin)) return `it is of ${note.origin}, not of ${keys[0]?.name ?? 'any given key'}`;
+  if (!keys.some(({ name }) => name === note.origin))
+    return `it is of ${note.origin}, not of ${keys[0]?.name ?? 'any given key'}`;
   let isSigned = false;
   /** @type {string | undefined} */
   let late;
@@ -282,16 +315,16 @@ function verifyNote(note, keys) {
 
 // ======== findings.js ====================================================================================================================
 
-// Owns: what was found wrong: kinds of findings, the first of them in words, all of them in number.
+// Owns: what was found wrong: kinds of findings, the first of them in words, and the number of all of them.
 // Must never: lose count, or keep more than a report can show.
 
 const findingsMax = 20;
-/** Behind those, the first finding of each of so many trees. */
+/** Beyond those, the first finding of each of this many trees. */
 const treesMax = 1000;
 
 /**
- * A row: tree, position and number say which. A block: from and to are positions. The heads log: head, from and to are positions in it, number is the
- * first suspect entry. The rest is of the witness, of archives and of slices.
+ * A row: tree, position and number say which. A block: from and to are positions. The heads log: head, from and to are
+ * positions in it, number is the first suspect entry. The rest is of the witness, of archives and of slices.
  * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
  *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
  *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
@@ -313,7 +346,7 @@ const treesMax = 1000;
 /** @param {Finding} finding */
 const isOfRow = (finding) => finding.tree !== undefined && finding.position !== undefined;
 
-/** Keeps the first twenty, the first of each tree and the first that names a row; counts all. */
+/** Keeps the first twenty, the first of each tree, and the first that names a row; counts all. */
 class Findings {
   /** @type {Finding[]} */
   list = [];
@@ -382,8 +415,9 @@ const microsText = (micros) => instantText(Math.floor(micros / 1000));
 const shownMax = 256;
 
 /**
- * Text that anybody may have written, as it can be printed: quotes, backslashes, everything that steers a terminal, a line or the direction of writing, and blanks
- * of other scripts are escaped, and 256 characters at most are shown.
+ * Returns text that anybody may have written in a printable form: quotes, backslashes, everything that controls a
+ * terminal, a line or the direction of writing, and blanks of other scripts are escaped, and at most 256 characters are
+ * shown.
  * @param {string} text
  */
 function shownText(text) {
@@ -391,7 +425,9 @@ function shownText(text) {
   const isCut = text.length > 2 * shownMax || head.length > shownMax;
   const escaped = head
     .slice(0, shownMax)
-    .map((one) => (one === ' ' || /[^\p{C}\p{Z}\p{M}"\\]/u.test(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`))
+    .map((one) =>
+      one === ' ' || /[^\p{C}\p{Z}\p{M}"\\]/u.test(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`,
+    )
     .join('');
   return isCut ? `${escaped} (cut off here)` : escaped;
 }
@@ -405,21 +441,23 @@ function spanText(seconds) {
 
 // ======== report.js ======================================================================================================================
 
-// Owns: what is printed of a verification, in sentences.
-// Must never: print GOOD for anything but a verdict of good, or let text of a dump steer a terminal.
+// Owns: what is printed about a verification, in sentences.
+// Must never: print GOOD for anything except a good verdict, or let text of a dump control a terminal.
 
 /**
  */
 
 /**
- * What stands in a dump may be anybody's text: nothing of it steers a terminal or begins a line, and a sentence has an end.
+ * Text in a dump may be anybody's: none of it controls a terminal or begins a line, and each sentence has an end.
  * @param {string} text
  */
-const plain = (text) => (text.length > lineMax ? `${text.slice(0, lineMax)} (cut off here)` : text).replace(/[\p{C}\u2028\u2029]/gu, '?');
+const plain = (text) =>
+  (text.length > lineMax ? `${text.slice(0, lineMax)} (cut off here)` : text).replace(/[\p{C}\u2028\u2029]/gu, '?');
 const lineMax = 2000;
 
 /**
- * A report as one line of JSON for programs. What would steer a terminal is escaped as JSON escapes it, so that the values stay as they are.
+ * Returns a report as one line of JSON for programs. What would control a terminal is escaped as JSON escapes it, so
+ * that the values stay the same.
  * @param {unknown} report
  */
 const jsonText = (report) =>
@@ -432,14 +470,21 @@ function findingsText({ found, firstRow, findings }) {
   const counted = `NOT GOOD: ${found} finding${found === 1 ? '' : 's'}`;
   const first = firstRow === null ? [] : [`First bad row: ${plain(firstRow.text)}`];
   const more = found > findings.length ? [`and ${found - findings.length} more`] : [];
-  return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
+  return [
+    counted,
+    ...first,
+    ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`),
+    ...more,
+    '',
+  ].join('\n');
 }
 
 /**
- * What was found wrong in sentences, for a program that reads a witness on its own.
+ * Returns what was found wrong in sentences, for a program that reads a witness by itself.
  * @param {Findings} findings
  */
-const recordFindingsText = ({ count, firstRow, list }) => findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
+const recordFindingsText = ({ count, firstRow, list }) =>
+  findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
 
 /** @param {Report['newest']} checkpoint */
 const checkpointText = (checkpoint) =>
@@ -487,7 +532,10 @@ function sliceText(report) {
   if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
   const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
-  const said = says === 'affected' ? `that ${report.selected} of these entries belong to` : 'that none of these entries belongs to';
+  const said =
+    says === 'affected'
+      ? `that ${report.selected} of these entries belong to`
+      : 'that none of these entries belongs to';
   return [
     ...lines,
     `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
@@ -503,8 +551,9 @@ const sealedText = (head) => (head === null ? '?' : `head ${head.position} (seal
 
 // ======== lines.js =======================================================================================================================
 
-// Owns: reading files and streams line by line: plain or compressed, strictly UTF-8, with a bound on the length of a line.
-// Must never: hold a file in memory, or take broken text for text.
+// Owns: reading files and streams line by line: plain or compressed, strictly UTF-8, with a limit on the length of a
+// line.
+// Must never: hold a file in memory, or accept broken text as text.
 
 /** @typedef {import('node:stream').Readable} Readable */
 
@@ -514,8 +563,8 @@ const lineBytesMax = 16 * 1024 * 1024;
 const brokenLine = '\ufffd';
 
 /**
- * Opens a file that stands in a directory of somebody else. It follows no link, and does not wait for the other end of
- * a pipe. Throws unless it is a regular file.
+ * Opens a file in a directory of somebody else. It follows no link, and does not wait for the other end of a pipe.
+ * Throws unless it is a regular file.
  * @param {string} path
  * @returns {Readable}
  */
@@ -529,8 +578,8 @@ function openRegular(path) {
 }
 
 /**
- * The bytes of a file, unpacked. `onBytes` is given what was read, before it is unpacked. `isForeign`: whether the file
- * stands in a directory of somebody else, in which only regular files are read.
+ * Returns the bytes of a file, unpacked. `onBytes` gets what was read, before it is unpacked. `isForeign`: whether the
+ * file is in a directory of somebody else, in which only regular files are read.
  * @param {string} path
  * @param {((bytes: Buffer) => void) | undefined} [onBytes]
  * @param {boolean} [isForeign]
@@ -547,8 +596,8 @@ function openFile(path, onBytes, isForeign = false) {
 }
 
 /**
- * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
- * `onBytes` is given what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
+ * Returns the lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
+ * `onBytes` gets what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
  * somebody else, in which only regular files are read.
  * @param {string | Readable} source
  * @param {boolean} isTornKept
@@ -593,14 +642,17 @@ function linesOf(bytes) {
 // ======== archives.js ====================================================================================================================
 
 // Owns: a dump and its archives as files: their hashes, and their lines merged by tree and position.
-// Must never: let an archive stand for more than the very bytes whose hash was taken.
+// Must never: accept an archive for anything except the very bytes whose hash was taken.
 
 /**
  */
 
 const archiveFile = /^ledger-\d{4}-\d\d\.jsonl(?:\.gz)?$/;
 
-/** Files of months in a directory, by name. Throws when it cannot be read. @param {string} directory */
+/**
+ * Returns the files of months in a directory, by name. Throws when the directory cannot be read.
+ * @param {string} directory
+ */
 const archivesIn = (directory) =>
   readdirSync(directory)
     .filter((name) => archiveFile.test(name))
@@ -613,12 +665,15 @@ async function sha256OfFile(path) {
   return hash.digest('hex');
 }
 
-/** One sorted file of lines, a line ahead. */
+/** One sorted file of lines, read one line ahead. */
 class Source {
-  /** Parsed; undefined at the end, or for what is not JSON. @type {unknown} */
+  /**
+   * The parsed line; undefined at the end, or for what is not JSON.
+   * @type {unknown}
+   */
   value;
   isAtEnd = false;
-  /** Place of the entry, as a text that sorts; what is no entry is looked at, and said, at once. */
+  /** The place of the entry, as a text that sorts. What is no entry is examined and reported at once. */
   key = '';
   #name;
   #batches;
@@ -642,7 +697,7 @@ class Source {
     return `${this.#name} line ${this.#line}`;
   }
 
-  /** Goes on inside what was read; false: more must be read. */
+  /** Advances inside what was read; false means that more must be read. */
   step() {
     while (this.#offset < this.#batch.length) {
       const text = this.#batch[this.#offset];
@@ -681,10 +736,12 @@ class Source {
  * @param {Verification} verification
  */
 const openArchives = (directory, archives, verification) =>
-  archives.map(({ file, sha256 }, i) => new Source(file, i + 1, hashedLines(join(directory, file), sha256, verification)));
+  archives.map(
+    ({ file, sha256 }, i) => new Source(file, i + 1, hashedLines(join(directory, file), sha256, verification)),
+  );
 
 /**
- * The lines of an archive; at its end its hash must be the one that was taken before.
+ * Returns the lines of an archive. At its end its hash must be the one that was taken before.
  * @param {string} path
  * @param {string} sha256
  * @param {Verification} verification
@@ -695,20 +752,26 @@ async function* hashedLines(path, sha256, verification) {
   if (hash.digest('hex') !== sha256) verification.findings.say('archive', `${path} was changed while it was read`);
 }
 
-/** Goes on in one source; one that breaks off ends there. @param {Source} source @param {Verification} verification */
+/**
+ * Advances one source; a source that breaks off ends there.
+ * @param {Source} source @param {Verification} verification
+ */
 async function advance(source, verification) {
   try {
     await source.next();
   } catch (cause) {
-    // The dump itself must be whole; an archive that breaks off is a finding, and its entries are not known.
+    // The dump itself must be whole. An archive that breaks off is a finding, and its entries are not known.
     if (source.index === 0) throw cause;
-    verification.findings.say('unreadable', `${source.where}: the archive broke off behind this line: ${messageOf(cause)}`);
+    verification.findings.say(
+      'unreadable',
+      `${source.where}: the archive broke off behind this line: ${messageOf(cause)}`,
+    );
     source.end();
   }
 }
 
 /**
- * The dump first, up to its entries; then entries of dump and archives by tree and position.
+ * Returns the dump first, up to its entries; then entries of dump and archives by tree and position.
  * @param {Source} dump
  * @param {readonly Source[]} archives
  * @param {Verification} verification
@@ -725,7 +788,7 @@ async function feed(dump, archives, verification) {
     open.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.index - b.index));
     const [source, second] = open;
     if (source === undefined) return;
-    // A month is one run in each tree: mostly the same source goes on.
+    // A month is one run in each tree, so mostly the same source continues.
     do {
       verification.line(source.value, source.where, source.index);
       if (!source.step()) await advance(source, verification);
@@ -736,18 +799,20 @@ async function feed(dump, archives, verification) {
 
 // ======== map.js =========================================================================================================================
 
-// Owns: the map of all trees (docs/reference/ledger-format.md): slots, blinds and the root of one epoch, computed anew only where a tree grew.
-// Must never: take a node from anywhere but the trees and the secret.
+// Owns: the map of all trees (docs/reference/ledger-format.md): slots, blinds and the root of one epoch, computed anew
+// only where a tree grew.
+// Must never: take a node from anywhere except the trees and the secret.
 
 const mapDepth = 32;
 
 /**
- * What blinds a word of the map.
+ * Blinds a word of the map.
  * @param {string} word
  * @param {Buffer} secret
  * @param {readonly Buffer[]} rest
  */
-const blinded = (word, secret, rest) => sha256(Buffer.concat([Buffer.from(`cofferdam ledger ${word}/2`, 'latin1'), secret, ...rest]));
+const blinded = (word, secret, rest) =>
+  sha256(Buffer.concat([Buffer.from(`cofferdam ledger ${word}/2`, 'latin1'), secret, ...rest]));
 
 /** @param {string} tree */
 const idOf = (tree) => Buffer.from(tree.replaceAll('-', ''), 'hex');
@@ -771,7 +836,9 @@ const blindOf = (secret, tree) => blinded('blind', secret, [idOf(tree)]);
  * @param {Buffer} blind
  */
 const mapLeafOf = (tree, size, root, blind) =>
-  leafHash(Buffer.concat([Buffer.from(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`), blind]));
+  leafHash(
+    Buffer.concat([Buffer.from(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`), blind]),
+  );
 
 /**
  * @param {Buffer} secret
@@ -798,7 +865,7 @@ function commitmentOf(secret, position, number) {
 }
 
 /**
- * The map root to which a tree's leaf leads; siblings from level 32 up to level 1.
+ * Returns the map root to which a tree's leaf leads; siblings from level 32 up to level 1.
  * @param {Buffer} leaf
  * @param {number} slot
  * @param {readonly Buffer[]} path
@@ -814,7 +881,7 @@ function mapRootBy(leaf, slot, path) {
 }
 
 /**
- * A tree alone below its node: its leaf, and the empty nodes beside its way, one after the other from level 32 up.
+ * A tree alone below its node: its leaf, and the empty nodes beside its path, one after the other from level 32 up.
  * @typedef {{ slot: number, leaf: Buffer, siblings: Buffer, hash: Buffer | undefined }} Single
  * @typedef {{ left: Node | undefined, right: Node | undefined, hash: Buffer | undefined }} Fork
  * @typedef {Single | Fork} Node
@@ -838,7 +905,7 @@ class TreeMap {
   }
 
   /**
-   * Says no when another tree has the same slot: the epoch may not exist.
+   * Returns false when another tree has the same slot: the epoch may not exist.
    * @param {string} tree
    * @param {number} size
    * @param {Buffer} root
@@ -875,7 +942,7 @@ class TreeMap {
         node.hash = undefined;
         return node;
       }
-      // Two now: a fork here, each of them one level down or further.
+      // Now there are two: a fork here, each of them one level down or further.
       const other = { ...node, siblings: node.siblings.subarray(0, node.siblings.length - 32), hash: undefined };
       const fork = { left: undefined, right: undefined, hash: undefined };
       return this.#put(this.#hang(fork, level, other.slot, other), level, slot, leaf, isNew);
@@ -900,7 +967,7 @@ class TreeMap {
   }
 
   /**
-   * The empty nodes beside the way of a slot, from level 32 up to the one below `level`.
+   * Returns the empty nodes beside the path of a slot, from level 32 up to the one below `level`.
    * @param {number} slot
    * @param {number} level
    */
@@ -942,7 +1009,7 @@ function hashUp({ slot, leaf, siblings }) {
 
 // ======== head.js ========================================================================================================================
 
-// Owns: a head as the dump holds it, its lines of trees, and the text that is its leaf data.
+// Owns: a head as the dump has it, its lines of trees, and the text that is its leaf data.
 // Must never: accept a head of another version.
 
 /**
@@ -956,7 +1023,7 @@ function hashUp({ slot, leaf, siblings }) {
  */
 
 /**
- * The head of a dump's line, or a sentence that says why it is none.
+ * Returns the head of a dump's line, or a sentence that says why it is none.
  * @param {readonly unknown[]} row
  * @returns {Head | string}
  */
@@ -964,13 +1031,20 @@ function parseHead(row) {
   const [position, at, number, secret64, lines] = row;
   if (row.length === 4) return 'this is a head of format 1, and this verifier reads format 2 only';
   const secret = fromBase64(secret64, 32);
-  if (row.length !== 5 || !isCount(position) || !isCount(at) || !isCount(number) || secret === undefined || typeof lines !== 'string')
+  if (
+    row.length !== 5 ||
+    !isCount(position) ||
+    !isCount(at) ||
+    !isCount(number) ||
+    secret === undefined ||
+    typeof lines !== 'string'
+  )
     return 'this is not a head';
   return { position, at, number, secret, lines };
 }
 
 /**
- * The lines of a head, or undefined when they are not exactly such lines, in the order of the trees.
+ * Returns the lines of a head, or undefined when they are not exactly such lines, in the order of the trees.
  * @param {string} lines
  * @returns {readonly HeadTree[] | undefined}
  */
@@ -997,7 +1071,7 @@ const headText = ({ position, at, number, secret }, mapRoot) =>
   `cofferdam ledger head/2\n${position}\n${at}\n${mapRoot.toString('base64')}\n${commitmentOf(secret, position, number).toString('base64')}\n`;
 
 /**
- * The text of a head as a slice shows it, or undefined.
+ * Returns the text of a head as a slice shows it, or undefined.
  * @param {unknown} text
  * @returns {{ readonly position: number, readonly at: number, readonly mapRoot: Buffer, readonly commitment: Buffer } | undefined}
  */
@@ -1006,7 +1080,8 @@ function parseHeadText(text) {
   const [, position, at, root64, commitment64] =
     /^cofferdam ledger head\/2\n(0|[1-9]\d{0,15})\n(0|[1-9]\d{0,15})\n(\S{44})\n(\S{44})\n$/.exec(text) ?? [];
   const [mapRoot, commitment] = [fromBase64(root64, 32), fromBase64(commitment64, 32)];
-  if (mapRoot === undefined || commitment === undefined || !isCount(Number(position)) || !isCount(Number(at))) return undefined;
+  if (mapRoot === undefined || commitment === undefined || !isCount(Number(position)) || !isCount(Number(at)))
+    return undefined;
   return { position: Number(position), at: Number(at), mapRoot, commitment };
 }
 
@@ -1040,7 +1115,7 @@ class Frontier {
   }
 
   /**
-   * 256 leaves at once, of which only the hash is known. The size must be a multiple of 256.
+   * Adds 256 leaves at once, of which only the hash is known. The size must be a multiple of 256.
    * @param {Buffer} block
    */
   appendBlock(block) {
@@ -1065,12 +1140,12 @@ class Frontier {
     return copy;
   }
 
-  /** The roots of the complete subtrees, largest first, one behind the other. */
+  /** The roots of the complete subtrees, largest first, one after the other. */
   roots() {
     return Buffer.concat(this.#subtrees.map(({ hash }) => hash));
   }
 
-  /** As it was where the block under way begins. */
+  /** As it was where the current block begins. */
   wholeBlocks() {
     const whole = new Frontier();
     whole.#subtrees = this.#subtrees.filter(({ leaves }) => leaves >= blockSize);
@@ -1079,7 +1154,8 @@ class Frontier {
   }
 
   /**
-   * The tree of so many leaves whose whole subtrees have these roots, the largest first; nothing when their number does not fit the size.
+   * Returns the tree of this many leaves whose whole subtrees have these roots, the largest first; nothing when their
+   * number does not fit the size.
    * @param {number} size
    * @param {readonly Buffer[]} roots
    */
@@ -1114,7 +1190,8 @@ class Frontier {
 }
 
 /**
- * Whether `path` leads from the leaf at `index` to the root of a tree of `size` leaves (RFC 9162, section 2.1.3.2, the same trees).
+ * Returns whether `path` leads from the leaf at `index` to the root of a tree of `size` leaves (RFC 9162, section
+ * 2.1.3.2, the same trees).
  * @param {Buffer} leaf
  * @param {number} index
  * @param {number} size
@@ -1139,8 +1216,9 @@ function verifyAuditPath(leaf, index, size, path, root) {
 
 // ======== known.js =======================================================================================================================
 
-// Owns: what a good verification leaves for the next one, and proving it anew from the signed checkpoint in it before anything is grown from it.
-// Must never: believe a size, a root or a number of it that this checkpoint does not cover.
+// Owns: what a good verification leaves for the next one, and proving it anew from its signed checkpoint before
+// anything is extended from it.
+// Must never: believe a size, a root or a number that this checkpoint does not cover.
 
 /**
  * @typedef {{ readonly position: number, readonly at: number, readonly number: number, readonly secret: string }} LastHead `secret` in base64.
@@ -1169,12 +1247,18 @@ function verifyAuditPath(leaf, index, size, path, root) {
  * @property {readonly Place[]} witnesses
  */
 
-/** So many checkpoints that fitted last are kept: a witness that lags, or has its lines from two wardens, shows some of them again. */
+/**
+ * This many checkpoints that fitted last are kept: a witness that lags, or has its lines from two wardens, shows some
+ * of them again.
+ */
 const rootsMax = 16_384;
-/** And so many epochs: one is begun each 23 hours, and when an operator asks. */
+/** And this many epochs: one begins every 23 hours, and when an operator asks. */
 const secretsMax = 65_536;
 
-/** A secret is not kept where only its being another one matters. @param {Buffer} secret */
+/**
+ * A secret is not kept where it only matters that it is a different one.
+ * @param {Buffer} secret
+ */
 const tagOf = (secret) => sha256(secret).toString('base64', 0, 12);
 
 const fields = /** @type {const} */ (['note', 'head', 'log', 'trees', 'secrets', 'roots', 'witnesses']);
@@ -1190,7 +1274,8 @@ function frontierOf(size, roots) {
 }
 
 /**
- * Every tree, in order. @param {unknown} given
+ * Every tree, in order.
+ * @param {unknown} given
  * @returns {Map<string, Frontier> | undefined}
  */
 function treesOf(given) {
@@ -1213,7 +1298,9 @@ function treesOf(given) {
 function headOf(given) {
   const { position, at, number, secret: secret64 } = exactly(given, ['position', 'at', 'number', 'secret']) ?? {};
   const secret = fromBase64(secret64, 32);
-  return isCount(position) && isCount(at) && isCount(number) && secret !== undefined ? { position, at, number, secret } : undefined;
+  return isCount(position) && isCount(at) && isCount(number) && secret !== undefined
+    ? { position, at, number, secret }
+    : undefined;
 }
 
 /** @param {unknown} given @returns {Map<number, string> | undefined} */
@@ -1244,21 +1331,40 @@ const arePlaces = (given) =>
 function isFile(given) {
   const { day, bytes, sha256: hash, last } = exactly(given, ['day', 'bytes', 'sha256', 'last']) ?? {};
   const { size, era, time } = exactly(last, ['size', 'era', 'time']) ?? {};
-  return typeof day === 'string' && isCount(bytes) && typeof hash === 'string' && (last === null || [size, era, time].every(isCount));
+  return (
+    typeof day === 'string' &&
+    isCount(bytes) &&
+    typeof hash === 'string' &&
+    (last === null || [size, era, time].every(isCount))
+  );
 }
 
 /**
- * Computes all of it anew: the trees give the map, the map gives the last head, that gives the root of the heads log, and a given key has signed that root.
- * The answer is a sentence when anything does not fit.
+ * Computes everything anew: the trees give the map, the map gives the last head, that head gives the root of the heads
+ * log, and a given key has signed that root. The answer is a sentence when anything does not fit.
  * @param {unknown} known
  * @param {readonly VerifierKey[]} keys
  * @returns {Base | string}
  */
 function proveKnown(known, keys) {
-  const { note: text, head: given, log: subtrees, trees: listed, secrets, roots: marks, witnesses } = exactly(known, fields) ?? {};
+  const {
+    note: text,
+    head: given,
+    log: subtrees,
+    trees: listed,
+    secrets,
+    roots: marks,
+    witnesses,
+  } = exactly(known, fields) ?? {};
   const [head, trees, roots] = [headOf(given), treesOf(listed), rootsOf(marks)];
   const before = head === undefined ? undefined : frontierOf(head.position, subtrees);
-  if (typeof text !== 'string' || head === undefined || trees === undefined || roots === undefined || before === undefined)
+  if (
+    typeof text !== 'string' ||
+    head === undefined ||
+    trees === undefined ||
+    roots === undefined ||
+    before === undefined
+  )
     return 'what was kept is malformed';
   if (!areTexts(secrets) || !arePlaces(witnesses)) return 'what was kept is malformed';
   /** @type {Note} */
@@ -1271,16 +1377,18 @@ function proveKnown(known, keys) {
   const why = verifyNote(note, keys);
   if (why !== undefined) return `the checkpoint that was kept is not to be believed: ${why}`;
   const map = new TreeMap(head.secret);
-  for (const [tree, frontier] of trees) if (!map.set(tree, frontier.size, frontier.root())) return 'the trees that were kept make no map';
+  for (const [tree, frontier] of trees)
+    if (!map.set(tree, frontier.size, frontier.root())) return 'the trees that were kept make no map';
   const log = before.copy();
   log.append(leafHash(Buffer.from(headText(head, map.root()))));
-  if (log.size !== note.size || !log.root().equals(note.root)) return 'what was kept is not what its own checkpoint covers';
+  if (log.size !== note.size || !log.root().equals(note.root))
+    return 'what was kept is not what its own checkpoint covers';
   return { text, note, before, log, head, trees, map, secrets, roots, witnesses };
 }
 
 /**
- * Why the new checkpoints of the witnesses are not for a run that reads only what is new; undefined: they are. A checkpoint that says something else than one
- * that fitted before is a finding.
+ * Returns why the new checkpoints of the witnesses are not for a run that reads only what is new; undefined when they
+ * are. A checkpoint that contradicts one that fitted before is a finding.
  * @param {Witness} witness Closed; of what is new.
  * @param {Base} base
  * @returns {string | undefined}
@@ -1288,30 +1396,36 @@ function proveKnown(known, keys) {
 function whyWhole(witness, { note, roots }) {
   if (witness.isOlder !== undefined) return witness.isOlder;
   const other = witness.eras().find((era) => era !== note.era);
-  if (other !== undefined) return `the witness shows a checkpoint of era ${other}, and the last good run was of era ${note.era}`;
+  if (other !== undefined)
+    return `the witness shows a checkpoint of era ${other}, and the last good run was of era ${note.era}`;
   for (const { size, root } of witness.accepted()) {
     if (size >= note.size) return undefined;
     const fitted = roots.get(size);
-    if (fitted === undefined) return `the witness shows one more checkpoint of size ${size}, which the last good run was beyond`;
+    if (fitted === undefined)
+      return `the witness shows one more checkpoint of size ${size}, which the last good run was beyond`;
     if (fitted !== root.toString('base64'))
-      witness.findings.say('two truths', `era ${note.era} has two different checkpoints of size ${size}, both rightly signed`, {
-        from: size,
-        to: size,
-      });
+      witness.findings.say(
+        'two truths',
+        `era ${note.era} has two different checkpoints of size ${size}, both rightly signed`,
+        {
+          from: size,
+          to: size,
+        },
+      );
   }
   return undefined;
 }
 
 // ======== entry.js =======================================================================================================================
 
-// Owns: an entry as a line of a dump, an archive or a slice holds it, and its leaf hash, computed from its fields.
-// Must never: let the leaf hash that the database stores play a part in what is computed.
+// Owns: an entry as a line of a dump, an archive or a slice has it, and its leaf hash, computed from its fields.
+// Must never: use the leaf hash that the database stores for anything that is computed.
 
 /** @typedef {string | number | null} Cell */
 
 /** The 23 columns of a dump's entry before salt and leaf, by kind: u UUID, i integer, w text; ? may be absent. */
 const columns = 'u i i i w w u? u? u? w? w? u? u? i? i? w? w? w? w? i? w? w? w?'.split(' ');
-/** Those of a slice: all public ones, so without the number, which is the third. */
+/** The columns of a slice: all public ones, and therefore without the number, which is the third. */
 const shownColumns = columns.slice(0, 16).filter((_, i) => i !== 2);
 
 /**
@@ -1346,7 +1460,7 @@ function areCells(values, kinds) {
 }
 
 /**
- * The entry of a dump's line, or undefined when it is none.
+ * Returns the entry of a dump's line, or undefined when it is none.
  * @param {readonly unknown[]} values
  * @returns {Entry | undefined}
  */
@@ -1360,7 +1474,7 @@ function parseEntry(values) {
 }
 
 /**
- * The public fields of a slice's line, or undefined.
+ * Returns the public fields of a slice's line, or undefined.
  * @param {unknown} values
  * @returns {readonly Cell[] | undefined}
  */
@@ -1387,15 +1501,16 @@ function leafOf({ cells, salt }) {
 }
 
 /**
- * The leaf of what a slice shows.
+ * Returns the leaf of what a slice shows.
  * @param {readonly Cell[]} shown
  * @param {Buffer} salt
  * @param {Buffer} sensitive
  */
-const leafOfShown = (shown, salt, sensitive) => leafHash(Buffer.concat([digest(salt, publicArray(shown)), sensitive]));
+const leafOfShown = (shown, salt, sensitive) =>
+  leafHash(Buffer.concat([digest(salt, publicArray(shown)), sensitive]));
 
 /**
- * The leaf hash this entry would have at another place.
+ * Returns the leaf hash that this entry would have at another place.
  * @param {Entry} entry
  * @param {number} position
  * @param {number} number
@@ -1404,14 +1519,20 @@ const leafAt = (entry, position, number) =>
   leafOf({ cells: [entry.tree, position, number, ...entry.cells.slice(3)], salt: entry.salt });
 
 /**
- * Whether an entry stands in the tree of its customer.
+ * Returns whether an entry is in the tree of its customer.
  * @param {string} tree
  * @param {unknown} customer
  */
-const isOwnTree = (tree, customer) => (customer === null ? tree === commonTree : tree === customer && tree !== commonTree);
+const isOwnTree = (tree, customer) =>
+  customer === null ? tree === commonTree : tree === customer && tree !== commonTree;
 
 /** @param {Entry} entry */
-const fieldsOf = ({ cells }) => ({ kind: cells[4], customer: cells[6] ?? null, publicText: cells[15], sensitiveText: cells[22] });
+const fieldsOf = ({ cells }) => ({
+  kind: cells[4],
+  customer: cells[6] ?? null,
+  publicText: cells[15],
+  sensitiveText: cells[22],
+});
 
 /**
  * @param {string} tree
@@ -1426,8 +1547,10 @@ const atPlace = ({ tree, position, number }) => ({ tree, position, number });
 
 // ======== rows.js ========================================================================================================================
 
-// Owns: what must be kept of a long record, in few bytes: rows of one width, growths of a tree, the numbers that were seen.
-// Must never: keep an object for each entry. Kept are one bit for each entry, 38 bytes for each block, some ten bytes for each time that a tree grew.
+// Owns: what must be kept of a long record, in few bytes: rows of one width, growths of a tree, the numbers that were
+// seen.
+// Must never: keep an object for each entry. It keeps one bit for each entry, 38 bytes for each block, and about ten
+// bytes for each time that a tree grew.
 
 /** Rows of a fixed width in pieces of 256, so that a long table is never copied. */
 class Rows {
@@ -1469,7 +1592,10 @@ class Rows {
 /** @param {Buffer} row @param {number} offset */
 const uint = (row, offset) => row.readUIntBE(offset, 6);
 
-/** 48 bits: enough for milliseconds, sizes and numbers of centuries. @param {Buffer} row @param {number} offset @param {number} value */
+/**
+ * 48 bits: enough for milliseconds, sizes and numbers of centuries.
+ * @param {Buffer} row @param {number} offset @param {number} value
+ */
 const setUint = (row, offset, value) => {
   row.writeUIntBE(Math.min(value, 2 ** 48 - 1), offset, 6);
 };
@@ -1483,7 +1609,7 @@ class HashesByIndex {
     return this.#rows.length;
   }
 
-  /** The highest index; -1: none. */
+  /** The highest index; -1 when there is none. */
   get last() {
     return this.#rows.length === 0 ? -1 : uint(this.#rows.at(this.#rows.length - 1), 0);
   }
@@ -1495,7 +1621,10 @@ class HashesByIndex {
     row.set(hash, 6);
   }
 
-  /** The hash at an index that is asked in growing order. @param {number} index @returns {Buffer | undefined} */
+  /**
+   * Returns the hash at an index; indexes are asked for in growing order.
+   * @param {number} index @returns {Buffer | undefined}
+   */
   get(index) {
     this.#passTo(index);
     return this.#next < this.#rows.length && uint(this.#rows.at(this.#next), 0) === index
@@ -1503,7 +1632,10 @@ class HashesByIndex {
       : undefined;
   }
 
-  /** The first index that is there, from this one on. @param {number} index @returns {number | undefined} */
+  /**
+   * Returns the first index that is there, from this one on.
+   * @param {number} index @returns {number | undefined}
+   */
   from(index) {
     this.#passTo(index);
     return this.#next < this.#rows.length ? uint(this.#rows.at(this.#next), 0) : undefined;
@@ -1525,9 +1657,10 @@ const nothing = { size: 0, head: 0, high: 0, root: undefined };
 const groupSize = 16;
 
 /**
- * What the heads say of one tree, read again in the same order: size, head, the numbers that the head sealed, three bytes of the root. The roots themselves
- * go into a chain of hashes, begun anew every sixteen: a false one is found at its very head or, when somebody made those three bytes fit, by the end of
- * its group. Only where the first roots of a group lie in an archive that was not given do three bytes have to do for the rest of that group.
+ * What the heads say about one tree, read again in the same order: size, head, the numbers that the head sealed, and
+ * three bytes of the root. The roots themselves go into a chain of hashes, which begins anew every sixteen. A false
+ * root is found at its very head or, when somebody made those three bytes fit, by the end of its group. Only where the
+ * first roots of a group are in an archive that was not given, three bytes have to do for the rest of that group.
  */
 class Growths {
   /** @type {Buffer} */
@@ -1544,7 +1677,10 @@ class Growths {
   #marks = new Rows(32);
   #start;
 
-  /** `start`: how the tree stood before, when that was read and proved by an earlier run. @param {Start} [start] */
+  /**
+   * `start`: how the tree stood before, when an earlier run read and proved that.
+   * @param {Start} [start]
+   */
   constructor(start = nothing) {
     this.#start = start;
     [this.#size, this.#head, this.#high, this.#root] = [start.size, start.head, start.high, start.root];
@@ -1593,11 +1729,15 @@ class Growths {
     this.#bytes = more;
   }
 
-  /** Seven bits a byte, the lowest first. @param {number} value */
+  /**
+   * Seven bits a byte, the lowest first.
+   * @param {number} value
+   */
   #write(value) {
     this.#room(8);
     let rest = value;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) this.#end = this.#bytes.writeUInt8((rest % 128) + 128, this.#end);
+    for (; rest >= 128; rest = Math.floor(rest / 128))
+      this.#end = this.#bytes.writeUInt8((rest % 128) + 128, this.#end);
     this.#end = this.#bytes.writeUInt8(rest, this.#end);
   }
 }
@@ -1616,7 +1756,7 @@ class GrowthReader {
   #read = 0;
   /** @type {Buffer} */
   #chain = Buffer.alloc(32);
-  /** Whether a root of this group was passed over. */
+  /** Whether a root of this group was skipped. */
   #isBroken = false;
   #size = 0;
   #head = 0;
@@ -1640,7 +1780,7 @@ class GrowthReader {
     this.step();
   }
 
-  /** Goes on without having compared this root. */
+  /** Advances without having compared this root. */
   pass() {
     this.#isBroken = true;
     this.step();
@@ -1663,7 +1803,11 @@ class GrowthReader {
     this.next = { size: this.#size, head: this.#head, low: this.#high - numbers + 1, high: this.#high, isNamed };
   }
 
-  /** Whether the roots up to this one are those that the heads named: certain at the end of a group only. @param {Buffer} root */
+  /**
+   * Returns whether the roots up to this one are those that the heads named; this is certain only at the end of a
+   * group.
+   * @param {Buffer} root
+   */
   #isInChain(root) {
     if (this.#isBroken) return true;
     const chain = sha256(Buffer.concat([this.#chain, root]));
@@ -1692,7 +1836,10 @@ class Numbers {
   /** @type {Map<number, Buffer>} */
   #pieces = new Map();
 
-  /** Says no when the number was seen before. @param {number} number */
+  /**
+   * Returns false when the number was seen before.
+   * @param {number} number
+   */
   see(number) {
     const index = Math.floor(number / pieceBits);
     const piece = this.#pieces.get(index) ?? Buffer.alloc(pieceBits / 8);
@@ -1706,19 +1853,26 @@ class Numbers {
 
 // ======== times.js =======================================================================================================================
 
-// Owns: when an entry, and a statement about a month, may have been sealed: by the times that heads state.
+// Owns: whether the time of an entry, or the month of a statement that entries are in an archive, is possible for the
+// time at which it was sealed, by the times that heads state.
 // Must never: take the time of an entry for the time of its seal.
 
 /** @typedef {{ readonly from: number, readonly to: number }} Sealed Between which times a head was sealed, in microseconds since 1970. */
 
 const dayMicros = 86_400_000_000;
 const hourMicros = 3_600_000_000;
-/** So far before its seal, and behind it, an entry's own time may lie. */
+/** How far before its seal, and after it, an entry's own time may lie. */
 const [oldestMicros, aheadMicros] = [27 * dayMicros, 60 * dayMicros];
 
-/** When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for it. */
+/**
+ * When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for
+ * it.
+ */
 class Times {
-  /** By position of the head. @type {[head: number, at: number][]} */
+  /**
+   * In the order of the positions of the heads; the times are in microseconds since 1970.
+   * @type {[head: number, at: number][]}
+   */
   #kept = [];
 
   /** @param {number} head @param {number} at Microseconds since 1970, as the head states it. */
@@ -1727,7 +1881,10 @@ class Times {
     if (last === undefined || Math.abs(at - last[1]) >= hourMicros) this.#kept.push([head, at]);
   }
 
-  /** Undefined: no head up to it is known. @param {number} head @returns {Sealed | undefined} */
+  /**
+   * Returns between which times a head was sealed; undefined when neither it nor a head before it is known.
+   * @param {number} head @returns {Sealed | undefined}
+   */
   of(head) {
     let [low, high] = [0, this.#kept.length];
     while (low < high) {
@@ -1741,20 +1898,36 @@ class Times {
 }
 
 /**
- * What is wrong with the time of an entry that was sealed then; undefined: nothing. What was written waits for its seal
- * for a moment, and the sealer itself refuses what is far from its own time.
+ * Returns what is wrong with the time of an entry that was sealed then; undefined when nothing is. An entry that was
+ * written waits only a moment for its seal, and a sealer refuses entries whose time is far from that of the head.
  * @param {unknown} at Microseconds since 1970, as the entry states it.
  * @param {Sealed | undefined} sealed
  */
 function oddTime(at, sealed) {
-  if (sealed === undefined || typeof at !== 'number' || (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros))
+  if (
+    sealed === undefined ||
+    typeof at !== 'number' ||
+    (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros)
+  )
     return undefined;
-  return `it says ${instantText(Math.floor(at / 1000))}, and was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: nothing that is sealed is so far from its time`;
+  return `its time is ${instantText(Math.floor(at / 1000))}, but it was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: no entry is sealed so far from its time`;
 }
 
 /**
- * Whether a statement that entries of this month are in an archive was sealed before the month could leave: it has to be
- * over for a month.
+ * Returns whether an entry that was sealed then can be of this month, and so be in its archive: the time of an entry
+ * lies near the time of its seal.
+ * @param {string} month `2026-11`
+ * @param {Sealed | undefined} sealed
+ */
+function canBeOf(month, sealed) {
+  const [year = 0, number = 0] = month.split('-').map(Number);
+  const [begin, end] = [Date.UTC(year, number - 1, 1) * 1000, Date.UTC(year, number, 1) * 1000];
+  return sealed === undefined || (sealed.to >= begin - aheadMicros && sealed.from <= end + oldestMicros);
+}
+
+/**
+ * Returns whether a statement that entries of this month are in an archive was sealed too early: a month leaves the
+ * database only when it has been over for a month.
  * @param {string} month `2026-11`
  * @param {Sealed | undefined} sealed
  */
@@ -1765,8 +1938,9 @@ function isTooEarly(month, sealed) {
 
 // ======== heads.js =======================================================================================================================
 
-// Owns: the heads log: each head's trees, its epoch and its map, the root of the log against every checkpoint of its size.
-// Must never: believe that a tree stands as a head says before a checkpoint has proved it.
+// Owns: the heads log: each head's trees, its epoch and its map, and the root of the log compared with every checkpoint
+// of its size.
+// Must never: believe what a head says about a tree before a checkpoint has proved it.
 
 /**
  */
@@ -1776,11 +1950,17 @@ class TreeRecord {
   growths;
   blocks = new HashesByIndex();
   leaves = new HashesByIndex();
-  /** Entries that a checkpoint of the witness covers, and its database fits. */
+  /** Entries that a checkpoint of the witness covers, when the database fits that checkpoint. */
   proven = 0;
-  /** The tree of those entries, when each root up to it was right. @type {Frontier | undefined} */
+  /**
+   * The tree of those entries, when each root up to it was right.
+   * @type {Frontier | undefined}
+   */
   proved;
-  /** Of the entries that an earlier run read. @type {Frontier | undefined} */
+  /**
+   * Of the entries that an earlier run read.
+   * @type {Frontier | undefined}
+   */
   start;
   /** The last number that such a run read, of any tree. */
   startNumber = 0;
@@ -1800,13 +1980,16 @@ class TreeRecord {
 class HeadsCheck {
   /** @type {Map<string, TreeRecord>} */
   trees = new Map();
-  /** Heads so far, those that are missing among them. */
+  /** Heads so far, including missing ones. */
   count = 0;
-  /** Of the last entry that the heads speak of. */
+  /** Of the last entry that the heads cover. */
   number = 0;
   /** Up to the last checkpoint that fits. */
   good = { size: 0, number: 0 };
-  /** The row that a changed head points at, to be named when it comes. @type {{ readonly finding: Finding, readonly better: Better } | undefined} */
+  /**
+   * The row to which a changed head points, to be named when it comes.
+   * @type {{ readonly finding: Finding, readonly better: Better } | undefined}
+   */
   suspect;
   #findings;
   #due;
@@ -1817,25 +2000,37 @@ class HeadsCheck {
   #log = new Frontier();
   /** The log without its last head. */
   #before = new Frontier();
-  /** What an earlier run proved. @type {Base | undefined} */
+  /**
+   * What an earlier run proved.
+   * @type {Base | undefined}
+   */
   #base;
   /** Whether the last head that it read is still there. */
   #isAnchored = false;
-  /** At the last checkpoint that fits. @type {Pick<Base, 'before' | 'head'> | undefined} */
+  /**
+   * At the last checkpoint that fits.
+   * @type {Pick<Base, 'before' | 'head'> | undefined}
+   */
   #proved;
-  /** Checkpoints that fitted last. @type {[size: number, root: string][]} */
+  /**
+   * The checkpoints that fitted last.
+   * @type {[size: number, root: string][]}
+   */
   #roots = [];
   #firstBlock = 0;
   /** Hashes of 256 heads each. */
   #logBlocks = new Rows(32);
-  /** Whether heads are missing, or one was changed: no later root can fit. */
+  /** Whether heads are missing, or one was changed: then no later root can fit. */
   #isLogLost = false;
-  /** Whether heads are missing: what they said of trees is not known. */
+  /** Whether heads are missing: then what they said about trees is not known. */
   #hasGap = false;
   #at = 0;
   /** @type {Buffer | undefined} */
   #secret;
-  /** The head with which each epoch began, by what tells its secret from others. @type {Map<string, number>} */
+  /**
+   * The head with which each epoch began, by what distinguishes its secret from others.
+   * @type {Map<string, number>}
+   */
   #secrets = new Map();
   /** @type {TreeMap | undefined} */
   #map;
@@ -1885,7 +2080,10 @@ class HeadsCheck {
     this.#checkLog();
   }
 
-  /** What the next run can go on from; nothing when something of it was not read. @param {string | undefined} note */
+  /**
+   * Returns what the next run can continue from; nothing when something of it was not read.
+   * @param {string | undefined} note
+   */
   known(note) {
     const proved = this.#proved;
     if (note === undefined || proved === undefined || proved.head.position + 1 !== this.good.size) return undefined;
@@ -1921,7 +2119,7 @@ class HeadsCheck {
   }
 
   /**
-   * Nothing rests on it here, every head is there; but the gateway itself compares by these.
+   * Nothing here relies on it, because every head is there; but the gateway itself compares by these.
    * @param {number} index
    * @param {Buffer} block
    */
@@ -1949,7 +2147,10 @@ class HeadsCheck {
     this.#proved = { before, head };
   }
 
-  /** The last head that was read before must be the one that is there now. @param {Head} head */
+  /**
+   * The last head that was read before must be the one that is there now.
+   * @param {Head} head
+   */
   #anchor({ position, at, number, secret, lines }) {
     this.#isAnchored = true;
     const base = this.#base;
@@ -1971,8 +2172,14 @@ class HeadsCheck {
     const isBehind = this.count === note.size;
     this.#isLogLost = true;
     const said = `head ${position}, which was verified before (checkpoint of size ${note.size}, ${instantText(note.time)})`;
-    if (isBehind) this.#findings.say('behind', `the database was set back: it does not hold ${said}`, { head: position });
-    else this.#findings.say('head missing', `the database does not hold ${said}`, { head: position, from: position, to: position });
+    if (isBehind)
+      this.#findings.say('behind', `the database was set back: it does not hold ${said}`, { head: position });
+    else
+      this.#findings.say('head missing', `the database does not hold ${said}`, {
+        head: position,
+        from: position,
+        to: position,
+      });
   }
 
   /** @param {number} position */
@@ -1984,17 +2191,27 @@ class HeadsCheck {
     this.#hasGap = true;
   }
 
-  /** Writes down what the head says of its trees. The map root after it, or nothing. @param {Head} head */
+  /**
+   * Stores what the head says about its trees. Returns the map root after it, or nothing.
+   * @param {Head} head
+   */
   #grow(head) {
-    const { position, number, lines } = head;
+    const { position, number, lines, at } = head;
     const bad = (/** @type {string} */ text) => {
       this.#findings.say('head malformed', `head ${position}: ${text}`, { head: position });
       return undefined;
     };
     const trees = parseHeadLines(lines);
     const begins = this.#beginsEpoch(head, bad);
+    if (at < this.#at)
+      bad(
+        `it is of ${instantText(Math.floor(at / 1000))}, and the head before it is later: heads never go back in time`,
+      );
     if (trees === undefined) return bad('its lines of trees, sizes and roots are malformed or out of order');
-    const leaves = trees.reduce((sum, { tree, size }) => sum + Math.max(0, size - (this.trees.get(tree)?.growths.size ?? 0)), 0);
+    const leaves = trees.reduce(
+      (sum, { tree, size }) => sum + Math.max(0, size - (this.trees.get(tree)?.growths.size ?? 0)),
+      0,
+    );
     const low = number - leaves + 1;
     let isGood = begins !== undefined;
     for (const one of trees) if (!this.#growTree(one, position, low, number, begins === true, bad)) isGood = false;
@@ -2006,7 +2223,7 @@ class HeadsCheck {
   }
 
   /**
-   * Whether an epoch begins with this head; undefined: it may not.
+   * Returns whether an epoch begins with this head; undefined when it may not.
    * @param {Head} head
    * @param {(text: string) => undefined} bad
    */
@@ -2069,7 +2286,7 @@ class HeadsCheck {
     this.#mark = next.done === true ? undefined : next.value;
   }
 
-  /** The root of the heads log against every checkpoint of its size. */
+  /** Compares the root of the heads log with every checkpoint of its size. */
   #checkLog() {
     const size = this.count;
     for (; this.#mark !== undefined && this.#mark.size <= size; this.#advance()) {
@@ -2086,11 +2303,17 @@ class HeadsCheck {
     }
   }
 
-  /** For the next run: this checkpoint fits. @param {Mark} mark */
+  /**
+   * For the next run: this checkpoint fits.
+   * @param {Mark} mark
+   */
   #keep({ size, root }) {
     if (size === 0 || this.#secret === undefined) return;
     if (this.#proved?.head.position !== size - 1)
-      this.#proved = { before: this.#before, head: { position: size - 1, at: this.#at, number: this.number, secret: this.#secret } };
+      this.#proved = {
+        before: this.#before,
+        head: { position: size - 1, at: this.#at, number: this.number, secret: this.#secret },
+      };
     if (this.#roots.at(-1)?.[0] !== size) this.#roots.push([size, root.toString('base64')]);
     if (this.#roots.length > 2 * rootsMax) this.#roots = this.#roots.slice(-rootsMax);
   }
@@ -2119,8 +2342,9 @@ class HeadsCheck {
 
 // ======== statements.js ==================================================================================================================
 
-// Owns: what the record itself states of what left the database: sealed `ledger.archived` and `ledger.archive-deleted`, and which absent positions they account for.
-// Must never: let one stated entry account for two positions, or a statement count that no checkpoint covers.
+// Owns: what the record itself states about what left the database: sealed `ledger.archived` and
+// `ledger.archive-deleted`, and for which absent positions they account.
+// Must never: let one stated entry account for two positions, or count a statement that no checkpoint covers.
 
 /**
  *
@@ -2152,7 +2376,7 @@ function fieldsIn(text) {
 const isWord = (value) => typeof value === 'string' && value !== '';
 
 /**
- * What an entry of kind `ledger.archived` states, or nothing when it is not all there, or cannot be.
+ * Returns what an entry of kind `ledger.archived` states, or nothing when a part of it is missing or impossible.
  * @param {Entry} entry
  * @returns {Statement | undefined}
  */
@@ -2160,14 +2384,16 @@ function statementOf(entry) {
   const { publicText, sensitiveText } = fieldsOf(entry);
   const { month, first, last, entries } = fieldsIn(publicText);
   const { file, sha256, total } = fieldsIn(sensitiveText);
-  if (!isWord(month) || !/^\d{4}-\d\d$/.test(month) || !isCount(first) || !isCount(last) || !isCount(entries)) return undefined;
+  if (!isWord(month) || !monthShape.test(month) || !isCount(first) || !isCount(last) || !isCount(entries))
+    return undefined;
   if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
-  const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
+  const isPossible =
+    first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
   return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
 }
 
 /**
- * The file of an entry of kind `ledger.archive-deleted`, or nothing.
+ * Returns the file of an entry of kind `ledger.archive-deleted`, or nothing.
  * @param {Entry} entry
  * @returns {string | undefined}
  */
@@ -2176,24 +2402,99 @@ function deletedFileOf(entry) {
   return entry.tree === commonTree && isWord(month) && isWord(file) ? file : undefined;
 }
 
+/** The month of an archive: from 1970 on, and one that exists. */
+const monthShape = /^(?:19[7-9]\d|[2-9]\d{3})-(?:0[1-9]|1[0-2])$/;
+
 /**
- * Statements that are alike in every field, by a sealing that was tried again, count once.
- * @param {Statement[]} statements
- * @param {Statement} statement
+ * The statements of one tree that count, in the order of their positions. Whoever owns the database can have as many as
+ * he likes sealed, so each takes the same time, however many there are.
  */
-function addStatement(statements, statement) {
-  const same = (/** @type {Statement} */ one) =>
-    Object.entries(one).every(([name, value]) => value === Object.entries(statement).find(([other]) => other === name)?.[1]);
-  if (statements.some(same)) return false;
-  statements.push(statement);
-  return true;
+class Statements {
+  /** @type {{ readonly statement: Statement, readonly key: string, readonly block: number }[]} */
+  #kept = [];
+  #keys = new Set();
+
+  /** @returns {readonly Statement[]} */
+  get all() {
+    return this.#kept.map(({ statement }) => statement);
+  }
+
+  /**
+   * Statements that are alike in every field, by a sealing that was tried again, count once.
+   * @param {Statement} statement
+   * @param {number} block In which it stands.
+   */
+  add(statement, block) {
+    const { month, first, last, entries, file, sha256, total } = statement;
+    const key = JSON.stringify([month, first, last, entries, file, sha256, total]);
+    if (this.#keys.has(key)) return;
+    this.#keys.add(key);
+    this.#kept.push({ statement, key, block });
+  }
+
+  /** Takes back the statements of the last block. @param {number} block */
+  takeBack(block) {
+    for (let last = this.#kept.at(-1); last?.block === block; last = this.#kept.at(-1)) {
+      this.#keys.delete(last.key);
+      this.#kept.pop();
+    }
+  }
+}
+
+/** @typedef {{ readonly statement: Statement, left: number }} Allowance How many positions a statement can still take. */
+
+/** Statements whose ranges have begun; the one whose range ends first is on top. */
+class Open {
+  /** @type {Allowance[]} */
+  #heap = [];
+
+  /** @param {number} index */
+  #end(index) {
+    return this.#heap[index]?.statement.last ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** @param {number} a @param {number} b */
+  #swap(a, b) {
+    const [one, other] = [this.#heap[a], this.#heap[b]];
+    if (one !== undefined && other !== undefined) [this.#heap[a], this.#heap[b]] = [other, one];
+  }
+
+  /** @param {Allowance} allowance */
+  push(allowance) {
+    let at = this.#heap.push(allowance) - 1;
+    for (let above = (at - 1) >> 1; at > 0 && this.#end(at) < this.#end(above); above = (at - 1) >> 1) {
+      this.#swap(at, above);
+      at = above;
+    }
+  }
+
+  /** The one to be used at a position, which only grows: those that have ended, or have nothing left, are let go. @param {number} position */
+  at(position) {
+    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
+      if (top.statement.last >= position && top.left > 0) return top;
+      this.#pop();
+    }
+    return undefined;
+  }
+
+  #pop() {
+    this.#swap(0, this.#heap.length - 1);
+    this.#heap.pop();
+    for (let at = 0; ; ) {
+      const below = this.#end(2 * at + 1) <= this.#end(2 * at + 2) ? 2 * at + 1 : 2 * at + 2;
+      if (this.#end(below) >= this.#end(at)) return;
+      this.#swap(at, below);
+      at = below;
+    }
+  }
 }
 
 /**
- * Gives each absent position to a statement in whose range it lies, and to each statement no more than the entries it counts: the range that ends first is
- * used first, which serves as many as can be. `left` says how many a statement can still take.
+ * Gives each absent position to a statement in whose range it lies, and to each statement no more than the entries that
+ * it counts: the range that ends first is used first, which serves as many positions as possible. `left` says how many
+ * a statement can still take.
  * @param {readonly Run[]} runs In order, apart from each other.
- * @param {readonly { readonly statement: Statement, left: number }[]} allowances
+ * @param {readonly Allowance[]} allowances
  * @returns {{ readonly missing: Run[], readonly stated: Map<string, number> }} `stated`: positions by file.
  */
 function account(runs, allowances) {
@@ -2202,8 +2503,7 @@ function account(runs, allowances) {
   const missing = [];
   /** @type {Map<string, number>} */
   const stated = new Map();
-  /** Begun and not ended, by end. @type {{ readonly statement: Statement, left: number }[]} */
-  let open = [];
+  const open = new Open();
   let begun = 0;
   for (const run of runs)
     for (let at = run.from; at <= run.to; ) {
@@ -2211,12 +2511,9 @@ function account(runs, allowances) {
       for (; next !== undefined && next.statement.first <= at; next = byFirst[begun]) {
         begun += 1;
         open.push(next);
-        open.sort((a, b) => a.statement.last - b.statement.last);
       }
-      const now = at;
-      open = open.filter(({ statement, left }) => statement.last >= now && left > 0);
+      const taken = open.at(at);
       const until = Math.min(run.to, next === undefined ? run.to : next.statement.first - 1);
-      const [taken] = open;
       const end = taken === undefined ? until : Math.min(until, taken.statement.last, at + taken.left - 1);
       if (taken === undefined) add(missing, at, end);
       else {
@@ -2241,7 +2538,8 @@ function add(runs, from, to) {
 
 // ======== absent.js ======================================================================================================================
 
-// Owns: the positions of one tree of which the dump has no entry, and who accounts for each: an archive that was read, a sealed statement, or nobody.
+// Owns: the positions of one tree for which the dump has no entry, and what accounts for each of them: an archive that
+// was read, a sealed statement, or nothing.
 // Must never: count an archive whose hash no sealed statement of this very tree names.
 
 /**
@@ -2256,51 +2554,65 @@ function add(runs, from, to) {
  * @property {Entry} [late] A row of theirs that came behind rows of higher positions.
  *
  * @typedef {{ count: number, first: number, last: number }} Part What an archive has of this tree.
+ * @typedef {{ readonly from: number, readonly to: number }} Range
  */
 
-/** Of a record as it should be there are a few in each tree. Beyond so many, positions are only counted, and all of them are missing. */
+/**
+ * A sound record has a few runs in each tree. Beyond this number, positions are only counted, and all of them are
+ * missing.
+ */
 const runsMax = 65_536;
 
 class Absences {
   #tree;
   #findings;
-  #sha256Of;
+  #around;
   /** @type {Absent[]} */
   #absent = [];
   /** Of runs that are too many to be kept. */
   #uncounted = 0;
   /** @type {Map<number, Part>} */
   #parts = new Map();
-  /** @type {Statement[]} */
-  #statements = [];
-  /** The block in which each of them stands. @type {Map<Statement, number>} */
-  #blocks = new Map();
+  #statements = new Statements();
+  /** The ranges of all statements, joined where they touch, in order; when the tree is closed. @type {readonly Range[]} */
+  #ranges = [];
   #covered = -1;
   #unproven = 0;
-  /** Entries that the hash of their block does not prove, by the archive that has them, too. @type {Map<number, { readonly block: number, count: number }>} */
+  /**
+   * Returns the entries that the hash of their block does not prove, by the archive that has them as well.
+   * @type {Map<number, { readonly block: number, count: number }>}
+   */
   #leaning = new Map();
 
   /**
    * @param {string} tree
    * @param {Findings} findings
-   * @param {(source: number) => string | undefined} sha256Of
+   * @param {Pick<Surroundings, 'sha256Of' | 'isGiven'>} around
    */
-  constructor(tree, findings, sha256Of) {
+  constructor(tree, findings, around) {
     this.#tree = tree;
     this.#findings = findings;
-    this.#sha256Of = sha256Of;
+    this.#around = around;
   }
 
   /** @param {Absent} run */
   keep(run) {
     const last = this.#absent.at(-1);
-    if (last !== undefined && last.to === run.from - 1 && last.sources.join() === run.sources.join() && last.isHashed === run.isHashed)
+    if (
+      last !== undefined &&
+      last.to === run.from - 1 &&
+      last.sources.join() === run.sources.join() &&
+      last.isHashed === run.isHashed
+    )
       last.to = run.to;
     else if (this.#absent.length < runsMax) this.#absent.push(run);
     else this.#uncounted += run.to - run.from + 1;
   }
 
-  /** The last position is in another archive, too. @param {number} position @param {number} source */
+  /**
+   * The last position is in another archive as well.
+   * @param {number} position @param {number} source
+   */
   alsoIn(position, source) {
     const last = this.#absent.at(-1);
     if (last?.to !== position || last.sources.includes(source)) return;
@@ -2309,24 +2621,31 @@ class Absences {
     this.keep({ ...last, from: position, to: position, sources: [...last.sources, source] });
   }
 
-  /** Statements that count. @returns {readonly Statement[]} */
+  /**
+   * The statements that count.
+   * @returns {readonly Statement[]}
+   */
   get statements() {
-    return this.#statements;
+    return this.#statements.all;
   }
 
   /**
-   * A statement that a checkpoint covers. It counts only where its own leaf leads to a root: not in a block of which the hash has to do.
+   * Adds a statement that a checkpoint covers. It counts only where its own leaf leads to a root, and not in a block of
+   * which only the hash is known.
    * @param {Statement} statement
    * @param {number} block In which it stands.
    */
   state(statement, block) {
-    if (block !== this.#covered && addStatement(this.#statements, statement)) this.#blocks.set(statement, block);
+    if (block !== this.#covered) this.#statements.add(statement, block);
   }
 
-  /** Of this block only the hash is known. @param {number} block */
+  /**
+   * Only the hash of this block is known.
+   * @param {number} block
+   */
   cover(block) {
     this.#covered = block;
-    this.#statements = this.#statements.filter((statement) => this.#blocks.get(statement) !== block);
+    this.#statements.takeBack(block);
   }
 
   /** A statement that no checkpoint covers: it excuses nothing. */
@@ -2335,7 +2654,8 @@ class Absences {
   }
 
   /**
-   * Entries of a block of which only the hash is known: an archive has to have them, too (0: none has), or nothing says that they are what was sealed.
+   * Entries of a block of which only the hash is known: an archive must have them as well (0: none has), or nothing
+   * proves that they are what was sealed.
    * @param {number} source
    * @param {number} block
    * @param {number} count
@@ -2346,9 +2666,14 @@ class Absences {
     else known.count += count;
   }
 
-  /** Whether a row that came behind rows of higher positions is of these. @param {Entry} entry */
+  /**
+   * Returns whether a row that came after rows of higher positions is one of these.
+   * @param {Entry} entry
+   */
   isLate(entry) {
-    const gap = this.#absent.findLast((run) => run.sources.length === 0 && entry.position >= run.from && entry.position <= run.to);
+    const gap = this.#absent.findLast(
+      (run) => run.sources.length === 0 && entry.position >= run.from && entry.position <= run.to,
+    );
     if (gap === undefined || gap.late !== undefined) return false;
     gap.late = entry;
     return true;
@@ -2362,24 +2687,46 @@ class Absences {
     this.#parts.set(source, part);
   }
 
-  /** Which of the absent positions an archive has, the record states, or nobody knows. */
-  close() {
+  /**
+   * Decides for each absent position whether an archive has it, the record states it, or nobody knows of it. A file
+   * that was given is compared with every statement that names it, and excuses what it holds; one that was not given
+   * excuses what can have been of its month.
+   * @param {(month: string) => Range | undefined} within Between which positions those of a month lie.
+   */
+  close(within) {
     /** @type {Set<number>} */
     const known = new Set();
-    const allowances = this.#statements.map((statement) => ({ statement, left: statement.entries }));
-    for (const [source, part] of this.#parts)
-      for (const allowance of allowances)
-        if (allowance.statement.sha256 === this.#sha256Of(source)) {
-          known.add(source);
-          allowance.left = 0;
-          this.#comparePart(part, allowance.statement);
-        }
+    const { sha256Of, isGiven } = this.#around;
+    /** @type {{ readonly statement: Statement, left: number }[]} */
+    const allowances = [];
+    /** @type {Map<string | undefined, number[]>} */
+    const sources = new Map();
+    for (const source of this.#parts.keys())
+      sources.set(sha256Of(source), [...(sources.get(sha256Of(source)) ?? []), source]);
+    /** @type {Map<string, Range | undefined>} */
+    const months = new Map();
+    for (const statement of this.#statements.all) {
+      if (isGiven(statement.sha256)) {
+        const own = sources.get(statement.sha256) ?? [];
+        for (const source of own) known.add(source);
+        for (const source of own) this.#comparePart(this.#parts.get(source), statement);
+        if (own.length === 0) this.#comparePart(undefined, statement);
+        continue;
+      }
+      const { month, first, last, entries } = statement;
+      if (!months.has(month)) months.set(month, within(month));
+      const { from, to } = months.get(month) ?? { from: 0, to: -1 };
+      const narrowed = { ...statement, first: Math.max(first, from), last: Math.min(last, to) };
+      if (narrowed.first <= narrowed.last) allowances.push({ statement: narrowed, left: entries });
+    }
+    this.#ranges = joined(allowances.map(({ statement }) => ({ from: statement.first, to: statement.last })));
     const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
-    // What is missing was said, and is why the leaves are not there.
+    // The missing positions were reported, and they are the reason why the leaves are not there.
     const isSaid = missing.length > 0 || runs.some(({ late }) => late !== undefined);
-    for (const [source, { block, count }] of this.#leaning) if (!known.has(source) && !isSaid) this.#sayLeaning(block, count);
+    for (const [source, { block, count }] of this.#leaning)
+      if (!known.has(source) && !isSaid) this.#sayLeaning(block, count);
     if (this.#uncounted > 0)
       this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
         tree: this.#tree,
@@ -2393,11 +2740,13 @@ class Absences {
     this.#findings.say('block', text, { tree: this.#tree, from: block * blockSize });
   }
 
-  /** @param {Part} part @param {Statement} statement */
-  #comparePart({ count, first, last }, statement) {
-    if (count === statement.entries && first === statement.first && last === statement.last) return;
-    const text = `tree ${this.#tree}: of ${statement.file} the record states ${statement.entries} entries, positions ${statement.first} to ${statement.last}; it holds ${count}, positions ${first} to ${last}`;
-    this.#findings.say('archive', text, { tree: this.#tree, from: first, to: last });
+  /** @param {Part | undefined} part Nothing: the file has nothing of this tree. @param {Statement} statement */
+  #comparePart(part, statement) {
+    const { entries, first, last, file } = statement;
+    if (part?.count === entries && part.first === first && part.last === last) return;
+    const held = part === undefined ? 'none' : `${part.count}, positions ${part.first} to ${part.last}`;
+    const text = `tree ${this.#tree}: of ${file} the record states ${entries} entries, positions ${first} to ${last}; it holds ${held}`;
+    this.#findings.say('archive', text, { tree: this.#tree, from: part?.first ?? first, to: part?.last ?? last });
   }
 
   /** @param {Absent} run @param {readonly { readonly from: number, readonly to: number }[]} missing */
@@ -2422,24 +2771,44 @@ class Absences {
   #sayMissing(from, to, { sources, sealed }) {
     const { head, low, high } = sealed ?? {};
     const number = low !== undefined && low === high ? low : undefined;
-    const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})` : '';
+    const where =
+      number === undefined && head !== undefined
+        ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})`
+        : '';
     const what = from === to ? 'the entry is missing' : `${to - from + 1} entries are missing, up to position ${to}`;
     const why =
       sources.length > 0
         ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
         : this.#unproven > 0
           ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`
-          : this.#statements.some(({ first, last }) => first <= to && last >= from)
+          : (this.#ranges[firstAfter(this.#ranges, from)]?.from ?? Number.POSITIVE_INFINITY) <= to
             ? ', and the sealed statements account for fewer than are absent here: which it is, only the archive tells'
-            : ', and no sealed statement accounts for it';
+            : this.#statements.all.some(({ first, last }) => first <= to && last >= from)
+              ? ', and the sealed statements that name it cannot mean it: it was sealed too long after that month, or before it, or the file that was given does not hold it'
+              : ', and no sealed statement accounts for it';
     const text = `${placeText(this.#tree, from, number)}: ${what}${where}${why}`;
     this.#findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to });
   }
 }
 
 /**
+ * Ranges in order, joined where they overlap.
+ * @param {readonly Range[]} ranges
+ */
+function joined(ranges) {
+  /** @type {{ readonly from: number, to: number }[]} */
+  const result = [];
+  for (const { from, to } of [...ranges].sort((a, b) => a.from - b.from)) {
+    const last = result.at(-1);
+    if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
+    else result.push({ from, to });
+  }
+  return result;
+}
+
+/**
  * The first run that does not end before a position; by halving.
- * @param {readonly { readonly from: number, readonly to: number }[]} runs
+ * @param {readonly Range[]} runs
  * @param {number} position
  */
 function firstAfter(runs, position) {
@@ -2454,8 +2823,9 @@ function firstAfter(runs, position) {
 
 // ======== suspects.js ====================================================================================================================
 
-// Owns: rows that are not what their stored leaf says, and what that leaf tells of where they come from: moved, swapped, or simply changed.
-// Must never: decide whether a record is good. It finds better words for what is wrong already.
+// Owns: rows that are not what their stored leaf says, and what that leaf tells about where they come from: moved,
+// swapped, or simply changed.
+// Must never: decide whether a record is good. It only finds better words for what is already wrong.
 
 /**
  * @typedef {{ readonly entry: Entry, readonly better: Better }} Odd
@@ -2480,7 +2850,7 @@ const swapped = (first, second) => ({
   to: second.position,
 });
 
-/** The odd rows of one tree. */
+/** The suspect rows of one tree. */
 class Suspects {
   #findings;
   /** @type {Odd[]} */
@@ -2493,7 +2863,7 @@ class Suspects {
     this.#findings = findings;
   }
 
-  /** By how many places rows have moved; 0: they did not. */
+  /** By how many places rows have moved; 0 when they did not. */
   get shift() {
     return this.#shift?.position ?? 0;
   }
@@ -2507,7 +2877,8 @@ class Suspects {
   accuse(entry, numberBefore, sayBetter) {
     const { number, position } = entry;
     const shift = this.#shift;
-    if (shift !== undefined && leafAt(entry, position + shift.position, number + shift.number).equals(entry.leaf)) return;
+    if (shift !== undefined && leafAt(entry, position + shift.position, number + shift.number).equals(entry.leaf))
+      return;
     if (this.#odd.length >= oddMax) {
       this.#findings.add(changed(entry));
       return;
@@ -2516,7 +2887,11 @@ class Suspects {
     this.#odd.push({ entry, better: this.#findings.add(changed(entry)) });
   }
 
-  /** The root is right with the computed leaves: of the odd rows from this position on, only the stored leaf was touched. @param {number} from */
+  /**
+   * The root is right with the computed leaves: of the suspect rows from this position on, only the stored leaf was
+   * changed.
+   * @param {number} from
+   */
   onlyLeaves(from) {
     for (const { entry, better } of this.#odd)
       if (entry.position >= from)
@@ -2556,7 +2931,15 @@ class Suspects {
     // The number of the missing one is known when the numbers moved, too: it is the one that is here now.
     const missing = more === 0 ? undefined : number;
     const text = `${placeText(tree, position, missing)}: what was sealed here is missing: the row that is here now was sealed at position ${sealedAt}, and rows behind it may have moved with it`;
-    const better = this.#findings.add({ what: 'missing', text, tree, position, number: missing, from: position, to: sealedAt - 1 });
+    const better = this.#findings.add({
+      what: 'missing',
+      text,
+      tree,
+      position,
+      number: missing,
+      from: position,
+      to: sealedAt - 1,
+    });
     this.#shift = { position: by, number: more, odd: { entry, better } };
   }
 
@@ -2575,14 +2958,18 @@ class Suspects {
     const text = `${count === 1 ? 'a row' : `${count} rows`} inserted here: the row at position ${position} was sealed at position ${sealedAt}`;
     const inserted = before?.entry.number ?? (count === 1 ? numberBefore : undefined);
     const at = { tree, position: sealedAt, number: inserted, from: sealedAt, to: position - 1 };
-    const finding = { what: /** @type {const} */ ('inserted'), text: `${placeText(tree, sealedAt, inserted)}: ${text}`, ...at };
+    const finding = {
+      what: /** @type {const} */ ('inserted'),
+      text: `${placeText(tree, sealedAt, inserted)}: ${text}`,
+      ...at,
+    };
     if (before === undefined) sayBetter(finding);
     else before.better(finding);
     this.#shift = { position: -count, number: more, odd: { entry, better: () => {} } };
   }
 
   /**
-   * Whether this row is what the first of two swapped rows made look like a gap.
+   * Returns whether this row is what the first of two swapped rows made look like a gap.
    * @param {Entry} entry
    * @param {number} by
    */
@@ -2596,7 +2983,7 @@ class Suspects {
 }
 
 /**
- * Whether each of two rows is what was sealed in the other's place, with its stored leaf or without.
+ * Returns whether each of two rows is what was sealed in the other's place, with its stored leaf or without.
  * @param {Odd} first
  * @param {Entry} entry
  */
@@ -2612,8 +2999,10 @@ function areSwapped(first, entry) {
 
 // ======== tree.js ========================================================================================================================
 
-// Owns: one tree against its heads: every entry at its place, every root that a head named, and which positions nobody knows.
-// Must never: take a block or a leaf for the entries it stands for: they let the roots be computed, and excuse nothing.
+// Owns: one tree compared with its heads: every entry at its place, every root that a head named, and which positions
+// nothing accounts for.
+// Must never: take a block or a leaf for the entries for which it stands: they allow the roots to be computed, and
+// excuse nothing.
 
 
 /**
@@ -2622,13 +3011,19 @@ function areSwapped(first, entry) {
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
+ * @property {(sha256: string) => boolean} isGiven Whether the file of this hash is among the archives.
  * @property {(head: number | undefined) => Sealed | undefined} sealedAt
  */
+
+/** @typedef {{ readonly from: number, readonly to: number, readonly sealed: Sealed | undefined }} Span Positions that were sealed within one hour. */
 
 /** One tree: feed its entries in order, then close. */
 class TreeCheck {
   entries = 0;
-  /** Positions that are stated and were not read, by file. @type {Map<string, number>} */
+  /**
+   * Positions that are stated and were not read, by file.
+   * @type {Map<string, number>}
+   */
   stated = new Map();
   findings = new Findings();
   #tree;
@@ -2640,30 +3035,41 @@ class TreeCheck {
   #absences;
   /** Fed with what was computed. */
   #frontier = new Frontier();
-  /** From the first odd row on: fed with stored leaves where they differ, so that what follows can still be judged. @type {Frontier | undefined} */
+  /**
+   * From the first suspect row on: fed with stored leaves where they differ, so that what follows can still be judged.
+   * @type {Frontier | undefined}
+   */
   #repaired;
-  /** As it was where the block under way begins. */
+  /** As it was where the current block begins. */
   #blockStart = new Frontier();
-  /** The last block of which the hash had to do. */
+  /** The last block of which only the hash was known. */
   #covered = -1;
-  /** Entries of a block that are in the database alone, and those that an archive has, too. @type {{ block: number, count: number, shared: Map<number, number> }} */
+  /**
+   * Entries of a block that are in the database alone, and those that an archive has as well.
+   * @type {{ block: number, count: number, shared: Map<number, number> }}
+   */
   #owned = { block: -1, count: 0, shared: new Map() };
   #next = 0;
-  /** Neither frontier is right any more: roots say nothing. */
+  /** Neither frontier is right any more: roots prove nothing. */
   #isLost = false;
-  /** Size at the last root that was right, and the number of the first entry after it. */
+  /** The size at the last root that was right, and the number of the first entry after it. */
   #goodSize = 0;
   /** @type {number | undefined} */
   #goodNumber;
   /** @type {{ readonly from: number, readonly to: number, readonly better: Better } | undefined} */
   #lostRoot;
   #blamed = -1;
-  /** The first row since then whose number another head sealed. @type {{ readonly entry: Entry, readonly isLater: boolean, readonly low: number, readonly high: number } | undefined} */
+  /**
+   * The first row since then whose number another head sealed.
+   * @type {{ readonly entry: Entry, readonly isLater: boolean, readonly low: number, readonly high: number } | undefined}
+   */
   #foreign;
   /** @type {{ readonly entry: Entry, readonly better: Better, count: number } | undefined} */
   #beyond;
   /** @type {{ readonly number: number, readonly beforeIt: number, readonly leaf: Buffer, readonly source: number } | undefined} */
   #before;
+  /** @type {readonly Span[] | undefined} */
+  #spans;
   /**
    * @param {string} tree
    * @param {TreeRecord} record
@@ -2675,16 +3081,19 @@ class TreeCheck {
     this.#around = around;
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
-    this.#absences = new Absences(tree, this.findings, around.sha256Of);
+    this.#absences = new Absences(tree, this.findings, around);
     const { start, startNumber: number } = record;
     if (start === undefined) return;
-    // What an earlier run read is where this one begins.
+    // This run begins where an earlier run ended.
     [this.#frontier, this.#blockStart] = [start.copy(), start.wholeBlocks()];
     [this.#next, this.#goodSize] = [start.size, start.size];
     this.#before = { number, beforeIt: number, leaf: Buffer.alloc(0), source: 0 };
   }
 
-  /** Statements that count. @returns {readonly Statement[]} */
+  /**
+   * The statements that count.
+   * @returns {readonly Statement[]}
+   */
   get statements() {
     return this.#absences.statements;
   }
@@ -2697,7 +3106,14 @@ class TreeCheck {
     this.entries += 1;
     if (entry.position >= this.#size) return this.#unsealed(entry);
     if (entry.position > this.#next) this.#skip(entry.position);
-    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, sources: [source], isHashed: true, sealed: undefined });
+    if (source > 0)
+      this.#absences.keep({
+        from: entry.position,
+        to: entry.position,
+        sources: [source],
+        isHashed: true,
+        sealed: undefined,
+      });
     else this.#own(entry.position);
     this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
     if (!leaf.equals(entry.leaf)) {
@@ -2712,7 +3128,10 @@ class TreeCheck {
     this.#grow(leaf, entry.leaf);
   }
 
-  /** An entry that cannot be read stands at its place all the same. @param {number} position */
+  /**
+   * An entry that cannot be read still occupies its place.
+   * @param {number} position
+   */
   unreadable(position) {
     if (position < this.#next || position >= this.#size) return;
     if (position > this.#next) this.#skip(position);
@@ -2724,16 +3143,48 @@ class TreeCheck {
 
   close() {
     if (this.#beyond !== undefined && this.#suspects.shift === 0) this.#sayBeyond(this.#beyond);
-    // Rows that moved up leave a place at the end: that was said where they begin to move.
+    // Rows that moved up leave a place at the end: that was reported where they begin to move.
     const isMoved = this.#suspects.shift !== 0 && this.#size - this.#next <= Math.abs(this.#suspects.shift);
     if (this.#next < this.#size && !isMoved) this.#skip(this.#size);
     this.#settle();
-    this.stated = this.#absences.close();
+    this.stated = this.#absences.close((month) => this.#within(month));
     const last = this.#record.blocks.last;
     if ((last + 1) * blockSize > this.#size && last >= 0) {
       const text = `tree ${this.#tree}: there is a block ${last}, but only ${this.#size} entries were sealed`;
-      this.findings.say('block', text, { tree: this.#tree, from: last * blockSize, to: last * blockSize + blockSize - 1 });
+      this.findings.say('block', text, {
+        tree: this.#tree,
+        from: last * blockSize,
+        to: last * blockSize + blockSize - 1,
+      });
     }
+  }
+
+  /** Between which positions those lie that can be of this month, by the heads that sealed them; nothing: there are none. @param {string} month */
+  #within(month) {
+    this.#spans ??= this.#spansOf();
+    const fitting = this.#spans.filter(({ sealed }) => canBeOf(month, sealed));
+    const [first, last] = [fitting[0], fitting.at(-1)];
+    return first === undefined || last === undefined ? undefined : { from: first.from, to: last.to };
+  }
+
+  /** @returns {readonly Span[]} */
+  #spansOf() {
+    /** @type {(Span & { to: number })[]} */
+    const spans = [];
+    const growths = this.#record.growths.reader();
+    for (let growth = growths.next; growth !== undefined; growth = growths.next) {
+      const sealed = this.#around.sealedAt(growth.head);
+      const last = spans.at(-1);
+      if (last !== undefined && last.sealed?.to === sealed?.to) last.to = growth.size - 1;
+      else
+        spans.push({
+          from: last === undefined ? (this.#record.start?.size ?? 0) : last.to + 1,
+          to: growth.size - 1,
+          sealed,
+        });
+      growths.step();
+    }
+    return spans;
   }
 
   // ---- What an entry says
@@ -2744,8 +3195,11 @@ class TreeCheck {
     const bad = (/** @type {What} */ what, /** @type {string} */ text) =>
       this.findings.say(what, `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
     if (!isOwnTree(entry.tree, customer))
-      bad('misplaced', `it is of ${customer === null ? 'no customer' : `customer ${customer}`} and stands in another tree`);
-    // Inside one tree it is out of order, and said so.
+      bad(
+        'misplaced',
+        `it is of ${customer === null ? 'no customer' : `customer ${customer}`} and stands in another tree`,
+      );
+    // Inside one tree it is out of order, and was reported.
     const isNew = this.#around.isNewNumber(entry.number);
     if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
     const sealed = this.#around.sealedAt(this.#growths.next?.head);
@@ -2753,32 +3207,46 @@ class TreeCheck {
     if (odd !== undefined) bad('time', odd);
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
-    if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
+    if (statement === undefined)
+      bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
     else if (isTooEarly(statement.month, sealed))
-      bad('statement', `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`);
+      bad(
+        'statement',
+        `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`,
+      );
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else this.#absences.state(statement, Math.floor(entry.position / blockSize));
   }
 
-  /** Inside a tree numbers grow, and each lies among those of the head that sealed it. @param {Entry} entry */
+  /**
+   * Inside a tree numbers grow, and each lies among those of the head that sealed it.
+   * @param {Entry} entry
+   */
   #checkNumber(entry) {
     const { low, high } = this.#growths.next ?? { low: 1, high: 0 };
     const { number, beforeIt } = this.#before ?? { number: 0, beforeIt: 0 };
     const { tree, position } = entry;
     if (entry.number > number) {
-      // What the root says decides whether a row is missing here or a number was changed.
-      if (entry.number < low || entry.number > high) this.#foreign ??= { entry, isLater: entry.number > high, low, high };
+      // The root decides whether a row is missing here or a number was changed.
+      if (entry.number < low || entry.number > high)
+        this.#foreign ??= { entry, isLater: entry.number > high, low, high };
       return;
     }
     const isAfterOdd = this.#blamed === position - 1;
     this.#blamed = position;
     if (isAfterOdd) return;
-    // If it fits behind the one before the last, the last is the one that stands wrong.
+    // When it fits after the one before the last, the last one is wrong.
     const isLastForeign = this.#foreign?.isLater === true && this.#foreign.entry.position === position - 1;
     const isLastWrong = entry.number > beforeIt && (entry.number >= low || isLastForeign);
     const [at, odd] = isLastWrong ? [position - 1, number] : [position, entry.number];
     const text = `the row is not where it was sealed: number ${entry.number} comes behind number ${number}`;
-    this.#sayBetter({ what: 'out of order', text: `${placeText(tree, at, odd)}: ${text}`, tree, position: at, number: odd });
+    this.#sayBetter({
+      what: 'out of order',
+      text: `${placeText(tree, at, odd)}: ${text}`,
+      tree,
+      position: at,
+      number: odd,
+    });
   }
 
   // ---- Roots
@@ -2791,17 +3259,19 @@ class TreeCheck {
       this.#frontier.append(computed);
       this.#repaired?.append(stored);
     }
-    if (this.#frontier.block !== undefined && this.#frontier.size === this.#next) this.#checkBlock(this.#frontier.block);
+    if (this.#frontier.block !== undefined && this.#frontier.size === this.#next)
+      this.#checkBlock(this.#frontier.block);
     this.#checkRoot();
   }
 
-  /** Sizes that lie inside a block, or behind which nothing can be said. */
+  /** Sizes that lie inside a block, or after which nothing can be said. */
   #passSizes() {
     while (this.#growths.next !== undefined && this.#growths.next.size <= this.#next) this.#growths.step();
   }
 
   #checkRoot() {
-    // A root inside a block of which only the hash is known cannot be computed: nor can those behind it be compared one by one.
+    // A root inside a block of which only the hash is known cannot be computed, and those after it cannot be compared
+    // one by one.
     const isInside = this.#frontier.size > this.#next;
     for (let passed = this.#growths.next; passed !== undefined; passed = this.#growths.next) {
       if (passed.size > this.#next || (passed.size === this.#next && !isInside)) break;
@@ -2830,7 +3300,7 @@ class TreeCheck {
   /** @param {number} head */
   #loseRoot(head) {
     this.#isLost = true;
-    // A row was named already since the last right root: that is why.
+    // A row was named already since the last right root: that is the reason.
     if (this.#blamed >= this.#goodSize) return;
     const from = this.#goodSize;
     const to = this.#next - 1;
@@ -2842,11 +3312,16 @@ class TreeCheck {
 
   /** @param {number} from @param {number} to @returns {{ readonly what: What, readonly why: string }} */
   #reason(from, to) {
-    const first = from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
+    const first =
+      from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
     const foreign = this.#foreign;
-    if (foreign?.isLater !== true) return { what: 'changed', why: `${first} was changed after it was sealed, together with its leaf hash` };
+    if (foreign?.isLater !== true)
+      return { what: 'changed', why: `${first} was changed after it was sealed, together with its leaf hash` };
     const { position, number } = foreign.entry;
-    return { what: 'missing', why: `${first} is missing: at position ${position} stands number ${number}, which was sealed later` };
+    return {
+      what: 'missing',
+      why: `${first} is missing: at position ${position} stands number ${number}, which was sealed later`,
+    };
   }
 
   /**
@@ -2855,7 +3330,11 @@ class TreeCheck {
    */
   #sayForeign({ entry, low, high }) {
     const text = `its head sealed the numbers ${low} to ${high} only`;
-    this.findings.say('out of order', `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
+    this.findings.say(
+      'out of order',
+      `${placeText(entry.tree, entry.position, entry.number)}: ${text}`,
+      atPlace(entry),
+    );
   }
 
   /** @param {Buffer} block */
@@ -2870,7 +3349,10 @@ class TreeCheck {
 
   // ---- What is not there
 
-  /** Positions that are not there: blocks and leaves let the roots be computed all the same. @param {number} to */
+  /**
+   * Positions that are not there: blocks and leaves still allow the roots to be computed.
+   * @param {number} to
+   */
   #skip(to) {
     const { blocks, leaves } = this.#record;
     while (this.#next < to) {
@@ -2892,7 +3374,13 @@ class TreeCheck {
       if (this.#isLost) this.#passSizes();
       else if (block !== undefined) this.#cover(index, block);
       else if (leaf !== undefined) this.#growBy(leaf);
-      this.#absences.keep({ from, to: this.#next - 1, sources: [], isHashed: leaf !== undefined || block !== undefined, sealed });
+      this.#absences.keep({
+        from,
+        to: this.#next - 1,
+        sources: [],
+        isHashed: leaf !== undefined || block !== undefined,
+        sealed,
+      });
     }
   }
 
@@ -2907,7 +3395,7 @@ class TreeCheck {
   }
 
   /**
-   * A block stands for all its 256 entries, those that are there among them.
+   * A block stands for all its 256 entries, including those that are there.
    * @param {number} index
    * @param {Buffer} block
    */
@@ -2924,7 +3412,10 @@ class TreeCheck {
     this.#checkRoot();
   }
 
-  /** Counts what only the database has of a block. @param {number} position */
+  /**
+   * Counts the entries of a block that only the database has.
+   * @param {number} position
+   */
   #own(position) {
     const block = Math.floor(position / blockSize);
     if (block !== this.#owned.block) {
@@ -2934,14 +3425,17 @@ class TreeCheck {
     this.#owned.count += 1;
   }
 
-  /** The last of those is in an archive, too. @param {number} source */
+  /**
+   * The last of those is in an archive as well.
+   * @param {number} source
+   */
   #share(source) {
     const { shared } = this.#owned;
     this.#owned.count -= 1;
     shared.set(source, (shared.get(source) ?? 0) + 1);
   }
 
-  /** Entries beside absent ones of which no leaf is known: nothing says that they are what was sealed. */
+  /** Entries beside absent ones of which no leaf is known: nothing proves that they are what was sealed. */
   #settle() {
     const { block, count, shared } = this.#owned;
     this.#owned = { block, count: 0, shared: new Map() };
@@ -2952,10 +3446,13 @@ class TreeCheck {
 
   // ---- Rows that are too many
 
-  /** A row for a place that is taken, or that has been passed. @param {Entry} entry @param {Buffer} leaf @param {number} source */
+  /**
+   * A row for a place that is occupied, or that has been passed.
+   * @param {Entry} entry @param {Buffer} leaf @param {number} source
+   */
   #again(entry, leaf, source) {
     const isLast = entry.position === this.#next - 1;
-    // An entry may stand in an archive and still in the database: the very same one.
+    // An entry may be in an archive and still in the database: the very same one.
     const before = isLast ? this.#before : undefined;
     if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) {
       if (before.source === 0) this.#share(source);
@@ -2969,7 +3466,11 @@ class TreeCheck {
       ? 'a second row claims this position: one of the two was inserted'
       : `the row stands behind position ${this.#next - 1}`;
     const what = isLast ? 'inserted' : 'out of order';
-    this.findings.add({ what, text: `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, ...atPlace(entry) });
+    this.findings.add({
+      what,
+      text: `${placeText(entry.tree, entry.position, entry.number)}: ${text}`,
+      ...atPlace(entry),
+    });
   }
 
   /** @param {Entry} entry */
@@ -2989,7 +3490,7 @@ class TreeCheck {
   }
 
   /**
-   * In the place of a finding that named a whole range, when this row lies in it.
+   * Replaces a finding that named a whole range, when this row lies in it.
    * @param {Finding & { readonly position: number }} finding
    */
   #sayBetter(finding) {
@@ -3001,7 +3502,8 @@ class TreeCheck {
 
 // ======== record.js ======================================================================================================================
 
-// Owns: the whole record, line by line: heads first, then blocks and leaves, then entries by tree and position; at the end the verdict.
+// Owns: the whole record, line by line: heads first, then blocks and leaves, then entries by tree and position; at the
+// end the verdict.
 // Must never: call a record good of which something was not read.
 
 
@@ -3046,13 +3548,18 @@ class Verification {
   #witness;
   #heads;
   #archives;
+  /** Hashes of the archives. */
+  #given;
   /** Lines of each archive. @type {number[]} */
   #lines;
   #part = 0;
   #numbers = new Numbers();
   /** The last number that an earlier run read. */
   #before;
-  /** In order; undefined while heads may still come. @type {readonly string[] | undefined} */
+  /**
+   * In order; undefined while heads may still come.
+   * @type {readonly string[] | undefined}
+   */
   #names;
   #nextName = 0;
   /** @type {string | undefined} */
@@ -3060,9 +3567,15 @@ class Verification {
   /** @type {TreeCheck | undefined} */
   #check;
   #entries = 0;
-  /** Positions and trees that are stated and were not read, by file. @type {Map<string, { positions: number, trees: number }>} */
+  /**
+   * Positions and trees that are stated and were not read, by file.
+   * @type {Map<string, { positions: number, trees: number }>}
+   */
   #unread = new Map();
-  /** Files that the record names, by hash. @type {Map<string, { readonly file: string, readonly totals: Set<number> }>} */
+  /**
+   * Files that the record names, by hash.
+   * @type {Map<string, { readonly file: string, readonly totals: Set<number> }>}
+   */
   #stated = new Map();
   /** @type {Set<string>} */
   #deleted = new Set();
@@ -3072,6 +3585,7 @@ class Verification {
     this.findings = witness.findings;
     this.#witness = witness;
     this.#archives = archives;
+    this.#given = new Set(archives.map(({ sha256 }) => sha256));
     this.#lines = archives.map(() => 0);
     this.#checkAge(now, maxAgeSeconds);
     this.#before = base?.head.number ?? 0;
@@ -3079,7 +3593,7 @@ class Verification {
   }
 
   /**
-   * One line, parsed. `where` names file and line; `source` is 0 for the dump.
+   * Processes one line, parsed. `where` names file and line; `source` is 0 for the dump.
    * @param {unknown} value
    * @param {string} where
    * @param {number} [source]
@@ -3131,7 +3645,7 @@ class Verification {
   }
 
   /**
-   * What the next run can go on from, after a good end of this one.
+   * Returns what the next run can continue from, after a good end of this one.
    * @returns {Known | undefined}
    */
   known() {
@@ -3147,8 +3661,13 @@ class Verification {
   #sayLate(kind, row, where) {
     const behind = parts[this.#part] ?? '';
     if (kind === 'head')
-      this.findings.say('head out of order', `${where}: a head stands behind ${behind} lines`, isCount(row[0]) ? { head: row[0] } : {});
-    else this.findings.say(kind === 'block' ? 'block' : 'malformed', `${where}: a ${kind} stands behind ${behind} lines`);
+      this.findings.say(
+        'head out of order',
+        `${where}: a head stands behind ${behind} lines`,
+        isCount(row[0]) ? { head: row[0] } : {},
+      );
+    else
+      this.findings.say(kind === 'block' ? 'block' : 'malformed', `${where}: a ${kind} stands behind ${behind} lines`);
   }
 
   /** @param {readonly unknown[]} row @param {string} where */
@@ -3222,7 +3741,7 @@ class Verification {
   }
 
   /**
-   * Makes `tree` the one that is checked. Says no to a row of a tree that has been passed.
+   * Makes `tree` the one that is checked. Returns false for a row of a tree that has been passed.
    * @param {string} tree
    * @param {number} position
    * @param {number | undefined} number
@@ -3248,6 +3767,7 @@ class Verification {
       isNewNumber: (number) => number > this.#before && (number > this.#heads.number || this.#numbers.see(number)),
       sealedAt: (head) => (head === undefined ? undefined : this.#heads.times.of(head)),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
+      isGiven: (sha256) => this.#given.has(sha256),
     });
   }
 
@@ -3258,12 +3778,19 @@ class Verification {
     else known.totals.add(total);
   }
 
-  /** Closes the tree under way, and every one before `tree` of which no row came. @param {string | undefined} tree */
+  /**
+   * Closes the current tree, and every one before `tree` of which no row came.
+   * @param {string | undefined} tree
+   */
   #closeUpTo(tree) {
     if (this.#check !== undefined) this.#close(this.#check);
     this.#check = undefined;
     const names = this.#names ?? [];
-    for (let name = names[this.#nextName]; name !== undefined && (tree === undefined || name <= tree); name = names[this.#nextName]) {
+    for (
+      let name = names[this.#nextName];
+      name !== undefined && (tree === undefined || name <= tree);
+      name = names[this.#nextName]
+    ) {
       this.#nextName += 1;
       if (name !== tree && name !== this.#tree) this.#close(this.#open(name));
     }
@@ -3288,7 +3815,10 @@ class Verification {
       const stated = this.#stated.get(sha256);
       const lines = this.#lines[i] ?? 0;
       if (stated !== undefined && [...stated.totals].some((total) => total !== lines))
-        this.findings.say('archive', `${file} holds ${lines} entries; the record states ${[...stated.totals].join(' and ')}`);
+        this.findings.say(
+          'archive',
+          `${file} holds ${lines} entries; the record states ${[...stated.totals].slice(0, 3).join(' and ')}`,
+        );
       if (stated === undefined && [...this.#stated.values()].some((one) => one.file === file))
         this.findings.say('archive', `${file} is not the file that the record states: its SHA-256 is ${sha256}`);
     }
@@ -3309,7 +3839,8 @@ class Verification {
       const why = this.#deleted.has(file) ? 'its retention has ended, as the record states' : 'it was not given';
       return `archive ${file}: ${positions} entries of ${trees} trees are in it by the record's own statement, and ${why}`;
     });
-    if (newest === undefined) sentences.push('the witness holds no checkpoint that is to be believed: nothing proves this record');
+    if (newest === undefined)
+      sentences.push('the witness holds no checkpoint that is to be believed: nothing proves this record');
     else if (newest.size === 0)
       sentences.push('the newest checkpoint of the witness is of a record that holds nothing yet: it proves no entry');
     return sentences;
@@ -3336,8 +3867,10 @@ class Verification {
 
 // ======== slice.js =======================================================================================================================
 
-// Owns: one customer's slice: two heads of the record, the way from a checkpoint by each to the customer's tree, and every entry sealed between them, none left out.
-// Must never: say that something is proved which the slice only states, speak of a checkpoint's time, which proves nothing about when a head was sealed, or pass over a field that it does not know.
+// Owns: one customer's slice: two heads of the record, the path from a checkpoint by each to the customer's tree, and
+// every entry sealed between them, with none left out.
+// Must never: say that something is proved which the slice only states; mention a checkpoint's time, which proves
+// nothing about when a head was sealed; or skip a field that it does not know.
 
 /**
  *
@@ -3392,7 +3925,8 @@ const version = 3;
  * @returns {readonly Buffer[] | undefined}
  */
 function hashes(value, count) {
-  if (!Array.isArray(value) || value.length > hashesMax || (count !== undefined && value.length !== count)) return undefined;
+  if (!Array.isArray(value) || value.length > hashesMax || (count !== undefined && value.length !== count))
+    return undefined;
   const list = value.map((one) => fromBase64(one, 32)).filter((one) => one !== undefined);
   return list.length === value.length ? list : undefined;
 }
@@ -3478,7 +4012,14 @@ class SliceVerification {
     const { customer, begin, end, says, subject, entries, selected } = header;
     const isSaid = says === 'affected' || says === 'not-affected';
     const isWindow = (begin === null || isCount(begin)) && isCount(end);
-    if (!isUuid(customer) || !isWindow || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
+    if (
+      !isUuid(customer) ||
+      !isWindow ||
+      !isSaid ||
+      typeof subject !== 'string' ||
+      !isCount(entries) ||
+      !isCount(selected)
+    )
       return this.#malformed(`${where}: a field of the first line is not of its kind`);
     const from = header.from === null ? null : this.#anchor(header.from, customer, `${where}, from`);
     const to = this.#anchor(header.to, customer, `${where}, to`);
@@ -3495,7 +4036,7 @@ class SliceVerification {
   }
 
   /**
-   * A checkpoint and the way to the customer's tree; undefined when it cannot be read.
+   * Returns a checkpoint and the path to the customer's tree; undefined when it cannot be read.
    * @param {unknown} value
    * @param {string} customer
    * @param {string} where
@@ -3554,7 +4095,8 @@ class SliceVerification {
       return undefined;
     }
     const why = verifyNote(note, this.#keys);
-    if (why !== undefined) this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
+    if (why !== undefined)
+      this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
     const witness = this.#witness;
     const standing = witness?.has(note) ?? 'yes';
     const said = `${where}: the checkpoint of size ${note.size}, era ${note.era}, ${instantText(note.time)},`;
@@ -3564,7 +4106,8 @@ class SliceVerification {
         'not in this witness',
         `${said} is not in this witness${isNewer ? ': it is newer than all there; bring a newer copy' : ''}`,
       );
-    if (standing === 'abandoned') this.findings.say('not in this witness', `${said} was abandoned: the record went on from before it`);
+    if (standing === 'abandoned')
+      this.findings.say('not in this witness', `${said} was abandoned: the record went on from before it`);
     return note;
   }
 
@@ -3581,7 +4124,8 @@ class SliceVerification {
   }
 
   /**
-   * The two heads must enclose the window for which the slice was made, and that window whatever was demanded.
+   * The two heads must enclose the window for which the slice was made, and that window must enclose whatever was
+   * demanded.
    * @param {number | null} begin
    * @param {number} end
    * @param {Anchor | null} from
@@ -3596,9 +4140,11 @@ class SliceVerification {
       say(
         `${window}, and it begins with what was sealed behind head ${from.head} of ${microsText(from.at)}: what came before is not in it`,
       );
-    if (to.at < end) say(`${window}, and it ends with head ${to.head} of ${microsText(to.at)}: what came behind it is not in it`);
+    if (to.at < end)
+      say(`${window}, and it ends with head ${to.head} of ${microsText(to.at)}: what came behind it is not in it`);
     const { since, until } = this.#demand;
-    if (since !== undefined && begin !== null && begin > since) say(`${window}, and it has to begin at ${microsText(since)} or before`);
+    if (since !== undefined && begin !== null && begin > since)
+      say(`${window}, and it has to begin at ${microsText(since)} or before`);
     if (until !== undefined && end < until) say(`${window}, and it has to reach to ${microsText(until)}`);
   }
 
@@ -3615,21 +4161,29 @@ class SliceVerification {
     if (row === undefined || salt === undefined || sensitive === undefined || typeof line?.selected !== 'boolean')
       return this.#bad('malformed', line?.shown, where, 'this is not an entry of a slice');
     if (line.selected) this.#selected += 1;
-    // What is marked as belonging to the window cannot have happened outside of it.
+    // What is marked as belonging to the window cannot have happened outside it.
     if (line.selected && (Number(row[2]) < (slice.begin ?? 0) || Number(row[2]) >= slice.end))
-      return this.#bad('slice malformed', row, where, 'it is marked as selected, and its time is not in the window of the slice');
+      return this.#bad(
+        'slice malformed',
+        row,
+        where,
+        'it is marked as selected, and its time is not in the window of the slice',
+      );
     const expected = this.#frontier?.size ?? 0;
     const position = Number(row[1]);
     if (row[0] !== slice.customer || !isOwnTree(slice.customer, row[5]))
       return this.#bad('inserted', row, where, `it is not of customer ${slice.customer}`);
-    if (position >= slice.to.size) return this.#bad('inserted', row, where, `the slice ends before position ${slice.to.size}`);
+    if (position >= slice.to.size)
+      return this.#bad('inserted', row, where, `the slice ends before position ${slice.to.size}`);
     if (position !== expected) {
       const what = position > expected ? 'missing' : 'out of order';
       return this.#bad(
         what,
         row,
         where,
-        position > expected ? `position ${expected} should be here: it was left out` : `it stands behind position ${expected - 1}`,
+        position > expected
+          ? `position ${expected} should be here: it was left out`
+          : `it stands behind position ${expected - 1}`,
       );
     }
     this.#frontier?.append(leafOfShown(row, salt, sensitive));
@@ -3642,12 +4196,21 @@ class SliceVerification {
     const { customer, from, to, entries, selected, says } = slice;
     const count = to.size - (from?.size ?? 0);
     if (entries !== count || this.#entries !== count)
-      this.findings.say('slice incomplete', `the slice has to hold ${count} entries; it says ${entries} and holds ${this.#entries}`);
+      this.findings.say(
+        'slice incomplete',
+        `the slice has to hold ${count} entries; it says ${entries} and holds ${this.#entries}`,
+      );
     if (selected !== this.#selected)
-      this.findings.say('slice malformed', `the slice says that ${selected} entries are selected, and ${this.#selected} are marked so`);
+      this.findings.say(
+        'slice malformed',
+        `the slice says that ${selected} entries are selected, and ${this.#selected} are marked so`,
+      );
     if ((says === 'affected') !== this.#selected > 0)
-      this.findings.say('slice malformed', `the slice says ${says}, and ${this.#selected} of its entries are marked as selected`);
-    // With a gap or a foreign row nothing is left to be compared; it was said already.
+      this.findings.say(
+        'slice malformed',
+        `the slice says ${says}, and ${this.#selected} of its entries are marked as selected`,
+      );
+    // With a gap or a foreign row nothing is left to be compared; that was reported already.
     if (frontier === undefined || frontier.size !== to.size || frontier.root().equals(to.root)) return;
     const text = `tree ${customer}: what is shown of positions ${from?.size ?? 0} to ${to.size - 1} is not what was sealed: an entry was changed, or exchanged`;
     this.findings.say('changed', text, { tree: customer, from: from?.size ?? 0, to: to.size - 1 });
@@ -3664,8 +4227,9 @@ class SliceVerification {
 
 // ======== passage.js =====================================================================================================================
 
-// Owns: how far a file of a witness was read: whole lines, their bytes and the hash of these; and whether what was read before still stands there.
-// Must never: go on behind bytes that are not those that were read before without saying so.
+// Owns: how far a file of a witness was read: whole lines, their bytes and the hash of these; and whether what was read
+// before is still there.
+// Must never: continue after bytes that differ from those that were read before without saying so.
 
 /**
  * @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline.
@@ -3674,13 +4238,16 @@ class SliceVerification {
 const newline = 10;
 
 class Passage {
-  /** Whether what was read before is gone, or another. */
+  /** Whether what was read before is gone, or differs. */
   isOther = false;
   #known;
   #isSince;
   #hash = createHash('sha256');
   #bytes = 0;
-  /** Of a line that has not ended. @type {Buffer[]} */
+  /**
+   * Of a line that has not ended.
+   * @type {Buffer[]}
+   */
   #rest = [];
 
   /**
@@ -3692,7 +4259,7 @@ class Passage {
     this.#isSince = isSince;
   }
 
-  /** How many bytes of the file are passed over. */
+  /** How many bytes of the file are skipped. */
   get offset() {
     return this.#isSince ? (this.#known?.bytes ?? 0) : 0;
   }
@@ -3742,7 +4309,8 @@ class Passage {
 
 // ======== witness.js =====================================================================================================================
 
-// Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and where a witness contradicts itself.
+// Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and
+// where a witness contradicts itself.
 // Must never: choose by the name of a file, or by the order of lines alone.
 
 /**
@@ -3762,20 +4330,32 @@ class Passage {
 /** Size, time, root. */
 const markWidth = 44;
 
-/** The checkpoints of one or several witnesses. Add them in the order of each file, then close. Kept are 44 bytes for each different one. */
+/**
+ * The checkpoints of one or several witnesses. Add them in the order of each file, then close. It keeps 44 bytes for
+ * each different one.
+ */
 class Witness {
   findings = new Findings();
   /** @type {Loss[]} */
   losses = [];
-  /** Believed notes, repeated ones included. */
+  /** Believed notes, including repeated ones. */
   checkpoints = 0;
   /** Different checkpoints that were abandoned. */
   abandoned = 0;
-  /** What was read, for the report. @type {string[]} */
+  /**
+   * What was read, for the report.
+   * @type {string[]}
+   */
   read = [];
-  /** How far each directory was read. @type {Place[]} */
+  /**
+   * How far each directory was read.
+   * @type {Place[]}
+   */
   places = [];
-  /** Why only a run that reads everything can tell, where only new lines were read. @type {string | undefined} */
+  /**
+   * Where only new lines were read: why only a run that reads everything can tell.
+   * @type {string | undefined}
+   */
   isOlder;
   /** @type {{ readonly note: Note, readonly text: string } | undefined} */
   #last;
@@ -3786,7 +4366,10 @@ class Witness {
   #eras = new Map();
   /** @type {Map<number, Uint32Array>} */
   #orders = new Map();
-  /** By era: checkpoints above were abandoned. @type {Map<number, number>} */
+  /**
+   * By era: checkpoints above were abandoned.
+   * @type {Map<number, number>}
+   */
   #limits = new Map();
 
   /** @param {readonly VerifierKey[]} keys */
@@ -3800,7 +4383,8 @@ class Witness {
   }
 
   /**
-   * A note of a witness. `before` is what stood before it in the same file; the answer is what to give with the next one.
+   * Adds a note of a witness. `before` is what stood before it in the same file; the answer is what to pass with the
+   * next one.
    * @param {unknown} text
    * @param {string} where
    * @param {Step | undefined} before
@@ -3828,16 +4412,26 @@ class Witness {
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
     if (note.era < before.era)
-      this.findings.say('era', `${where}: era ${note.era} comes after era ${before.era}`, { from: before.era, to: note.era });
-    else
-      this.findings.say('shrunk', `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`, {
-        from: before.size,
-        to: note.size,
+      this.findings.say('era', `${where}: era ${note.era} comes after era ${before.era}`, {
+        from: before.era,
+        to: note.era,
       });
+    else
+      this.findings.say(
+        'shrunk',
+        `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`,
+        {
+          from: before.size,
+          to: note.size,
+        },
+      );
     return note;
   }
 
-  /** A checkpoint that an earlier run believed: what comes is compared with it. @param {Note} note @param {string} text */
+  /**
+   * A checkpoint that an earlier run believed: what comes is compared with it.
+   * @param {Note} note @param {string} text
+   */
   remember(note, text) {
     this.#keep(note);
     this.#isLast(note, text);
@@ -3891,13 +4485,14 @@ class Witness {
     for (const index of this.#orders.get(era) ?? []) {
       const mark = this.#mark(era, index);
       const newest = this.#newest;
-      const isNewer = newest === undefined || mark.size > newest.size || (mark.size === newest.size && mark.time > newest.time);
+      const isNewer =
+        newest === undefined || mark.size > newest.size || (mark.size === newest.size && mark.time > newest.time);
       if (isNewer) this.#newest = mark;
     }
   }
 
   /**
-   * What the database must hold: by size, abandoned ones left out.
+   * What the database must have: by size, without abandoned ones.
    * @returns {Generator<Mark, void>}
    */
   *accepted() {
@@ -3909,7 +4504,7 @@ class Witness {
   }
 
   /**
-   * Whether this very checkpoint was witnessed, and whether it was abandoned.
+   * Returns whether this very checkpoint was witnessed, and whether it was abandoned.
    * @param {Note} note
    * @returns {'yes' | 'no' | 'abandoned'}
    */
@@ -3933,17 +4528,24 @@ class Witness {
     return { size: uint(row, 0), time: uint(row, 6), root: row.subarray(12), era };
   }
 
-  /** Several witnesses have the same checkpoints, each in its own order. @param {number} era */
+  /**
+   * Several witnesses have the same checkpoints, each in its own order.
+   * @param {number} era
+   */
   #sort(era) {
     const order = Uint32Array.from({ length: this.#eras.get(era)?.length ?? 0 }, (_, index) => index);
     let isSorted = true;
-    for (let i = 1; i < order.length && isSorted; i += 1) isSorted = this.#mark(era, i - 1).size <= this.#mark(era, i).size;
+    for (let i = 1; i < order.length && isSorted; i += 1)
+      isSorted = this.#mark(era, i - 1).size <= this.#mark(era, i).size;
     if (!isSorted) order.sort((a, b) => this.#mark(era, a).size - this.#mark(era, b).size || a - b);
     this.#orders.set(era, order);
     return order;
   }
 
-  /** For one era and size there is one root. @param {number} era */
+  /**
+   * For one era and size there is one root.
+   * @param {number} era
+   */
   #compare(era) {
     /** @type {Mark | undefined} */
     let before;
@@ -3982,8 +4584,10 @@ class Witness {
 
 // ======== witness-files.js ===============================================================================================================
 
-// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice; and how far each was read.
-// Must never: pass over a file of checkpoints that cannot be read, or believe that what was read before still stands there.
+// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice; and how far each
+// was read.
+// Must never: skip a file of checkpoints that cannot be read, or believe without looking that what was read before is
+// still there.
 
 /**
  *
@@ -3995,7 +4599,7 @@ class Witness {
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
-/** Of the last days a witness may get lines still; those files are compared, byte by byte, with what was read of them. */
+/** Files of the last days may still get lines; they are compared, byte by byte, with what was read of them. */
 const openDays = 2;
 
 /**
@@ -4016,7 +4620,8 @@ async function readWitness(directories, keys, { base, isSince } = { base: undefi
 }
 
 /**
- * Its files by day; a day may stand there twice, compressed and not yet removed: the one that is not compressed first.
+ * Returns its files by day. A day may be there twice, compressed and not yet removed: the one that is not compressed
+ * comes first.
  * @param {string} directory
  */
 function daysOf(directory) {
@@ -4048,24 +4653,31 @@ async function readPlace(witness, directory, known, isSince) {
     const file = known?.files.find((one) => one.day === day);
     if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
       passed += 1;
-      if (known?.days.includes(day) !== true) witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
+      if (known?.days.includes(day) !== true)
+        witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
       continue;
     }
     /** @type {Step | undefined} */
     let last;
-    // Both files of a day go on from the day before.
+    // Both files of a day continue from the day before.
     for (const name of isSince ? names.slice(0, 1) : names) {
       count += 1;
       const passage = new Passage(name === names[0] ? file : undefined, isSince);
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
-      last = await readNotes(join(directory, name), witness, start, passage);
+      const done = await readNotes(join(directory, name), witness, start, passage, name !== names[0]);
+      // What was read of a compressed file that is not whole stands in the other one, too.
+      if (name === names[0] || done.why === undefined) last = done.last;
+      else
+        witness.read.push(`witness ${directory}: ${name} is not whole yet (${done.why}); the file beside it was read`);
       if (name === names[0]) files.push({ ...passage.mileage, day, last: stepOf(last) });
     }
     before = last;
   }
   const all = [...days.keys()];
   witness.read.push(
-    isSince ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there` : said(directory, count, all),
+    isSince
+      ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
+      : said(directory, count, all),
   );
   return { directory, days: all, files: files.slice(-openDays) };
 }
@@ -4075,7 +4687,10 @@ const stepOf = (step) => (step === undefined ? null : { size: step.size, era: st
 
 /** @param {Witness} witness @param {string} what */
 const sayGone = (witness, what) =>
-  witness.findings.say('shrunk', `witness ${what}: it was there when this verifier read it last, and what a witness has seen it keeps`);
+  witness.findings.say(
+    'shrunk',
+    `witness ${what}: it was there when this verifier read it last, and what a witness has seen it keeps`,
+  );
 
 /**
  * @param {string} directory
@@ -4086,7 +4701,8 @@ function said(directory, files, days) {
   const [first, last] = [days[0], days.at(-1)];
   if (first === undefined || last === undefined) return `witness ${directory}: no file of checkpoints`;
   const between = Math.round((Date.parse(last) - Date.parse(first)) / 86_400_000) + 1;
-  const gaps = Number.isNaN(between) || between === days.length ? '' : `; ${between - days.length} days between have no file`;
+  const gaps =
+    Number.isNaN(between) || between === days.length ? '' : `; ${between - days.length} days between have no file`;
   return `witness ${directory}: ${files} files of ${days.length} days, ${first} to ${last}${gaps}`;
 }
 
@@ -4095,8 +4711,10 @@ function said(directory, files, days) {
  * @param {Witness} witness
  * @param {Step | undefined} before
  * @param {Passage} passage
+ * @param {boolean} isSecond Whether the day stands there in another file, too, which was read.
+ * @returns {Promise<{ readonly last: Step | undefined, readonly why: string | undefined }>} `why`: it broke off.
  */
-async function readNotes(path, witness, before, passage) {
+async function readNotes(path, witness, before, passage, isSecond) {
   let last = before;
   let line = 0;
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
@@ -4107,10 +4725,11 @@ async function readNotes(path, witness, before, passage) {
         last = witness.add(parseStrictly(text), `${where} line ${line}`, last);
       }
   } catch (cause) {
+    if (isSecond) return { last, why: messageOf(cause) };
     witness.findings.say('unreadable', `${where}: broke off after line ${line}: ${messageOf(cause)}`);
   }
   if (passage.isOther) sayGone(witness, `${path}: it is shorter, or what stood in it is another`);
-  return last;
+  return { last, why: undefined };
 }
 
 // ======== verify.js ======================================================================================================================
@@ -4140,11 +4759,15 @@ async function readNotes(path, witness, before, passage) {
  * @property {number | undefined} [until] It has to reach to this time.
  */
 
-/** Verifies a whole record. Throws when dump, archive or witness cannot be opened. @param {RecordOptions} options */
+/**
+ * Verifies a whole record. Throws when dump, archive or witness cannot be opened.
+ * @param {RecordOptions} options
+ */
 const verifyRecord = async (options) => (await verifyWhole(options)).report;
 
 /**
- * The same, beside what an earlier run saw: a checkpoint that it believed counts as one of a witness, and no witness may have lost what it had.
+ * The same, compared with what an earlier run saw: a checkpoint that it believed counts as one of a witness, and no
+ * witness may have lost what it had.
  * @param {WholeOptions} options
  * @returns {Promise<Done>}
  */
@@ -4160,8 +4783,9 @@ async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dump, now,
 }
 
 /**
- * Verifies what was sealed since an earlier run: the heads behind its last one, and their entries, grown from what it proved. `dump` is asked for lines after
- * the witness was read. The answer is a sentence when only a run that reads everything can tell.
+ * Verifies what was sealed since an earlier run: the heads after its last one, and their entries, extended from what it
+ * proved. `dump` is asked for lines after the witness was read. The answer is a sentence when only a run that reads
+ * everything can tell.
  * @param {SinceOptions} options
  * @returns {Promise<Done | string>}
  */
@@ -4180,7 +4804,10 @@ function doneOf(verification) {
   return { report, known: report.verdict === 'good' ? verification.known() : undefined };
 }
 
-/** Verifies one customer's slice. Throws when it or a witness cannot be opened. @param {SliceOptions} options */
+/**
+ * Verifies one customer's slice. Throws when it or a witness cannot be opened.
+ * @param {SliceOptions} options
+ */
 async function verifySlice({ keys, witnesses, slice, since, until }) {
   const witness = witnesses.length === 0 ? undefined : await readWitness(witnesses, keys);
   const verification = new SliceVerification(keys, witness, { since, until });
@@ -4196,7 +4823,7 @@ async function verifySlice({ keys, witnesses, slice, since, until }) {
 // ======== command.js =====================================================================================================================
 
 // Owns: the command line: arguments, exit codes, text or JSON.
-// Must never: end with 0 when nothing was verified. Even --help, which verifies nothing, does not.
+// Must never: end with 0 when nothing was verified. Not even --help does, because it verifies nothing.
 
 /** @typedef {Readable} Readable */
 
@@ -4227,33 +4854,44 @@ const nothingVerified = 2;
 
 class UsageError extends Error {}
 
+/** @param {string} path */
+function keysInFile(path) {
+  if (!existsSync(path))
+    throw new UsageError(`--key: there is no file ${path}, and it has not the form of a key (name+id+base64)`);
+  const lines = readFileSync(path, 'utf8').split('\n');
+  return lines.map((line) => line.trim()).filter((line) => line !== '');
+}
+
 /** @param {readonly string[]} given */
 function keysOf(given) {
-  const texts = given.flatMap((one) =>
-    existsSync(one)
-      ? readFileSync(one, 'utf8')
-          .split('\n')
-          .map((line) => line.trim())
-          .filter((line) => line !== '')
-      : [one],
-  );
-  const keys = texts.map(parseVerifierKey);
-  const [first] = keys;
-  if (first === undefined) throw new UsageError('--key is missing: without it nothing can be believed');
-  if (keys.some(({ name }) => name !== first.name))
-    throw new UsageError('the keys are of different installations: verify one record at a time');
+  const keys = given.flatMap((one) => (hasKeyForm(one) ? [one] : keysInFile(one))).map(parseVerifierKey);
+  if (keys.length === 0) throw new UsageError('--key is missing: without it nothing can be believed');
+  try {
+    requireOneInstallation(keys);
+  } catch (cause) {
+    throw new UsageError(messageOf(cause));
+  }
   return keys;
 }
 
+/** @param {readonly VerifierKey[]} keys */
+const namesOf = (keys) => [...new Set(keys.map(({ name, id }) => `${name}+${id}`))];
+
+/** @param {readonly VerifierKey[]} keys */
+const believedText = (keys) =>
+  `Believed: whatever was signed with ${namesOf(keys).join(' or ')}. Compare that with the key that you were given when the contract began.\n`;
+
 /**
- * An instant of an option in microseconds since 1970, or undefined when it was not given.
+ * Returns an instant of an option in microseconds since 1970, or undefined when it was not given.
  * @param {string | undefined} text
  * @param {string} option
  */
 function microsOf(text, option) {
   if (text === undefined) return undefined;
   const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(instant)) throw new UsageError(`--${option} takes an instant in UTC, such as 2026-11-24T18:00:00Z`);
+  // A day that a month does not have would be taken for one of the next month.
+  if (Number.isNaN(instant) || new Date(instant).toISOString().slice(0, 10) !== text.slice(0, 10))
+    throw new UsageError(`--${option} takes an instant in UTC, such as 2026-11-24T18:00:00Z`);
   return instant * 1000;
 }
 
@@ -4293,30 +4931,51 @@ async function run(args, stdin, now) {
   const witnesses = values.witness ?? [];
   const input = path === '-' ? stdin : path;
   if (command === 'slice') {
-    if (values.archive !== undefined || values['max-age'] !== undefined) throw new UsageError('--archive and --max-age belong to dump');
+    if (values.archive !== undefined || values['max-age'] !== undefined)
+      throw new UsageError('--archive and --max-age belong to dump');
     const [since, until] = [microsOf(values.since, 'since'), microsOf(values.until, 'until')];
     const report = await verifySlice({ keys, witnesses, slice: input, since, until });
-    return { code: exitCodes[report.verdict], text: values.json === true ? jsonText(report) : sliceText(report) };
+    return {
+      code: exitCodes[report.verdict],
+      text:
+        values.json === true ? jsonText({ ...report, keys: namesOf(keys) }) : believedText(keys) + sliceText(report),
+    };
   }
-  if (values.since !== undefined || values.until !== undefined) throw new UsageError('--since and --until belong to slice');
+  if (values.since !== undefined || values.until !== undefined)
+    throw new UsageError('--since and --until belong to slice');
   const maxAge = values['max-age'] ?? '600';
   if (!/^\d{1,9}$/.test(maxAge)) throw new UsageError('--max-age takes seconds');
   if (witnesses.length === 0)
     throw new UsageError('--witness is missing: a record proves nothing against the owner of its database without it');
-  const report = await verifyRecord({ keys, witnesses, archive: values.archive, maxAgeSeconds: Number(maxAge), dump: input, now });
+  const report = await verifyRecord({
+    keys,
+    witnesses,
+    archive: values.archive,
+    maxAgeSeconds: Number(maxAge),
+    dump: input,
+    now,
+  });
   return {
     code: exitCodes[report.verdict],
-    text: values.json === true ? jsonText(report) : recordText(report, Number(maxAge)),
+    text:
+      values.json === true
+        ? jsonText({ ...report, keys: namesOf(keys) })
+        : recordText(report, Number(maxAge)) + believedText(keys),
   };
 }
 
-/** The command of this process. It always runs: there is no question whether this file is the one that was started, so no wrong answer. */
+/**
+ * The command of this process. It always runs: it does not ask whether this file is the one that was started, so it
+ * cannot get a wrong answer.
+ */
 async function main() {
   // Whatever ends this process before its verdict ends it as one that verified nothing.
   process.exitCode = nothingVerified;
   try {
     const { code, text } = await run(process.argv.slice(2), process.stdin, Date.now());
-    await new Promise((resolve, reject) => process.stdout.write(text, (cause) => (cause ? reject(cause) : resolve(undefined))));
+    await new Promise((resolve, reject) =>
+      process.stdout.write(text, (cause) => (cause ? reject(cause) : resolve(undefined))),
+    );
     process.exitCode = code;
   } catch (cause) {
     process.stderr.write(`nothing was verified: ${messageOf(cause)}\n${cause instanceof UsageError ? usage : ''}`);

@@ -1,5 +1,6 @@
-// Owns: reading files and streams line by line: plain or compressed, strictly UTF-8, with a bound on the length of a line.
-// Must never: hold a file in memory, or take broken text for text.
+// Owns: reading files and streams line by line: plain or compressed, strictly UTF-8, with a limit on the length of a
+// line.
+// Must never: hold a file in memory, or accept broken text as text.
 import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, createReadStream, fstatSync, openSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
@@ -12,8 +13,8 @@ const lineBytesMax = 16 * 1024 * 1024;
 const brokenLine = '\ufffd';
 
 /**
- * Opens a file that stands in a directory of somebody else. It follows no link, and does not wait for the other end of
- * a pipe. Throws unless it is a regular file.
+ * Opens a file in a directory of somebody else. It follows no link, and does not wait for the other end of a pipe.
+ * Throws unless it is a regular file.
  * @param {string} path
  * @returns {Readable}
  */
@@ -27,8 +28,8 @@ export function openRegular(path) {
 }
 
 /**
- * The bytes of a file, unpacked. `onBytes` is given what was read, before it is unpacked. `isForeign`: whether the file
- * stands in a directory of somebody else, in which only regular files are read.
+ * Returns the bytes of a file, unpacked. `onBytes` gets what was read, before it is unpacked. `isForeign`: whether the
+ * file is in a directory of somebody else, in which only regular files are read.
  * @param {string} path
  * @param {((bytes: Buffer) => void) | undefined} [onBytes]
  * @param {boolean} [isForeign]
@@ -45,8 +46,8 @@ export function openFile(path, onBytes, isForeign = false) {
 }
 
 /**
- * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
- * `onBytes` is given what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
+ * Returns the lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
+ * `onBytes` gets what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
  * somebody else, in which only regular files are read.
  * @param {string | Readable} source
  * @param {boolean} isTornKept

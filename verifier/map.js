@@ -1,16 +1,18 @@
-// Owns: the map of all trees (docs/reference/ledger-format.md): slots, blinds and the root of one epoch, computed anew only where a tree grew.
-// Must never: take a node from anywhere but the trees and the secret.
+// Owns: the map of all trees (docs/reference/ledger-format.md): slots, blinds and the root of one epoch, computed anew
+// only where a tree grew.
+// Must never: take a node from anywhere except the trees and the secret.
 import { leafHash, nodeHash, sha256 } from './hash.js';
 
 export const mapDepth = 32;
 
 /**
- * What blinds a word of the map.
+ * Blinds a word of the map.
  * @param {string} word
  * @param {Buffer} secret
  * @param {readonly Buffer[]} rest
  */
-const blinded = (word, secret, rest) => sha256(Buffer.concat([Buffer.from(`cofferdam ledger ${word}/2`, 'latin1'), secret, ...rest]));
+const blinded = (word, secret, rest) =>
+  sha256(Buffer.concat([Buffer.from(`cofferdam ledger ${word}/2`, 'latin1'), secret, ...rest]));
 
 /** @param {string} tree */
 const idOf = (tree) => Buffer.from(tree.replaceAll('-', ''), 'hex');
@@ -19,13 +21,13 @@ const idOf = (tree) => Buffer.from(tree.replaceAll('-', ''), 'hex');
  * @param {Buffer} secret
  * @param {string} tree
  */
-export const slotOf = (secret, tree) => blinded('slot', secret, [idOf(tree)]).readUInt32BE(0);
+const slotOf = (secret, tree) => blinded('slot', secret, [idOf(tree)]).readUInt32BE(0);
 
 /**
  * @param {Buffer} secret
  * @param {string} tree
  */
-export const blindOf = (secret, tree) => blinded('blind', secret, [idOf(tree)]);
+const blindOf = (secret, tree) => blinded('blind', secret, [idOf(tree)]);
 
 /**
  * @param {string} tree
@@ -34,7 +36,9 @@ export const blindOf = (secret, tree) => blinded('blind', secret, [idOf(tree)]);
  * @param {Buffer} blind
  */
 export const mapLeafOf = (tree, size, root, blind) =>
-  leafHash(Buffer.concat([Buffer.from(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`), blind]));
+  leafHash(
+    Buffer.concat([Buffer.from(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`), blind]),
+  );
 
 /**
  * @param {Buffer} secret
@@ -61,7 +65,7 @@ export function commitmentOf(secret, position, number) {
 }
 
 /**
- * The map root to which a tree's leaf leads; siblings from level 32 up to level 1.
+ * Returns the map root to which a tree's leaf leads; siblings from level 32 up to level 1.
  * @param {Buffer} leaf
  * @param {number} slot
  * @param {readonly Buffer[]} path
@@ -77,7 +81,7 @@ export function mapRootBy(leaf, slot, path) {
 }
 
 /**
- * A tree alone below its node: its leaf, and the empty nodes beside its way, one after the other from level 32 up.
+ * A tree alone below its node: its leaf, and the empty nodes beside its path, one after the other from level 32 up.
  * @typedef {{ slot: number, leaf: Buffer, siblings: Buffer, hash: Buffer | undefined }} Single
  * @typedef {{ left: Node | undefined, right: Node | undefined, hash: Buffer | undefined }} Fork
  * @typedef {Single | Fork} Node
@@ -101,7 +105,7 @@ export class TreeMap {
   }
 
   /**
-   * Says no when another tree has the same slot: the epoch may not exist.
+   * Returns false when another tree has the same slot: the epoch may not exist.
    * @param {string} tree
    * @param {number} size
    * @param {Buffer} root
@@ -138,7 +142,7 @@ export class TreeMap {
         node.hash = undefined;
         return node;
       }
-      // Two now: a fork here, each of them one level down or further.
+      // Now there are two: a fork here, each of them one level down or further.
       const other = { ...node, siblings: node.siblings.subarray(0, node.siblings.length - 32), hash: undefined };
       const fork = { left: undefined, right: undefined, hash: undefined };
       return this.#put(this.#hang(fork, level, other.slot, other), level, slot, leaf, isNew);
@@ -163,7 +167,7 @@ export class TreeMap {
   }
 
   /**
-   * The empty nodes beside the way of a slot, from level 32 up to the one below `level`.
+   * Returns the empty nodes beside the path of a slot, from level 32 up to the one below `level`.
    * @param {number} slot
    * @param {number} level
    */

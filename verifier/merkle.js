@@ -27,7 +27,7 @@ export class Frontier {
   }
 
   /**
-   * 256 leaves at once, of which only the hash is known. The size must be a multiple of 256.
+   * Adds 256 leaves at once, of which only the hash is known. The size must be a multiple of 256.
    * @param {Buffer} block
    */
   appendBlock(block) {
@@ -52,12 +52,12 @@ export class Frontier {
     return copy;
   }
 
-  /** The roots of the complete subtrees, largest first, one behind the other. */
+  /** The roots of the complete subtrees, largest first, one after the other. */
   roots() {
     return Buffer.concat(this.#subtrees.map(({ hash }) => hash));
   }
 
-  /** As it was where the block under way begins. */
+  /** As it was where the current block begins. */
   wholeBlocks() {
     const whole = new Frontier();
     whole.#subtrees = this.#subtrees.filter(({ leaves }) => leaves >= blockSize);
@@ -66,7 +66,8 @@ export class Frontier {
   }
 
   /**
-   * The tree of so many leaves whose whole subtrees have these roots, the largest first; nothing when their number does not fit the size.
+   * Returns the tree of this many leaves whose whole subtrees have these roots, the largest first; nothing when their
+   * number does not fit the size.
    * @param {number} size
    * @param {readonly Buffer[]} roots
    */
@@ -101,7 +102,8 @@ export class Frontier {
 }
 
 /**
- * Whether `path` leads from the leaf at `index` to the root of a tree of `size` leaves (RFC 9162, section 2.1.3.2, the same trees).
+ * Returns whether `path` leads from the leaf at `index` to the root of a tree of `size` leaves (RFC 9162, section
+ * 2.1.3.2, the same trees).
  * @param {Buffer} leaf
  * @param {number} index
  * @param {number} size

@@ -9,16 +9,42 @@ import { fromBase64, sha256 } from './hash.js';
  */
 
 /**
+ * Returns whether a text has the form of a verifier key. Such a text is a key and never the name of a file: whoever
+ * hands on a folder could give a file in it the name of the key that is typed.
+ * @param {string} text
+ */
+export const hasKeyForm = (text) => /^[^+]+\+[0-9a-f]{8}\+/.test(text);
+
+/**
+ * Throws an Error unless all keys belong to one installation, and each of them has one end.
+ * @param {readonly VerifierKey[]} keys
+ */
+export function requireOneInstallation(keys) {
+  const known = new Map();
+  for (const { name, id, end } of keys) {
+    if (name !== keys[0]?.name) throw new Error('the keys are of different installations: verify one record at a time');
+    const text = end === undefined ? 'no end' : `${end.era}:${end.size}`;
+    if ((known.get(id) ?? text) !== text)
+      throw new Error(`the key ${name}+${id} was given with two different ends: give the one that holds`);
+    known.set(id, text);
+  }
+}
+
+/**
  * `name+id+base64`, and for a key that was retired `@era:size` behind it. Throws an Error that says what is wrong.
  * @param {string} text
  * @returns {VerifierKey}
  */
 export function parseVerifierKey(text) {
   const [, name, id, encoded, era, size] =
-    /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})(?:@(0|[1-9]\d{0,14}):(0|[1-9]\d{0,14}))?$/.exec(text) ?? [];
+    /^((?:[A-Za-z0-9._-]+\/)*[A-Za-z0-9._-]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})(?:@(0|[1-9]\d{0,14}):(0|[1-9]\d{0,14}))?$/.exec(
+      text,
+    ) ?? [];
   const bytes = fromBase64(encoded, 33);
   if (name === undefined || id === undefined || bytes === undefined || bytes[0] !== 1)
-    throw new Error('this is not a verifier key (name+8 hexadecimal digits+base64, Ed25519; a retired one with @ERA:SIZE behind it)');
+    throw new Error(
+      'this is not a verifier key (name+8 hexadecimal digits+base64, Ed25519; a retired one with @ERA:SIZE behind it)',
+    );
   if (sha256(Buffer.concat([Buffer.from(`${name}\n`), bytes])).toString('hex', 0, 4) !== id)
     throw new Error(`the verifier key of ${name} does not fit its key id: a letter was changed`);
   const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), bytes.subarray(1)]);
@@ -55,7 +81,8 @@ export function parseNote(text) {
         : 'this is not a checkpoint',
     );
   const instant = Date.parse(time ?? '');
-  if (Number.isNaN(instant) || new Date(instant).toISOString() !== time) throw new Error('the time of the checkpoint is none');
+  if (Number.isNaN(instant) || new Date(instant).toISOString() !== time)
+    throw new Error('the time of the checkpoint is none');
   const signatures = lines
     .trimEnd()
     .split('\n')
@@ -75,13 +102,15 @@ export function parseNote(text) {
 export const isLater = (one, other) => one.era > other.era || (one.era === other.era && one.size > other.size);
 
 /**
- * Why a note is not to be believed; undefined: a given key has signed it. Lines of unknown keys do not count.
+ * Returns why a note is not to be believed; undefined when a given key has signed it. Lines of unknown keys do not
+ * count.
  * @param {Note} note
  * @param {readonly VerifierKey[]} keys
  * @returns {string | undefined}
  */
 export function verifyNote(note, keys) {
-  if (!keys.some(({ name }) => name === note.origin)) return `it is of ${note.origin}, not of ${keys[0]?.name ?? 'any given key'}`;
+  if (!keys.some(({ name }) => name === note.origin))
+    return `it is of ${note.origin}, not of ${keys[0]?.name ?? 'any given key'}`;
   let isSigned = false;
   /** @type {string | undefined} */
   let late;

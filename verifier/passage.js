@@ -1,5 +1,6 @@
-// Owns: how far a file of a witness was read: whole lines, their bytes and the hash of these; and whether what was read before still stands there.
-// Must never: go on behind bytes that are not those that were read before without saying so.
+// Owns: how far a file of a witness was read: whole lines, their bytes and the hash of these; and whether what was read
+// before is still there.
+// Must never: continue after bytes that differ from those that were read before without saying so.
 import { createHash } from 'node:crypto';
 
 /**
@@ -10,13 +11,16 @@ import { createHash } from 'node:crypto';
 const newline = 10;
 
 export class Passage {
-  /** Whether what was read before is gone, or another. */
+  /** Whether what was read before is gone, or differs. */
   isOther = false;
   #known;
   #isSince;
   #hash = createHash('sha256');
   #bytes = 0;
-  /** Of a line that has not ended. @type {Buffer[]} */
+  /**
+   * Of a line that has not ended.
+   * @type {Buffer[]}
+   */
   #rest = [];
 
   /**
@@ -28,7 +32,7 @@ export class Passage {
     this.#isSince = isSince;
   }
 
-  /** How many bytes of the file are passed over. */
+  /** How many bytes of the file are skipped. */
   get offset() {
     return this.#isSince ? (this.#known?.bytes ?? 0) : 0;
   }

@@ -1,4 +1,5 @@
-// Owns: the whole record, line by line: heads first, then blocks and leaves, then entries by tree and position; at the end the verdict.
+// Owns: the whole record, line by line: heads first, then blocks and leaves, then entries by tree and position; at the
+// end the verdict.
 // Must never: call a record good of which something was not read.
 
 import { atPlace, fieldsOf, parseEntry, placeText } from './entry.js';
@@ -59,13 +60,18 @@ export class Verification {
   #witness;
   #heads;
   #archives;
+  /** Hashes of the archives. */
+  #given;
   /** Lines of each archive. @type {number[]} */
   #lines;
   #part = 0;
   #numbers = new Numbers();
   /** The last number that an earlier run read. */
   #before;
-  /** In order; undefined while heads may still come. @type {readonly string[] | undefined} */
+  /**
+   * In order; undefined while heads may still come.
+   * @type {readonly string[] | undefined}
+   */
   #names;
   #nextName = 0;
   /** @type {string | undefined} */
@@ -73,9 +79,15 @@ export class Verification {
   /** @type {TreeCheck | undefined} */
   #check;
   #entries = 0;
-  /** Positions and trees that are stated and were not read, by file. @type {Map<string, { positions: number, trees: number }>} */
+  /**
+   * Positions and trees that are stated and were not read, by file.
+   * @type {Map<string, { positions: number, trees: number }>}
+   */
   #unread = new Map();
-  /** Files that the record names, by hash. @type {Map<string, { readonly file: string, readonly totals: Set<number> }>} */
+  /**
+   * Files that the record names, by hash.
+   * @type {Map<string, { readonly file: string, readonly totals: Set<number> }>}
+   */
   #stated = new Map();
   /** @type {Set<string>} */
   #deleted = new Set();
@@ -85,6 +97,7 @@ export class Verification {
     this.findings = witness.findings;
     this.#witness = witness;
     this.#archives = archives;
+    this.#given = new Set(archives.map(({ sha256 }) => sha256));
     this.#lines = archives.map(() => 0);
     this.#checkAge(now, maxAgeSeconds);
     this.#before = base?.head.number ?? 0;
@@ -92,7 +105,7 @@ export class Verification {
   }
 
   /**
-   * One line, parsed. `where` names file and line; `source` is 0 for the dump.
+   * Processes one line, parsed. `where` names file and line; `source` is 0 for the dump.
    * @param {unknown} value
    * @param {string} where
    * @param {number} [source]
@@ -144,7 +157,7 @@ export class Verification {
   }
 
   /**
-   * What the next run can go on from, after a good end of this one.
+   * Returns what the next run can continue from, after a good end of this one.
    * @returns {Known | undefined}
    */
   known() {
@@ -160,8 +173,13 @@ export class Verification {
   #sayLate(kind, row, where) {
     const behind = parts[this.#part] ?? '';
     if (kind === 'head')
-      this.findings.say('head out of order', `${where}: a head stands behind ${behind} lines`, isCount(row[0]) ? { head: row[0] } : {});
-    else this.findings.say(kind === 'block' ? 'block' : 'malformed', `${where}: a ${kind} stands behind ${behind} lines`);
+      this.findings.say(
+        'head out of order',
+        `${where}: a head stands behind ${behind} lines`,
+        isCount(row[0]) ? { head: row[0] } : {},
+      );
+    else
+      this.findings.say(kind === 'block' ? 'block' : 'malformed', `${where}: a ${kind} stands behind ${behind} lines`);
   }
 
   /** @param {readonly unknown[]} row @param {string} where */
@@ -235,7 +253,7 @@ export class Verification {
   }
 
   /**
-   * Makes `tree` the one that is checked. Says no to a row of a tree that has been passed.
+   * Makes `tree` the one that is checked. Returns false for a row of a tree that has been passed.
    * @param {string} tree
    * @param {number} position
    * @param {number | undefined} number
@@ -261,6 +279,7 @@ export class Verification {
       isNewNumber: (number) => number > this.#before && (number > this.#heads.number || this.#numbers.see(number)),
       sealedAt: (head) => (head === undefined ? undefined : this.#heads.times.of(head)),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
+      isGiven: (sha256) => this.#given.has(sha256),
     });
   }
 
@@ -271,12 +290,19 @@ export class Verification {
     else known.totals.add(total);
   }
 
-  /** Closes the tree under way, and every one before `tree` of which no row came. @param {string | undefined} tree */
+  /**
+   * Closes the current tree, and every one before `tree` of which no row came.
+   * @param {string | undefined} tree
+   */
   #closeUpTo(tree) {
     if (this.#check !== undefined) this.#close(this.#check);
     this.#check = undefined;
     const names = this.#names ?? [];
-    for (let name = names[this.#nextName]; name !== undefined && (tree === undefined || name <= tree); name = names[this.#nextName]) {
+    for (
+      let name = names[this.#nextName];
+      name !== undefined && (tree === undefined || name <= tree);
+      name = names[this.#nextName]
+    ) {
       this.#nextName += 1;
       if (name !== tree && name !== this.#tree) this.#close(this.#open(name));
     }
@@ -301,7 +327,10 @@ export class Verification {
       const stated = this.#stated.get(sha256);
       const lines = this.#lines[i] ?? 0;
       if (stated !== undefined && [...stated.totals].some((total) => total !== lines))
-        this.findings.say('archive', `${file} holds ${lines} entries; the record states ${[...stated.totals].join(' and ')}`);
+        this.findings.say(
+          'archive',
+          `${file} holds ${lines} entries; the record states ${[...stated.totals].slice(0, 3).join(' and ')}`,
+        );
       if (stated === undefined && [...this.#stated.values()].some((one) => one.file === file))
         this.findings.say('archive', `${file} is not the file that the record states: its SHA-256 is ${sha256}`);
     }
@@ -322,7 +351,8 @@ export class Verification {
       const why = this.#deleted.has(file) ? 'its retention has ended, as the record states' : 'it was not given';
       return `archive ${file}: ${positions} entries of ${trees} trees are in it by the record's own statement, and ${why}`;
     });
-    if (newest === undefined) sentences.push('the witness holds no checkpoint that is to be believed: nothing proves this record');
+    if (newest === undefined)
+      sentences.push('the witness holds no checkpoint that is to be believed: nothing proves this record');
     else if (newest.size === 0)
       sentences.push('the newest checkpoint of the witness is of a record that holds nothing yet: it proves no entry');
     return sentences;

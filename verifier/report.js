@@ -1,5 +1,5 @@
-// Owns: what is printed of a verification, in sentences.
-// Must never: print GOOD for anything but a verdict of good, or let text of a dump steer a terminal.
+// Owns: what is printed about a verification, in sentences.
+// Must never: print GOOD for anything except a good verdict, or let text of a dump control a terminal.
 import { instantText } from './findings.js';
 
 /**
@@ -10,14 +10,16 @@ import { instantText } from './findings.js';
  */
 
 /**
- * What stands in a dump may be anybody's text: nothing of it steers a terminal or begins a line, and a sentence has an end.
+ * Text in a dump may be anybody's: none of it controls a terminal or begins a line, and each sentence has an end.
  * @param {string} text
  */
-const plain = (text) => (text.length > lineMax ? `${text.slice(0, lineMax)} (cut off here)` : text).replace(/[\p{C}\u2028\u2029]/gu, '?');
+const plain = (text) =>
+  (text.length > lineMax ? `${text.slice(0, lineMax)} (cut off here)` : text).replace(/[\p{C}\u2028\u2029]/gu, '?');
 const lineMax = 2000;
 
 /**
- * A report as one line of JSON for programs. What would steer a terminal is escaped as JSON escapes it, so that the values stay as they are.
+ * Returns a report as one line of JSON for programs. What would control a terminal is escaped as JSON escapes it, so
+ * that the values stay the same.
  * @param {unknown} report
  */
 export const jsonText = (report) =>
@@ -30,14 +32,21 @@ function findingsText({ found, firstRow, findings }) {
   const counted = `NOT GOOD: ${found} finding${found === 1 ? '' : 's'}`;
   const first = firstRow === null ? [] : [`First bad row: ${plain(firstRow.text)}`];
   const more = found > findings.length ? [`and ${found - findings.length} more`] : [];
-  return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
+  return [
+    counted,
+    ...first,
+    ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`),
+    ...more,
+    '',
+  ].join('\n');
 }
 
 /**
- * What was found wrong in sentences, for a program that reads a witness on its own.
+ * Returns what was found wrong in sentences, for a program that reads a witness by itself.
  * @param {import('./findings.js').Findings} findings
  */
-export const recordFindingsText = ({ count, firstRow, list }) => findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
+export const recordFindingsText = ({ count, firstRow, list }) =>
+  findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
 
 /** @param {Report['newest']} checkpoint */
 const checkpointText = (checkpoint) =>
@@ -85,7 +94,10 @@ export function sliceText(report) {
   if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
   const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
-  const said = says === 'affected' ? `that ${report.selected} of these entries belong to` : 'that none of these entries belongs to';
+  const said =
+    says === 'affected'
+      ? `that ${report.selected} of these entries belong to`
+      : 'that none of these entries belongs to';
   return [
     ...lines,
     `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,

@@ -1,5 +1,7 @@
-// Owns: what must be kept of a long record, in few bytes: rows of one width, growths of a tree, the numbers that were seen.
-// Must never: keep an object for each entry. Kept are one bit for each entry, 38 bytes for each block, some ten bytes for each time that a tree grew.
+// Owns: what must be kept of a long record, in few bytes: rows of one width, growths of a tree, the numbers that were
+// seen.
+// Must never: keep an object for each entry. It keeps one bit for each entry, 38 bytes for each block, and about ten
+// bytes for each time that a tree grew.
 import { sha256 } from './hash.js';
 
 /** Rows of a fixed width in pieces of 256, so that a long table is never copied. */
@@ -42,7 +44,10 @@ export class Rows {
 /** @param {Buffer} row @param {number} offset */
 export const uint = (row, offset) => row.readUIntBE(offset, 6);
 
-/** 48 bits: enough for milliseconds, sizes and numbers of centuries. @param {Buffer} row @param {number} offset @param {number} value */
+/**
+ * 48 bits: enough for milliseconds, sizes and numbers of centuries.
+ * @param {Buffer} row @param {number} offset @param {number} value
+ */
 export const setUint = (row, offset, value) => {
   row.writeUIntBE(Math.min(value, 2 ** 48 - 1), offset, 6);
 };
@@ -56,7 +61,7 @@ export class HashesByIndex {
     return this.#rows.length;
   }
 
-  /** The highest index; -1: none. */
+  /** The highest index; -1 when there is none. */
   get last() {
     return this.#rows.length === 0 ? -1 : uint(this.#rows.at(this.#rows.length - 1), 0);
   }
@@ -68,7 +73,10 @@ export class HashesByIndex {
     row.set(hash, 6);
   }
 
-  /** The hash at an index that is asked in growing order. @param {number} index @returns {Buffer | undefined} */
+  /**
+   * Returns the hash at an index; indexes are asked for in growing order.
+   * @param {number} index @returns {Buffer | undefined}
+   */
   get(index) {
     this.#passTo(index);
     return this.#next < this.#rows.length && uint(this.#rows.at(this.#next), 0) === index
@@ -76,7 +84,10 @@ export class HashesByIndex {
       : undefined;
   }
 
-  /** The first index that is there, from this one on. @param {number} index @returns {number | undefined} */
+  /**
+   * Returns the first index that is there, from this one on.
+   * @param {number} index @returns {number | undefined}
+   */
   from(index) {
     this.#passTo(index);
     return this.#next < this.#rows.length ? uint(this.#rows.at(this.#next), 0) : undefined;
@@ -98,9 +109,10 @@ const nothing = { size: 0, head: 0, high: 0, root: undefined };
 const groupSize = 16;
 
 /**
- * What the heads say of one tree, read again in the same order: size, head, the numbers that the head sealed, three bytes of the root. The roots themselves
- * go into a chain of hashes, begun anew every sixteen: a false one is found at its very head or, when somebody made those three bytes fit, by the end of
- * its group. Only where the first roots of a group lie in an archive that was not given do three bytes have to do for the rest of that group.
+ * What the heads say about one tree, read again in the same order: size, head, the numbers that the head sealed, and
+ * three bytes of the root. The roots themselves go into a chain of hashes, which begins anew every sixteen. A false
+ * root is found at its very head or, when somebody made those three bytes fit, by the end of its group. Only where the
+ * first roots of a group are in an archive that was not given, three bytes have to do for the rest of that group.
  */
 export class Growths {
   /** @type {Buffer} */
@@ -117,7 +129,10 @@ export class Growths {
   #marks = new Rows(32);
   #start;
 
-  /** `start`: how the tree stood before, when that was read and proved by an earlier run. @param {Start} [start] */
+  /**
+   * `start`: how the tree stood before, when an earlier run read and proved that.
+   * @param {Start} [start]
+   */
   constructor(start = nothing) {
     this.#start = start;
     [this.#size, this.#head, this.#high, this.#root] = [start.size, start.head, start.high, start.root];
@@ -166,11 +181,15 @@ export class Growths {
     this.#bytes = more;
   }
 
-  /** Seven bits a byte, the lowest first. @param {number} value */
+  /**
+   * Seven bits a byte, the lowest first.
+   * @param {number} value
+   */
   #write(value) {
     this.#room(8);
     let rest = value;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) this.#end = this.#bytes.writeUInt8((rest % 128) + 128, this.#end);
+    for (; rest >= 128; rest = Math.floor(rest / 128))
+      this.#end = this.#bytes.writeUInt8((rest % 128) + 128, this.#end);
     this.#end = this.#bytes.writeUInt8(rest, this.#end);
   }
 }
@@ -189,7 +208,7 @@ class GrowthReader {
   #read = 0;
   /** @type {Buffer} */
   #chain = Buffer.alloc(32);
-  /** Whether a root of this group was passed over. */
+  /** Whether a root of this group was skipped. */
   #isBroken = false;
   #size = 0;
   #head = 0;
@@ -213,7 +232,7 @@ class GrowthReader {
     this.step();
   }
 
-  /** Goes on without having compared this root. */
+  /** Advances without having compared this root. */
   pass() {
     this.#isBroken = true;
     this.step();
@@ -236,7 +255,11 @@ class GrowthReader {
     this.next = { size: this.#size, head: this.#head, low: this.#high - numbers + 1, high: this.#high, isNamed };
   }
 
-  /** Whether the roots up to this one are those that the heads named: certain at the end of a group only. @param {Buffer} root */
+  /**
+   * Returns whether the roots up to this one are those that the heads named; this is certain only at the end of a
+   * group.
+   * @param {Buffer} root
+   */
   #isInChain(root) {
     if (this.#isBroken) return true;
     const chain = sha256(Buffer.concat([this.#chain, root]));
@@ -265,7 +288,10 @@ export class Numbers {
   /** @type {Map<number, Buffer>} */
   #pieces = new Map();
 
-  /** Says no when the number was seen before. @param {number} number */
+  /**
+   * Returns false when the number was seen before.
+   * @param {number} number
+   */
   see(number) {
     const index = Math.floor(number / pieceBits);
     const piece = this.#pieces.get(index) ?? Buffer.alloc(pieceBits / 8);

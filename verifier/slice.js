@@ -1,5 +1,7 @@
-// Owns: one customer's slice: two heads of the record, the way from a checkpoint by each to the customer's tree, and every entry sealed between them, none left out.
-// Must never: say that something is proved which the slice only states, speak of a checkpoint's time, which proves nothing about when a head was sealed, or pass over a field that it does not know.
+// Owns: one customer's slice: two heads of the record, the path from a checkpoint by each to the customer's tree, and
+// every entry sealed between them, with none left out.
+// Must never: say that something is proved which the slice only states; mention a checkpoint's time, which proves
+// nothing about when a head was sealed; or skip a field that it does not know.
 import { isOwnTree, leafOfShown, parseShown, placeText } from './entry.js';
 import { Findings, instantText, microsText, shownText } from './findings.js';
 import { fromBase64, fromHex, isCount, isUuid, leafHash } from './hash.js';
@@ -68,7 +70,8 @@ const version = 3;
  * @returns {readonly Buffer[] | undefined}
  */
 function hashes(value, count) {
-  if (!Array.isArray(value) || value.length > hashesMax || (count !== undefined && value.length !== count)) return undefined;
+  if (!Array.isArray(value) || value.length > hashesMax || (count !== undefined && value.length !== count))
+    return undefined;
   const list = value.map((one) => fromBase64(one, 32)).filter((one) => one !== undefined);
   return list.length === value.length ? list : undefined;
 }
@@ -154,7 +157,14 @@ export class SliceVerification {
     const { customer, begin, end, says, subject, entries, selected } = header;
     const isSaid = says === 'affected' || says === 'not-affected';
     const isWindow = (begin === null || isCount(begin)) && isCount(end);
-    if (!isUuid(customer) || !isWindow || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
+    if (
+      !isUuid(customer) ||
+      !isWindow ||
+      !isSaid ||
+      typeof subject !== 'string' ||
+      !isCount(entries) ||
+      !isCount(selected)
+    )
       return this.#malformed(`${where}: a field of the first line is not of its kind`);
     const from = header.from === null ? null : this.#anchor(header.from, customer, `${where}, from`);
     const to = this.#anchor(header.to, customer, `${where}, to`);
@@ -171,7 +181,7 @@ export class SliceVerification {
   }
 
   /**
-   * A checkpoint and the way to the customer's tree; undefined when it cannot be read.
+   * Returns a checkpoint and the path to the customer's tree; undefined when it cannot be read.
    * @param {unknown} value
    * @param {string} customer
    * @param {string} where
@@ -230,7 +240,8 @@ export class SliceVerification {
       return undefined;
     }
     const why = verifyNote(note, this.#keys);
-    if (why !== undefined) this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
+    if (why !== undefined)
+      this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
     const witness = this.#witness;
     const standing = witness?.has(note) ?? 'yes';
     const said = `${where}: the checkpoint of size ${note.size}, era ${note.era}, ${instantText(note.time)},`;
@@ -240,7 +251,8 @@ export class SliceVerification {
         'not in this witness',
         `${said} is not in this witness${isNewer ? ': it is newer than all there; bring a newer copy' : ''}`,
       );
-    if (standing === 'abandoned') this.findings.say('not in this witness', `${said} was abandoned: the record went on from before it`);
+    if (standing === 'abandoned')
+      this.findings.say('not in this witness', `${said} was abandoned: the record went on from before it`);
     return note;
   }
 
@@ -257,7 +269,8 @@ export class SliceVerification {
   }
 
   /**
-   * The two heads must enclose the window for which the slice was made, and that window whatever was demanded.
+   * The two heads must enclose the window for which the slice was made, and that window must enclose whatever was
+   * demanded.
    * @param {number | null} begin
    * @param {number} end
    * @param {Anchor | null} from
@@ -272,9 +285,11 @@ export class SliceVerification {
       say(
         `${window}, and it begins with what was sealed behind head ${from.head} of ${microsText(from.at)}: what came before is not in it`,
       );
-    if (to.at < end) say(`${window}, and it ends with head ${to.head} of ${microsText(to.at)}: what came behind it is not in it`);
+    if (to.at < end)
+      say(`${window}, and it ends with head ${to.head} of ${microsText(to.at)}: what came behind it is not in it`);
     const { since, until } = this.#demand;
-    if (since !== undefined && begin !== null && begin > since) say(`${window}, and it has to begin at ${microsText(since)} or before`);
+    if (since !== undefined && begin !== null && begin > since)
+      say(`${window}, and it has to begin at ${microsText(since)} or before`);
     if (until !== undefined && end < until) say(`${window}, and it has to reach to ${microsText(until)}`);
   }
 
@@ -291,21 +306,29 @@ export class SliceVerification {
     if (row === undefined || salt === undefined || sensitive === undefined || typeof line?.selected !== 'boolean')
       return this.#bad('malformed', line?.shown, where, 'this is not an entry of a slice');
     if (line.selected) this.#selected += 1;
-    // What is marked as belonging to the window cannot have happened outside of it.
+    // What is marked as belonging to the window cannot have happened outside it.
     if (line.selected && (Number(row[2]) < (slice.begin ?? 0) || Number(row[2]) >= slice.end))
-      return this.#bad('slice malformed', row, where, 'it is marked as selected, and its time is not in the window of the slice');
+      return this.#bad(
+        'slice malformed',
+        row,
+        where,
+        'it is marked as selected, and its time is not in the window of the slice',
+      );
     const expected = this.#frontier?.size ?? 0;
     const position = Number(row[1]);
     if (row[0] !== slice.customer || !isOwnTree(slice.customer, row[5]))
       return this.#bad('inserted', row, where, `it is not of customer ${slice.customer}`);
-    if (position >= slice.to.size) return this.#bad('inserted', row, where, `the slice ends before position ${slice.to.size}`);
+    if (position >= slice.to.size)
+      return this.#bad('inserted', row, where, `the slice ends before position ${slice.to.size}`);
     if (position !== expected) {
       const what = position > expected ? 'missing' : 'out of order';
       return this.#bad(
         what,
         row,
         where,
-        position > expected ? `position ${expected} should be here: it was left out` : `it stands behind position ${expected - 1}`,
+        position > expected
+          ? `position ${expected} should be here: it was left out`
+          : `it stands behind position ${expected - 1}`,
       );
     }
     this.#frontier?.append(leafOfShown(row, salt, sensitive));
@@ -318,12 +341,21 @@ export class SliceVerification {
     const { customer, from, to, entries, selected, says } = slice;
     const count = to.size - (from?.size ?? 0);
     if (entries !== count || this.#entries !== count)
-      this.findings.say('slice incomplete', `the slice has to hold ${count} entries; it says ${entries} and holds ${this.#entries}`);
+      this.findings.say(
+        'slice incomplete',
+        `the slice has to hold ${count} entries; it says ${entries} and holds ${this.#entries}`,
+      );
     if (selected !== this.#selected)
-      this.findings.say('slice malformed', `the slice says that ${selected} entries are selected, and ${this.#selected} are marked so`);
+      this.findings.say(
+        'slice malformed',
+        `the slice says that ${selected} entries are selected, and ${this.#selected} are marked so`,
+      );
     if ((says === 'affected') !== this.#selected > 0)
-      this.findings.say('slice malformed', `the slice says ${says}, and ${this.#selected} of its entries are marked as selected`);
-    // With a gap or a foreign row nothing is left to be compared; it was said already.
+      this.findings.say(
+        'slice malformed',
+        `the slice says ${says}, and ${this.#selected} of its entries are marked as selected`,
+      );
+    // With a gap or a foreign row nothing is left to be compared; that was reported already.
     if (frontier === undefined || frontier.size !== to.size || frontier.root().equals(to.root)) return;
     const text = `tree ${customer}: what is shown of positions ${from?.size ?? 0} to ${to.size - 1} is not what was sealed: an entry was changed, or exchanged`;
     this.findings.say('changed', text, { tree: customer, from: from?.size ?? 0, to: to.size - 1 });

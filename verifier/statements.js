@@ -1,5 +1,6 @@
-// Owns: what the record itself states of what left the database: sealed `ledger.archived` and `ledger.archive-deleted`, and which absent positions they account for.
-// Must never: let one stated entry account for two positions, or a statement count that no checkpoint covers.
+// Owns: what the record itself states about what left the database: sealed `ledger.archived` and
+// `ledger.archive-deleted`, and for which absent positions they account.
+// Must never: let one stated entry account for two positions, or count a statement that no checkpoint covers.
 import { fieldsOf } from './entry.js';
 import { commonTree, isCount } from './hash.js';
 import { parseStrictly } from './json.js';
@@ -35,7 +36,7 @@ function fieldsIn(text) {
 const isWord = (value) => typeof value === 'string' && value !== '';
 
 /**
- * What an entry of kind `ledger.archived` states, or nothing when it is not all there, or cannot be.
+ * Returns what an entry of kind `ledger.archived` states, or nothing when a part of it is missing or impossible.
  * @param {Entry} entry
  * @returns {Statement | undefined}
  */
@@ -43,14 +44,16 @@ export function statementOf(entry) {
   const { publicText, sensitiveText } = fieldsOf(entry);
   const { month, first, last, entries } = fieldsIn(publicText);
   const { file, sha256, total } = fieldsIn(sensitiveText);
-  if (!isWord(month) || !/^\d{4}-\d\d$/.test(month) || !isCount(first) || !isCount(last) || !isCount(entries)) return undefined;
+  if (!isWord(month) || !monthShape.test(month) || !isCount(first) || !isCount(last) || !isCount(entries))
+    return undefined;
   if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
-  const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
+  const isPossible =
+    first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
   return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
 }
 
 /**
- * The file of an entry of kind `ledger.archive-deleted`, or nothing.
+ * Returns the file of an entry of kind `ledger.archive-deleted`, or nothing.
  * @param {Entry} entry
  * @returns {string | undefined}
  */
@@ -59,24 +62,99 @@ export function deletedFileOf(entry) {
   return entry.tree === commonTree && isWord(month) && isWord(file) ? file : undefined;
 }
 
+/** The month of an archive: from 1970 on, and one that exists. */
+const monthShape = /^(?:19[7-9]\d|[2-9]\d{3})-(?:0[1-9]|1[0-2])$/;
+
 /**
- * Statements that are alike in every field, by a sealing that was tried again, count once.
- * @param {Statement[]} statements
- * @param {Statement} statement
+ * The statements of one tree that count, in the order of their positions. Whoever owns the database can have as many as
+ * he likes sealed, so each takes the same time, however many there are.
  */
-export function addStatement(statements, statement) {
-  const same = (/** @type {Statement} */ one) =>
-    Object.entries(one).every(([name, value]) => value === Object.entries(statement).find(([other]) => other === name)?.[1]);
-  if (statements.some(same)) return false;
-  statements.push(statement);
-  return true;
+export class Statements {
+  /** @type {{ readonly statement: Statement, readonly key: string, readonly block: number }[]} */
+  #kept = [];
+  #keys = new Set();
+
+  /** @returns {readonly Statement[]} */
+  get all() {
+    return this.#kept.map(({ statement }) => statement);
+  }
+
+  /**
+   * Statements that are alike in every field, by a sealing that was tried again, count once.
+   * @param {Statement} statement
+   * @param {number} block In which it stands.
+   */
+  add(statement, block) {
+    const { month, first, last, entries, file, sha256, total } = statement;
+    const key = JSON.stringify([month, first, last, entries, file, sha256, total]);
+    if (this.#keys.has(key)) return;
+    this.#keys.add(key);
+    this.#kept.push({ statement, key, block });
+  }
+
+  /** Takes back the statements of the last block. @param {number} block */
+  takeBack(block) {
+    for (let last = this.#kept.at(-1); last?.block === block; last = this.#kept.at(-1)) {
+      this.#keys.delete(last.key);
+      this.#kept.pop();
+    }
+  }
+}
+
+/** @typedef {{ readonly statement: Statement, left: number }} Allowance How many positions a statement can still take. */
+
+/** Statements whose ranges have begun; the one whose range ends first is on top. */
+class Open {
+  /** @type {Allowance[]} */
+  #heap = [];
+
+  /** @param {number} index */
+  #end(index) {
+    return this.#heap[index]?.statement.last ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** @param {number} a @param {number} b */
+  #swap(a, b) {
+    const [one, other] = [this.#heap[a], this.#heap[b]];
+    if (one !== undefined && other !== undefined) [this.#heap[a], this.#heap[b]] = [other, one];
+  }
+
+  /** @param {Allowance} allowance */
+  push(allowance) {
+    let at = this.#heap.push(allowance) - 1;
+    for (let above = (at - 1) >> 1; at > 0 && this.#end(at) < this.#end(above); above = (at - 1) >> 1) {
+      this.#swap(at, above);
+      at = above;
+    }
+  }
+
+  /** The one to be used at a position, which only grows: those that have ended, or have nothing left, are let go. @param {number} position */
+  at(position) {
+    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
+      if (top.statement.last >= position && top.left > 0) return top;
+      this.#pop();
+    }
+    return undefined;
+  }
+
+  #pop() {
+    this.#swap(0, this.#heap.length - 1);
+    this.#heap.pop();
+    for (let at = 0; ; ) {
+      const below = this.#end(2 * at + 1) <= this.#end(2 * at + 2) ? 2 * at + 1 : 2 * at + 2;
+      if (this.#end(below) >= this.#end(at)) return;
+      this.#swap(at, below);
+      at = below;
+    }
+  }
 }
 
 /**
- * Gives each absent position to a statement in whose range it lies, and to each statement no more than the entries it counts: the range that ends first is
- * used first, which serves as many as can be. `left` says how many a statement can still take.
+ * Gives each absent position to a statement in whose range it lies, and to each statement no more than the entries that
+ * it counts: the range that ends first is used first, which serves as many positions as possible. `left` says how many
+ * a statement can still take.
  * @param {readonly Run[]} runs In order, apart from each other.
- * @param {readonly { readonly statement: Statement, left: number }[]} allowances
+ * @param {readonly Allowance[]} allowances
  * @returns {{ readonly missing: Run[], readonly stated: Map<string, number> }} `stated`: positions by file.
  */
 export function account(runs, allowances) {
@@ -85,8 +163,7 @@ export function account(runs, allowances) {
   const missing = [];
   /** @type {Map<string, number>} */
   const stated = new Map();
-  /** Begun and not ended, by end. @type {{ readonly statement: Statement, left: number }[]} */
-  let open = [];
+  const open = new Open();
   let begun = 0;
   for (const run of runs)
     for (let at = run.from; at <= run.to; ) {
@@ -94,12 +171,9 @@ export function account(runs, allowances) {
       for (; next !== undefined && next.statement.first <= at; next = byFirst[begun]) {
         begun += 1;
         open.push(next);
-        open.sort((a, b) => a.statement.last - b.statement.last);
       }
-      const now = at;
-      open = open.filter(({ statement, left }) => statement.last >= now && left > 0);
+      const taken = open.at(at);
       const until = Math.min(run.to, next === undefined ? run.to : next.statement.first - 1);
-      const [taken] = open;
       const end = taken === undefined ? until : Math.min(until, taken.statement.last, at + taken.left - 1);
       if (taken === undefined) add(missing, at, end);
       else {

@@ -1,5 +1,6 @@
-// Owns: rows that are not what their stored leaf says, and what that leaf tells of where they come from: moved, swapped, or simply changed.
-// Must never: decide whether a record is good. It finds better words for what is wrong already.
+// Owns: rows that are not what their stored leaf says, and what that leaf tells about where they come from: moved,
+// swapped, or simply changed.
+// Must never: decide whether a record is good. It only finds better words for what is already wrong.
 import { atPlace, leafAt, placeText } from './entry.js';
 
 /**
@@ -29,7 +30,7 @@ const swapped = (first, second) => ({
   to: second.position,
 });
 
-/** The odd rows of one tree. */
+/** The suspect rows of one tree. */
 export class Suspects {
   #findings;
   /** @type {Odd[]} */
@@ -42,7 +43,7 @@ export class Suspects {
     this.#findings = findings;
   }
 
-  /** By how many places rows have moved; 0: they did not. */
+  /** By how many places rows have moved; 0 when they did not. */
   get shift() {
     return this.#shift?.position ?? 0;
   }
@@ -56,7 +57,8 @@ export class Suspects {
   accuse(entry, numberBefore, sayBetter) {
     const { number, position } = entry;
     const shift = this.#shift;
-    if (shift !== undefined && leafAt(entry, position + shift.position, number + shift.number).equals(entry.leaf)) return;
+    if (shift !== undefined && leafAt(entry, position + shift.position, number + shift.number).equals(entry.leaf))
+      return;
     if (this.#odd.length >= oddMax) {
       this.#findings.add(changed(entry));
       return;
@@ -65,7 +67,11 @@ export class Suspects {
     this.#odd.push({ entry, better: this.#findings.add(changed(entry)) });
   }
 
-  /** The root is right with the computed leaves: of the odd rows from this position on, only the stored leaf was touched. @param {number} from */
+  /**
+   * The root is right with the computed leaves: of the suspect rows from this position on, only the stored leaf was
+   * changed.
+   * @param {number} from
+   */
   onlyLeaves(from) {
     for (const { entry, better } of this.#odd)
       if (entry.position >= from)
@@ -105,7 +111,15 @@ export class Suspects {
     // The number of the missing one is known when the numbers moved, too: it is the one that is here now.
     const missing = more === 0 ? undefined : number;
     const text = `${placeText(tree, position, missing)}: what was sealed here is missing: the row that is here now was sealed at position ${sealedAt}, and rows behind it may have moved with it`;
-    const better = this.#findings.add({ what: 'missing', text, tree, position, number: missing, from: position, to: sealedAt - 1 });
+    const better = this.#findings.add({
+      what: 'missing',
+      text,
+      tree,
+      position,
+      number: missing,
+      from: position,
+      to: sealedAt - 1,
+    });
     this.#shift = { position: by, number: more, odd: { entry, better } };
   }
 
@@ -124,14 +138,18 @@ export class Suspects {
     const text = `${count === 1 ? 'a row' : `${count} rows`} inserted here: the row at position ${position} was sealed at position ${sealedAt}`;
     const inserted = before?.entry.number ?? (count === 1 ? numberBefore : undefined);
     const at = { tree, position: sealedAt, number: inserted, from: sealedAt, to: position - 1 };
-    const finding = { what: /** @type {const} */ ('inserted'), text: `${placeText(tree, sealedAt, inserted)}: ${text}`, ...at };
+    const finding = {
+      what: /** @type {const} */ ('inserted'),
+      text: `${placeText(tree, sealedAt, inserted)}: ${text}`,
+      ...at,
+    };
     if (before === undefined) sayBetter(finding);
     else before.better(finding);
     this.#shift = { position: -count, number: more, odd: { entry, better: () => {} } };
   }
 
   /**
-   * Whether this row is what the first of two swapped rows made look like a gap.
+   * Returns whether this row is what the first of two swapped rows made look like a gap.
    * @param {Entry} entry
    * @param {number} by
    */
@@ -145,7 +163,7 @@ export class Suspects {
 }
 
 /**
- * Whether each of two rows is what was sealed in the other's place, with its stored leaf or without.
+ * Returns whether each of two rows is what was sealed in the other's place, with its stored leaf or without.
  * @param {Odd} first
  * @param {Entry} entry
  */

@@ -1,5 +1,7 @@
-// Owns: one tree against its heads: every entry at its place, every root that a head named, and which positions nobody knows.
-// Must never: take a block or a leaf for the entries it stands for: they let the roots be computed, and excuse nothing.
+// Owns: one tree compared with its heads: every entry at its place, every root that a head named, and which positions
+// nothing accounts for.
+// Must never: take a block or a leaf for the entries for which it stands: they allow the roots to be computed, and
+// excuse nothing.
 
 import { Absences } from './absent.js';
 import { atPlace, fieldsOf, isOwnTree, leafOf, placeText } from './entry.js';
@@ -7,7 +9,7 @@ import { Findings } from './findings.js';
 import { blockSize, Frontier } from './merkle.js';
 import { archivedKind, statementOf } from './statements.js';
 import { Suspects } from './suspects.js';
-import { isTooEarly, oddTime } from './times.js';
+import { canBeOf, isTooEarly, oddTime } from './times.js';
 
 /**
  * @typedef {import('./entry.js').Entry} Entry
@@ -21,13 +23,19 @@ import { isTooEarly, oddTime } from './times.js';
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
+ * @property {(sha256: string) => boolean} isGiven Whether the file of this hash is among the archives.
  * @property {(head: number | undefined) => import('./times.js').Sealed | undefined} sealedAt
  */
+
+/** @typedef {{ readonly from: number, readonly to: number, readonly sealed: import('./times.js').Sealed | undefined }} Span Positions that were sealed within one hour. */
 
 /** One tree: feed its entries in order, then close. */
 export class TreeCheck {
   entries = 0;
-  /** Positions that are stated and were not read, by file. @type {Map<string, number>} */
+  /**
+   * Positions that are stated and were not read, by file.
+   * @type {Map<string, number>}
+   */
   stated = new Map();
   findings = new Findings();
   #tree;
@@ -39,30 +47,41 @@ export class TreeCheck {
   #absences;
   /** Fed with what was computed. */
   #frontier = new Frontier();
-  /** From the first odd row on: fed with stored leaves where they differ, so that what follows can still be judged. @type {Frontier | undefined} */
+  /**
+   * From the first suspect row on: fed with stored leaves where they differ, so that what follows can still be judged.
+   * @type {Frontier | undefined}
+   */
   #repaired;
-  /** As it was where the block under way begins. */
+  /** As it was where the current block begins. */
   #blockStart = new Frontier();
-  /** The last block of which the hash had to do. */
+  /** The last block of which only the hash was known. */
   #covered = -1;
-  /** Entries of a block that are in the database alone, and those that an archive has, too. @type {{ block: number, count: number, shared: Map<number, number> }} */
+  /**
+   * Entries of a block that are in the database alone, and those that an archive has as well.
+   * @type {{ block: number, count: number, shared: Map<number, number> }}
+   */
   #owned = { block: -1, count: 0, shared: new Map() };
   #next = 0;
-  /** Neither frontier is right any more: roots say nothing. */
+  /** Neither frontier is right any more: roots prove nothing. */
   #isLost = false;
-  /** Size at the last root that was right, and the number of the first entry after it. */
+  /** The size at the last root that was right, and the number of the first entry after it. */
   #goodSize = 0;
   /** @type {number | undefined} */
   #goodNumber;
   /** @type {{ readonly from: number, readonly to: number, readonly better: Better } | undefined} */
   #lostRoot;
   #blamed = -1;
-  /** The first row since then whose number another head sealed. @type {{ readonly entry: Entry, readonly isLater: boolean, readonly low: number, readonly high: number } | undefined} */
+  /**
+   * The first row since then whose number another head sealed.
+   * @type {{ readonly entry: Entry, readonly isLater: boolean, readonly low: number, readonly high: number } | undefined}
+   */
   #foreign;
   /** @type {{ readonly entry: Entry, readonly better: Better, count: number } | undefined} */
   #beyond;
   /** @type {{ readonly number: number, readonly beforeIt: number, readonly leaf: Buffer, readonly source: number } | undefined} */
   #before;
+  /** @type {readonly Span[] | undefined} */
+  #spans;
   /**
    * @param {string} tree
    * @param {TreeRecord} record
@@ -74,16 +93,19 @@ export class TreeCheck {
     this.#around = around;
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
-    this.#absences = new Absences(tree, this.findings, around.sha256Of);
+    this.#absences = new Absences(tree, this.findings, around);
     const { start, startNumber: number } = record;
     if (start === undefined) return;
-    // What an earlier run read is where this one begins.
+    // This run begins where an earlier run ended.
     [this.#frontier, this.#blockStart] = [start.copy(), start.wholeBlocks()];
     [this.#next, this.#goodSize] = [start.size, start.size];
     this.#before = { number, beforeIt: number, leaf: Buffer.alloc(0), source: 0 };
   }
 
-  /** Statements that count. @returns {readonly Statement[]} */
+  /**
+   * The statements that count.
+   * @returns {readonly Statement[]}
+   */
   get statements() {
     return this.#absences.statements;
   }
@@ -96,7 +118,14 @@ export class TreeCheck {
     this.entries += 1;
     if (entry.position >= this.#size) return this.#unsealed(entry);
     if (entry.position > this.#next) this.#skip(entry.position);
-    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, sources: [source], isHashed: true, sealed: undefined });
+    if (source > 0)
+      this.#absences.keep({
+        from: entry.position,
+        to: entry.position,
+        sources: [source],
+        isHashed: true,
+        sealed: undefined,
+      });
     else this.#own(entry.position);
     this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
     if (!leaf.equals(entry.leaf)) {
@@ -111,7 +140,10 @@ export class TreeCheck {
     this.#grow(leaf, entry.leaf);
   }
 
-  /** An entry that cannot be read stands at its place all the same. @param {number} position */
+  /**
+   * An entry that cannot be read still occupies its place.
+   * @param {number} position
+   */
   unreadable(position) {
     if (position < this.#next || position >= this.#size) return;
     if (position > this.#next) this.#skip(position);
@@ -123,16 +155,48 @@ export class TreeCheck {
 
   close() {
     if (this.#beyond !== undefined && this.#suspects.shift === 0) this.#sayBeyond(this.#beyond);
-    // Rows that moved up leave a place at the end: that was said where they begin to move.
+    // Rows that moved up leave a place at the end: that was reported where they begin to move.
     const isMoved = this.#suspects.shift !== 0 && this.#size - this.#next <= Math.abs(this.#suspects.shift);
     if (this.#next < this.#size && !isMoved) this.#skip(this.#size);
     this.#settle();
-    this.stated = this.#absences.close();
+    this.stated = this.#absences.close((month) => this.#within(month));
     const last = this.#record.blocks.last;
     if ((last + 1) * blockSize > this.#size && last >= 0) {
       const text = `tree ${this.#tree}: there is a block ${last}, but only ${this.#size} entries were sealed`;
-      this.findings.say('block', text, { tree: this.#tree, from: last * blockSize, to: last * blockSize + blockSize - 1 });
+      this.findings.say('block', text, {
+        tree: this.#tree,
+        from: last * blockSize,
+        to: last * blockSize + blockSize - 1,
+      });
     }
+  }
+
+  /** Between which positions those lie that can be of this month, by the heads that sealed them; nothing: there are none. @param {string} month */
+  #within(month) {
+    this.#spans ??= this.#spansOf();
+    const fitting = this.#spans.filter(({ sealed }) => canBeOf(month, sealed));
+    const [first, last] = [fitting[0], fitting.at(-1)];
+    return first === undefined || last === undefined ? undefined : { from: first.from, to: last.to };
+  }
+
+  /** @returns {readonly Span[]} */
+  #spansOf() {
+    /** @type {(Span & { to: number })[]} */
+    const spans = [];
+    const growths = this.#record.growths.reader();
+    for (let growth = growths.next; growth !== undefined; growth = growths.next) {
+      const sealed = this.#around.sealedAt(growth.head);
+      const last = spans.at(-1);
+      if (last !== undefined && last.sealed?.to === sealed?.to) last.to = growth.size - 1;
+      else
+        spans.push({
+          from: last === undefined ? (this.#record.start?.size ?? 0) : last.to + 1,
+          to: growth.size - 1,
+          sealed,
+        });
+      growths.step();
+    }
+    return spans;
   }
 
   // ---- What an entry says
@@ -143,8 +207,11 @@ export class TreeCheck {
     const bad = (/** @type {What} */ what, /** @type {string} */ text) =>
       this.findings.say(what, `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
     if (!isOwnTree(entry.tree, customer))
-      bad('misplaced', `it is of ${customer === null ? 'no customer' : `customer ${customer}`} and stands in another tree`);
-    // Inside one tree it is out of order, and said so.
+      bad(
+        'misplaced',
+        `it is of ${customer === null ? 'no customer' : `customer ${customer}`} and stands in another tree`,
+      );
+    // Inside one tree it is out of order, and was reported.
     const isNew = this.#around.isNewNumber(entry.number);
     if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
     const sealed = this.#around.sealedAt(this.#growths.next?.head);
@@ -152,32 +219,46 @@ export class TreeCheck {
     if (odd !== undefined) bad('time', odd);
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
-    if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
+    if (statement === undefined)
+      bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
     else if (isTooEarly(statement.month, sealed))
-      bad('statement', `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`);
+      bad(
+        'statement',
+        `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`,
+      );
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else this.#absences.state(statement, Math.floor(entry.position / blockSize));
   }
 
-  /** Inside a tree numbers grow, and each lies among those of the head that sealed it. @param {Entry} entry */
+  /**
+   * Inside a tree numbers grow, and each lies among those of the head that sealed it.
+   * @param {Entry} entry
+   */
   #checkNumber(entry) {
     const { low, high } = this.#growths.next ?? { low: 1, high: 0 };
     const { number, beforeIt } = this.#before ?? { number: 0, beforeIt: 0 };
     const { tree, position } = entry;
     if (entry.number > number) {
-      // What the root says decides whether a row is missing here or a number was changed.
-      if (entry.number < low || entry.number > high) this.#foreign ??= { entry, isLater: entry.number > high, low, high };
+      // The root decides whether a row is missing here or a number was changed.
+      if (entry.number < low || entry.number > high)
+        this.#foreign ??= { entry, isLater: entry.number > high, low, high };
       return;
     }
     const isAfterOdd = this.#blamed === position - 1;
     this.#blamed = position;
     if (isAfterOdd) return;
-    // If it fits behind the one before the last, the last is the one that stands wrong.
+    // When it fits after the one before the last, the last one is wrong.
     const isLastForeign = this.#foreign?.isLater === true && this.#foreign.entry.position === position - 1;
     const isLastWrong = entry.number > beforeIt && (entry.number >= low || isLastForeign);
     const [at, odd] = isLastWrong ? [position - 1, number] : [position, entry.number];
     const text = `the row is not where it was sealed: number ${entry.number} comes behind number ${number}`;
-    this.#sayBetter({ what: 'out of order', text: `${placeText(tree, at, odd)}: ${text}`, tree, position: at, number: odd });
+    this.#sayBetter({
+      what: 'out of order',
+      text: `${placeText(tree, at, odd)}: ${text}`,
+      tree,
+      position: at,
+      number: odd,
+    });
   }
 
   // ---- Roots
@@ -190,17 +271,19 @@ export class TreeCheck {
       this.#frontier.append(computed);
       this.#repaired?.append(stored);
     }
-    if (this.#frontier.block !== undefined && this.#frontier.size === this.#next) this.#checkBlock(this.#frontier.block);
+    if (this.#frontier.block !== undefined && this.#frontier.size === this.#next)
+      this.#checkBlock(this.#frontier.block);
     this.#checkRoot();
   }
 
-  /** Sizes that lie inside a block, or behind which nothing can be said. */
+  /** Sizes that lie inside a block, or after which nothing can be said. */
   #passSizes() {
     while (this.#growths.next !== undefined && this.#growths.next.size <= this.#next) this.#growths.step();
   }
 
   #checkRoot() {
-    // A root inside a block of which only the hash is known cannot be computed: nor can those behind it be compared one by one.
+    // A root inside a block of which only the hash is known cannot be computed, and those after it cannot be compared
+    // one by one.
     const isInside = this.#frontier.size > this.#next;
     for (let passed = this.#growths.next; passed !== undefined; passed = this.#growths.next) {
       if (passed.size > this.#next || (passed.size === this.#next && !isInside)) break;
@@ -229,7 +312,7 @@ export class TreeCheck {
   /** @param {number} head */
   #loseRoot(head) {
     this.#isLost = true;
-    // A row was named already since the last right root: that is why.
+    // A row was named already since the last right root: that is the reason.
     if (this.#blamed >= this.#goodSize) return;
     const from = this.#goodSize;
     const to = this.#next - 1;
@@ -241,11 +324,16 @@ export class TreeCheck {
 
   /** @param {number} from @param {number} to @returns {{ readonly what: What, readonly why: string }} */
   #reason(from, to) {
-    const first = from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
+    const first =
+      from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
     const foreign = this.#foreign;
-    if (foreign?.isLater !== true) return { what: 'changed', why: `${first} was changed after it was sealed, together with its leaf hash` };
+    if (foreign?.isLater !== true)
+      return { what: 'changed', why: `${first} was changed after it was sealed, together with its leaf hash` };
     const { position, number } = foreign.entry;
-    return { what: 'missing', why: `${first} is missing: at position ${position} stands number ${number}, which was sealed later` };
+    return {
+      what: 'missing',
+      why: `${first} is missing: at position ${position} stands number ${number}, which was sealed later`,
+    };
   }
 
   /**
@@ -254,7 +342,11 @@ export class TreeCheck {
    */
   #sayForeign({ entry, low, high }) {
     const text = `its head sealed the numbers ${low} to ${high} only`;
-    this.findings.say('out of order', `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
+    this.findings.say(
+      'out of order',
+      `${placeText(entry.tree, entry.position, entry.number)}: ${text}`,
+      atPlace(entry),
+    );
   }
 
   /** @param {Buffer} block */
@@ -269,7 +361,10 @@ export class TreeCheck {
 
   // ---- What is not there
 
-  /** Positions that are not there: blocks and leaves let the roots be computed all the same. @param {number} to */
+  /**
+   * Positions that are not there: blocks and leaves still allow the roots to be computed.
+   * @param {number} to
+   */
   #skip(to) {
     const { blocks, leaves } = this.#record;
     while (this.#next < to) {
@@ -291,7 +386,13 @@ export class TreeCheck {
       if (this.#isLost) this.#passSizes();
       else if (block !== undefined) this.#cover(index, block);
       else if (leaf !== undefined) this.#growBy(leaf);
-      this.#absences.keep({ from, to: this.#next - 1, sources: [], isHashed: leaf !== undefined || block !== undefined, sealed });
+      this.#absences.keep({
+        from,
+        to: this.#next - 1,
+        sources: [],
+        isHashed: leaf !== undefined || block !== undefined,
+        sealed,
+      });
     }
   }
 
@@ -306,7 +407,7 @@ export class TreeCheck {
   }
 
   /**
-   * A block stands for all its 256 entries, those that are there among them.
+   * A block stands for all its 256 entries, including those that are there.
    * @param {number} index
    * @param {Buffer} block
    */
@@ -323,7 +424,10 @@ export class TreeCheck {
     this.#checkRoot();
   }
 
-  /** Counts what only the database has of a block. @param {number} position */
+  /**
+   * Counts the entries of a block that only the database has.
+   * @param {number} position
+   */
   #own(position) {
     const block = Math.floor(position / blockSize);
     if (block !== this.#owned.block) {
@@ -333,14 +437,17 @@ export class TreeCheck {
     this.#owned.count += 1;
   }
 
-  /** The last of those is in an archive, too. @param {number} source */
+  /**
+   * The last of those is in an archive as well.
+   * @param {number} source
+   */
   #share(source) {
     const { shared } = this.#owned;
     this.#owned.count -= 1;
     shared.set(source, (shared.get(source) ?? 0) + 1);
   }
 
-  /** Entries beside absent ones of which no leaf is known: nothing says that they are what was sealed. */
+  /** Entries beside absent ones of which no leaf is known: nothing proves that they are what was sealed. */
   #settle() {
     const { block, count, shared } = this.#owned;
     this.#owned = { block, count: 0, shared: new Map() };
@@ -351,10 +458,13 @@ export class TreeCheck {
 
   // ---- Rows that are too many
 
-  /** A row for a place that is taken, or that has been passed. @param {Entry} entry @param {Buffer} leaf @param {number} source */
+  /**
+   * A row for a place that is occupied, or that has been passed.
+   * @param {Entry} entry @param {Buffer} leaf @param {number} source
+   */
   #again(entry, leaf, source) {
     const isLast = entry.position === this.#next - 1;
-    // An entry may stand in an archive and still in the database: the very same one.
+    // An entry may be in an archive and still in the database: the very same one.
     const before = isLast ? this.#before : undefined;
     if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) {
       if (before.source === 0) this.#share(source);
@@ -368,7 +478,11 @@ export class TreeCheck {
       ? 'a second row claims this position: one of the two was inserted'
       : `the row stands behind position ${this.#next - 1}`;
     const what = isLast ? 'inserted' : 'out of order';
-    this.findings.add({ what, text: `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, ...atPlace(entry) });
+    this.findings.add({
+      what,
+      text: `${placeText(entry.tree, entry.position, entry.number)}: ${text}`,
+      ...atPlace(entry),
+    });
   }
 
   /** @param {Entry} entry */
@@ -388,7 +502,7 @@ export class TreeCheck {
   }
 
   /**
-   * In the place of a finding that named a whole range, when this row lies in it.
+   * Replaces a finding that named a whole range, when this row lies in it.
    * @param {Finding & { readonly position: number }} finding
    */
   #sayBetter(finding) {

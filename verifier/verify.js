@@ -36,11 +36,15 @@ import { readWitness } from './witness-files.js';
  * @property {number | undefined} [until] It has to reach to this time.
  */
 
-/** Verifies a whole record. Throws when dump, archive or witness cannot be opened. @param {RecordOptions} options */
+/**
+ * Verifies a whole record. Throws when dump, archive or witness cannot be opened.
+ * @param {RecordOptions} options
+ */
 export const verifyRecord = async (options) => (await verifyWhole(options)).report;
 
 /**
- * The same, beside what an earlier run saw: a checkpoint that it believed counts as one of a witness, and no witness may have lost what it had.
+ * The same, compared with what an earlier run saw: a checkpoint that it believed counts as one of a witness, and no
+ * witness may have lost what it had.
  * @param {WholeOptions} options
  * @returns {Promise<Done>}
  */
@@ -56,8 +60,9 @@ export async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dum
 }
 
 /**
- * Verifies what was sealed since an earlier run: the heads behind its last one, and their entries, grown from what it proved. `dump` is asked for lines after
- * the witness was read. The answer is a sentence when only a run that reads everything can tell.
+ * Verifies what was sealed since an earlier run: the heads after its last one, and their entries, extended from what it
+ * proved. `dump` is asked for lines after the witness was read. The answer is a sentence when only a run that reads
+ * everything can tell.
  * @param {SinceOptions} options
  * @returns {Promise<Done | string>}
  */
@@ -76,7 +81,10 @@ function doneOf(verification) {
   return { report, known: report.verdict === 'good' ? verification.known() : undefined };
 }
 
-/** Verifies one customer's slice. Throws when it or a witness cannot be opened. @param {SliceOptions} options */
+/**
+ * Verifies one customer's slice. Throws when it or a witness cannot be opened.
+ * @param {SliceOptions} options
+ */
 export async function verifySlice({ keys, witnesses, slice, since, until }) {
   const witness = witnesses.length === 0 ? undefined : await readWitness(witnesses, keys);
   const verification = new SliceVerification(keys, witness, { since, until });

@@ -1,5 +1,7 @@
-// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice; and how far each was read.
-// Must never: pass over a file of checkpoints that cannot be read, or believe that what was read before still stands there.
+// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice; and how far each
+// was read.
+// Must never: skip a file of checkpoints that cannot be read, or believe without looking that what was read before is
+// still there.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -22,7 +24,7 @@ import { Witness } from './witness.js';
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
-/** Of the last days a witness may get lines still; those files are compared, byte by byte, with what was read of them. */
+/** Files of the last days may still get lines; they are compared, byte by byte, with what was read of them. */
 const openDays = 2;
 
 /**
@@ -43,7 +45,8 @@ export async function readWitness(directories, keys, { base, isSince } = { base:
 }
 
 /**
- * Its files by day; a day may stand there twice, compressed and not yet removed: the one that is not compressed first.
+ * Returns its files by day. A day may be there twice, compressed and not yet removed: the one that is not compressed
+ * comes first.
  * @param {string} directory
  */
 function daysOf(directory) {
@@ -75,24 +78,31 @@ async function readPlace(witness, directory, known, isSince) {
     const file = known?.files.find((one) => one.day === day);
     if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
       passed += 1;
-      if (known?.days.includes(day) !== true) witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
+      if (known?.days.includes(day) !== true)
+        witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
       continue;
     }
     /** @type {Step | undefined} */
     let last;
-    // Both files of a day go on from the day before.
+    // Both files of a day continue from the day before.
     for (const name of isSince ? names.slice(0, 1) : names) {
       count += 1;
       const passage = new Passage(name === names[0] ? file : undefined, isSince);
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
-      last = await readNotes(join(directory, name), witness, start, passage);
+      const done = await readNotes(join(directory, name), witness, start, passage, name !== names[0]);
+      // What was read of a compressed file that is not whole stands in the other one, too.
+      if (name === names[0] || done.why === undefined) last = done.last;
+      else
+        witness.read.push(`witness ${directory}: ${name} is not whole yet (${done.why}); the file beside it was read`);
       if (name === names[0]) files.push({ ...passage.mileage, day, last: stepOf(last) });
     }
     before = last;
   }
   const all = [...days.keys()];
   witness.read.push(
-    isSince ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there` : said(directory, count, all),
+    isSince
+      ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
+      : said(directory, count, all),
   );
   return { directory, days: all, files: files.slice(-openDays) };
 }
@@ -102,7 +112,10 @@ const stepOf = (step) => (step === undefined ? null : { size: step.size, era: st
 
 /** @param {Witness} witness @param {string} what */
 const sayGone = (witness, what) =>
-  witness.findings.say('shrunk', `witness ${what}: it was there when this verifier read it last, and what a witness has seen it keeps`);
+  witness.findings.say(
+    'shrunk',
+    `witness ${what}: it was there when this verifier read it last, and what a witness has seen it keeps`,
+  );
 
 /**
  * @param {string} directory
@@ -113,7 +126,8 @@ function said(directory, files, days) {
   const [first, last] = [days[0], days.at(-1)];
   if (first === undefined || last === undefined) return `witness ${directory}: no file of checkpoints`;
   const between = Math.round((Date.parse(last) - Date.parse(first)) / 86_400_000) + 1;
-  const gaps = Number.isNaN(between) || between === days.length ? '' : `; ${between - days.length} days between have no file`;
+  const gaps =
+    Number.isNaN(between) || between === days.length ? '' : `; ${between - days.length} days between have no file`;
   return `witness ${directory}: ${files} files of ${days.length} days, ${first} to ${last}${gaps}`;
 }
 
@@ -122,8 +136,10 @@ function said(directory, files, days) {
  * @param {Witness} witness
  * @param {Step | undefined} before
  * @param {Passage} passage
+ * @param {boolean} isSecond Whether the day stands there in another file, too, which was read.
+ * @returns {Promise<{ readonly last: Step | undefined, readonly why: string | undefined }>} `why`: it broke off.
  */
-async function readNotes(path, witness, before, passage) {
+async function readNotes(path, witness, before, passage, isSecond) {
   let last = before;
   let line = 0;
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
@@ -134,8 +150,9 @@ async function readNotes(path, witness, before, passage) {
         last = witness.add(parseStrictly(text), `${where} line ${line}`, last);
       }
   } catch (cause) {
+    if (isSecond) return { last, why: messageOf(cause) };
     witness.findings.say('unreadable', `${where}: broke off after line ${line}: ${messageOf(cause)}`);
   }
   if (passage.isOther) sayGone(witness, `${path}: it is shorter, or what stood in it is another`);
-  return last;
+  return { last, why: undefined };
 }

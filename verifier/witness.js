@@ -1,4 +1,5 @@
-// Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and where a witness contradicts itself.
+// Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and
+// where a witness contradicts itself.
 // Must never: choose by the name of a file, or by the order of lines alone.
 import { Findings, instantText } from './findings.js';
 import { messageOf } from './json.js';
@@ -25,20 +26,32 @@ import { Rows, setUint, uint } from './rows.js';
 /** Size, time, root. */
 const markWidth = 44;
 
-/** The checkpoints of one or several witnesses. Add them in the order of each file, then close. Kept are 44 bytes for each different one. */
+/**
+ * The checkpoints of one or several witnesses. Add them in the order of each file, then close. It keeps 44 bytes for
+ * each different one.
+ */
 export class Witness {
   findings = new Findings();
   /** @type {Loss[]} */
   losses = [];
-  /** Believed notes, repeated ones included. */
+  /** Believed notes, including repeated ones. */
   checkpoints = 0;
   /** Different checkpoints that were abandoned. */
   abandoned = 0;
-  /** What was read, for the report. @type {string[]} */
+  /**
+   * What was read, for the report.
+   * @type {string[]}
+   */
   read = [];
-  /** How far each directory was read. @type {Place[]} */
+  /**
+   * How far each directory was read.
+   * @type {Place[]}
+   */
   places = [];
-  /** Why only a run that reads everything can tell, where only new lines were read. @type {string | undefined} */
+  /**
+   * Where only new lines were read: why only a run that reads everything can tell.
+   * @type {string | undefined}
+   */
   isOlder;
   /** @type {{ readonly note: Note, readonly text: string } | undefined} */
   #last;
@@ -49,7 +62,10 @@ export class Witness {
   #eras = new Map();
   /** @type {Map<number, Uint32Array>} */
   #orders = new Map();
-  /** By era: checkpoints above were abandoned. @type {Map<number, number>} */
+  /**
+   * By era: checkpoints above were abandoned.
+   * @type {Map<number, number>}
+   */
   #limits = new Map();
 
   /** @param {readonly VerifierKey[]} keys */
@@ -63,7 +79,8 @@ export class Witness {
   }
 
   /**
-   * A note of a witness. `before` is what stood before it in the same file; the answer is what to give with the next one.
+   * Adds a note of a witness. `before` is what stood before it in the same file; the answer is what to pass with the
+   * next one.
    * @param {unknown} text
    * @param {string} where
    * @param {Step | undefined} before
@@ -91,16 +108,26 @@ export class Witness {
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
     if (note.era < before.era)
-      this.findings.say('era', `${where}: era ${note.era} comes after era ${before.era}`, { from: before.era, to: note.era });
-    else
-      this.findings.say('shrunk', `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`, {
-        from: before.size,
-        to: note.size,
+      this.findings.say('era', `${where}: era ${note.era} comes after era ${before.era}`, {
+        from: before.era,
+        to: note.era,
       });
+    else
+      this.findings.say(
+        'shrunk',
+        `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`,
+        {
+          from: before.size,
+          to: note.size,
+        },
+      );
     return note;
   }
 
-  /** A checkpoint that an earlier run believed: what comes is compared with it. @param {Note} note @param {string} text */
+  /**
+   * A checkpoint that an earlier run believed: what comes is compared with it.
+   * @param {Note} note @param {string} text
+   */
   remember(note, text) {
     this.#keep(note);
     this.#isLast(note, text);
@@ -154,13 +181,14 @@ export class Witness {
     for (const index of this.#orders.get(era) ?? []) {
       const mark = this.#mark(era, index);
       const newest = this.#newest;
-      const isNewer = newest === undefined || mark.size > newest.size || (mark.size === newest.size && mark.time > newest.time);
+      const isNewer =
+        newest === undefined || mark.size > newest.size || (mark.size === newest.size && mark.time > newest.time);
       if (isNewer) this.#newest = mark;
     }
   }
 
   /**
-   * What the database must hold: by size, abandoned ones left out.
+   * What the database must have: by size, without abandoned ones.
    * @returns {Generator<Mark, void>}
    */
   *accepted() {
@@ -172,7 +200,7 @@ export class Witness {
   }
 
   /**
-   * Whether this very checkpoint was witnessed, and whether it was abandoned.
+   * Returns whether this very checkpoint was witnessed, and whether it was abandoned.
    * @param {Note} note
    * @returns {'yes' | 'no' | 'abandoned'}
    */
@@ -196,17 +224,24 @@ export class Witness {
     return { size: uint(row, 0), time: uint(row, 6), root: row.subarray(12), era };
   }
 
-  /** Several witnesses have the same checkpoints, each in its own order. @param {number} era */
+  /**
+   * Several witnesses have the same checkpoints, each in its own order.
+   * @param {number} era
+   */
   #sort(era) {
     const order = Uint32Array.from({ length: this.#eras.get(era)?.length ?? 0 }, (_, index) => index);
     let isSorted = true;
-    for (let i = 1; i < order.length && isSorted; i += 1) isSorted = this.#mark(era, i - 1).size <= this.#mark(era, i).size;
+    for (let i = 1; i < order.length && isSorted; i += 1)
+      isSorted = this.#mark(era, i - 1).size <= this.#mark(era, i).size;
     if (!isSorted) order.sort((a, b) => this.#mark(era, a).size - this.#mark(era, b).size || a - b);
     this.#orders.set(era, order);
     return order;
   }
 
-  /** For one era and size there is one root. @param {number} era */
+  /**
+   * For one era and size there is one root.
+   * @param {number} era
+   */
   #compare(era) {
     /** @type {Mark | undefined} */
     let before;

@@ -1,29 +1,32 @@
 // Owns: the admin process: one operator per connection, and the gate that every call passes.
-// Must never: let a call through without a valid certificate, an operator, a sufficient role and an entry in the record (T-04).
+// Must never: let a call through without a valid certificate, an operator, a sufficient role and an entry in the record
+// (T-04).
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { held } from '../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
+import { stopsWith } from '../domain/lifetimes.ts';
 import type { Claim } from '../domain/share.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { Database } from '../postgres/database.ts';
 import { roleUrl } from '../postgres/role-url.ts';
 import { type Call, type Door, takeFault } from '../rpc/door.ts';
 import type { Handlers } from '../rpc/operation.ts';
-import { mayCall, type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
+import { mayCall, type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../rpc/operators/table.ts';
 import { Peer, peerLimits } from '../rpc/peer.ts';
 import { onBehalfOf } from '../rpc/slots.ts';
-import { CommandLine } from './command-line.ts';
-import { Guests } from './guests.ts';
-import { adminHandlers, type OperatorCaller } from './handlers.ts';
+import { CommandQueue } from './calls/command-queue.ts';
+import { findOperator, type Operator, recordCall } from './calls/operator-queries.ts';
+import { type AdminSlots, adminSlots, claimOfKey, claimOfOperator, isLongLook, placeFor } from './calls/shares.ts';
+import { adminHandlers } from './handlers.ts';
 import { Scopes } from './incident/scopes.ts';
 import { OwnEntries } from './ledger/born.ts';
 import { Verifications } from './ledger/verification.ts';
-import { Listener } from './listener.ts';
-import { findOperator, type Operator, recordCall } from './operator-queries.ts';
-import { type AdminSlots, adminSlots, claimOfKey, claimOfOperator, isLongLook, placeFor } from './shares.ts';
-import { refusalOf, TrustFiles } from './trust.ts';
+import { Guests } from './listeners/guests.ts';
+import { Listener } from './listeners/listener.ts';
+import { refusalOf, TrustFiles } from './listeners/trust.ts';
+import type { OperatorCaller } from './reading/reading.ts';
 
 type Serve = (caller: OperatorCaller) => Promise<unknown>;
 
@@ -41,8 +44,8 @@ const [writesMax, writeAgainMs] = [4, 500];
 
 /**
  * Writes what an operator asked, or was answered. What this process knows of the database may be a second old: after a
- * failover, a restored backup or a jump of the clock it looks again, and writes again. Nobody who has to mend a database
- * is locked out of it. Throws `unavailable` when the database takes the entry in no attempt.
+ * failover, a restored backup or a jump of the clock it looks again, and writes again. Nobody who has to mend a
+ * database is locked out of it. Throws `unavailable` when the database takes the entry in no attempt.
  */
 async function write(
   { database, entries }: Pick<Serving, 'database' | 'entries'>,
@@ -63,7 +66,13 @@ async function write(
  * The gate of every call: the operator is known and active, the role suffices, and the question and the answer are
  * recorded. The parameters are recorded as they came; they are parsed only after that.
  */
-async function gated({ op, params }: Call, caller: OperatorCaller, claim: Claim, serving: Serving, serve: Serve): Promise<unknown> {
+async function gated(
+  { op, params }: Call,
+  caller: OperatorCaller,
+  claim: Claim,
+  serving: Serving,
+  serve: Serve,
+): Promise<unknown> {
   const { slots } = serving;
   const operation = op as OperatorOperation;
   const operator = await caller.operator();
@@ -72,7 +81,10 @@ async function gated({ op, params }: Call, caller: OperatorCaller, claim: Claim,
   const isAllowed = mayCall(operator.role, operatorToAdmin[operation].role);
   await write(serving, 'operator.asked', { ...facts, params: bounded(params), allowed: isAllowed });
   if (!isAllowed)
-    throw new CofferdamError('denied', `${operation} needs the role ${operatorToAdmin[operation].role}; you are ${operator.role}`);
+    throw new CofferdamError(
+      'denied',
+      `${operation} needs the role ${operatorToAdmin[operation].role}; you are ${operator.role}`,
+    );
   const answer = (): Promise<unknown> => serve({ ...caller, operator: async () => operator });
   const outcome = await (isLongLook(operation) ? slots.searches.within(claim, answer) : answer()).then(
     (result) => ({ result }),
@@ -166,7 +178,11 @@ type Serving = {
  * Takes a place for this connection among those of its person and returns whose it is. Throws `over-limit` when the
  * person has too many connections; the connection is closed a moment later.
  */
-async function admit(socket: TLSSocket, fingerprint: string, { database, slots, refused, log }: Serving): Promise<Claim> {
+async function admit(
+  socket: TLSSocket,
+  fingerprint: string,
+  { database, slots, refused, log }: Serving,
+): Promise<Claim> {
   const stranger = claimOfKey(fingerprint);
   const found = await onBehalfOf(stranger, () => database.withSystem((tx) => findOperator(tx, fingerprint)));
   const claim = found === undefined ? stranger : claimOfOperator(found);
@@ -191,7 +207,8 @@ function serve(socket: TLSSocket, certificate: X509Certificate, serving: Serving
   const shown = { fingerprint: spkiFingerprint(certificate), serial: certificate.serialNumber.toLowerCase() };
   const operator = async (): Promise<Operator> => {
     const refusal = refusalOf(trust.current, certificate);
-    const found = refusal === undefined ? await database.withSystem((tx) => findOperator(tx, shown.fingerprint)) : undefined;
+    const found =
+      refusal === undefined ? await database.withSystem((tx) => findOperator(tx, shown.fingerprint)) : undefined;
     if (found !== undefined) return found;
     log.warn({ certificate: shown, reason: refusal ?? 'no operator' }, 'a call without an active operator was refused');
     throw new CofferdamError('denied', refusal ?? 'this certificate belongs to no active operator');
@@ -203,14 +220,22 @@ function serve(socket: TLSSocket, certificate: X509Certificate, serving: Serving
     serves: operatorToAdmin,
     handlers,
     calls: nothing,
-    door: doorOf({ operator, certificate: shown, claim, isGone: () => socket.destroyed || socket.writableEnded }, serving),
+    door: doorOf(
+      { operator, certificate: shown, claim, isGone: () => socket.destroyed || socket.writableEnded },
+      serving,
+    ),
     limits,
     onClose: () => {},
     onBug: (op, error) => log.error({ op, err: error }, 'defect in a handler'),
   });
 }
 
+/**
+ * Starts the admin process and resolves when operators can reach it. What was started is stopped again when the start
+ * fails.
+ */
 export async function startAdmin(config: Config): Promise<{ stop(): Promise<void> }> {
+  await using starting = new AsyncDisposableStack();
   const log = createLogger(config, 'admin');
   const trust = new TrustFiles(`${runtimePaths(config).certs}/admin`, log);
   const slots = adminSlots(config.shares.admin);
@@ -221,26 +246,25 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
     connectionsMax: config.shares.admin.transactions.total,
     admission: () => placeFor(slots),
     drafts: () => entries.begin(),
-    onUnreachable: (cause) => log.error({ err: cause }, 'no connection to the database: operators are told that it cannot be reached'),
+    onUnreachable: (cause) =>
+      log.error({ err: cause }, 'no connection to the database: operators are told that it cannot be reached'),
   });
-  const commands = new CommandLine(database, slots);
+  starting.defer(() => database.close());
+  const scopes = stopsWith(starting, Scopes.of(config));
+  const verifications = stopsWith(starting, new Verifications(database, config.shares.admin.verifications));
+  const commands = stopsWith(starting, new CommandQueue(database, slots));
   await commands.start();
+  stopsWith(starting, entries);
   entries.start(database);
-  const verifications = new Verifications(database, config.shares.admin.verifications);
-  const scopes = Scopes.of(config);
-  const handlers = adminHandlers(config, database, commands, scopes, verifications);
+  const read = database.withSystem.bind(database);
+  const handlers = adminHandlers({ config, database, read, commands }, scopes, verifications);
   const refused = new Guests(config.shares.admin.handshakes);
   const serving: Serving = { database, entries, handlers, trust, slots, refused, log };
-  const listener = await Listener.start({ config, trust, log, serve: (socket, certificate) => serve(socket, certificate, serving) });
+  stopsWith(
+    starting,
+    await Listener.start({ config, trust, log, serve: (socket, certificate) => serve(socket, certificate, serving) }),
+  );
   log.info('admin serves');
-  return {
-    stop: async () => {
-      await listener.stop();
-      await entries.stop();
-      await commands.stop();
-      verifications.stop();
-      await scopes.stop();
-      await database.close();
-    },
-  };
+  const started = starting.move();
+  return { stop: () => started.disposeAsync() };
 }

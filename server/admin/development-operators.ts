@@ -9,25 +9,25 @@ import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
 import { filePart } from '../domain/path-parts.ts';
 import { Database } from '../postgres/database.ts';
 import { roleUrl } from '../postgres/role-url.ts';
-import { askBootstrap } from '../rpc/bootstrap.ts';
 import { documentHash, publicKeyFingerprint, signDocument } from '../rpc/change-document.ts';
-import { operatorToAdmin } from '../rpc/operator-admin.ts';
-import { installationId } from './change-queries.ts';
-import { CommandLine } from './command-line.ts';
+import { askBootstrap } from '../rpc/operators/bootstrap.ts';
+import { operatorToAdmin } from '../rpc/operators/table.ts';
+import { CommandQueue } from './calls/command-queue.ts';
+import { findOperatorByName } from './calls/operator-queries.ts';
+import { adminSlots } from './calls/shares.ts';
+import { installationId } from './gateway/gateway-queries.ts';
 import { ledgerStatus } from './ledger/status-queries.ts';
-import { findOperatorByName } from './operator-queries.ts';
-import { adminSlots } from './shares.ts';
 
-export type DevelopmentOperator = { readonly name: string; readonly role: string; readonly publicKey: string };
+type DevelopmentOperator = { readonly name: string; readonly role: string; readonly publicKey: string };
 export type Send = (operation: string, params: Record<string, unknown>) => Promise<unknown>;
 
 const changeLifeMs = 60 * 60_000;
 
 /** Makes the first two operators, as `cofferctl bootstrap` does. Does nothing when an earlier start has made them. */
-async function bootstrap(config: Config, operators: readonly DevelopmentOperator[]): Promise<void> {
+async function bootstrap(socket: string, operators: readonly DevelopmentOperator[]): Promise<void> {
   const first = operators.slice(0, 2).map(({ name, publicKey }) => ({ name, publicKey }));
   try {
-    await askBootstrap(runtimePaths(config).bootstrapSocket, { operators: first });
+    await askBootstrap(socket, { operators: first });
   } catch (error) {
     if (toCofferdamError(error).code !== 'conflict') throw error;
   }
@@ -40,8 +40,12 @@ async function bootstrap(config: Config, operators: readonly DevelopmentOperator
  */
 export async function withDevelopmentOperators(config: Config, work: (send: Send) => Promise<void>): Promise<void> {
   if (config.mode !== 'development') throw new CofferdamError('bug', 'the keys of operators are their own');
-  const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam set-up', connectionsMax: 2 });
-  const commands = new CommandLine(database, adminSlots(config.shares.admin));
+  const database = new Database({
+    url: roleUrl(config, 'admin'),
+    applicationName: 'cofferdam set-up',
+    connectionsMax: 2,
+  });
+  const commands = new CommandQueue(database, adminSlots(config.shares.admin));
   try {
     if ((await database.withSystem((tx) => ledgerStatus(tx, []))).freeze !== null) return;
     await commands.start();
@@ -55,7 +59,9 @@ export async function withDevelopmentOperators(config: Config, work: (send: Send
     };
     const [proposer, approver] = [await identityOf('alice'), await identityOf('bob')];
     const send: Send = async (operation, params) => {
-      const row = Object.hasOwn(operatorToAdmin, operation) ? operatorToAdmin[operation as keyof typeof operatorToAdmin] : undefined;
+      const row = Object.hasOwn(operatorToAdmin, operation)
+        ? operatorToAdmin[operation as keyof typeof operatorToAdmin]
+        : undefined;
       if (row?.second !== 'always') return commands.send(proposer.id, operation, params);
       // The plan finds out whether the thing exists already, before anything is proposed.
       await commands.send(proposer.id, 'plan', { operation, params });
@@ -99,11 +105,12 @@ export async function withDevelopmentOperators(config: Config, work: (send: Send
   }
 }
 
-const fingerprintOf = (key: KeyObject): string => publicKeyFingerprint(createPublicKey(key).export({ type: 'spki', format: 'der' }));
+const fingerprintOf = (key: KeyObject): string =>
+  publicKeyFingerprint(createPublicKey(key).export({ type: 'spki', format: 'der' }));
 
 /** Makes those of these operators that do not exist. Idempotent. */
 export async function makeOperators(config: Config, operators: readonly DevelopmentOperator[]): Promise<void> {
-  await bootstrap(config, operators);
+  await bootstrap(runtimePaths(config).bootstrapSocket, operators);
   await withDevelopmentOperators(config, async (send) => {
     for (const { name, role, publicKey } of operators.slice(2))
       try {

@@ -72,7 +72,10 @@ export type Config = {
   readonly penaltyExempt: readonly string[];
   /** Whether the product may start without ssh2's native cipher. */
   readonly allowSlowCipher: boolean;
-  /** The system users that separate the roles: one for each role and one for each edge. Present when the product was started by root. */
+  /**
+   * The system users that separate the roles: one for each role and one for each edge. Present when the product was
+   * started by root.
+   */
   readonly users: SystemUsers | null;
   readonly limits: Limits;
   /** How much one edge may make the warden store; see node-allowances.ts. */
@@ -81,7 +84,10 @@ export type Config = {
   readonly budgets: BudgetDefaults;
   readonly credentials: CredentialAges;
   readonly ledger: LedgerConfig;
-  /** How much one node, one person and one plane may use of the resources of the warden and the admin process; see shares.ts. */
+  /**
+   * How much one node, one person and one plane may use of the resources of the warden and the admin process; see
+   * shares.ts.
+   */
   readonly shares: Shares;
 };
 
@@ -91,8 +97,8 @@ export type Limits = {
   readonly unauthenticatedConnectionsMax: number;
   readonly unauthenticatedPerSourceMax: number;
   /**
-   * From this percentage of `unauthenticatedConnectionsMax` on, new connections from sources from which nobody has logged
-   * in are dropped at random. The probability grows as the number of such connections approaches the limit.
+   * From this percentage of `unauthenticatedConnectionsMax` on, new connections from sources from which nobody has
+   * logged in are dropped at random. The probability grows as the number of such connections approaches the limit.
    */
   readonly unauthenticatedDropFromPercent: number;
   /** The time from accepting a connection to a complete identification line. */
@@ -121,7 +127,10 @@ export type Limits = {
   readonly channelWindowBytes: number;
   /** How many unsent bytes a connection may hold before it stops reading. */
   readonly sendBufferBytesMax: number;
-  /** How many bytes one edge process may hold for all its clients: windows, waiting replies, and segments that were read ahead. */
+  /**
+   * How many bytes one edge process may hold for all its clients: windows, waiting replies, and segments that were read
+   * ahead.
+   */
   readonly bufferBytesMax: number;
   /**
    * How far beyond the write position an out-of-order write may reach, and how many bytes such writes of one handle may
@@ -135,7 +144,10 @@ export type Limits = {
   readonly partialUploadLifeMs: number;
   /** The settle time of new deposit folders; 2 seconds in the demo world. */
   readonly settleMs: number;
-  /** For new collect folders: how many days a version stays in the tree, and how many days its key is kept, both from publication. */
+  /**
+   * For new collect folders: how many days a version stays in the tree, and how many days its key is kept, both from
+   * publication.
+   */
   readonly collectWindowDays: number;
   readonly collectRetentionDays: number;
   /** How often versions that expired are withdrawn, destroyed and collected. */
@@ -143,12 +155,14 @@ export type Limits = {
   /** How often each edge tests its own controls: a cap, a wrong code, the lockout. 0 means never. */
   readonly selfTestEveryMs: number;
   /** How often all rows that carry a seal are verified, whether they are in use or not. */
-  readonly sealsEveryMs: number;
+  readonly sealCheckEveryMs: number;
   /** How often new entries of the record get their places in the trees and are signed. */
   readonly sealEveryMs: number;
   /** How often a checkpoint is signed when nothing happens. */
   readonly checkpointEveryMs: number;
-  /** When this number of entries wait to be sealed, nothing begins that would add more. What is under way is finished. */
+  /**
+   * When this number of entries wait to be sealed, nothing begins that would add more. What is under way is finished.
+   */
   readonly unsealedEntriesMax: number;
   /**
    * How many entries a process remembers that it wrote and has not seen sealed. Beyond this number nothing begins that
@@ -175,7 +189,9 @@ export type Limits = {
   /** How long an edge retries while the warden or its database is away, before the client gets a failure. */
   readonly wardenRetryMs: number;
   readonly drainMs: number;
-  /** How long a read waits for its turn while the plane or the gateway is beyond its cap, before the client is refused. */
+  /**
+   * How long a read waits for its turn while the plane or the gateway is beyond its cap, before the client is refused.
+   */
   readonly slowdownPatienceMs: number;
   /**
    * How many entries one credential may leave in the record without paying for them, through repeated reads and
@@ -217,7 +233,7 @@ export const defaultLimits: Limits = {
   settleMs: 30_000,
   collectEveryMs: 10_000,
   selfTestEveryMs: 90_000,
-  sealsEveryMs: 60_000,
+  sealCheckEveryMs: 60_000,
   collectWindowDays: 30,
   collectRetentionDays: 90,
   sealEveryMs: 250,
@@ -239,14 +255,17 @@ export const defaultLimits: Limits = {
   unpaidEntriesPerMinute: 1200,
 };
 
-/** The identification line without CR LF (RFC 4253 section 4.2). It has no version, because a version would help only an attacker. */
+/**
+ * The identification line without CR LF (RFC 4253 section 4.2). It has no version, because a version would help only an
+ * attacker.
+ */
 export const identification = 'SSH-2.0-Cofferdam';
 
-/**
- * Returns the paths of everything below the runtime directory and the store. They are in one place so that permissions
- * can be set in one place.
- */
-export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDirectory'>): {
+/** The two directories below which everything is that the gateway writes. */
+export type Directories = Pick<Config, 'runtimeDirectory' | 'storeDirectory'>;
+
+/** The paths of everything below the runtime directory and the store. */
+export type Paths = {
   readonly wardenSocket: (node: string) => string;
   readonly adminSocket: string;
   readonly bootstrapSocket: string;
@@ -268,10 +287,13 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   readonly operators: string;
   readonly postgresData: string;
   readonly postgresSocketDirectory: string;
+  readonly store: string;
   readonly incoming: (node: string) => string;
   readonly objects: string;
-} {
-  const { runtimeDirectory: runtime, storeDirectory: store } = config;
+};
+
+/** Returns the paths. They are in one place so that permissions can be set in one place. */
+export function runtimePaths({ runtimeDirectory: runtime, storeDirectory: store }: Directories): Paths {
   return {
     wardenSocket: (node) => `${runtime}/run/${nodePart(node)}/warden.sock`,
     adminSocket: `${runtime}/run/admin/admin.sock`,
@@ -292,6 +314,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     operators: `${runtime}/operators`,
     postgresData: `${runtime}/postgres/data`,
     postgresSocketDirectory: `${runtime}/run/postgres`,
+    store,
     incoming: (node) => `${store}/incoming/${nodePart(node)}`,
     objects: `${store}/objects`,
   };

@@ -1,7 +1,10 @@
 // Owns: how long credentials live, may stay unused, overlap, and wait.
 // Must never: be tested with a shifted clock. A rehearsal makes the day shorter instead (`dayMs`).
 
-/** A day is `dayMs` milliseconds long, and an hour a 24th of that. All values are in days unless their name says otherwise. */
+/**
+ * A day is `dayMs` milliseconds long, and an hour a 24th of that. All values are in days unless their name says
+ * otherwise.
+ */
 export type CredentialAges = {
   readonly dayMs: number;
   readonly lifeDays: number;
@@ -12,7 +15,9 @@ export type CredentialAges = {
   readonly dormantDays: number;
   readonly overlapDays: number;
   readonly overlapMaxDays: number;
-  /** The time from a customer's own request to the first use of the new key, unless somebody confirms the key earlier. */
+  /**
+   * The time from a customer's own request to the first use of the new key, unless somebody confirms the key earlier.
+   */
   readonly newKeyDelayHours: number;
   readonly standingMaxDays: number;
   /** How often keys whose overlap has ended are retired, and warnings of expiry are sent, in milliseconds. */

@@ -12,7 +12,8 @@ function partsOf(url: string): Parts | undefined {
   if (match === null) return undefined;
   const [, user = '', authority = '', query = ''] = match;
   const options = new URLSearchParams(query);
-  // The driver prefers `host` in the query to the host in the address. When there are several hosts, each must satisfy the rules.
+  // The driver prefers `host` in the query to the host in the address. When there are several hosts, each must satisfy
+  // the rules.
   const named = [...options.getAll('host'), ...options.getAll('hostaddr')];
   const hosts = (named.length > 0 ? named : [authority]).flatMap((text) => text.split(','));
   return {
@@ -31,7 +32,8 @@ const isHere = (host: string): boolean => host === '' || host === 'localhost' ||
 export function databaseUrlFaults(name: string, url: string | null, isShared: boolean): readonly string[] {
   if (url === null) return [];
   const parts = partsOf(url);
-  if (parts === undefined) return [`${name}: must be postgresql://USER@HOST:PORT/DATABASE, or postgresql:///DATABASE?host=/DIRECTORY`];
+  if (parts === undefined)
+    return [`${name}: must be postgresql://USER@HOST:PORT/DATABASE, or postgresql:///DATABASE?host=/DIRECTORY`];
   const foreign = parts.hosts.filter((host) => !isHere(host));
   return [
     ...(isShared && parts.hasPassword

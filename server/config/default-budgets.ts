@@ -1,6 +1,6 @@
 // Owns: how much every scope may use from its creation on, and why.
 // Must never: be unlimited. A scope whose row is missing may use nothing.
-import type { Caps, ScopeBudget } from '../domain/budgets.ts';
+import type { Caps, ScopeBudget } from '../domain/budgets/words.ts';
 
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
@@ -42,7 +42,8 @@ export const defaultBudgets: BudgetDefaults = {
   credential: scope(bytes, files, names, rate, 16),
   internalCredential: scope(times(bytes, 10), times(files, 10), times(names, 10), rate, 32),
   account: scope(bytes, files, names, rate, 16),
-  // Enough for two busy accounts at once. When several credentials could use it, one of them gets at most half of it (decision 11).
+  // Enough for two busy accounts at once. When several credentials could use it, one of them gets at most half of it
+  // (decision 11).
   customer: scope(times(bytes, 2), times(files, 2), times(names, 2), 2 * rate, 64),
   // Enough for ten busy customers at once. The wide scopes are an alarm first: they slow down from the cap on, and
   // refuse at twice the cap.

@@ -1,4 +1,5 @@
-// Owns: where the checkpoints and entries of the record go beside the database, and how long entries stay in the database.
+// Owns: where the checkpoints and entries of the record go beside the database, and how long entries stay in the
+// database.
 // Must never: be without a witness. What no other party has seen can be taken back.
 import { isAbsolute, relative, resolve } from 'node:path';
 import { z } from 'zod';
@@ -22,8 +23,15 @@ export type WitnessConfig = { readonly name: string; readonly isRequired: boolea
   /** Nothing can be read back from syslog, so such a witness is never required and never compared with. */
   | { readonly type: 'syslog'; readonly destination: SyslogDestination }
 );
-/** The live forwarding of entries. Under `name`, the gateway stores the place in the record that the forward has reached. */
-export type ForwardConfig = { readonly name: string; readonly format: 'rfc5424' | 'cef'; readonly destination: SyslogDestination };
+/**
+ * The live forwarding of entries. Under `name`, the gateway stores the place in the record that the forward has
+ * reached.
+ */
+export type ForwardConfig = {
+  readonly name: string;
+  readonly format: 'rfc5424' | 'cef';
+  readonly destination: SyslogDestination;
+};
 export type LedgerConfig = {
   readonly witnesses: readonly WitnessConfig[];
   readonly forwards: readonly ForwardConfig[];
@@ -56,7 +64,8 @@ const destination = z.discriminatedUnion(
     z.strictObject({ transport: z.literal('tls'), host, port, ca: absolute.nullable().default(null) }),
   ],
   {
-    error: 'must be unix, tcp or tls; udp loses messages without notice: for a receiver that accepts only UDP, run a relay on this machine',
+    error:
+      'must be unix, tcp or tls; udp loses messages without notice: for a receiver that accepts only UDP, run a relay on this machine',
   },
 );
 
@@ -65,7 +74,10 @@ export const fullRunHours = 24;
 /** Such a run is over after so long, as far as nobody says otherwise. */
 const fullRunMaxHours = 2;
 
-/** What the database lets go of (`ledger_drop_month`): a month that has been over for a month, so the current one and the one before it stay. */
+/**
+ * What the database lets go of (`ledger_drop_month`): a month that has been over for a month, so the current one and
+ * the one before it stay.
+ */
 const onlineMonthsMin = 2;
 
 export const ledgerSettings = z.strictObject({
@@ -106,10 +118,15 @@ export const ledgerSettings = z.strictObject({
  * Returns the settings with their defaults. Without a setting for witnesses, the witness is a file below the runtime
  * directory. That is better than none, and `doctor` says what is missing.
  */
-export function completeLedger(runtimeDirectory: string, given: z.infer<typeof ledgerSettings> | undefined): LedgerConfig {
+export function completeLedger(
+  runtimeDirectory: string,
+  given: z.infer<typeof ledgerSettings> | undefined,
+): LedgerConfig {
   const verifiedWithinHours = given?.verifiedWithinHours ?? null;
   return {
-    witnesses: given?.witnesses ?? [{ type: 'file', name: 'local', directory: `${runtimeDirectory}/witness`, isRequired: true }],
+    witnesses: given?.witnesses ?? [
+      { type: 'file', name: 'local', directory: `${runtimeDirectory}/witness`, isRequired: true },
+    ],
     forwards: given?.forwards ?? [],
     archiveDirectory: given?.archiveDirectory ?? `${runtimeDirectory}/archive`,
     onlineMonths: given?.onlineMonths ?? 13,
@@ -127,10 +144,16 @@ const isWithin = (outer: string, path: string): boolean => relative(outer, path)
 
 /** Returns whether a witness outside this installation must have every checkpoint. */
 export const isWitnessedElsewhere = ({ witnesses }: LedgerConfig, runtimeDirectory: string): boolean =>
-  witnesses.some((one) => one.isRequired && (one.type === 'https' || (one.type === 'file' && !isWithin(runtimeDirectory, one.directory))));
+  witnesses.some(
+    (one) =>
+      one.isRequired && (one.type === 'https' || (one.type === 'file' && !isWithin(runtimeDirectory, one.directory))),
+  );
 
 /** Checks the rules that need more than one value. Returns the faults. */
-export function ledgerFaults(config: LedgerConfig, production: { readonly runtimeDirectory: string } | null): readonly string[] {
+export function ledgerFaults(
+  config: LedgerConfig,
+  production: { readonly runtimeDirectory: string } | null,
+): readonly string[] {
   const faults: string[] = [];
   if (production !== null && !isWitnessedElsewhere(config, production.runtimeDirectory))
     faults.push(
@@ -138,11 +161,13 @@ export function ledgerFaults(config: LedgerConfig, production: { readonly runtim
     );
   for (const list of [config.witnesses, config.forwards]) {
     const names = list.map((one) => one.name);
-    for (const twice of names.filter((one, i) => names.indexOf(one) !== i)) faults.push(`ledger: two are named ${twice}`);
+    for (const twice of names.filter((one, i) => names.indexOf(one) !== i))
+      faults.push(`ledger: two are named ${twice}`);
   }
   const { verifiedWithinHours: any, fullyVerifiedWithinHours: full } = config;
   if (any !== null && full !== null && full < any)
     faults.push('ledger.fullyVerifiedWithinHours: shorter than ledger.verifiedWithinHours, and a full run is a run');
-  if (config.retentionMonths < config.onlineMonths) faults.push('ledger.retentionMonths: shorter than ledger.onlineMonths');
+  if (config.retentionMonths < config.onlineMonths)
+    faults.push('ledger.retentionMonths: shorter than ledger.onlineMonths');
   return faults;
 }

@@ -2,20 +2,19 @@
 // reported together. No other file reads them.
 // Must never: return a value that was not checked, or ignore an unknown key.
 import { readFileSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { isLoopback, parseHostPort, parseNetwork } from '../domain/addresses.ts';
 import { profileNames } from '../domain/algorithms.ts';
-import { capMax } from '../domain/budgets.ts';
 import { CofferdamError } from '../domain/errors.ts';
-import { isValidAccountName } from '../domain/paths.ts';
 import { type Config, defaultLimits, type Limits, runtimePaths, type SystemUsers } from './config.ts';
-import { type CredentialAges, defaultCredentialAges } from './credential-ages.ts';
+import { defaultCredentialAges } from './credential-ages.ts';
 import { databaseUrlFaults } from './database-urls.ts';
 import { defaultBudgets } from './default-budgets.ts';
 import { completeLedger, ledgerFaults, ledgerSettings } from './ledger-settings.ts';
 import { hostFault } from './loopback.ts';
 import { defaultNodeAllowances, nodeAllowanceSettings } from './node-allowances.ts';
+import { budgetSettings, credentialSettings, limitShape, type Settings, settings, shareSettings } from './settings.ts';
 import { defaultShares, type Shares, sharesFaults } from './shares.ts';
 
 /**
@@ -23,115 +22,7 @@ import { defaultShares, type Shares, sharesFaults } from './shares.ts';
  * its sender can react, and short enough to wait for.
  */
 const demoSettleMs = 2000;
-const port = z.number().int().min(0).max(65_535);
-/** The path is resolved to one spelling, because other code decides by the beginning of a path whether it is below this directory. */
-const directory = z
-  .string()
-  .refine(isAbsolute, 'must be an absolute path')
-  .transform((path) => resolve(path));
-const limit = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, limit.optional()])) as {
-  [K in keyof Limits]: z.ZodOptional<typeof limit>;
-};
-const cap = z.number().int().min(0).max(capMax);
-const rate = z.number().int().min(1024).max(capMax);
-const caps = z.strictObject({ hour: cap, day: cap, week: cap });
-const flow = z.strictObject({ bytes: caps.optional(), files: caps.optional(), rate: rate.optional() });
-const scopeBudget = z.strictObject({
-  out: flow.optional(),
-  in: flow.optional(),
-  list: z.strictObject({ names: caps }).optional(),
-  sessions: z.number().int().min(0).max(1_000_000).optional(),
-});
-const budgetSettings = z.strictObject({
-  credential: scopeBudget.optional(),
-  internalCredential: scopeBudget.optional(),
-  account: scopeBudget.optional(),
-  customer: scopeBudget.optional(),
-  plane: scopeBudget.optional(),
-  gateway: scopeBudget.optional(),
-  ceilingPercent: z.number().int().min(100).max(1000).optional(),
-});
-const ageShape = Object.fromEntries(
-  Object.keys(defaultCredentialAges).map((name) => [
-    name,
-    z
-      .number()
-      .int()
-      .min(1)
-      .max(2 ** 40)
-      .optional(),
-  ]),
-) as {
-  [K in keyof CredentialAges]: z.ZodOptional<z.ZodNumber>;
-};
-const credentialSettings = z.strictObject(ageShape);
-const places = z.number().int().min(0).max(10_000_000);
-const shareNumbers = z.strictObject({
-  total: places.min(1).optional(),
-  each: places.optional(),
-  reserve: places.optional(),
-  waiting: places.optional(),
-  waitMs: places.optional(),
-});
-/** Settings may change the numbers of existing lines of the table of shares. They cannot add a line, or change who holds it. */
-const linesOf = (names: readonly string[]) =>
-  z.strictObject(Object.fromEntries(names.map((name) => [name, shareNumbers.optional()]))).optional();
-const shareSettings = z.strictObject({
-  warden: linesOf(Object.keys(defaultShares.warden)),
-  edge: linesOf(Object.keys(defaultShares.edge)),
-  admin: linesOf(Object.keys(defaultShares.admin)),
-});
-const network = z.string().refine((text) => parseNetwork(text) !== undefined, 'must be an address or a network such as 192.0.2.0/24');
-const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
-
-/** The keys that a configuration file may have. Every other key is a fault. */
-const settings = z.strictObject({
-  mode: z.enum(['development', 'production']),
-  demo: z.literal(false).optional(),
-  runtimeDirectory: directory,
-  storeDirectory: directory.optional(),
-  edges: z
-    .array(
-      z.strictObject({
-        node: z.string().refine(isValidAccountName, 'must be [a-z0-9][a-z0-9._-]{0,63}'),
-        plane: z.enum(['partner', 'internal']),
-        host: z.string().min(1).max(255),
-        port,
-        profile: z.enum(profileNames).optional(),
-        balancers: z.array(network).max(64).optional(),
-      }),
-    )
-    .min(1)
-    .max(16),
-  database: z
-    .strictObject({
-      embedded: z.boolean().optional(),
-      migrateUrl: z.string().optional(),
-      serverUrl: z.string().optional(),
-      wardenUrl: z.string().optional(),
-      adminUrl: z.string().optional(),
-    })
-    .optional(),
-  admin: z.strictObject({ tcp: z.strictObject({ host: z.string().min(1).max(255), port: port.min(1) }).optional() }).optional(),
-  metrics: z.strictObject({ wardenPort: port.optional(), edgePorts: z.array(port).max(16).optional() }).optional(),
-  log: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(), pretty: z.boolean().optional() }).optional(),
-  banner: z.string().max(2048).optional(),
-  penaltyExempt: z.array(network).max(64).optional(),
-  allowSlowCipher: z.boolean().optional(),
-  users: z
-    .strictObject({ edges: z.record(z.string().max(64), userName), warden: userName, admin: userName, database: userName })
-    .optional(),
-  limits: z.strictObject(limitShape).optional(),
-  perNode: nodeAllowanceSettings.optional(),
-  budgets: budgetSettings.optional(),
-  credentials: credentialSettings.optional(),
-  ledger: ledgerSettings.optional(),
-  shares: shareSettings.optional(),
-});
-type Settings = z.infer<typeof settings>;
-
-export type LoadOptions = {
+type LoadOptions = {
   readonly file: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly isRoot: boolean;
@@ -149,7 +40,10 @@ const developmentUsers = (nodes: readonly string[]): SystemUsers => ({
   ...roleUsers,
   edges: Object.fromEntries(nodes.map((node, i) => [node, `cofferdam-edge-${i + 1}`])),
 });
-const demoUsers: SystemUsers = { ...roleUsers, edges: { 'partner-1': 'cofferdam-edge', 'internal-1': 'cofferdam-int' } };
+const demoUsers: SystemUsers = {
+  ...roleUsers,
+  edges: { 'partner-1': 'cofferdam-edge', 'internal-1': 'cofferdam-int' },
+};
 /** On Linux, sun_path has 108 bytes including the final zero. */
 const socketPathBytesMax = 107;
 
@@ -201,8 +95,15 @@ function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType,
 }
 
 function envLedger(env: LoadOptions['env'], runtimeDirectory: string, faults: string[]): Config['ledger'] {
-  // The value is used as a whole. `withDefaults` keeps only the names that the defaults have, and here there are no defaults.
-  const given = envSettings<z.infer<typeof ledgerSettings> | undefined>(env, 'COFFERDAM_LEDGER', ledgerSettings, undefined, faults);
+  // The value is used as a whole. `withDefaults` keeps only the names that the defaults have, and here there are no
+  // defaults.
+  const given = envSettings<z.infer<typeof ledgerSettings> | undefined>(
+    env,
+    'COFFERDAM_LEDGER',
+    ledgerSettings,
+    undefined,
+    faults,
+  );
   const ledger = completeLedger(runtimeDirectory, given);
   faults.push(...ledgerFaults(ledger, null));
   return ledger;
@@ -214,11 +115,17 @@ function envShares(env: LoadOptions['env'], faults: string[]): Shares {
   return shares;
 }
 
-/** Returns the defaults, with each value that was given in the place of the default with the same name, at every depth. */
+/**
+ * Returns the defaults, with each value that was given in the place of the default with the same name, at every depth.
+ */
 function withDefaults<T>(defaults: T, given: unknown): T {
   if (given === undefined) return defaults;
-  if (typeof defaults !== 'object' || defaults === null || typeof given !== 'object' || given === null) return given as T;
-  const rows = Object.entries(defaults).map(([name, value]) => [name, withDefaults(value, (given as Record<string, unknown>)[name])]);
+  if (typeof defaults !== 'object' || defaults === null || typeof given !== 'object' || given === null)
+    return given as T;
+  const rows = Object.entries(defaults).map(([name, value]) => [
+    name,
+    withDefaults(value, (given as Record<string, unknown>)[name]),
+  ]);
   return Object.fromEntries(rows) as T;
 }
 
@@ -231,10 +138,12 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
   if (!['trace', 'debug', 'info', 'warn', 'error'].includes(level))
     faults.push(`COFFERDAM_LOG_LEVEL must be trace, debug, info, warn or error, not "${level}"`);
   const profile = profileNames.find((name) => name === (env.COFFERDAM_PROFILE || 'default'));
-  if (profile === undefined) faults.push(`COFFERDAM_PROFILE must be ${profileNames.join(', ')}, not "${env.COFFERDAM_PROFILE}"`);
+  if (profile === undefined)
+    faults.push(`COFFERDAM_PROFILE must be ${profileNames.join(', ')}, not "${env.COFFERDAM_PROFILE}"`);
   const balancers = (env.COFFERDAM_BALANCERS ?? '').split(',').filter((text) => text !== '');
   for (const text of balancers)
-    if (parseNetwork(text) === undefined) faults.push(`COFFERDAM_BALANCERS: "${text}" is neither an address nor a network`);
+    if (parseNetwork(text) === undefined)
+      faults.push(`COFFERDAM_BALANCERS: "${text}" is neither an address nor a network`);
   return {
     mode: 'development',
     demo: true,
@@ -258,7 +167,13 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
         balancers: [],
       },
     ],
-    database: { embedded: databaseUrl === null, migrateUrl: databaseUrl, serverUrl: databaseUrl, wardenUrl: null, adminUrl: null },
+    database: {
+      embedded: databaseUrl === null,
+      migrateUrl: databaseUrl,
+      serverUrl: databaseUrl,
+      wardenUrl: null,
+      adminUrl: null,
+    },
     admin: { tcp: envAdminTcp(env, faults) },
     metrics: { wardenPort: null, edgePorts: [] },
     log: { level: level as Config['log']['level'], pretty: options.isTerminal },
@@ -266,7 +181,13 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     penaltyExempt: ['127.0.0.1', '::1'],
     allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
     users: options.isRoot ? demoUsers : null,
-    limits: envSettings(env, 'COFFERDAM_LIMITS', z.strictObject(limitShape), { ...defaultLimits, settleMs: demoSettleMs }, faults),
+    limits: envSettings(
+      env,
+      'COFFERDAM_LIMITS',
+      z.strictObject(limitShape),
+      { ...defaultLimits, settleMs: demoSettleMs },
+      faults,
+    ),
     perNode: envSettings(env, 'COFFERDAM_PER_NODE', nodeAllowanceSettings, defaultNodeAllowances, faults),
     budgets: envSettings(env, 'COFFERDAM_BUDGETS', budgetSettings, defaultBudgets, faults),
     credentials: envSettings(env, 'COFFERDAM_CREDENTIALS', credentialSettings, defaultCredentialAges, faults),
@@ -283,8 +204,8 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
     faults.push(`${file} cannot be read as JSON: ${error instanceof Error ? error.message : 'unknown error'}`);
     return undefined;
   }
-  // The supervisor passes a complete configuration, which it has checked, to its roles in this file. A file that a person
-  // wrote may not contain `demo: true`.
+  // The supervisor passes a complete configuration, which it has checked, to its roles in this file. A file that a
+  // person wrote may not contain `demo: true`.
   const internal = options.env.COFFERDAM_ROLE_CONFIG === '1' && typeof raw === 'object' && raw !== null;
   if (internal) return raw as Config;
   const parsed = settings.safeParse(raw);
@@ -299,7 +220,10 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
       if (typeof url === 'string')
         faults.push(...databaseUrlFaults(`database.${name}`, url, true).filter((text) => text.includes('password')));
   const config = complete(parsed.data, options);
-  faults.push(...ledgerFaults(config.ledger, config.mode === 'production' ? config : null), ...sharesFaults(config.shares));
+  faults.push(
+    ...ledgerFaults(config.ledger, config.mode === 'production' ? config : null),
+    ...sharesFaults(config.shares),
+  );
   return config;
 }
 
@@ -310,7 +234,11 @@ function complete(given: Settings, options: LoadOptions): Config {
     demo: false,
     runtimeDirectory: given.runtimeDirectory,
     storeDirectory: given.storeDirectory ?? join(given.runtimeDirectory, 'store'),
-    edges: given.edges.map((edge) => ({ ...edge, profile: edge.profile ?? 'default', balancers: edge.balancers ?? [] })),
+    edges: given.edges.map((edge) => ({
+      ...edge,
+      profile: edge.profile ?? 'default',
+      balancers: edge.balancers ?? [],
+    })),
     database: {
       embedded: database.embedded ?? false,
       migrateUrl: database.migrateUrl ?? options.env.DATABASE_URL ?? null,
@@ -344,17 +272,23 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
   if (config.demo)
     for (const edge of config.edges)
       if (!isLoopback(edge.host))
-        faults.push(`the demo world runs on loopback only, not on ${edge.host}: write a configuration file for any other address`);
+        faults.push(
+          `the demo world runs on loopback only, not on ${edge.host}: write a configuration file for any other address`,
+        );
   const addresses = config.edges.filter((edge) => edge.port !== 0).map((edge) => `${edge.host}:${edge.port}`);
   for (const address of addresses.filter((one, i) => addresses.indexOf(one) !== i))
     faults.push(`two edges use the same address ${address}`);
   const { tcp } = config.admin;
   const hostOfAdmin = tcp === null ? undefined : hostFault(tcp.host);
   if (hostOfAdmin !== undefined) faults.push(hostOfAdmin);
-  if (tcp !== null && config.edges.some((edge) => edge.port === tcp.port && [tcp.host, '0.0.0.0', '::'].includes(edge.host)))
+  if (
+    tcp !== null &&
+    config.edges.some((edge) => edge.port === tcp.port && [tcp.host, '0.0.0.0', '::'].includes(edge.host))
+  )
     faults.push(`admin.tcp: an edge uses port ${tcp.port} of the same address`);
   const nodes = config.edges.map((edge) => edge.node);
-  for (const node of nodes.filter((one, i) => nodes.indexOf(one) !== i)) faults.push(`two edges use the same node name ${node}`);
+  for (const node of nodes.filter((one, i) => nodes.indexOf(one) !== i))
+    faults.push(`two edges use the same node name ${node}`);
   for (const name of ['migrateUrl', 'serverUrl', 'wardenUrl', 'adminUrl'] as const)
     faults.push(...databaseUrlFaults(`database.${name}`, config.database[name], false));
   if (config.users !== null) faults.push(...userFaults(config.users, nodes));
@@ -372,14 +306,18 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     join(paths.postgresSocketDirectory, '.s.PGSQL.5432.lock'),
   ])
     if (Buffer.byteLength(socket) > socketPathBytesMax)
-      faults.push(`the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`);
+      faults.push(
+        `the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`,
+      );
 }
 
 /** Every role and every edge needs a system user that nothing else uses. Returns the faults. */
 function userFaults(users: SystemUsers, nodes: readonly string[]): readonly string[] {
   const names = [...Object.values(users.edges), users.warden, users.admin, users.database];
   return [
-    ...nodes.filter((node) => users.edges[node] === undefined).map((node) => `users.edges: the edge ${node} has no system user`),
+    ...nodes
+      .filter((node) => users.edges[node] === undefined)
+      .map((node) => `users.edges: the edge ${node} has no system user`),
     ...Object.keys(users.edges)
       .filter((node) => !nodes.includes(node))
       .map((node) => `users.edges: there is no edge ${node}`),

@@ -5,7 +5,8 @@ import { addressBytes, loopbackAddress } from '../domain/addresses.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Config } from './config.ts';
 
-const rule = 'operators connect through SSH to the unix socket or to a loopback address (OPERATIONS.md)';
+const rule =
+  'operators connect through SSH to the unix socket or to a loopback address (docs/operations/installation.md)';
 
 /**
  * Returns why the listener may not use this host. Returns undefined for a loopback address, and for a name that has to
@@ -42,7 +43,10 @@ export async function withResolvedAdmin(config: Config): Promise<Config> {
   if (fault !== undefined) throw new CofferdamError('configuration', fault);
   const literal = loopbackAddress(tcp.host);
   const addresses = literal === undefined ? await addressesOf(tcp.host) : [literal];
-  return Object.freeze({ ...config, admin: Object.freeze({ tcp: Object.freeze({ ...tcp, host: onlyLoopback(tcp.host, addresses) }) }) });
+  return Object.freeze({
+    ...config,
+    admin: Object.freeze({ tcp: Object.freeze({ ...tcp, host: onlyLoopback(tcp.host, addresses) }) }),
+  });
 }
 
 async function addressesOf(host: string): Promise<readonly string[]> {

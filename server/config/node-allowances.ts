@@ -8,7 +8,7 @@ export type NodeAllowances = {
   /** Starts of the node. Each writes one row, and ends what the node's former run left open. */
   readonly runs: Allowance;
   /**
-   * Login messages that carry a proof, from sources from which people have logged in. Each may cause an entry, a count
+   * Login messages that carry a proof, from known sources. Each may cause an entry, a count
    * of guesses, or a session.
    */
   readonly logins: Allowance;
@@ -24,11 +24,14 @@ export type NodeAllowances = {
    * tenth of a second. One network may have a quarter.
    */
   readonly strangerHashes: Allowance;
-  /** First key exchanges of connections from sources from which people have logged in. Each costs one signature and writes no row. */
+  /** First key exchanges of connections from known sources. Each costs one signature and writes no row. */
   readonly signatures: Allowance;
   /** First key exchanges of connections from all other sources. One network may have a quarter. */
   readonly strangerSignatures: Allowance;
-  /** Further key exchanges of existing connections. One network may have a quarter, because all of them may come from one client. */
+  /**
+   * Further key exchanges of existing connections. One network may have a quarter, because all of them may come from
+   * one client.
+   */
   readonly rekeys: Allowance;
   /** Proofs of host keys, for clients that were told of those keys. Each named key costs one signature. */
   readonly proofs: Allowance;
@@ -38,7 +41,10 @@ export type NodeAllowances = {
   readonly verdicts: Allowance;
   /** Lines and answers of the SSH console. Each writes an entry. */
   readonly console: Allowance;
-  /** Names that are listed, changed or opened. Each writes an entry and a few rows, and is also charged to the budgets of the session. */
+  /**
+   * Names that are listed, changed or opened. Each writes an entry and a few rows, and is also charged to the budgets
+   * of the session.
+   */
   readonly names: Allowance;
   /**
    * Extents that are begun, sealed or read. Each writes an entry or a row. With up to 16 MiB for each extent, the
@@ -60,7 +66,8 @@ export const defaultNodeAllowances: NodeAllowances = {
   strangerSignatures: { atOnce: 2000, perMinute: 6000 },
   // A connection exchanges keys again once an hour or for each GiB.
   rekeys: { atOnce: 2000, perMinute: 2000 },
-  // A client asks for this once for each connection, and usually only when there is a host key that it does not know yet.
+  // A client asks for this once for each connection, and usually only when there is a host key that it does not know
+  // yet.
   proofs: { atOnce: 2000, perMinute: 6000 },
   selfTestKeys: { atOnce: 10, perMinute: 1 },
   verdicts: { atOnce: 60, perMinute: 20 },

@@ -2,14 +2,27 @@
 // The supervisor creates the directories by this table, and `doctor` checks them by it.
 // Must never: open a directory to a role that must not enter it.
 import { dirname } from 'node:path';
-import { type Config, runtimePaths } from './config.ts';
+import { type Config, type Paths, runtimePaths } from './config.ts';
 
 /**
  * Who holds a directory or secret. `starter` is the user who ran `cofferdam up` or `cofferdam migrate`. `store`,
  * `operators` and `clients` (of the database) are groups only.
  */
-export type Holder = 'starter' | 'warden' | 'admin' | 'database' | 'store' | 'operators' | 'clients' | { readonly edge: string };
-export type Place = { readonly path: string; readonly owner: Holder; readonly group: Holder; readonly mode: number };
+export type Holder =
+  | 'starter'
+  | 'warden'
+  | 'admin'
+  | 'database'
+  | 'store'
+  | 'operators'
+  | 'clients'
+  | { readonly edge: string };
+export type OwnedPath = {
+  readonly path: string;
+  readonly owner: Holder;
+  readonly group: Holder;
+  readonly mode: number;
+};
 export type Secret = {
   readonly path: string;
   readonly owner: Holder;
@@ -27,7 +40,12 @@ export type Kept = { readonly path: string; readonly owners: readonly Holder[] }
 export const secretForbidden = 0o077;
 export const secretMode = 0o400;
 
-const place = (path: string, owner: Holder, mode: number, group: Holder = owner): Place => ({ path, owner, group, mode });
+const place = (path: string, owner: Holder, mode: number, group: Holder = owner): OwnedPath => ({
+  path,
+  owner,
+  group,
+  mode,
+});
 
 /**
  * Returns whether a path is below a directory. A directory elsewhere, for example on another mount, has to be created
@@ -36,7 +54,7 @@ const place = (path: string, owner: Holder, mode: number, group: Holder = owner)
 const isBelow = (directory: string, path: string): boolean => path.startsWith(`${directory}/`);
 
 /** Returns every directory that the supervisor creates, parents first. */
-export function directoriesOf(config: Config): readonly Place[] {
+export function directoriesOf(config: Config): readonly OwnedPath[] {
   const paths = runtimePaths(config);
   const runtime = config.runtimeDirectory;
   return [
@@ -45,7 +63,8 @@ export function directoriesOf(config: Config): readonly Place[] {
     place(config.storeDirectory, 'starter', 0o755),
     place(dirname(paths.incoming('x')), 'starter', 0o755),
     ...config.edges.flatMap(({ node }) => [
-      // The warden creates its socket here. The socket inherits the directory's group, which holds the one edge that may connect.
+      // The warden creates its socket here. The socket inherits the directory's group, which holds the one edge that
+      // may connect.
       place(dirname(paths.wardenSocket(node)), 'warden', 0o2750, { edge: node }),
       // The edge writes here, and the warden copies and deletes what was written; nobody else may enter. The edge does
       // not own the directory, so it cannot open it to others.
@@ -62,10 +81,13 @@ export function directoriesOf(config: Config): readonly Place[] {
     ...config.ledger.witnesses.flatMap((one) =>
       one.type === 'file' && isBelow(runtime, one.directory) ? [place(one.directory, 'warden', 0o755)] : [],
     ),
-    ...(isBelow(runtime, config.ledger.archiveDirectory) ? [place(config.ledger.archiveDirectory, 'warden', 0o700)] : []),
+    ...(isBelow(runtime, config.ledger.archiveDirectory)
+      ? [place(config.ledger.archiveDirectory, 'warden', 0o700)]
+      : []),
     place(paths.secrets, 'starter', 0o755),
-    // The user who starts the product puts secrets here, and is root in production: the role may enter, and cannot replace
-    // a secret. In development the warden creates its own keys here, and cannot change files of others (sticky bit).
+    // The user who starts the product puts secrets here, and is root in production: the role may enter, and cannot
+    // replace a secret. In development the warden creates its own keys here, and cannot change files of others (sticky
+    // bit).
     place(dirname(paths.masterKey), 'starter', config.mode === 'development' ? 0o1770 : 0o750, 'warden'),
     place(dirname(paths.adminDatabasePassword), 'starter', 0o750, 'admin'),
     place(dirname(paths.migrateDatabasePassword), 'starter', 0o700),
@@ -74,7 +96,8 @@ export function directoriesOf(config: Config): readonly Place[] {
     ...(config.database.embedded
       ? [
           place(dirname(paths.postgresData), 'database', 0o700),
-          // Whoever may connect can use up all connections without a password. The socket inherits the directory's group.
+          // Whoever may connect can use up all connections without a password. The socket inherits the directory's
+          // group.
           place(paths.postgresSocketDirectory, 'database', 0o2750, 'clients'),
         ]
       : []),
@@ -82,8 +105,7 @@ export function directoriesOf(config: Config): readonly Place[] {
 }
 
 /** Returns the directories that contain keys and certificates that the roles trust. */
-export function keptDirectoriesOf(config: Config): readonly Kept[] {
-  const { certs, hostKeys, operators } = runtimePaths(config);
+export function keptDirectoriesOf({ certs, hostKeys, operators }: Paths): readonly Kept[] {
   return [
     { path: `${certs}/authority`, owners: ['starter'] },
     { path: operators, owners: ['starter'] },
@@ -91,9 +113,10 @@ export function keptDirectoriesOf(config: Config): readonly Kept[] {
   ];
 }
 
-/** Returns every key, password and connection string of the installation. The operators' own keys are stored elsewhere. */
-export function secretsOf(config: Config): readonly Secret[] {
-  const paths = runtimePaths(config);
+/**
+ * Returns every key, password and connection string of the installation. The operators' own keys are stored elsewhere.
+ */
+export function secretsOf(paths: Paths): readonly Secret[] {
   const of = (owner: Holder, required: readonly string[], others: readonly string[]): readonly Secret[] => [
     ...required.map((path) => ({ path, owner, isRequired: true })),
     ...others.map((path) => ({ path, owner, isRequired: false })),
@@ -103,7 +126,12 @@ export function secretsOf(config: Config): readonly Secret[] {
     ...of(
       'warden',
       [paths.masterKey, paths.receiptKey, paths.ledgerKey, `${hostKeys}/ed25519.pem`, `${hostKeys}/ecdsa.pem`],
-      [`${hostKeys}/ed25519.next.pem`, `${hostKeys}/ecdsa.next.pem`, paths.wardenDatabasePassword, paths.wardenDatabaseUrl],
+      [
+        `${hostKeys}/ed25519.next.pem`,
+        `${hostKeys}/ecdsa.next.pem`,
+        paths.wardenDatabasePassword,
+        paths.wardenDatabaseUrl,
+      ],
     ),
     ...of('admin', [`${certs}/admin/key.pem`], [paths.adminDatabasePassword, paths.adminDatabaseUrl]),
     ...of('starter', [], [paths.migrateDatabasePassword, paths.auditorDatabasePassword, `${certs}/authority/key.pem`]),

@@ -45,10 +45,17 @@ export const defaultShares = {
   edge: {
     // The total must be less than the number of calls that the warden reads ahead for one node (`warden.calls`, each),
     // so that the stream can always carry a lease, whatever clients ask.
-    calls: line('session')('calls to the warden under way', { total: 240, each: 64, reserve: 48, waiting: 2048, waitMs: 20_000 }),
+    calls: line('session')('calls to the warden under way', {
+      total: 240,
+      each: 64,
+      reserve: 48,
+      waiting: 2048,
+      waitMs: 20_000,
+    }),
   },
   admin: {
-    // When there is no room, the oldest connection is dropped. A client with a certificate shows it within milliseconds.
+    // When there is no room, the oldest connection is dropped. A client with a certificate shows it within
+    // milliseconds.
     handshakes: line('stranger')('connections that have not shown a certificate', { total: 64, each: 64 }),
     connections: person('connections', { total: 64, each: 8, reserve: 16 }),
     calls: person('calls under way', { total: 96, each: 12, reserve: 24, waiting: 64, waitMs: 20_000 }),
@@ -65,14 +72,20 @@ export const defaultShares = {
     plans: person('plans being made', { total: 8, each: 2, reserve: 2, waiting: 8, waitMs: 15_000 }),
     // When there is no room, the oldest answer of the same person is dropped, and nobody else's.
     answers: person('answers kept', { total: 12, each: 3, reserve: 3 }),
-    questions: person('incident questions being answered', { total: 2, each: 1, reserve: 1, waiting: 3, waitMs: 900_000 }),
+    questions: person('incident questions being answered', {
+      total: 2,
+      each: 1,
+      reserve: 1,
+      waiting: 3,
+      waitMs: 900_000,
+    }),
     verifications: person('verifications of the record kept', { total: 4, each: 1, reserve: 1 }),
   },
 } as const satisfies Readonly<Record<'warden' | 'edge' | 'admin', Readonly<Record<string, Share>>>>;
 
 /**
  * How many commands may wait for the warden in the database, whatever the admin process does. The database enforces
- * this (migrations/0040).
+ * this (`command_room`, migrations/functions/commands.sql).
  */
 export const commandsWall = { total: 128, each: 16, reserve: 32 } as const;
 
@@ -91,7 +104,9 @@ export function linesOf(shares: Shares): readonly (readonly [string, Share])[] {
 export function sharesFaults(shares: Shares): readonly string[] {
   const { admin, edge, warden } = shares;
   const isRead = edge.calls.total < warden.calls.each;
-  const more = isRead ? [] : ['shares.edge.calls: total must be less than shares.warden.calls.each, or leases are not read'];
+  const more = isRead
+    ? []
+    : ['shares.edge.calls: total must be less than shares.warden.calls.each, or leases are not read'];
   const faults = linesOf(shares).flatMap(([name, share]) => {
     const fault = shareFault(share);
     return fault === undefined ? [] : [`shares.${name}: ${fault}`];

@@ -16,7 +16,9 @@ const restMs = 5000;
 export const transfersMs = ({ drainMs }: Pick<Limits, 'drainMs'>): number => drainMs / 2;
 
 /** Returns the time in milliseconds after which a role that was asked to stop may be killed. */
-export const stopGraceMs = (limits: Pick<Limits, 'drainMs'>): Readonly<Record<'edge' | 'admin' | 'warden', number>> => ({
+export const stopGraceMs = (
+  limits: Pick<Limits, 'drainMs'>,
+): Readonly<Record<'edge' | 'admin' | 'warden', number>> => ({
   edge: transfersMs(limits) + lastWordsMs + restMs,
   admin: restMs,
   // The warden waits two seconds for edges that are in the middle of a call, and answers the calls that are under way.

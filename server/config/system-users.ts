@@ -2,7 +2,10 @@
 import { readFileSync } from 'node:fs';
 import type { SystemUsers } from './config.ts';
 
-/** Members may read sealed objects, and the group lets nobody write. Its members are every edge, and the warden, which owns the objects. */
+/**
+ * Members may read sealed objects, and the group lets nobody write. Its members are every edge, and the warden, which
+ * owns the objects.
+ */
 export const storeGroup = 'cofferdam-store';
 /** Members may connect to the socket of the admin process. Their certificates decide who they are there. */
 export const operatorsGroup = 'cofferdam-operators';
@@ -13,7 +16,10 @@ export const operatorsGroup = 'cofferdam-operators';
 export const databaseGroup = 'cofferdam-database';
 
 /** Returns the system user of a role or of one edge. */
-export function userOf(users: SystemUsers, holder: 'warden' | 'admin' | 'database' | { readonly edge: string }): string | undefined {
+export function userOf(
+  users: SystemUsers,
+  holder: 'warden' | 'admin' | 'database' | { readonly edge: string },
+): string | undefined {
   return typeof holder === 'string' ? users[holder] : users.edges[holder.edge];
 }
 
@@ -49,13 +55,17 @@ export function groupFaults(users: SystemUsers, passwd: string, group: string, i
     (member === users.warden && edges.includes(name));
   const lines = (text: string): readonly (readonly string[])[] => text.split('\n').map((line) => line.split(':'));
   const groups = lines(group);
-  const nameOfGid = (gid: string | undefined): string => groups.find((one) => one[2] === gid)?.[0] ?? `with the number ${gid}`;
+  const nameOfGid = (gid: string | undefined): string =>
+    groups.find((one) => one[2] === gid)?.[0] ?? `with the number ${gid}`;
   const memberships = [
     ...groups.flatMap(([name = '', , , members = '']) => members.split(',').map((member) => ({ member, name }))),
     ...lines(passwd).map(([member = '', , , gid]) => ({ member, name: nameOfGid(gid) })),
   ].filter(({ member }) => member !== '');
   const concerns = ({ member, name }: { readonly member: string; readonly name: string }): boolean =>
-    narrow.has(member) || narrow.has(name) || name === users.warden || (isAlone && (member === users.warden || name === storeGroup));
+    narrow.has(member) ||
+    narrow.has(name) ||
+    name === users.warden ||
+    (isAlone && (member === users.warden || name === storeGroup));
   return memberships
     .filter((one) => concerns(one) && !may(one.member, one.name))
     .map(({ member, name }) => `${member} is in the group ${name}`);

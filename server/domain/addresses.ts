@@ -31,7 +31,8 @@ export function plainAddressBytes(text: string): Uint8Array | undefined {
 
 function fourBytes(text: string): Uint8Array | undefined {
   const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) return undefined;
+  if (parts.length !== 4 || !parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256))
+    return undefined;
   return Uint8Array.from(parts, Number);
 }
 
@@ -42,15 +43,16 @@ function sixteenBytes(text: string): Uint8Array | undefined {
   const bytesOf = (half: readonly string[], isLast: boolean): readonly number[] | undefined => {
     const bytes: number[] = [];
     for (const [i, group] of half.entries()) {
-      const four = isLast && i === half.length - 1 && group.includes('.') ? fourBytes(group) : undefined;
+      const four = isLast && i === half.length - 1 ? fourBytes(group) : undefined;
       if (four !== undefined) bytes.push(...four);
-      else if (/^[0-9a-f]{1,4}$/.test(group)) bytes.push(Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255);
+      else if (/^[0-9a-f]{1,4}$/.test(group))
+        bytes.push(Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255);
       else return undefined;
     }
     return bytes;
   };
   const head = bytesOf(groups[0] ?? [], groups.length === 1);
-  const tail = groups.length === 2 ? bytesOf(groups[1] ?? [], true) : [];
+  const tail = bytesOf(groups[1] ?? [], true);
   if (head === undefined || tail === undefined) return undefined;
   const zeros = 16 - head.length - tail.length;
   if (groups.length === 1 ? zeros !== 0 : zeros < 1) return undefined;
@@ -66,7 +68,8 @@ export function canonicalAddress(address: string): string {
   if (bytes === undefined) return '';
   if (bytes.length === 4) return bytes.join('.');
   const joined = groupsOf(bytes).join(':');
-  // RFC 5952 section 4.2: the longest run of two or more zero groups becomes `::`, and the first of several equally long runs.
+  // RFC 5952 section 4.2: the longest run of two or more zero groups becomes `::`, and the first of several equally
+  // long runs.
   const runs = [...joined.matchAll(/(?:^|(?<=:))0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length);
   const [longest] = runs;
   if (longest === undefined) return joined;
@@ -109,23 +112,25 @@ export function loopbackAddress(host: string): string | undefined {
 
 /** Parses `HOST:PORT`, with an IPv6 address in brackets. Returns undefined for anything else, port 0 included. */
 export function parseHostPort(text: string): { readonly host: string; readonly port: number } | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([^:[\]\s/]{1,255})):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3] ?? 0);
-  if (match === null || port < 1 || port > 65_535) return undefined;
-  return { host: match[1] ?? match[2] ?? '', port };
+  const [, bracketed, name, digits = '0'] =
+    /^(?:\[([0-9a-fA-F:.]{2,45})\]|([^:[\]\s/]{1,255})):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  return port < 1 || port > 65_535 ? undefined : { host: bracketed ?? name ?? '', port };
 }
 
 const groupsOf = (bytes: Uint8Array): readonly string[] =>
-  Array.from({ length: bytes.length / 2 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16));
+  Array.from({ length: bytes.length / 2 }, (_, i) =>
+    (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16),
+  );
 
 export type Network = { readonly bytes: Uint8Array; readonly bits: number };
 
 /** Parses `192.0.2.0/24`, `2001:db8::/32`, or a single address. Returns undefined for anything else. */
 export function parseNetwork(text: string): Network | undefined {
-  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
-  const bytes = match === null ? undefined : addressBytes(match[1] ?? '');
-  if (match === null || bytes === undefined) return undefined;
-  const bits = match[2] === undefined ? bytes.length * 8 : Number(match[2]);
+  const [, address = '', length] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const bytes = addressBytes(address);
+  if (bytes === undefined) return undefined;
+  const bits = length === undefined ? bytes.length * 8 : Number(length);
   return bits <= bytes.length * 8 ? { bytes, bits } : undefined;
 }
 
@@ -143,9 +148,13 @@ function binds(network: Network | undefined): boolean {
 }
 
 /** Returns the networks of a list that are too wide to count as a binding, or that cannot be parsed. */
-export const tooWide = (networks: readonly string[]): readonly string[] => networks.filter((text) => !binds(parseNetwork(text)));
+export const tooWide = (networks: readonly string[]): readonly string[] =>
+  networks.filter((text) => !binds(parseNetwork(text)));
 
-/** Returns whether a list of source networks binds its account to places: the list is not empty, and none of its networks is too wide. */
+/**
+ * Returns whether a list of source networks binds its account to places: the list is not empty, and none of its
+ * networks is too wide.
+ */
 export const areBound = (networks: readonly string[]): boolean => networks.length > 0 && tooWide(networks).length === 0;
 
 export function isInNetwork(address: string, network: Network): boolean {

@@ -42,7 +42,13 @@ const macs = ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'] 
 
 const standard: Profile = {
   name: 'default',
-  keyExchange: ['mlkem768x25519-sha256', 'curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256', 'ecdh-sha2-nistp384'],
+  keyExchange: [
+    'mlkem768x25519-sha256',
+    'curve25519-sha256',
+    'curve25519-sha256@libssh.org',
+    'ecdh-sha2-nistp256',
+    'ecdh-sha2-nistp384',
+  ],
   hostKeys: ['ssh-ed25519', 'ecdsa-sha2-nistp256'],
   ciphers: [...gcm, 'aes256-ctr', 'aes128-ctr'],
   macs,
@@ -76,10 +82,14 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
   },
 };
 
-const isOneOf = <T extends string>(names: readonly T[], name: string): name is T => (names as readonly string[]).includes(name);
+const isOneOf = <T extends string>(names: readonly T[], name: string): name is T =>
+  (names as readonly string[]).includes(name);
 export const isKeyExchangeMethod = (name: string): name is KeyExchangeMethod => isOneOf(keyExchangeMethods, name);
 
 export const isPostQuantum = (method: KeyExchangeMethod): boolean => method.startsWith('mlkem');
 
-/** Returns the hash of the key exchange: RFC 8731, RFC 5656 section 6.2.1, RFC 8268, draft-ietf-sshm-mlkem-hybrid-kex. */
-export const exchangeHashOf = (method: KeyExchangeMethod): 'sha256' | 'sha384' => (method === 'ecdh-sha2-nistp384' ? 'sha384' : 'sha256');
+/**
+ * Returns the hash of the key exchange: RFC 8731, RFC 5656 section 6.2.1, RFC 8268, draft-ietf-sshm-mlkem-hybrid-kex.
+ */
+export const exchangeHashOf = (method: KeyExchangeMethod): 'sha256' | 'sha384' =>
+  method === 'ecdh-sha2-nistp384' ? 'sha384' : 'sha256';

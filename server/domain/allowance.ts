@@ -1,4 +1,5 @@
-// Owns: a token bucket: how much one holder may do at once and in each minute. It reads no clock; its caller passes the time.
+// Owns: a token bucket: how much one holder may do at once and in each minute. It reads no clock; its caller passes the
+// time.
 
 /** The size of a bucket (`atOnce`) and the number of tokens that come back each minute (`perMinute`). */
 export type Allowance = { readonly atOnce: number; readonly perMinute: number };
@@ -16,7 +17,10 @@ export function takeOne(purse: Purse, { atOnce, perMinute }: Allowance, nowMs: n
   return true;
 }
 
-/** Returns the part of an allowance that one of several holders may have: the allowance divided by `divisor`, and at least 1 of each. */
+/**
+ * Returns the part of an allowance that one of several holders may have: the allowance divided by `divisor`, and at
+ * least 1 of each.
+ */
 export const partOf = ({ atOnce, perMinute }: Allowance, divisor: number): Allowance => ({
   atOnce: Math.max(1, Math.floor(atOnce / divisor)),
   perMinute: Math.max(1, Math.floor(perMinute / divisor)),

@@ -6,17 +6,24 @@ import type { AccountKind } from './ids.ts';
  * A proof that was given and verified. `activation-window` is not given by the client: the window is open or it is not.
  * Nothing verifies `certificate` and `security-key` yet, so the rows of the table that need them never apply.
  */
-export type Proof = 'public-key' | 'totp' | 'ticket' | 'activation-window' | 'password' | 'certificate' | 'security-key';
+export type Proof =
+  | 'public-key'
+  | 'totp'
+  | 'ticket'
+  | 'activation-window'
+  | 'password'
+  | 'certificate'
+  | 'security-key';
 /** The SSH authentication methods in use (RFC 4252, RFC 4256). */
 export type Method = 'publickey' | 'keyboard-interactive' | 'password';
 
 /** What a session may be used for: transferring files, or enrolling a second factor and nothing else. */
-export type Purpose = 'transfer' | 'enrolment';
-export type PolicyRow = {
+export type SessionPurpose = 'transfer' | 'enrolment';
+type PolicyRow = {
   readonly name: string;
   readonly kinds: readonly AccountKind[];
   readonly proofs: readonly Proof[];
-  readonly purpose: Purpose;
+  readonly purpose: SessionPurpose;
   /** The row applies only to accounts that are bound to source networks. */
   readonly needsNetworks?: true;
 };
@@ -26,12 +33,18 @@ export const policyRows = [
   { name: 'password+code', kinds: ['person'], proofs: ['password', 'totp'], purpose: 'transfer' },
   { name: 'security-key', kinds: ['person'], proofs: ['security-key'], purpose: 'transfer' },
   { name: 'key+certificate', kinds: ['machine'], proofs: ['public-key', 'certificate'], purpose: 'transfer' },
-  { name: 'key+password', kinds: ['machine'], proofs: ['public-key', 'password'], purpose: 'transfer', needsNetworks: true },
+  {
+    name: 'key+password',
+    kinds: ['machine'],
+    proofs: ['public-key', 'password'],
+    purpose: 'transfer',
+    needsNetworks: true,
+  },
   { name: 'key+window', kinds: ['machine'], proofs: ['public-key', 'activation-window'], purpose: 'transfer' },
   { name: 'key+ticket', kinds: ['person', 'machine'], proofs: ['public-key', 'ticket'], purpose: 'enrolment' },
   { name: 'password+ticket', kinds: ['person'], proofs: ['password', 'ticket'], purpose: 'enrolment' },
 ] as const satisfies readonly PolicyRow[];
-export type PolicyRowName = (typeof policyRows)[number]['name'];
+type PolicyRowName = (typeof policyRows)[number]['name'];
 /**
  * The names of rows that a customer's own policy may list. Enrolment rows are not listed: each follows from the row
  * that needs the code.
@@ -48,14 +61,16 @@ const methodOf: Readonly<Partial<Record<Proof, Method>>> = {
 /** What the policy needs to know of an account that may log in. */
 export type PolicyFacts = {
   readonly kind: AccountKind;
-  /** The names of the rows that the customer allows; null when it allows all of them. An unknown name allows nothing. */
+  /**
+   * The names of the rows that the customer allows; null when it allows all of them. An unknown name allows nothing.
+   */
   readonly allowed: readonly string[] | null;
   readonly hasNetworks: boolean;
   readonly isWindowOpen: boolean;
 };
 
 export type PolicyDecision =
-  | { readonly outcome: 'accepted'; readonly row: PolicyRowName; readonly purpose: Purpose }
+  | { readonly outcome: 'accepted'; readonly row: PolicyRowName; readonly purpose: SessionPurpose }
   /** At least one proof counted, and one of these methods can still complete a sufficient set. */
   | { readonly outcome: 'partial'; readonly methods: readonly Method[] }
   | { readonly outcome: 'refused' };
@@ -65,8 +80,12 @@ export const firstMethods: readonly Method[] = ['publickey', 'password'];
 
 function applies(row: PolicyRow, facts: PolicyFacts): boolean {
   if (!row.kinds.includes(facts.kind) || (row.needsNetworks === true && !facts.hasNetworks)) return false;
-  if (facts.allowed === null || facts.allowed.includes(row.name)) return true;
-  return row.purpose === 'enrolment' && facts.allowed.includes(row.name.replace('ticket', 'code'));
+  // Enrolment follows from the row that needs the code.
+  return (
+    facts.allowed === null ||
+    facts.allowed.includes(row.name) ||
+    facts.allowed.includes(row.name.replace('ticket', 'code'))
+  );
 }
 
 const isVerified = (proof: Proof): boolean => proof === 'activation-window' || methodOf[proof] !== undefined;
@@ -78,7 +97,8 @@ const isVerified = (proof: Proof): boolean => proof === 'activation-window' || m
 export function setsWith(proof: 'public-key' | 'password', facts: PolicyFacts): readonly PolicyRow[] {
   const rows: readonly PolicyRow[] = policyRows;
   return rows.filter(
-    (row) => row.purpose === 'transfer' && row.proofs.includes(proof) && row.proofs.every(isVerified) && applies(row, facts),
+    (row) =>
+      row.purpose === 'transfer' && row.proofs.includes(proof) && row.proofs.every(isVerified) && applies(row, facts),
   );
 }
 
@@ -92,11 +112,11 @@ export function evaluate(facts: PolicyFacts | null, given: ReadonlySet<Proof>): 
   const methods = new Set<Method>();
   for (const row of policyRows) {
     if (!applies(row, facts)) continue;
-    const missing = row.proofs.filter((proof) => !proofs.has(proof));
-    if (missing.length === 0) return { outcome: 'accepted', row: row.name, purpose: row.purpose };
+    const [missing, ...others] = row.proofs.filter((proof) => !proofs.has(proof));
+    if (missing === undefined) return { outcome: 'accepted', row: row.name, purpose: row.purpose };
     const counted = row.proofs.some((proof) => given.has(proof));
-    const method = missing[0] === undefined ? undefined : methodOf[missing[0]];
-    if (counted && missing.length === 1 && method !== undefined) methods.add(method);
+    const method = methodOf[missing];
+    if (counted && others.length === 0 && method !== undefined) methods.add(method);
   }
   return methods.size === 0 ? { outcome: 'refused' } : { outcome: 'partial', methods: [...methods] };
 }

@@ -9,7 +9,10 @@ import { CofferdamError } from './errors.ts';
  */
 export const closedMs = 5000;
 
-/** Returns what `work` resolves to. Rejects with `unavailable`, and a text that names `what`, when `withinMs` milliseconds pass first. */
+/**
+ * Returns what `work` resolves to. Rejects with `unavailable`, and a text that names `what`, when `withinMs`
+ * milliseconds pass first.
+ */
 export async function bounded<T>(withinMs: number, what: string, work: PromiseLike<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_resolve, reject) => {

@@ -2,7 +2,7 @@
 // Must never: write a number that two implementations could write differently.
 import { CofferdamError } from './errors.ts';
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 /**
  * Returns the canonical text of a value. Throws `invalid` for values that JSON cannot hold, numbers that are not safe
@@ -11,7 +11,8 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
-    if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new CofferdamError('invalid', 'numbers must be whole here');
+    if (!Number.isSafeInteger(value) || Object.is(value, -0))
+      throw new CofferdamError('invalid', 'numbers must be whole here');
     return String(value);
   }
   if (typeof value === 'string') {
@@ -31,7 +32,10 @@ export function canonicalJson(value: unknown): string {
   throw new CofferdamError('invalid', 'this cannot be written as JSON');
 }
 
-/** Returns the value of a canonical text. Throws `invalid` for any other text, so that no value can be signed in two spellings. */
+/**
+ * Returns the value of a canonical text. Throws `invalid` for any other text, so that no value can be signed in two
+ * spellings.
+ */
 export function parseCanonicalJson(text: string): Json {
   let value: Json;
   try {

@@ -5,7 +5,10 @@
 export const commandLife = {
   /** A command that is older than this is not begun; the warden answers that it is too old. */
   beginMs: 15_000,
-  /** A command that is older than this cannot be committed. The database enforces this (migrations/0040), whatever the warden does. */
+  /**
+   * A command that is older than this cannot be committed. The database enforces this (`command_in_time` in
+   * migrations/functions/commands.sql), whatever the warden does.
+   */
   endMs: 45_000,
   /** How long the process that asked waits: some seconds longer than the command can still be committed. */
   answerMs: 50_000,
@@ -23,7 +26,8 @@ export const passingOperations: readonly string[] = [
 
 /**
  * How many answered commands stay in the database: of each group (passing, failed, executed) the newest `each`, and at
- * most `bytes` of them; passing ones at most `passingMs` milliseconds. The database enforces this (migrations/0042).
+ * most `bytes` of them; passing ones at most `passingMs` milliseconds. The database enforces this (`forget_commands` in
+ * migrations/functions/commands.sql).
  */
 export const commandsKept = { passingMs: 24 * 3_600_000, each: 10_000, bytes: 64 * 1_048_576 } as const;
 

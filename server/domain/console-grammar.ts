@@ -12,7 +12,7 @@ export type ConsoleCommand =
   | { readonly verb: 'keys-add' }
   | { readonly verb: 'keys-confirm' | 'keys-revoke'; readonly fingerprint: string }
   | { readonly verb: 'receipt'; readonly name: string };
-export type Parsed = { readonly command: ConsoleCommand } | { readonly fault: string };
+type Parsed = { readonly command: ConsoleCommand } | { readonly fault: string };
 
 export const lineBytesMax = 512;
 const account = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -41,7 +41,8 @@ export function parseConsoleLine(line: string): Parsed {
   if (/\p{Cc}/u.test(line) || !line.isWellFormed()) return fault('the line contains a character that is not allowed');
   const [verb = '', ...words] = line.trim().split(' ');
   const [first = '', second = '', third = ''] = words;
-  const only = (command: ConsoleCommand): Parsed => (words.length === 0 ? { command } : fault(`${verb} takes nothing more`));
+  const only = (command: ConsoleCommand): Parsed =>
+    words.length === 0 ? { command } : fault(`${verb} takes nothing more`);
   switch (verb) {
     case '':
     case 'help':
@@ -51,13 +52,17 @@ export function parseConsoleLine(line: string): Parsed {
     case 'windows':
       return only({ verb });
     case 'lock':
-      return words.length === 1 && account.test(first) ? { command: { verb, account: first } } : fault('expected: lock ACCOUNT');
+      return words.length === 1 && account.test(first)
+        ? { command: { verb, account: first } }
+        : fault('expected: lock ACCOUNT');
     case 'unlock': {
       const [, count = '', unit] = duration.exec(third) ?? [];
       const minutes = Number(count) * (unit === 'h' ? 60 : 1);
       if (words.length !== 3 || !account.test(first) || second !== '--for' || count === '')
         return fault('expected: unlock ACCOUNT --for 8h');
-      return minutes <= minutesMax ? { command: { verb, account: first, minutes } } : fault('a window is open for at most 24h');
+      return minutes <= minutesMax
+        ? { command: { verb, account: first, minutes } }
+        : fault('a window is open for at most 24h');
     }
     case 'keys': {
       if (words.length === 0) return { command: { verb } };
@@ -68,7 +73,7 @@ export function parseConsoleLine(line: string): Parsed {
     }
     case 'receipt': {
       const name = line.trim().slice('receipt '.length);
-      return words.length > 0 && name !== '' ? { command: { verb, name } } : fault('expected: receipt NAME');
+      return name === '' ? fault('expected: receipt NAME') : { command: { verb, name } };
     }
     default:
       return fault('there is no such command');

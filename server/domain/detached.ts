@@ -8,7 +8,8 @@
  * is a defect and ends the process.
  */
 export function detach(work: PromiseLike<unknown> | undefined, onFailure: (error: unknown) => void): void {
-  // The promise that `then` returns is left alone on purpose: when `onFailure` throws, that rejection must be unhandled.
+  // The promise that `then` returns is left alone on purpose: when `onFailure` throws, that rejection must be
+  // unhandled.
   Promise.resolve(work).then(undefined, onFailure);
 }
 

@@ -44,7 +44,10 @@ export const errorCodes = {
 } as const satisfies Record<string, Row>;
 export type ErrorCode = keyof typeof errorCodes;
 
-/** The one error that may cross the boundary of a room. `message` is written for the person who reads it, and reveals nothing else. */
+/**
+ * The one error that may cross the boundary of a room. `message` is written for the person who reads it, and reveals
+ * nothing else.
+ */
 export class CofferdamError extends Error {
   readonly code: ErrorCode;
   constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
@@ -54,8 +57,12 @@ export class CofferdamError extends Error {
   }
 }
 
-/** Returns an error that may leave the process for anything that was thrown. An unknown error becomes `bug` with a fixed text. */
+/**
+ * Returns an error that may leave the process for anything that was thrown. An unknown error becomes `bug` with a fixed
+ * text. Where stopping failed after something had failed before, the first failure is the reason.
+ */
 export function toCofferdamError(thrown: unknown): CofferdamError {
   if (thrown instanceof CofferdamError) return thrown;
+  if (thrown instanceof SuppressedError) return toCofferdamError(thrown.suppressed);
   return new CofferdamError('bug', 'internal error', { cause: thrown });
 }

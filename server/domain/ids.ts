@@ -19,12 +19,13 @@ export type ContentId = Id<'content'>;
 /** The name of one sealed object in the store: 32 random lower-case hexadecimal digits. */
 export type ObjectId = Id<'object'>;
 export type CustomerKeyId = Id<'customer-key'>;
-export type OperatorId = Id<'operator'>;
-export type CommandId = Id<'command'>;
 /** The name of one edge node, such as `partner-1`. */
 export type NodeName = Id<'node'>;
 
-/** Brands a string that is trusted to hold an identifier of this kind: a column of the database, or a parameter that was validated. */
+/**
+ * Brands a string that is trusted to hold an identifier of this kind: a column of the database, or a parameter that was
+ * validated.
+ */
 export function idOf<T extends Id<string>>(value: string): T {
   return value as T;
 }
@@ -32,6 +33,9 @@ export function idOf<T extends Id<string>>(value: string): T {
 export type Plane = 'partner' | 'internal';
 export type AccountKind = 'person' | 'machine';
 export type Direction = 'deposit' | 'collect';
-/** What a right allows in one folder. `list` includes stat; `write` includes renaming and removing what is not published yet. */
+/**
+ * What a right allows in one folder. `list` includes stat; `write` includes renaming and removing what is not published
+ * yet.
+ */
 export type Verb = 'list' | 'read' | 'write' | 'remove';
 export type PublishRule = 'on-close' | 'on-rename' | 'on-marker';

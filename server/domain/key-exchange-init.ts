@@ -10,7 +10,7 @@ const listCount = 10;
 const payloadBytesMax = 16_384;
 const strictMarker = 'kex-strict-c-v00@openssh.com';
 
-export type ClientKexInit = {
+type ClientKexInit = {
   readonly keyExchange: readonly string[];
   readonly hostKeys: readonly string[];
   readonly hasStrict: boolean;
@@ -20,12 +20,13 @@ export type ClientKexInit = {
   readonly fixed: Uint8Array;
 };
 
-const names = (bytes: Uint8Array): readonly string[] => (bytes.length === 0 ? [] : new TextDecoder('latin1').decode(bytes).split(','));
+const names = (bytes: Uint8Array): readonly string[] =>
+  bytes.length === 0 ? [] : new TextDecoder('latin1').decode(bytes).split(',');
 
 /** Parses the payload. Throws `invalid` when it does not have the form of the RFC, or is longer than 16 KiB. */
 export function parseClientKexInit(payload: Uint8Array): ClientKexInit {
-  if (payload.length > payloadBytesMax || payload[0] !== 20 || payload.length < fixedBytes)
-    throw new CofferdamError('invalid', 'malformed KEXINIT');
+  // What is too short ends within its first list, which the reader refuses.
+  if (payload.length > payloadBytesMax || payload[0] !== 20) throw new CofferdamError('invalid', 'malformed KEXINIT');
   const reader = new WireReader(payload.subarray(fixedBytes));
   const lists = Array.from({ length: listCount }, () => reader.string());
   const guessFollows = reader.bool();
@@ -44,7 +45,9 @@ export function parseClientKexInit(payload: Uint8Array): ClientKexInit {
 
 /** Returns the first method of the client's list that the profile has (RFC 4253 section 7.1), or undefined. */
 export function chooseMethod(client: ClientKexInit, profile: Profile): KeyExchangeMethod | undefined {
-  return client.keyExchange.find((name): name is KeyExchangeMethod => isKeyExchangeMethod(name) && profile.keyExchange.includes(name));
+  return client.keyExchange.find(
+    (name): name is KeyExchangeMethod => isKeyExchangeMethod(name) && profile.keyExchange.includes(name),
+  );
 }
 
 /**
@@ -79,14 +82,18 @@ export function agreedAlgorithms(client: Uint8Array, server: Uint8Array): Connec
     }
   };
   const [ours, theirs] = [listsOf(server), listsOf(client)];
-  const agreed = (list: number): string | null => theirs[list]?.find((name) => ours[list]?.includes(name) === true) ?? null;
+  const agreed = (list: number): string | null =>
+    theirs[list]?.find((name) => ours[list]?.includes(name) === true) ?? null;
   const [cipherIn, cipherOut] = [agreed(2), agreed(3)];
   const mac = (cipher: string | null, list: number): string | null =>
     cipher === null || /gcm|poly1305/.test(cipher) ? null : agreed(list);
   return { cipherIn, cipherOut, macIn: mac(cipherIn, 4), macOut: mac(cipherOut, 5) };
 }
 
-/** Returns the same KEXINIT with another list of key exchange methods. The markers in the list that are not methods stay. */
+/**
+ * Returns the same KEXINIT with another list of key exchange methods. The markers in the list that are not methods
+ * stay.
+ */
 export function withMethods(client: ClientKexInit, methods: readonly string[]): Uint8Array {
   const markers = client.keyExchange.filter((name) => name === strictMarker || name === 'ext-info-c');
   return concatBytes([client.fixed, wireString([...methods, ...markers].join(',')), client.rest]);

@@ -11,7 +11,9 @@ export const keyRequestNamespace = 'cofferdam-key';
 const heading = 'cofferdam key request';
 
 export type KeyRequest = {
-  /** The installation for which the request is made. A request for one installation of a firm is not valid at another. */
+  /**
+   * The installation for which the request is made. A request for one installation of a firm is not valid at another.
+   */
   readonly installation: string;
   readonly account: string;
   /** The fingerprint of the new key. It must be that of `publicKey`. */
@@ -21,19 +23,6 @@ export type KeyRequest = {
   /** The new key in OpenSSH's one-line form. */
   readonly publicKey: string;
 };
-
-/** Returns the bytes that are signed: a heading and five lines. */
-export function keyRequestText(request: KeyRequest): string {
-  return [
-    heading,
-    `installation ${request.installation}`,
-    `account ${request.account}`,
-    `fingerprint ${request.fingerprint}`,
-    `expires ${request.expires}`,
-    `key ${request.publicKey}`,
-    '',
-  ].join('\n');
-}
 
 const begin = '-----BEGIN SSH SIGNATURE-----';
 const end = '-----END SSH SIGNATURE-----';
@@ -45,7 +34,11 @@ export type SshSignature = {
   /** The signature as in the SSH protocol: the algorithm as a string, then the signature as a string. */
   readonly signature: Uint8Array;
 };
-export type SignedKeyRequest = { readonly request: KeyRequest; readonly text: string; readonly signatures: readonly SshSignature[] };
+type SignedKeyRequest = {
+  readonly request: KeyRequest;
+  readonly text: string;
+  readonly signatures: readonly SshSignature[];
+};
 
 /**
  * Parses a request that is followed by `count` armored signatures, as `cat request by-current by-new` writes them.
@@ -54,19 +47,19 @@ export type SignedKeyRequest = { readonly request: KeyRequest; readonly text: st
 export function parseSignedKeyRequest(input: string, count: 1 | 2): SignedKeyRequest {
   const [text = '', ...blocks] = input.split(begin);
   const bodies = blocks.map((block) => block.split(end));
-  if (blocks.length !== count || bodies.some(([, rest, more]) => rest?.trim() !== '' || more !== undefined))
+  if (blocks.length !== count || bodies.some(([, ...rest]) => rest.length !== 1 || rest[0]?.trim() !== ''))
     throw new CofferdamError(
       'invalid',
       count === 1
         ? 'expected the request and, after it, its signature by `ssh-keygen -Y sign`'
         : 'expected the request and, after it, two signatures by `ssh-keygen -Y sign`: by a current key of the account, and by the new key',
     );
-  const match =
+  const [, installation = '', account = '', fingerprint = '', expires = '', publicKey = ''] =
     /^cofferdam key request\ninstallation ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\naccount ([^\n]{1,64})\nfingerprint (SHA256:[A-Za-z0-9+/]{43})\nexpires (\d{4}-\d\d-\d\d)\nkey ([^\n]{1,4096})\n$/.exec(
       text,
-    );
-  const [, installation = '', account = '', fingerprint = '', expires = '', publicKey = ''] = match ?? [];
-  if (match === null || !isValidAccountName(account) || Number.isNaN(Date.parse(expires)))
+    ) ?? [];
+  // Without a match, the account is empty and no name.
+  if (!isValidAccountName(account) || Number.isNaN(Date.parse(expires)))
     throw new CofferdamError(
       'invalid',
       `expected six lines: "${heading}", then installation, account, fingerprint, expires YYYY-MM-DD, key`,
@@ -81,7 +74,8 @@ export function parseSignedKeyRequest(input: string, count: 1 | 2): SignedKeyReq
 
 function parseArmored(body: string): SshSignature {
   const base64 = body.replace(/[\r\n]/g, '');
-  if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64)) throw new CofferdamError('invalid', 'the signature is malformed or cut off');
+  if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64))
+    throw new CofferdamError('invalid', 'the signature is malformed or cut off');
   const bytes = bytesOfBase64(base64);
   const magic = new TextEncoder().encode('SSHSIG');
   if (!magic.every((byte, i) => bytes[i] === byte)) throw new CofferdamError('invalid', 'this is no SSH signature');
@@ -93,11 +87,18 @@ function parseArmored(body: string): SshSignature {
   const hash = reader.text();
   const signature = reader.string();
   reader.end();
-  if (hash !== 'sha256' && hash !== 'sha512') throw new CofferdamError('invalid', 'the signature uses a hash that is not accepted');
+  if (hash !== 'sha256' && hash !== 'sha512')
+    throw new CofferdamError('invalid', 'the signature uses a hash that is not accepted');
   return { publicKey, namespace, hash, signature };
 }
 
 /** Returns the bytes over which the signature is made. `digest` is the hash of the text. */
 export function signedKeyRequest(namespace: string, hash: string, digest: Uint8Array): Uint8Array {
-  return concatBytes([new TextEncoder().encode('SSHSIG'), wireString(namespace), wireString(''), wireString(hash), wireString(digest)]);
+  return concatBytes([
+    new TextEncoder().encode('SSHSIG'),
+    wireString(namespace),
+    wireString(''),
+    wireString(hash),
+    wireString(digest),
+  ]);
 }

@@ -6,7 +6,10 @@ export type NetSocket = {
   /** The canonical text (RFC 5952), with an IPv4-mapped IPv6 address as IPv4. */
   readonly address: string;
   readonly port: number;
-  /** `listening` is a state of TCP. An unconnected UDP socket is `closed` in the kernel's terms, and receives datagrams from anywhere. */
+  /**
+   * `listening` is a state of TCP. An unconnected UDP socket is `closed` in the kernel's terms, and receives datagrams
+   * from anywhere.
+   */
   readonly state: 'listening' | 'closed' | 'other';
   readonly uid: number;
   readonly inode: number;
@@ -15,7 +18,7 @@ export type NetSocket = {
  * The byte order of the machine. The kernel reads each 32-bit word of an address, which is in network order, as a
  * number in the machine's order, and prints that number.
  */
-export type Endianness = 'LE' | 'BE';
+type Endianness = 'LE' | 'BE';
 
 const line =
   /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} ([0-9A-F]{2}) [0-9A-F]+:[0-9A-F]+ [0-9A-F]{2}:[0-9A-F]+ [0-9A-F]+\s+(\d+)\s+\d+ (\d+) /;
@@ -27,7 +30,9 @@ function addressOf(hex: string, endianness: Endianness): string {
     return endianness === 'LE' ? inOrder.reverse() : inOrder;
   });
   if (bytes.length === 4) return bytes.join('.');
-  const groups = Array.from({ length: 8 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16));
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16),
+  );
   return canonicalAddress(groups.join(':'));
 }
 
@@ -52,7 +57,7 @@ export function parseNetSockets(text: string, endianness: Endianness): readonly 
     });
 }
 
-export type UnixSocket = { readonly path: string; readonly isListening: boolean; readonly inode: number };
+type UnixSocket = { readonly path: string; readonly isListening: boolean; readonly inode: number };
 
 const acceptsConnections = 0x10000;
 
@@ -66,9 +71,17 @@ export function parseUnixSockets(text: string): readonly UnixSocket[] {
   return lines
     .filter((one) => one !== '')
     .flatMap((one) => {
-      const match = /^[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2}\s+(\d+)(?: (.+))?$/.exec(one);
+      const match = /^[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2}\s+(\d+)(?: (.+))?$/.exec(
+        one,
+      );
       if (match === null) throw new RangeError(`an unknown line in /proc/net/unix: ${one.slice(0, 80)}`);
       if (match[3] === undefined) return [];
-      return [{ path: match[3], isListening: (Number.parseInt(match[1] ?? '', 16) & acceptsConnections) !== 0, inode: Number(match[2]) }];
+      return [
+        {
+          path: match[3],
+          isListening: (Number.parseInt(match[1] ?? '', 16) & acceptsConnections) !== 0,
+          inode: Number(match[2]),
+        },
+      ];
     });
 }

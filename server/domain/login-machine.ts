@@ -7,21 +7,26 @@ import {
   type PolicyDecision,
   type PolicyFacts,
   type Proof,
-  type Purpose,
+  type SessionPurpose,
 } from './authentication-policy.ts';
 import type { AccountId, CredentialId, Plane } from './ids.ts';
 import { narrowed, permits, type Restrictions, unrestricted } from './restrictions.ts';
 
-/** A proof that was verified, with the account to which it belongs. Only the code that verified the proof creates one. */
-export type Evidence = {
+/**
+ * A proof that was verified, with the account to which it belongs. Only the code that verified the proof creates one.
+ */
+export type VerifiedProof = {
   readonly proof: Proof;
   readonly account: AccountId;
   readonly credential: CredentialId | null;
   readonly restrictions: Restrictions;
 };
 
-/** The facts about the account with this user name, as of this message. Null when there is no such account or it may not log in. */
-export type Standing = PolicyFacts & {
+/**
+ * The facts about the account with this user name, as of this message. Null when there is no such account or it may not
+ * log in.
+ */
+export type LoginFacts = PolicyFacts & {
   readonly account: AccountId;
   readonly restrictions: Restrictions;
   /** The end of the open window, in milliseconds since 1970. */
@@ -39,10 +44,10 @@ export type LoginEvent =
    */
   | { readonly type: 'probe'; readonly fits: boolean }
   /** A signature or a password. `evidence` is null when it did not verify. */
-  | { readonly type: 'proof'; readonly evidence: Evidence | null }
+  | { readonly type: 'proof'; readonly evidence: VerifiedProof | null }
   /** The client asks for keyboard-interactive authentication. */
   | { readonly type: 'ask' }
-  | { readonly type: 'answer'; readonly evidence: Evidence | null };
+  | { readonly type: 'answer'; readonly evidence: VerifiedProof | null };
 
 export type LoginState = {
   readonly username: string;
@@ -57,7 +62,7 @@ export type LoginState = {
 export type LoginAccepted = {
   readonly outcome: 'accepted';
   readonly proofs: readonly Proof[];
-  readonly purpose: Purpose;
+  readonly purpose: SessionPurpose;
   readonly restrictions: Restrictions;
   readonly usedWindow: boolean;
 };
@@ -69,8 +74,8 @@ export type LoginStep =
   | { readonly outcome: 'prompt'; readonly asks: 'code' | 'ticket' }
   | { readonly outcome: 'closed' };
 
-export type LoginRules = { readonly attemptsMax: number; readonly probesMax: number };
-export type Place = { readonly plane: Plane; readonly source: string; readonly now: number };
+type LoginRules = { readonly attemptsMax: number; readonly probesMax: number };
+export type AttemptOrigin = { readonly plane: Plane; readonly source: string; readonly now: number };
 type Stepped = { readonly state: LoginState; readonly step: LoginStep };
 
 export const beginLogin = (username: string): LoginState => ({
@@ -91,27 +96,24 @@ export function stepLogin(
   state: LoginState,
   username: string,
   event: LoginEvent,
-  standing: Standing | null,
-  place: Place,
+  facts: LoginFacts | null,
+  origin: AttemptOrigin,
   rules: LoginRules,
 ): Stepped {
-  // RFC 4252 section 5 lets a client change the user name. No honest client needs that, and it would mix the proofs of two people.
+  // RFC 4252 section 5 lets a client change the user name. No honest client needs that, and it would mix the proofs of
+  // two people.
   if (state.isOver || username !== state.username) return over(state);
-  const known = standing !== null && permits(standing.restrictions, place) ? standing : null;
+  const known = facts !== null && permits(facts.restrictions, origin) ? facts : null;
   switch (event.type) {
     case 'none':
-    case 'probe': {
-      if (state.probes >= rules.probesMax) return over(state);
-      const next = { ...state, probes: state.probes + 1, asked: null };
-      return event.type === 'probe' && event.fits
-        ? { state: next, step: { outcome: 'key-acceptable' } }
-        : { state: next, step: { outcome: 'refused', methods: remaining(next, known) } };
-    }
+      return tell(state, false, known, rules);
+    case 'probe':
+      return tell(state, event.fits, known, rules);
     case 'ask': {
-      const methods = remaining(state, known);
-      if (known === null || state.given.size === 0 || !methods.includes('keyboard-interactive'))
+      // Nobody is offered this method before a proof has counted, and a user without facts never is.
+      if (!remaining(state, known).includes('keyboard-interactive'))
         return refuse({ ...state, asked: null }, known, rules);
-      const asks = known.canEnrol ? 'ticket' : 'code';
+      const asks = known?.canEnrol === true ? 'ticket' : 'code';
       return { state: { ...state, asked: asks }, step: { outcome: 'prompt', asks } };
     }
     case 'answer': {
@@ -119,41 +121,57 @@ export function stepLogin(
       const expected: Proof = asked === 'ticket' ? 'ticket' : 'totp';
       return asked === null || event.evidence?.proof !== expected
         ? refuse({ ...state, asked: null }, known, rules)
-        : take({ ...state, asked: null }, event.evidence, known, place, rules);
+        : take({ ...state, asked: null }, event.evidence, known, origin, rules);
     }
     case 'proof':
       return event.evidence?.proof === 'public-key' || event.evidence?.proof === 'password'
-        ? take({ ...state, asked: null }, event.evidence, known, place, rules)
+        ? take({ ...state, asked: null }, event.evidence, known, origin, rules)
         : refuse({ ...state, asked: null }, known, rules);
   }
 }
 
-function take(state: LoginState, evidence: Evidence, standing: Standing | null, place: Place, rules: LoginRules): Stepped {
-  if (standing === null || evidence.account !== standing.account) return refuse(state, standing, rules);
+/** Tells a client that proves nothing what it asked: the methods, or that its key would be considered. */
+function tell(state: LoginState, fits: boolean, facts: LoginFacts | null, rules: LoginRules): Stepped {
+  if (state.probes >= rules.probesMax) return over(state);
+  const next = { ...state, probes: state.probes + 1, asked: null };
+  return {
+    state: next,
+    step: fits ? { outcome: 'key-acceptable' } : { outcome: 'refused', methods: remaining(next, facts) },
+  };
+}
+
+function take(
+  state: LoginState,
+  evidence: VerifiedProof,
+  facts: LoginFacts | null,
+  origin: AttemptOrigin,
+  rules: LoginRules,
+): Stepped {
+  if (facts === null || evidence.account !== facts.account) return refuse(state, facts, rules);
   // A second key or a second password on one connection would mix two credentials in one login.
   const before = state.given.get(evidence.proof);
-  if (before !== undefined && before !== evidence.credential) return refuse(state, standing, rules);
+  if (before !== undefined && before !== evidence.credential) return refuse(state, facts, rules);
   const restrictions = narrowed(state.restrictions, evidence.restrictions);
-  if (!permits(restrictions, place)) return refuse(state, standing, rules);
+  if (!permits(restrictions, origin)) return refuse(state, facts, rules);
   const next = { ...state, given: new Map([...state.given, [evidence.proof, evidence.credential]]), restrictions };
-  const decision = evaluate(standing, new Set(next.given.keys()));
-  if (decision.outcome === 'refused') return refuse(state, standing, rules);
+  const decision = evaluate(facts, new Set(next.given.keys()));
+  if (decision.outcome === 'refused') return refuse(state, facts, rules);
   if (decision.outcome === 'partial') return { state: next, step: decision };
-  return { state: { ...next, isOver: true }, step: accepted(next, standing, decision) };
+  return { state: { ...next, isOver: true }, step: accepted(next, facts, decision) };
 }
 
 function accepted(
   { given, restrictions }: LoginState,
-  standing: Standing,
+  facts: LoginFacts,
   decision: Extract<PolicyDecision, { outcome: 'accepted' }>,
 ): LoginAccepted {
   const usedWindow = decision.row === 'key+window';
-  const whole = narrowed(restrictions, standing.restrictions);
+  const further = [facts.restrictions, ...(usedWindow ? [{ ...unrestricted, until: facts.windowUntil }] : [])];
   return {
     outcome: 'accepted',
     purpose: decision.purpose,
     proofs: [...given.keys(), ...(usedWindow ? (['activation-window'] as const) : [])].sort(),
-    restrictions: usedWindow ? narrowed(whole, { ...unrestricted, until: standing.windowUntil }) : whole,
+    restrictions: further.reduce(narrowed, restrictions),
     usedWindow,
   };
 }
@@ -166,28 +184,29 @@ function accepted(
 export function stillOpens(
   state: LoginState,
   credentials: readonly Restrictions[],
-  standing: Standing | null,
-  place: Place,
+  facts: LoginFacts | null,
+  origin: AttemptOrigin,
 ): LoginAccepted | undefined {
   const whole = { ...state, restrictions: credentials.reduce(narrowed, state.restrictions) };
-  if (standing === null || !permits(standing.restrictions, place) || !permits(whole.restrictions, place)) return undefined;
-  if (state.given.has('totp') && !standing.hasSecondFactor) return undefined;
-  if (state.given.has('ticket') && !standing.canEnrol) return undefined;
-  const decision = evaluate(standing, new Set(state.given.keys()));
-  return decision.outcome === 'accepted' ? accepted(whole, standing, decision) : undefined;
+  if (facts === null || !permits(facts.restrictions, origin) || !permits(whole.restrictions, origin)) return undefined;
+  if (state.given.has('totp') && !facts.hasSecondFactor) return undefined;
+  if (state.given.has('ticket') && !facts.canEnrol) return undefined;
+  const decision = evaluate(facts, new Set(state.given.keys()));
+  return decision.outcome === 'accepted' ? accepted(whole, facts, decision) : undefined;
 }
 
 /** Returns the methods that remain. Only the proofs that counted so far decide them. */
-function remaining(state: LoginState, standing: Standing | null): readonly Method[] {
-  if (state.given.size === 0) return firstMethods;
-  const decision = evaluate(standing, new Set(state.given.keys()));
+function remaining(state: LoginState, facts: LoginFacts | null): readonly Method[] {
+  const decision = evaluate(facts, new Set(state.given.keys()));
   return decision.outcome === 'partial' ? decision.methods : firstMethods;
 }
 
-function refuse(state: LoginState, standing: Standing | null, rules: LoginRules): Stepped {
+function refuse(state: LoginState, facts: LoginFacts | null, rules: LoginRules): Stepped {
   const failures = state.failures + 1;
   const next = { ...state, failures };
-  return failures >= rules.attemptsMax ? over(next) : { state: next, step: { outcome: 'refused', methods: remaining(next, standing) } };
+  return failures >= rules.attemptsMax
+    ? over(next)
+    : { state: next, step: { outcome: 'refused', methods: remaining(next, facts) } };
 }
 
 const over = (state: LoginState): Stepped => ({ state: { ...state, isOver: true }, step: { outcome: 'closed' } });

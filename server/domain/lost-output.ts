@@ -1,15 +1,19 @@
 // Owns: what happens to output that nobody can read any more, because the terminal was closed or the reader of the pipe
 // is gone.
 // Must never: let such output end a process that still has to drain, or keep the output for later.
-/** Returns whether a write failed because the reader (EPIPE) or the terminal (EIO) is gone. Any other error is a fault. */
-export const isLostOutput = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'EIO');
+
+const hasCode = (error: unknown, codes: readonly string[]): boolean =>
+  error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '');
+
+/**
+ * Returns whether a write failed because the reader (EPIPE) or the terminal (EIO) is gone. Any other error is a fault.
+ */
+export const isLostOutput = (error: unknown): boolean => hasCode(error, ['EPIPE', 'EIO']);
 
 type Sink = { on(event: 'error', listener: (error: Error) => void): unknown; write(text: string): boolean };
 
 /** Returns whether a write failed because there is no room at the moment (ENOSPC, EDQUOT). */
-export const isWithoutRoom = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+export const isWithoutRoom = (error: unknown): boolean => hasCode(error, ['ENOSPC', 'EDQUOT']);
 
 /**
  * Makes a stream survive the loss of its reader: from the first write that is lost, everything written to `sink` is

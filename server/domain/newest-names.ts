@@ -9,8 +9,8 @@ export class NewestNames {
   }
 
   add(name: string): void {
-    const [oldest] = this.#names.size >= this.#max ? this.#names : [];
-    if (oldest !== undefined) this.#names.delete(oldest);
+    const [oldest = name] = this.#names;
+    if (this.#names.size >= this.#max) this.#names.delete(oldest);
     this.#names.add(name);
   }
 

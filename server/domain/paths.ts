@@ -19,9 +19,9 @@ export type VirtualPath = readonly string[];
 export function isValidName(name: string): boolean {
   if (name === '' || name === '.' || name === '..') return false;
   if (!name.isWellFormed()) return false;
-  for (let i = 0; i < name.length; i += 1) {
-    const unit = name.charCodeAt(i);
-    if (unit < 0x20 || unit === 0x2f || (unit >= 0x7f && unit <= 0x9f)) return false;
+  for (const character of name) {
+    const point = character.codePointAt(0) ?? 0;
+    if (point < 0x20 || point === 0x2f || (point >= 0x7f && point <= 0x9f)) return false;
   }
   return encoder.encode(name).length <= maxNameBytes;
 }
@@ -63,5 +63,5 @@ export function formatPath(path: VirtualPath): string {
  * compared as bytes (T-10).
  */
 export function isValidAccountName(name: string): boolean {
-  return /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) && !name.endsWith('\n');
+  return /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name);
 }

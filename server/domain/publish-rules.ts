@@ -20,17 +20,20 @@ export function isTemporaryName(name: string): boolean {
  * be a temporary name, which no marker publishes.
  */
 export function markedName(name: string): string | undefined {
-  return name.length > markerSuffix.length && name.endsWith(markerSuffix) ? name.slice(0, -markerSuffix.length) : undefined;
+  return name.length > markerSuffix.length && name.endsWith(markerSuffix)
+    ? name.slice(0, -markerSuffix.length)
+    : undefined;
 }
 
-export type Publication =
+type Publication =
   | { readonly state: 'held' }
   | { readonly state: 'settling'; readonly settleMs: number }
   | { readonly state: 'published' };
 
-const settle = (settleMs: number): Publication => (settleMs === 0 ? { state: 'published' } : { state: 'settling', settleMs });
+const settle = (settleMs: number): Publication =>
+  settleMs === 0 ? { state: 'published' } : { state: 'settling', settleMs };
 
-export type PublishFolder = { readonly publishRule: PublishRule; readonly settleMs: number };
+type PublishFolder = { readonly publishRule: PublishRule; readonly settleMs: number };
 
 /** Returns the state of a version that is closed under this name. */
 export function afterClose(folder: PublishFolder, name: string): Publication {

@@ -4,6 +4,7 @@
 import { CofferdamError } from './errors.ts';
 
 export type ReceiptFields = {
+  /** The customer's id: it stays the same when the customer is renamed, and names its tree of the record. */
   readonly customer: string;
   readonly path: string;
   readonly version: string;
@@ -42,7 +43,7 @@ export function receiptText(fields: ReceiptFields, keyId: string, signatureBase6
   return `${receiptBody(fields)}\n\u2014 ${keyId} ${signatureBase64}\n`;
 }
 
-export type ParsedReceipt = {
+type ParsedReceipt = {
   readonly body: string;
   readonly fields: ReceiptFields;
   readonly keyId: string;
@@ -52,11 +53,11 @@ export type ParsedReceipt = {
 /** Parses a receipt. Throws `invalid` for anything that is not exactly such a text. The signature is not verified. */
 export function parseReceipt(text: string): ParsedReceipt {
   const match = /^(cofferdam receipt\/1\n(\{[^\n]*\})\n)\n\u2014 ([0-9a-f]{16}) ([A-Za-z0-9+/]{86}==)\n?$/.exec(text);
-  const [, body, json, keyId, signatureBase64] = match ?? [];
-  if (body === undefined || json === undefined || keyId === undefined || signatureBase64 === undefined)
-    throw new CofferdamError('invalid', 'this is not a receipt of this gateway');
+  if (match === null) throw new CofferdamError('invalid', 'this is not a receipt of this gateway');
+  const [, body = '', json = '', keyId = '', signatureBase64 = ''] = match;
   // The unused bits of the last base64 character must be zero, so that a signature has only one text.
-  if (btoa(atob(signatureBase64)) !== signatureBase64) throw new CofferdamError('invalid', 'the receipt is not in canonical form');
+  if (btoa(atob(signatureBase64)) !== signatureBase64)
+    throw new CofferdamError('invalid', 'the receipt is not in canonical form');
   let fields: ReceiptFields;
   try {
     fields = JSON.parse(json) as ReceiptFields;

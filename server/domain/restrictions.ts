@@ -13,7 +13,12 @@ export type Restrictions = {
   readonly until: number | null;
 };
 
-export const unrestricted: Restrictions = { networks: [], planes: ['partner', 'internal'], readOnly: false, until: null };
+export const unrestricted: Restrictions = {
+  networks: [],
+  planes: ['partner', 'internal'],
+  readOnly: false,
+  until: null,
+};
 
 /** Returns the restrictions that apply when both `a` and `b` apply. */
 export function narrowed(a: Restrictions, b: Restrictions): Restrictions {
@@ -25,8 +30,14 @@ export function narrowed(a: Restrictions, b: Restrictions): Restrictions {
   };
 }
 
-/** Returns whether the restrictions permit a session on this plane, from this source, at this time (`now` in milliseconds since 1970). */
-export function permits(restrictions: Restrictions, at: { readonly plane: Plane; readonly source: string; readonly now: number }): boolean {
+/**
+ * Returns whether the restrictions permit a session on this plane, from this source, at this time (`now` in
+ * milliseconds since 1970).
+ */
+export function permits(
+  restrictions: Restrictions,
+  at: { readonly plane: Plane; readonly source: string; readonly now: number },
+): boolean {
   const isInside = (list: readonly string[]): boolean =>
     list.some((text) => {
       const network = parseNetwork(text);

@@ -21,8 +21,9 @@ export class SavepointList<Item> {
 
   /** Hears each statement of the transaction after it was run. */
   heard(statement: string): void {
-    const [, verb, name] = /^(rollback to |release )?savepoint ([a-z_]+)$/.exec(statement) ?? [];
-    if (name === undefined) return;
+    const match = /^(rollback to |release )?savepoint ([a-z_]+)$/.exec(statement);
+    if (match === null) return;
+    const [, verb, name = ''] = match;
     if (verb === undefined) {
       this.#marks.push({ name, at: this.#items.length });
       return;

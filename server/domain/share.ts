@@ -1,4 +1,5 @@
-// Owns: the rule of sharing a limited resource: one holder may have only a part of it, and a part is reserved for others (T-35, T-38).
+// Owns: the rule of sharing a limited resource: one holder may have only a part of it, and a part is reserved for
+// others (T-35, T-38).
 
 /**
  * Who asks for a part of a shared resource. `holder` is a node, a person, or one session or connection of an edge.
@@ -20,11 +21,13 @@ export type Share = {
   /** The largest part that one holder may have at once. */
   readonly each: number;
   /**
-   * The part of `total` that is reserved: one plane alone, or logins alone or sessions alone, can never take it, or only
-   * security officers can. Which of these holds depends on `of`.
+   * The part of `total` that is reserved: one plane alone, or logins alone or sessions alone, can never take it, or
+   * only security officers can. Which of these holds depends on `of`.
    */
   readonly reserve: number;
-  /** How many requests of one holder may wait for a place; a further one is refused at once. 0 means that nothing waits. */
+  /**
+   * How many requests of one holder may wait for a place; a further one is refused at once. 0 means that nothing waits.
+   */
   readonly waiting: number;
   /** The time in milliseconds after which waiting ends with a refusal. */
   readonly waitMs: number;
@@ -39,7 +42,7 @@ export function groupMax(share: Share, group: string): number {
   return share.of === 'person' && group === officers ? share.total : share.total - share.reserve;
 }
 
-export type Used = { readonly all: number; readonly ofGroup: number; readonly ofHolder: number };
+type Used = { readonly all: number; readonly ofGroup: number; readonly ofHolder: number };
 
 export function hasRoom(share: Share, group: string, used: Used): boolean {
   return used.all < share.total && used.ofGroup < groupMax(share, group) && used.ofHolder < share.each;
@@ -49,6 +52,7 @@ export function hasRoom(share: Share, group: string, used: Used): boolean {
 export function shareFault({ of, total, each, reserve }: Share): string | undefined {
   if (each < 1) return 'each must be at least 1';
   if ((of === 'node' || of === 'person' || of === 'session') && reserve < 1) return 'reserve must be at least 1';
-  if (each > total - reserve) return `each (${each}) must leave the reserve: at most total - reserve (${total - reserve})`;
+  if (each > total - reserve)
+    return `each (${each}) must leave the reserve: at most total - reserve (${total - reserve})`;
   return undefined;
 }

@@ -35,8 +35,10 @@ const rsaExponentMin = 65_537;
 const isEcdsa = (type: string): type is EcdsaType => Object.hasOwn(curves, type);
 
 function positive(mpint: Uint8Array): Uint8Array {
-  if (mpint.length === 0 || (mpint[0] ?? 0) >= 0x80) throw new CofferdamError('invalid', 'a number in the key is not positive');
-  if (mpint[0] === 0 && (mpint[1] ?? 0) < 0x80) throw new CofferdamError('invalid', 'a number in the key is not in its shortest form');
+  if (mpint.length === 0 || (mpint[0] ?? 0) >= 0x80)
+    throw new CofferdamError('invalid', 'a number in the key is not positive');
+  if (mpint[0] === 0 && (mpint[1] ?? 0) < 0x80)
+    throw new CofferdamError('invalid', 'a number in the key is not in its shortest form');
   return mpint[0] === 0 ? mpint.subarray(1) : mpint;
 }
 
@@ -65,13 +67,20 @@ export function parseSshPublicKey(blob: Uint8Array, rsaBits: number = rsaBitsMin
     const modulus = positive(reader.string());
     reader.end();
     const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
-    if (bits < rsaBits) throw new CofferdamError('invalid', `RSA keys need at least ${rsaBits} bits; this one has ${bits}`);
+    if (bits < rsaBits)
+      throw new CofferdamError('invalid', `RSA keys need at least ${rsaBits} bits; this one has ${bits}`);
     if (bits > 16_384 || exponent.length > 8) throw new CofferdamError('invalid', 'the RSA key is too large');
     if (exponent.reduce((value, byte) => value * 256 + byte, 0) < rsaExponentMin || (exponent.at(-1) ?? 0) % 2 === 0)
-      throw new CofferdamError('invalid', `the exponent of an RSA key is odd and at least ${rsaExponentMin}: make another key`);
+      throw new CofferdamError(
+        'invalid',
+        `the exponent of an RSA key is odd and at least ${rsaExponentMin}: make another key`,
+      );
     return { type, exponent, modulus, bits };
   }
-  throw new CofferdamError('invalid', 'keys of this type are not accepted: use ssh-ed25519, ecdsa-sha2-nistp256/384/521 or RSA');
+  throw new CofferdamError(
+    'invalid',
+    'keys of this type are not accepted: use ssh-ed25519, ecdsa-sha2-nistp256/384/521 or RSA',
+  );
 }
 
 /** Returns the signature algorithms that may be used with a key (RFC 8332: RSA only with SHA-2). */
@@ -88,7 +97,8 @@ export function parsePublicKeyLine(
   rsaBits: number = rsaBitsMin.standard,
 ): { readonly blob: Uint8Array; readonly key: SshPublicKey; readonly comment: string } {
   const match = /^([a-z0-9@.-]{1,64}) ([A-Za-z0-9+/]{1,8192}={0,2})(?: ([^\n\r]{0,256}))?\s*$/.exec(line.trim());
-  if (match === null) throw new CofferdamError('invalid', 'expected one line of a public key file: type, base64, comment');
+  if (match === null)
+    throw new CofferdamError('invalid', 'expected one line of a public key file: type, base64, comment');
   const [, type, base64, comment] = match;
   const blob = bytesOfBase64(base64 ?? '');
   const key = parseSshPublicKey(blob, rsaBits);

@@ -22,11 +22,19 @@ export class WireReader {
   text(): string {
     return String.fromCharCode(...this.string());
   }
+  /** Returns everything that was not read yet. */
+  rest(): Uint8Array {
+    return this.#take(this.#bytes.length - this.#position);
+  }
+  get isAtEnd(): boolean {
+    return this.#position === this.#bytes.length;
+  }
   end(): void {
-    if (this.#position !== this.#bytes.length) throw new CofferdamError('invalid', 'unexpected bytes at the end');
+    if (!this.isAtEnd) throw new CofferdamError('invalid', 'unexpected bytes at the end');
   }
   #take(length: number): Uint8Array {
-    if (length > this.#bytes.length - this.#position) throw new CofferdamError('invalid', 'shorter than its length field says');
+    if (length > this.#bytes.length - this.#position)
+      throw new CofferdamError('invalid', 'shorter than its length field says');
     const taken = this.#bytes.subarray(this.#position, this.#position + length);
     this.#position += length;
     return taken;
@@ -42,9 +50,21 @@ export function wireString(value: Uint8Array | string): Uint8Array {
   return out;
 }
 
-/** Returns the bytes of a base64 text with padding. Throws `invalid` for a length or a character that no encoder writes. */
+/** Returns a `uint32`: four bytes, the highest first. */
+export function wireUint32(value: number): Uint8Array {
+  const out = new Uint8Array(4);
+  new DataView(out.buffer).setUint32(0, value);
+  return out;
+}
+
+export const wireBool = (value: boolean): Uint8Array => Uint8Array.of(value ? 1 : 0);
+
+/**
+ * Returns the bytes of a base64 text with padding. Throws `invalid` for a length or a character that no encoder writes.
+ */
 export function bytesOfBase64(text: string): Uint8Array {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new CofferdamError('invalid', 'this is not base64');
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text))
+    throw new CofferdamError('invalid', 'this is not base64');
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }
 

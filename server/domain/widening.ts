@@ -1,4 +1,5 @@
-// Owns: whether a new value allows more than the value before. That is the line between what one operator may do and what needs two.
+// Owns: whether a new value allows more than the value before. That is the line between what one operator may do and
+// what needs two.
 import { type Network, parseNetwork } from './addresses.ts';
 
 const holds = (outer: Network, inner: Network): boolean => {

@@ -4,7 +4,7 @@
 // only idle clock is the session's row in the warden's database (decision 25).
 import { activeMax } from '../rpc/edge-words.ts';
 
-export type Seen = {
+type Seen = {
   readonly session: { readonly id: string } | undefined;
   readonly activity: { readonly at: number; readonly idleLifeMs: number };
 };
@@ -31,7 +31,8 @@ export class Activity<C extends Seen> {
    */
   due(): { readonly active: readonly Active[]; told(): void } {
     const now = performance.now();
-    const due: { readonly connection: C; readonly id: string; readonly activity: number; readonly toldAt: number }[] = [];
+    const due: { readonly connection: C; readonly id: string; readonly activity: number; readonly toldAt: number }[] =
+      [];
     for (const connection of this.#connections) {
       const { session } = connection;
       if (session === undefined) continue;
@@ -39,7 +40,8 @@ export class Activity<C extends Seen> {
       const before = this.#told.get(connection);
       if (
         before !== undefined &&
-        (before.activity === activity || now - before.at < Math.min(tellEveryMsMax, connection.activity.idleLifeMs / 10))
+        (before.activity === activity ||
+          now - before.at < Math.min(tellEveryMsMax, connection.activity.idleLifeMs / 10))
       )
         continue;
       due.push({ connection, id: session.id, activity, toldAt: before?.at ?? Number.NEGATIVE_INFINITY });

@@ -78,7 +78,8 @@ export class Drain {
     let transferring = 0;
     for (const connection of [...this.#connections]) {
       const quietMs = connection.quietForMs();
-      if (isLate || connection.session === undefined || (quietMs > 0 && quietMs >= patienceMs)) connection.end('drained');
+      if (isLate || connection.session === undefined || (quietMs > 0 && quietMs >= patienceMs))
+        connection.end('drained');
       else transferring += 1;
     }
     if (transferring > 0) return;

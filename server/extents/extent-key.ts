@@ -9,7 +9,9 @@ import type { ContentId, CustomerId, ObjectId } from '../domain/ids.ts';
  * as a 32-bit prefix. It is the associated data of the sealed format and the HKDF info of the extent's key.
  */
 export function extentContext(customer: CustomerId, content: ContentId, index: number, object: ObjectId): Buffer {
-  const parts = ['cofferdam/extent/1', customer, content, String(index), object].map((part) => Buffer.from(part, 'utf8'));
+  const parts = ['cofferdam/extent/1', customer, content, String(index), object].map((part) =>
+    Buffer.from(part, 'utf8'),
+  );
   return Buffer.concat(
     parts.flatMap((part) => {
       const length = Buffer.alloc(4);

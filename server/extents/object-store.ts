@@ -1,6 +1,7 @@
 // Owns: the warden's side of the extent store on a POSIX directory:
 // taking over objects from `incoming/`, deleting objects, and listing.
-// Must never: decrypt a sealed object, follow a symbolic link, or share an inode with a file that an edge could still write.
+// Must never: decrypt a sealed object, follow a symbolic link, or share an inode with a file that an edge could still
+// write.
 // The life of an object: the edge writes incoming/<node>/<id>. The warden copies that file to
 // objects/new/<id>.<random>, a new file of its own that is read-only, and hashes what it writes there. In the
 // transaction that takes the object's pending row, the copy gets its name objects/<ab>/<id> by a hard link,
@@ -10,6 +11,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, opendir, rm, rmdir, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncDirectoryMeanwhile } from '../disk/durable-file.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { NodeName, ObjectId } from '../domain/ids.ts';
 import { entryPart, filePart, objectDirectoryPart, objectPart, prefixPart } from '../domain/path-parts.ts';
@@ -22,25 +24,22 @@ const chunkBytes = 1024 * 1024;
  * A durable copy that does not have the name of its object yet. Each attempt makes
  * a copy of its own, so that an attempt publishes exactly the bytes that it hashed.
  */
-export type StagedObject = { readonly object: ObjectId; readonly path: string; readonly sealedBytes: number; readonly digest: Buffer };
+export type StagedObject = { readonly object: ObjectId; readonly path: string; readonly digest: Buffer };
 
 const stagedDirectory = (paths: StorePaths): string => join(paths.objects, 'new');
 
-/** Returns the path of an object. Throws `corrupt` when `object`, which may come from a row, has not the form of an id. */
+/**
+ * Returns the path of an object. Throws `corrupt` when `object`, which may come from a row, has not the form of an id.
+ */
 export function objectPath(objects: string, object: ObjectId): string {
   return join(objects, objectDirectoryPart(object), objectPart(object));
 }
 
-const incomingPath = (paths: StorePaths, node: NodeName, object: ObjectId): string => join(paths.incoming(node), objectPart(object));
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
+const incomingPath = (paths: StorePaths, node: NodeName, object: ObjectId): string =>
+  join(paths.incoming(node), objectPart(object));
 
 /**
  * Hashes exactly `bytes` bytes of a file with SHA-256 and, when `to` is
@@ -55,8 +54,7 @@ async function hashBytes(from: FileHandle, bytes: number, to?: FileHandle): Prom
     if (bytesRead === 0) throw new CofferdamError('invalid', 'the object is shorter than declared');
     const chunk = buffer.subarray(0, bytesRead);
     hash.update(chunk);
-    let written = to === undefined ? bytesRead : 0;
-    while (to !== undefined && written < bytesRead)
+    for (let written = 0; to !== undefined && written < bytesRead; )
       written += (await to.write(chunk, written, bytesRead - written, done + written)).bytesWritten;
     done += bytesRead;
   }
@@ -65,7 +63,7 @@ async function hashBytes(from: FileHandle, bytes: number, to?: FileHandle): Prom
 
 /** Creates a directory of the store if it is missing, and makes its name durable. */
 async function ensureDirectory(paths: StorePaths, path: string): Promise<void> {
-  if ((await mkdir(path, { recursive: true, mode: 0o2750 })) !== undefined) await syncDirectory(paths.objects);
+  if ((await mkdir(path, { recursive: true, mode: 0o2750 })) !== undefined) await syncDirectoryMeanwhile(paths.objects);
 }
 
 /**
@@ -74,29 +72,40 @@ async function ensureDirectory(paths: StorePaths, path: string): Promise<void> {
  * Throws `invalid` when the file is missing or is not a regular file with a
  * single link and exactly this size, and `over-limit` when the store is full.
  */
-export async function stageObject(paths: StorePaths, node: NodeName, object: ObjectId, sealedBytes: number): Promise<StagedObject> {
-  const source = await open(incomingPath(paths, node, object), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (cause: unknown) => {
-      throw new CofferdamError('invalid', 'the object is missing or cannot be opened', { cause });
-    },
-  );
+export async function stageObject(
+  paths: StorePaths,
+  node: NodeName,
+  object: ObjectId,
+  sealedBytes: number,
+): Promise<StagedObject> {
+  const source = await open(
+    incomingPath(paths, node, object),
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  ).catch((cause: unknown) => {
+    throw new CofferdamError('invalid', 'the object is missing or cannot be opened', { cause });
+  });
   const path = join(stagedDirectory(paths), filePart(`${objectPart(object)}.${randomBytes(8).toString('hex')}`));
   try {
     const info = await source.stat();
     if (!info.isFile() || info.nlink !== 1 || info.size !== sealedBytes)
       throw new CofferdamError('invalid', 'the object is not a regular file with a single link and the declared size');
     await ensureDirectory(paths, stagedDirectory(paths));
-    const target = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o440);
+    const target = await open(
+      path,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o440,
+    );
     try {
       const digest = await hashBytes(source, sealedBytes, target);
       await target.datasync();
-      return { object, path, sealedBytes, digest };
+      return { object, path, digest };
     } finally {
       await target.close();
     }
   } catch (error) {
     await rm(path, { force: true });
-    if (isNoSpace(error)) throw new CofferdamError('over-limit', 'the store is full', { cause: error });
+    if (['ENOSPC', 'EDQUOT'].includes(codeOf(error)))
+      throw new CofferdamError('over-limit', 'the store is full', { cause: error });
     throw error;
   } finally {
     await source.close();
@@ -116,26 +125,25 @@ export async function publishObject(paths: StorePaths, staged: StagedObject): Pr
   try {
     await link(staged.path, path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (codeOf(error) !== 'EEXIST') throw error;
     const there = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
       const { size } = await there.stat();
-      if (size !== staged.sealedBytes || !(await hashBytes(there, size)).equals(staged.digest))
-        throw new CofferdamError('conflict', 'this object is already stored with different content; send the file again');
+      if (!(await hashBytes(there, size)).equals(staged.digest))
+        throw new CofferdamError(
+          'conflict',
+          'this object is already stored with different content; send the file again',
+        );
     } finally {
       await there.close();
     }
   }
-  await syncDirectory(directory);
+  await syncDirectoryMeanwhile(directory);
 }
 
 /** Deletes the staged name of a copy. A published object keeps its own name. */
 export async function discardStaged(staged: StagedObject): Promise<void> {
   await rm(staged.path, { force: true });
-}
-
-function isNoSpace(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 export async function removeIncoming(paths: StorePaths, node: NodeName, object: ObjectId): Promise<void> {
@@ -147,10 +155,17 @@ export async function deleteObject(paths: StorePaths, object: ObjectId): Promise
 }
 
 /**
- * An entry of a directory of the store. `bytes` is the space that it takes on the volume, whatever
- * its length is. Only a `file` can be an object; none of our programs creates anything else there.
+ * An entry of a directory of the store. Each character of `name` is one byte (latin1): whoever may write there chooses
+ * the bytes, and bytes that are no UTF-8 would become a name under which nothing is found. `bytes` is the space that it
+ * takes on the volume, whatever its length is. Only a `file` can be an object; none of our programs creates anything
+ * else there.
  */
-export type Found = { readonly name: string; readonly kind: 'file' | 'other'; readonly ageMs: number; readonly bytes: number };
+export type Found = {
+  readonly name: string;
+  readonly kind: 'file' | 'other';
+  readonly ageMs: number;
+  readonly bytes: number;
+};
 /**
  * `isWhole` is false when the directory holds more than was listed. `fault` is the error code
  * when the directory could not be listed to its end. A missing directory counts as empty.
@@ -159,13 +174,17 @@ export type Listing = { readonly found: readonly Found[]; readonly isWhole: bool
 
 /** The unit of `st_blocks`, in bytes; the same for every file system. */
 const blockBytes = 512;
-const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown error');
 
 /**
  * Returns the age of a file in milliseconds. The owner of a file can set its modification time into the future,
  * which would keep the file young for ever, but cannot set the inode change time. The earlier of the two counts.
  */
-const ageOf = (info: { readonly mtimeMs: number; readonly ctimeMs: number }): number => Date.now() - Math.min(info.mtimeMs, info.ctimeMs);
+const ageOf = (info: { readonly mtimeMs: number; readonly ctimeMs: number }): number =>
+  Date.now() - Math.min(info.mtimeMs, info.ctimeMs);
+
+/** The path of an entry, in the bytes of its name. */
+const entryPath = (directory: string, name: string): Buffer =>
+  Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(entryPart(name), 'latin1')]);
 
 /**
  * Lists up to `max` names of a directory, of whatever kind, in portions. A process
@@ -174,11 +193,19 @@ const ageOf = (info: { readonly mtimeMs: number; readonly ctimeMs: number }): nu
 async function listFiles(directory: string, max: number): Promise<Listing> {
   const found: Found[] = [];
   try {
-    for await (const { name } of await opendir(directory)) {
+    for await (const { name } of await opendir(directory, { encoding: 'latin1' })) {
       if (found.length >= max) return { found, isWhole: false, fault: null };
-      const info = await lstat(join(directory, entryPart(name))).catch(() => undefined);
+      const info = await lstat(entryPath(directory, name)).catch((error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error;
+      });
+      // It may be gone by now.
       if (info !== undefined)
-        found.push({ name, kind: info.isFile() ? 'file' : 'other', ageMs: ageOf(info), bytes: info.blocks * blockBytes });
+        found.push({
+          name,
+          kind: info.isFile() ? 'file' : 'other',
+          ageMs: ageOf(info),
+          bytes: info.blocks * blockBytes,
+        });
     }
     return { found, isWhole: true, fault: null };
   } catch (error) {
@@ -202,8 +229,12 @@ export function listStaged(paths: StorePaths, max: number): Promise<Listing> {
 }
 
 /** Removes an entry of a directory of the store that was listed before: a file of any kind, or an empty directory. */
-export async function removeStray(paths: StorePaths, place: { readonly node: string } | 'staged', found: Found): Promise<void> {
-  const path = join(place === 'staged' ? stagedDirectory(paths) : paths.incoming(place.node), entryPart(found.name));
+export async function removeStray(
+  paths: StorePaths,
+  place: { readonly node: string } | 'staged',
+  found: Found,
+): Promise<void> {
+  const path = entryPath(place === 'staged' ? stagedDirectory(paths) : paths.incoming(place.node), found.name);
   await unlink(path).catch(async (error: unknown) => {
     if (!['EISDIR', 'EPERM'].includes(codeOf(error))) throw error;
     await rmdir(path);

@@ -1,4 +1,5 @@
-// Owns: the format of sealed extents: Tink's streaming AEAD AES256-GCM-HKDF with SHA-256 and ciphertext segments of 256 KiB.
+// Owns: the format of sealed extents: Tink's streaming AEAD AES256-GCM-HKDF with SHA-256 and ciphertext segments of 256
+// KiB.
 // Source: Tink wire format "Streaming AEAD, AES-GCM-HKDF". The header is length (40) ‖ salt (32) ‖ nonce prefix
 // (7). The derived key is HKDF-SHA256(key, salt, info = associated data). Segment i is AES-256-GCM with the
 // nonce: nonce prefix ‖ u32 i ‖ last flag. The first segment is shorter by the length of the header, so that
@@ -19,9 +20,12 @@ export const laterPlainBytes = segmentBytes - tagBytes;
 /** The number of plaintext bytes in the largest extent, which has 16 MiB of ciphertext. */
 export const extentPlainBytesMax = firstPlainBytes + (segmentsPerExtent - 1) * laterPlainBytes;
 
-/** Returns how many segments hold `plainBytes` bytes; `plainBytes` is at least 1. */
+/**
+ * Returns how many segments hold `plainBytes` bytes; `plainBytes` is at least 1. The first one holds less than any
+ * later one.
+ */
 export function segmentCount(plainBytes: number): number {
-  return plainBytes <= firstPlainBytes ? 1 : 1 + Math.ceil((plainBytes - firstPlainBytes) / laterPlainBytes);
+  return 1 + Math.ceil((plainBytes - firstPlainBytes) / laterPlainBytes);
 }
 
 /** Returns the length of the sealed extent in bytes, including the header. */
@@ -102,7 +106,9 @@ export class SegmentSealer {
   seal(plain: Uint8Array, isLast: boolean): readonly [Buffer, Buffer] {
     if (this.#isDone || plain.length > this.plainCapacity || (!isLast && plain.length !== this.plainCapacity))
       throw new RangeError('segment of the wrong length');
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, this.#next, isLast), { authTagLength: tagBytes });
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, this.#next, isLast), {
+      authTagLength: tagBytes,
+    });
     this.#next += 1;
     this.#isDone = isLast;
     const sealed = cipher.update(plain);
@@ -122,7 +128,8 @@ export class SegmentOpener {
    * extent according to the catalogue. Throws `corrupt` for a malformed header.
    */
   constructor(key: Buffer, associatedData: Buffer, header: Buffer, plainBytes: number) {
-    if (header.length !== headerBytes || header[0] !== headerBytes) throw new CofferdamError('corrupt', 'stored data does not verify');
+    if (header.length !== headerBytes || header[0] !== headerBytes)
+      throw new CofferdamError('corrupt', 'stored data does not verify');
     this.#key = deriveKey(key, header.subarray(1, 1 + saltBytes), associatedData);
     this.#prefix = Buffer.from(header.subarray(1 + saltBytes));
     this.#plainBytes = plainBytes;
@@ -135,7 +142,9 @@ export class SegmentOpener {
   open(index: number, sealed: Uint8Array): Buffer {
     const { length, isLast } = sealedSegment(index, this.#plainBytes);
     if (sealed.length !== length) throw new CofferdamError('corrupt', 'stored data does not verify');
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, index, isLast), { authTagLength: tagBytes });
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, index, isLast), {
+      authTagLength: tagBytes,
+    });
     decipher.setAuthTag(sealed.subarray(length - tagBytes));
     const plain = decipher.update(sealed.subarray(0, length - tagBytes));
     try {

@@ -39,21 +39,32 @@ type Fields = Readonly<Record<string, unknown>>;
 type Kept = Readonly<Partial<Record<Telling, string>>>;
 
 /** `more` is the number of lines that were not written since the last flush. */
-export type Unwritten = { readonly level: number; readonly message: string; readonly of: Kept | typeof others; readonly more: number };
+type Unwritten = {
+  readonly level: number;
+  readonly message: string;
+  readonly of: Kept | typeof others;
+  readonly more: number;
+};
 type Line = { readonly level: number; readonly of: Kept | typeof others; written: number; more: number };
 
 const wordOf = (value: unknown): string =>
-  (value instanceof Error ? value.message : typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).slice(0, partCharsMax);
+  (value instanceof Error ? value.message : typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).slice(
+    0,
+    partCharsMax,
+  );
 
 function keptOf(fields: Fields): Kept {
-  return Object.fromEntries(telling.flatMap((name) => (fields[name] === undefined ? [] : [[name, wordOf(fields[name])]])));
+  return Object.fromEntries(
+    telling.flatMap((name) => (fields[name] === undefined ? [] : [[name, wordOf(fields[name])]])),
+  );
 }
 
 /**
  * Returns the group of a line. Lines about a known account or operator are counted in a group of their own, whose
  * subjects no stranger can use up.
  */
-const whose = (fields: Fields): string => (fields.account === undefined && fields.operator === undefined ? 'anybody' : 'somebody');
+const whose = (fields: Fields): string =>
+  fields.account === undefined && fields.operator === undefined ? 'anybody' : 'somebody';
 
 export class LineBounds {
   /** The lines by message and group. */

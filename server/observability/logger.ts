@@ -25,7 +25,11 @@ process.once('exit', () => {
 });
 
 const fieldsOf = (first: unknown): Readonly<Record<string, unknown>> =>
-  first instanceof Error ? { err: first } : typeof first === 'object' && first !== null ? (first as Record<string, unknown>) : {};
+  first instanceof Error
+    ? { err: first }
+    : typeof first === 'object' && first !== null
+      ? (first as Record<string, unknown>)
+      : {};
 
 type Hook = NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']>;
 
@@ -38,15 +42,20 @@ function boundedBy(bounds: LineBounds): Hook {
     const [first, second] = args as readonly unknown[];
     const fields = fieldsOf(first);
     const message = typeof first === 'string' ? first : typeof second === 'string' ? second : '';
-    // A line about an alert is not limited here, because alerts have a limit of their own: one row for each kind, subject and hour.
+    // A line about an alert is not limited here, because alerts have a limit of their own: one row for each kind,
+    // subject and hour.
     const isFree = level < boundedFrom || level >= never || 'alert' in fields || 'unwritten' in fields;
     if (isFree || bounds.take(level, message, fields)) method.apply(this, args);
   };
 }
 
-const standardError = (): ReturnType<typeof outlive> => outlive(pino.destination({ dest: 2, sync: true, maxLength: unwrittenMax }));
+const standardError = (): ReturnType<typeof outlive> =>
+  outlive(pino.destination({ dest: 2, sync: true, maxLength: unwrittenMax }));
 
-/** Returns a stream that formats lines for a terminal. pino-pretty's own output would not survive the loss of the terminal. */
+/**
+ * Returns a stream that formats lines for a terminal. pino-pretty's own output would not survive the loss of the
+ * terminal.
+ */
 function prettily(output: ReturnType<typeof outlive>): ReturnType<typeof pretty> {
   const destination = new Writable({
     decodeStrings: false,
@@ -64,7 +73,10 @@ export function createLogger(config: Pick<Config, 'log'>, role: string, node?: s
   const options = {
     level: config.log.level,
     base: node === undefined ? { role } : { role, node },
-    redact: { paths: ['key', 'token', 'password', 'seed', '*.key', '*.token', '*.password', '*.seed'], censor: '[redacted]' },
+    redact: {
+      paths: ['key', 'token', 'password', 'seed', '*.key', '*.token', '*.password', '*.seed'],
+      censor: '[redacted]',
+    },
     hooks: { logMethod: boundedBy(bounds) },
   };
   const log = pino(options, config.log.pretty ? prettily(standardError()) : standardError());

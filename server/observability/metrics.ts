@@ -33,13 +33,18 @@ export function expose(readings: readonly Reading[]): string {
 }
 
 /** Returns the readings that every role reports about itself. */
-export function processReadings(): readonly Reading[] {
+function processReadings(): readonly Reading[] {
   const { rss, heapUsed } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   return [
     { name: 'process_resident_bytes', help: 'Resident memory.', kind: 'gauge', value: rss },
     { name: 'process_heap_bytes', help: 'JavaScript heap in use.', kind: 'gauge', value: heapUsed },
-    { name: 'process_cpu_seconds_total', help: 'CPU time of this process.', kind: 'counter', value: (user + system) / 1e6 },
+    {
+      name: 'process_cpu_seconds_total',
+      help: 'CPU time of this process.',
+      kind: 'counter',
+      value: (user + system) / 1e6,
+    },
     { name: 'process_uptime_seconds', help: 'Seconds since start.', kind: 'gauge', value: process.uptime() },
   ];
 }
@@ -70,7 +75,9 @@ export async function serveMetrics(
     if (open.size > connectionsMax) oldest?.destroy();
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new CofferdamError('configuration', `metrics cannot listen on ${host}:${port}`, { cause })));
+    server.once('error', (cause) =>
+      reject(new CofferdamError('configuration', `metrics cannot listen on ${host}:${port}`, { cause })),
+    );
     server.listen(port, host, resolve);
   });
   const address = server.address();

@@ -1,8 +1,9 @@
-// Owns: the advisory locks of the installation's database: which process takes which lock, and their numbers. PostgreSQL
-// keeps the advisory locks of each database apart. Every role that may connect may take them, so they order what honest
-// processes do and protect nothing (SECURITY, "Known limits"). Functions of the database take two more locks, whose keys
-// are hashes: `ledger_month` locks the name of a table while it creates the table, and placing or honouring a legal hold
-// locks its customer (`migrations/0015_whole_contents.sql`).
+// Owns: the advisory locks of the installation's database: which process takes which lock, and their numbers.
+// PostgreSQL keeps the advisory locks of each database apart. Every role that may connect may take them, so they order
+// what honest processes do and protect nothing (SECURITY, "Known limits"). Functions of the database take two more
+// locks, whose keys are hashes: `ledger_month` locks the name of a table while it creates the table, and placing or
+// honouring a legal hold locks its customer (`migrations/functions/holds.sql`). In which order a transaction takes
+// these locks and those of rows is said in `lock-order.ts`.
 // Must never: use one number for two purposes.
 
 /** The keys of `pg_advisory_lock(bigint)`: four letters of ASCII as a number. */
@@ -25,7 +26,10 @@ export const advisoryLocks = {
  * conflicts with a lock that has one key.
  */
 export const namedAdvisoryLocks = {
-  /** `test`: held by a transaction that creates or changes the account of a node's self-test. The name is that of the account. */
+  /**
+   * `test`: held by a transaction that creates or changes the account of a node's self-test. The name is that of the
+   * account.
+   */
   selfTest: 0x74657374,
 } as const;
 

@@ -13,7 +13,7 @@ export type Condition = {
   readonly otherwise: () => Error;
 };
 
-export type Beginning = {
+type Beginning = {
   /** The `begin` statement with its options. */
   readonly begin: string;
   /** Ids of customers, separated by commas, or `*`. */
@@ -23,7 +23,10 @@ export type Beginning = {
   readonly condition: Condition | undefined;
 };
 
-export async function beginTransaction(client: pg.ClientBase, { begin, scope, lockMs, condition }: Beginning): Promise<void> {
+export async function beginTransaction(
+  client: pg.ClientBase,
+  { begin, scope, lockMs, condition }: Beginning,
+): Promise<void> {
   const quoted = (text: string): string => client.escapeLiteral(text);
   const patience = lockMs === null ? '' : `, set_config('lock_timeout', '${Math.ceil(lockMs)}', true)`;
   const scoped = `${begin}; select set_config('cofferdam.customers', ${quoted(scope)}, true)${patience}`;
@@ -33,7 +36,9 @@ export async function beginTransaction(client: pg.ClientBase, { begin, scope, lo
   }
   // Several statements in one text give one result each; the condition is the last one.
   const values = condition.values.map((value) => quoted(String(value))).join(', ');
-  const results: unknown = await client.query(`${scoped}; select ${client.escapeIdentifier(condition.call)}(${values}) as holds`);
+  const results: unknown = await client.query(
+    `${scoped}; select ${client.escapeIdentifier(condition.call)}(${values}) as holds`,
+  );
   const last = (results as readonly { readonly rows: readonly { readonly holds: boolean }[] }[]).at(-1);
   if (last?.rows[0]?.holds !== true) throw condition.otherwise();
 }

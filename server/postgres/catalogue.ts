@@ -1,4 +1,5 @@
-// Owns: the comparison of a database's catalogue with the one that the migrations make. The expectation is migrations/catalogue.txt, a line for each object.
+// Owns: the comparison of a database's catalogue with the one that the migrations make. The expectation is
+// migrations/catalogue.txt, a line for each object.
 // Must never: pass over an object that no migration made, or over one that is another than theirs.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -8,7 +9,7 @@ import type { Transaction } from './database.ts';
 import { type Described, describeCatalogue } from './described-catalogue.ts';
 
 /** Definitions by the names of their objects. Objects of the months' tables are named with `YYYYMM`. */
-export type Catalogue = {
+type Catalogue = {
   readonly objects: ReadonlyMap<string, string>;
   /** What the table of each month brings, by month (`202611`). The expectation has one, under `YYYYMM`. */
   readonly months: ReadonlyMap<string, ReadonlyMap<string, string>>;
@@ -23,21 +24,30 @@ const closing = `trigger public.ledger_sealed_${anyMonth}.ledger_month_is_closed
 const harmless: ReadonlySet<string> = new Set(['extension plpgsql']);
 
 const plain = (text: string): string => text.replace(/\s+/g, ' ').trim();
-/** The bodies of functions and views are long: their sums are compared. White space counts, as it may stand in a text. */
+/**
+ * The bodies of functions and views are long: their sums are compared. White space counts, as it may stand in a text.
+ */
 const summed = /^(function|view) /;
 const sumOf = (text: string): string => `sha256 ${createHash('sha256').update(text).digest('hex')}`;
 
-/** `text` with the name of the month's table, and the bounds that this month must have, in words. What says anything else stays as it is. */
+/**
+ * `text` with the name of the month's table, and the bounds that this month must have, in words. What says anything
+ * else stays as it is.
+ */
 function ofAnyMonth(month: string, text: string): string {
   const year = Number(month.slice(0, 4));
   const index = Number(month.slice(4)) - 1;
-  const instant = (months: number): string => `'${new Date(Date.UTC(year, index + months)).toISOString().slice(0, 10)} 00:00:00+00'`;
+  const instant = (months: number): string =>
+    `'${new Date(Date.UTC(year, index + months)).toISOString().slice(0, 10)} 00:00:00+00'`;
   return text
     .replaceAll(`ledger_sealed_${month}`, `ledger_sealed_${anyMonth}`)
-    .replaceAll(`FROM (${instant(0)}) TO (${instant(1)})`, 'FROM (its first instant) TO (the first one of the next month)');
+    .replaceAll(
+      `FROM (${instant(0)}) TO (${instant(1)})`,
+      'FROM (its first instant) TO (the first one of the next month)',
+    );
 }
 
-export function catalogueOf(described: readonly Described[]): Catalogue {
+function catalogueOf(described: readonly Described[]): Catalogue {
   const objects = new Map<string, string>();
   const months = new Map<string, Map<string, string>>();
   for (const { what, text } of described) {
@@ -53,20 +63,25 @@ export function catalogueOf(described: readonly Described[]): Catalogue {
   return { objects, months };
 }
 
-export const readCatalogue = async (query: Transaction['query']): Promise<Catalogue> => catalogueOf(await describeCatalogue(query));
+export const readCatalogue = async (query: Transaction['query']): Promise<Catalogue> =>
+  catalogueOf(await describeCatalogue(query));
 
 const separator = ' | ';
 
-/** The lines of a file, sorted, from a database that was just migrated. Throws when the tables of its months are not alike. */
+/**
+ * The lines of a file, sorted, from a database that was just migrated. Throws when the tables of its months are not
+ * alike.
+ */
 export function writtenCatalogue({ objects, months }: Catalogue): string {
   const lineOf = ([what, text]: readonly [string, string]): string => `${what}${separator}${text}`.trimEnd();
   const each = [...months.values()].map((its) => [...its].map(lineOf).sort());
   const [first = []] = each;
-  if (each.some((lines) => lines.join('\n') !== first.join('\n'))) throw new Error('the tables of the months differ from each other');
+  if (each.some((lines) => lines.join('\n') !== first.join('\n')))
+    throw new Error('the tables of the months differ from each other');
   return `${[...[...objects].map(lineOf), ...first].sort().join('\n')}\n`;
 }
 
-/** What this version expects. Throws `configuration` when the file cannot be read. */
+/** Returns what this version expects. Throws `configuration` when the file cannot be read. */
 export function expectedCatalogue(directory: string = ours): Catalogue {
   let text: string;
   try {
@@ -79,14 +94,15 @@ export function expectedCatalogue(directory: string = ours): Catalogue {
   for (const line of text.split('\n')) {
     if (line === '') continue;
     const at = line.indexOf(separator);
-    const [what, definition] = at < 0 ? [line.replace(/ \|$/, ''), ''] : [line.slice(0, at), line.slice(at + separator.length)];
+    const [what, definition] =
+      at < 0 ? [line.replace(/ \|$/, ''), ''] : [line.slice(0, at), line.slice(at + separator.length)];
     (what.includes(`ledger_sealed_${anyMonth}`) ? month : objects).set(what, definition);
   }
   return { objects, months: new Map([[anyMonth, month]]) };
 }
 
 /** What has no definition but a value. */
-const named = /^(owner|setting) /;
+const named = /^(owner|setting|object) /;
 
 function differencesOf(expected: ReadonlyMap<string, string>, actual: ReadonlyMap<string, string>): string[] {
   const found: string[] = [];
@@ -94,7 +110,9 @@ function differencesOf(expected: ReadonlyMap<string, string>, actual: ReadonlyMa
     const there = actual.get(what);
     if (there === undefined) found.push(`${what} is missing`);
     else if (there !== text)
-      found.push(`${what} is another one${summed.test(what) ? '' : `: ${there || 'nothing'}, instead of: ${text || 'nothing'}`}`);
+      found.push(
+        `${what} is another one${summed.test(what) ? '' : `: ${there || 'nothing'}, instead of: ${text || 'nothing'}`}`,
+      );
   }
   for (const [what, text] of actual)
     if (expected.has(what)) continue;
@@ -103,7 +121,7 @@ function differencesOf(expected: ReadonlyMap<string, string>, actual: ReadonlyMa
   return found;
 }
 
-/** What differs, in words, sorted. Empty means that the catalogue is that of the migrations. */
+/** Returns what differs, in words, sorted. An empty list means that the catalogue is that of the migrations. */
 export function compareCatalogues(expected: Catalogue, actual: Catalogue): readonly string[] {
   const found = differencesOf(expected.objects, actual.objects);
   const everyMonth = expected.months.get(anyMonth) ?? new Map<string, string>();
@@ -118,8 +136,10 @@ export function compareCatalogues(expected: Catalogue, actual: Catalogue): reado
 const closingText = `CREATE TRIGGER ledger_month_is_closed BEFORE INSERT ON public.ledger_sealed_${anyMonth} FOR EACH ROW EXECUTE FUNCTION public.ledger_month_is_closed()`;
 
 /** The differences of this database from what this version expects. */
-export const catalogueDifferences = async (query: Transaction['query'], directory: string = ours): Promise<readonly string[]> =>
-  compareCatalogues(expectedCatalogue(directory), await readCatalogue(query));
+export const catalogueDifferences = async (
+  query: Transaction['query'],
+  directory: string = ours,
+): Promise<readonly string[]> => compareCatalogues(expectedCatalogue(directory), await readCatalogue(query));
 
 const namedUsually = 5;
 /** `found` in one sentence of a bounded length, which names the first ones. */

@@ -3,7 +3,9 @@
 // Must never: give one role, or an outsider who has a password, the connections that the warden needs.
 import { type Shares, wardenConnections } from '../config/shares.ts';
 
-/** The connections that no line of the table of shares counts. Each name stands for one application name at the server. */
+/**
+ * The connections that no line of the table of shares counts. Each name stands for one application name at the server.
+ */
 export const connections = {
   /** One for each channel on which the warden listens: ended sessions, commands, answers. */
   wardenListeners: 3,
@@ -28,20 +30,37 @@ export const incidentConnections = ({ questions, searches }: Pick<Shares['admin'
   2 * questions.total + searches.total + 1;
 
 /** Returns the largest number of connections that one warden, and the admin process, have open at once. */
-export function connectionsOf({ warden, admin }: Shares, forwards: number): { readonly warden: number; readonly admin: number } {
-  const { wardenListeners, charges, sealer, sealerLeads, archives, forwarder, adminListener, adminCancels } = connections;
+export function connectionsOf(
+  { warden, admin }: Shares,
+  forwards: number,
+): { readonly warden: number; readonly admin: number } {
+  const { wardenListeners, charges, sealer, sealerLeads, archives, forwarder, adminListener, adminCancels } =
+    connections;
   return {
-    warden: wardenConnections(warden) + wardenListeners + charges + sealer + sealerLeads + archives + (forwards > 0 ? forwarder : 0),
+    warden:
+      wardenConnections(warden) +
+      wardenListeners +
+      charges +
+      sealer +
+      sealerLeads +
+      archives +
+      (forwards > 0 ? forwarder : 0),
     admin: admin.transactions.total + adminListener + incidentConnections(admin) + adminCancels,
   };
 }
 
 /** Shares of `max_connections`. The warden has no limit of its own, because several wardens work with one database. */
 const parts = { admin: 0.4, auditor: 0.1 } as const;
-/** The connections that the admin process needs by the table of shares, with a few more for reports; and those of the auditor. */
+/**
+ * The connections that the admin process needs by the table of shares, with a few more for reports; and those of the
+ * auditor.
+ */
 const leastConnections = { admin: 24, auditor: 4 } as const;
 
-/** Returns the `connection limit` of a role; -1 means none. PostgreSQL counts a connection here only when its password was right. */
+/**
+ * Returns the `connection limit` of a role; -1 means none. PostgreSQL counts a connection here only when its password
+ * was right.
+ */
 export function connectionLimit(role: 'warden' | 'admin' | 'auditor', maxConnections: number): number {
   if (role === 'warden') return -1;
   return Math.max(leastConnections[role], Math.floor(maxConnections * parts[role]));

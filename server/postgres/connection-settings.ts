@@ -12,15 +12,16 @@ const statementMsUsual = 30_000;
  */
 const texts = '-c TimeZone=UTC -c DateStyle=ISO';
 /**
- * A name means what the server brought, or else what stands in our schema; temporary tables come last. Rows are hidden by policies for everybody. What a
- * connection sets as it begins is stronger than what is set for the role, the database or the server.
+ * A name means what the server brought, or else what stands in our schema; temporary tables come last. Rows are hidden
+ * by policies for everybody. What a connection sets as it begins is stronger than what is set for the role, the
+ * database or the server.
  */
 const path = 'public,pg_temp';
 const meaning = `-c search_path=${path} -c row_security=on`;
 
 /**
- * A plan that was made while a table was empty reads all of it for each row, for ever: no index seemed worth it. What is priced so high where there is
- * no index is not worth compiling.
+ * A plan that was made while a table was empty reads all of it for each row, for ever: no index seemed worth it. What
+ * is priced so high where there is no index is not worth compiling.
  */
 const steadyPlans = '-c enable_seqscan=off -c jit=off';
 
@@ -29,14 +30,16 @@ const steadyPlans = '-c enable_seqscan=off -c jit=off';
  * the tables for which they were made. `statementMs` is the limit of one statement in milliseconds.
  */
 export const connectionSettings = (isPreparing: boolean, statementMs = statementMsUsual): string =>
-  [idle, `-c statement_timeout=${Math.ceil(statementMs)}`, texts, meaning, ...(isPreparing ? [steadyPlans] : [])].join(' ');
+  [idle, `-c statement_timeout=${Math.ceil(statementMs)}`, texts, meaning, ...(isPreparing ? [steadyPlans] : [])].join(
+    ' ',
+  );
 
 /** Of a connection that migrates or that only waits: names mean what they mean to all others. */
 export const plainSettings = meaning;
 
 /**
- * Throws `unavailable` when a connection is not what it asked to be: only a superuser may set whether triggers fire, and an address may bring settings of
- * its own.
+ * Throws `unavailable` when a connection is not what it asked to be: only a superuser may set whether triggers fire,
+ * and an address may bring settings of its own.
  */
 export async function requireOurSettings(query: Transaction['query']): Promise<void> {
   const [found] = await query<{ path: string; rows: string; replication: string }>(
@@ -48,5 +51,8 @@ export async function requireOurSettings(query: Transaction['query']): Promise<v
     ...(found?.replication === 'origin' ? [] : [`session_replication_role is ${found?.replication}`]),
   ];
   if (wrong.length > 0)
-    throw new CofferdamError('unavailable', `the database gives connections that may not be used: ${wrong.join(', ')}. Look who set that`);
+    throw new CofferdamError(
+      'unavailable',
+      `the database gives connections that may not be used: ${wrong.join(', ')}. Look who set that`,
+    );
 }

@@ -16,8 +16,8 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * Returns whether an error is a fault of the connection, of a lock or of the moment, and not of a row. The same work
- * may succeed a little later.
+ * Returns whether an error comes from a lost connection, from a lock, or from another condition that passes, and not
+ * from the rows of the work. The same work may succeed a little later.
  */
 export const isPassing = (error: unknown): boolean =>
   sqlState(error) === deadlock || (error instanceof CofferdamError && error.code === 'unavailable');
@@ -28,19 +28,30 @@ export const isPassing = (error: unknown): boolean =>
  */
 export const noLongerFits = (error: unknown): boolean => sqlState(error) === '0A000';
 
+/**
+ * Returns the error of ours for a failure of the database: `unavailable` when the work may be tried again, `bug` when
+ * the database refused a statement of ours. Everything else is returned as it is.
+ */
 export function translate(error: unknown): unknown {
   if (error instanceof CofferdamError) return error;
   if (error instanceof pg.DatabaseError) {
     if (error.code === lockNotAvailable)
-      return new CofferdamError('unavailable', 'another operation is changing the same data; try again', { cause: error });
-    if (error.code === rowsFull) return new CofferdamError('unavailable', 'the record is behind; try again in a moment', { cause: error });
+      return new CofferdamError('unavailable', 'another operation is changing the same data; try again', {
+        cause: error,
+      });
+    if (error.code === rowsFull)
+      return new CofferdamError('unavailable', 'the record is behind; try again in a moment', { cause: error });
     // 08P01 is left out: it means that a statement of ours does not fit its parameters.
     const lost =
       (error.code?.startsWith('08') && error.code !== '08P01') ||
       error.code?.startsWith('57') ||
       error.code?.startsWith('53') ||
       error.code === '25P03';
-    return new CofferdamError(lost ? 'unavailable' : 'bug', lost ? 'the database cannot be reached' : 'internal error', { cause: error });
+    return new CofferdamError(
+      lost ? 'unavailable' : 'bug',
+      lost ? 'the database cannot be reached' : 'internal error',
+      { cause: error },
+    );
   }
   if (
     error instanceof Error &&

@@ -14,7 +14,7 @@ import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from '.
 import { drafting } from './drafts.ts';
 import { endOf } from './ending.ts';
 import { listenTo } from './listening.ts';
-import { deadlockTriesMax, lockMsOf, lockPauseMs, type Place, type Tries } from './lock-patience.ts';
+import { deadlockTriesMax, lockMsOf, lockPauseMs, type TransactionPlace, type Tries } from './lock-patience.ts';
 import { type Afterwards, asWork, leaveForAfterwards, requireOutermost } from './nesting.ts';
 import {
   beginningOf,
@@ -27,7 +27,8 @@ import {
   within,
 } from './snapshot.ts';
 
-// An int8 becomes a number. Every bigint of the schema stays below 2^53 (sizes, totals, ids), and that is checked when a value arrives.
+// An int8 becomes a number. Every bigint of the schema stays below 2^53 (sizes, totals, ids), and that is checked when
+// a value arrives.
 pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new CofferdamError('bug', 'a database number is out of range');
@@ -46,8 +47,10 @@ export type DatabaseOptions = {
   readonly connectionsMax: number;
   /** Checks a new connection before anything else may use it. When it throws, the connection is closed. */
   readonly admit?: (tx: Transaction) => Promise<void>;
-  /** Returns a place for a transaction, among everything that this pool serves. When it throws, the transaction fails. */
-  readonly admission?: () => Promise<Place>;
+  /**
+   * Returns a place for a transaction, among everything that this pool serves. When it throws, the transaction fails.
+   */
+  readonly admission?: () => Promise<TransactionPlace>;
   /**
    * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very
    * often. Reports do not use it, because their best plan depends on their values. A prepared plan outlives the
@@ -55,9 +58,15 @@ export type DatabaseOptions = {
    * index wherever there is one.
    */
   readonly isPreparing?: boolean;
-  /** The limit of one statement in milliseconds, in the place of the usual one. It changes no other setting of a connection. */
+  /**
+   * The limit of one statement in milliseconds, in the place of the usual one. It changes no other setting of a
+   * connection.
+   */
   readonly statementMs?: number;
-  /** Begins the draft of a transaction's entries. Without it, nobody watches whether the entries that are written here get sealed. */
+  /**
+   * Begins the draft of a transaction's entries. Without it, nobody watches whether the entries that are written here
+   * get sealed.
+   */
   readonly drafts?: () => Draft;
   /** Hears the alerts of each transaction that was not undone. Without it only their rows tell of them. */
   readonly alerts?: AlertSink | undefined;
@@ -67,7 +76,7 @@ export type DatabaseOptions = {
 
 type Held = {
   readonly client: pg.PoolClient;
-  readonly place: Place | undefined;
+  readonly place: TransactionPlace | undefined;
   readonly giveBack: (broken: Error | boolean | undefined) => void;
 };
 
@@ -75,7 +84,10 @@ type Held = {
 const preparedMax = 500;
 const unreachableEveryMs = 10_000;
 
-/** A pool of connections. After an error of the connection the outcome is unknown: nothing may be released or acknowledged on it. */
+/**
+ * A pool of connections. After an error of the connection the outcome is unknown: nothing may be released or
+ * acknowledged on it.
+ */
 export class Database {
   readonly #pool: pg.Pool;
   readonly #endPool: () => Promise<void>;
@@ -102,10 +114,16 @@ export class Database {
    * Runs `work` in one read-committed transaction that sees exactly these customers. When locks prevent it, `work` runs
    * again from its start. When `work` throws, the transaction is rolled back.
    */
-  async withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
+  async withCustomers<T>(
+    scope: readonly CustomerId[],
+    work: (tx: Transaction) => Promise<T>,
+    condition?: Condition,
+  ): Promise<T> {
     requireOutermost(this.#pool);
     if (scope.length === 0) throw new CofferdamError('bug', 'empty customer scope');
-    return this.#patiently((tries) => this.#untangled(() => this.#transaction(scope.join(','), work, tries, 'begin', condition)));
+    return this.#patiently((tries) =>
+      this.#untangled(() => this.#transaction(scope.join(','), work, tries, 'begin', condition)),
+    );
   }
 
   /**
@@ -128,7 +146,10 @@ export class Database {
     }
   }
 
-  /** Runs a transaction again when it did not get a lock in time. Nothing of it has happened, and others use the connection meanwhile. */
+  /**
+   * Runs a transaction again when it did not get a lock in time. Nothing of it has happened, and others use the
+   * connection meanwhile.
+   */
   async #patiently<T>(run: (tries: Tries) => Promise<T>): Promise<T> {
     const began = performance.now();
     const tries: Tries = { count: 0, patienceMs: 0 };
@@ -142,7 +163,10 @@ export class Database {
     }
   }
 
-  /** Runs `work` in a transaction that sees every customer: for login, sweeps and commands. `work` may run again from its start. */
+  /**
+   * Runs `work` in a transaction that sees every customer: for login, sweeps and commands. `work` may run again from
+   * its start.
+   */
   async withSystem<T>(work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
     requireOutermost(this.#pool);
     return this.#patiently((tries) => this.#untangled(() => this.#transaction('*', work, tries, 'begin', condition)));
@@ -159,12 +183,18 @@ export class Database {
     if (error instanceof Error) throw error;
   }
 
-  /** Returns a draft for the entries of one call. It is begun before the call is sent, and ended when the answer has arrived. */
+  /**
+   * Returns a draft for the entries of one call. It is begun before the call is sent, and ended when the answer has
+   * arrived.
+   */
   beginDraft(): Draft | undefined {
     return this.#options.drafts?.();
   }
 
-  /** Runs one autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
+  /**
+   * Runs one autocommitted call of a database function that sets its own scope. Resolves only after the commit
+   * (ReadyForQuery).
+   */
   async call<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
     requireOutermost(this.#pool);
     return this.#untangled(() => this.#callOnce<T>(text, values));
@@ -182,7 +212,8 @@ export class Database {
       return await this.#query(client)<T>(text, values);
     } catch (error) {
       const known = translate(error);
-      if ((known instanceof CofferdamError && known.code === 'unavailable') || noLongerFits(error)) broken = error as Error;
+      if ((known instanceof CofferdamError && known.code === 'unavailable') || noLongerFits(error))
+        broken = error as Error;
       throw known;
     } finally {
       client.off('error', onError);
@@ -190,7 +221,9 @@ export class Database {
     }
   }
 
-  /** Runs `work` with one read-only snapshot of everything, for long reports. It ends early when `signal` is aborted. */
+  /**
+   * Runs `work` with one read-only snapshot of everything, for long reports. It ends early when `signal` is aborted.
+   */
   async withSnapshot<T>(options: SnapshotOptions, work: (snapshot: SharedSnapshot) => Promise<T>): Promise<T> {
     requireOutermost(this.#pool);
     return this.#look(options, undefined, (lone, cancel) =>
@@ -249,15 +282,25 @@ export class Database {
   #query(client: pg.PoolClient): Transaction['query'] {
     return async (text, values) => {
       const name = values === undefined ? undefined : this.#nameOf(text);
-      return (await client.query(name === undefined ? { text, values: values as unknown[] } : { name, text, values: values as unknown[] }))
-        .rows;
+      return (
+        await client.query(
+          name === undefined ? { text, values: values as unknown[] } : { name, text, values: values as unknown[] },
+        )
+      ).rows;
     };
   }
 
-  /** Cancels the statement of a server process, over a connection of its own: it must not wait for the ones that it is meant to free. */
+  /**
+   * Cancels the statement of a server process, over a connection of its own: it must not wait for the ones that it is
+   * meant to free.
+   */
   async #cancel(pid: number): Promise<void> {
     const { url, applicationName } = this.#options;
-    const client = new pg.Client({ connectionString: url, application_name: `${applicationName} cancel`, options: plainSettings });
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: `${applicationName} cancel`,
+      options: plainSettings,
+    });
     client.on('error', () => {});
     try {
       await client.connect();
@@ -306,7 +349,8 @@ export class Database {
       requireUnrefused();
       draft?.requireWritten();
       end = 'unknown';
-      // When a statement in the transaction has failed and the work continued all the same, the server answers the commit with ROLLBACK.
+      // When a statement in the transaction has failed and the work continued all the same, the server answers the
+      // commit with ROLLBACK.
       end = (await client.query('commit')).command === 'COMMIT' ? 'committed' : 'undone';
       return result;
     } catch (error) {
@@ -320,7 +364,10 @@ export class Database {
     }
   }
 
-  /** Takes a place first and a connection second, so that a transaction that waits for a place holds nothing for which others wait. */
+  /**
+   * Takes a place first and a connection second, so that a transaction that waits for a place holds nothing for which
+   * others wait.
+   */
   async #connect(): Promise<Held> {
     const place = await this.#options.admission?.();
     try {
@@ -378,7 +425,11 @@ export class Database {
    * included, because notifications may have been missed before it. Reconnects for ever, with pauses of 500 ms, until
    * the returned function is called.
    */
-  async listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>> {
+  async listen(
+    channel: string,
+    onNotify: (payload: string) => void,
+    onReconnect: () => void,
+  ): Promise<() => Promise<void>> {
     const { url, applicationName } = this.#options;
     const stop = await listenTo({ url, applicationName: `${applicationName} listen`, channel, onNotify, onReconnect });
     const entry = {

@@ -1,4 +1,5 @@
-// Owns: the SQL that describes everything in the catalogue of a database that decides what its statements mean: one row for each object, in words that PostgreSQL 15 to 18 agree on.
+// Owns: the SQL that describes everything in the catalogue of a database that decides what its statements mean: one row
+// for each object, in words that PostgreSQL 15 to 18 agree on.
 // Must never: rely on a setting of the connection, or leave out what some role could have added.
 import type { Transaction } from './database.ts';
 
@@ -25,19 +26,28 @@ const ofOthers = (column: string): string => `${column} >= ${firstForeign}`;
 /** Schemas of the server itself, of temporary objects and of long values. */
 const schemaOfServer = (column: string): string =>
   `${column} ~ '^(pg_catalog|information_schema|pg_toast|pg_temp_[0-9]+|pg_toast_temp_[0-9]+)$'`;
-/** A relation of somebody else than the server, wherever it stands. Tables of long values and temporary ones follow their owner. */
-const foreignRelation = `${ofOthers('c.oid')} and n.nspname !~ '^(pg_toast|pg_temp_[0-9]+|pg_toast_temp_[0-9]+)$'`;
+/**
+ * A relation of somebody else than the server, wherever it stands. Tables of long values follow the table that they
+ * belong to, and temporary ones are of one connection: what they are decides, and not the schema in which they say that
+ * they stand.
+ */
+const foreignRelation = `${ofOthers('c.oid')} and c.relkind <> 't' and not (c.relpersistence = 't' and n.nspname ~ '^pg_temp_[0-9]+$')
+  and not exists (select from pg_catalog.pg_index x join pg_catalog.pg_class y on y.oid = x.indrelid where x.indexrelid = c.oid and y.relkind = 't')`;
 const relations = 'pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace';
 
 const parts: readonly string[] = [
   `select 'schema ' || n.nspname, '' from pg_catalog.pg_namespace n where not ${schemaOfServer('n.nspname')}`,
 
-  // A flag that says that a table has no triggers or checks puts them out of force, whatever the other tables of the catalogue hold.
+  // A flag that says that a table has no triggers or checks puts them out of force, whatever the other tables of the
+  // catalogue hold.
   `select case c.relkind when 'r' then 'table ' when 'p' then 'table ' when 'v' then 'view ' when 'm' then 'view ' when 'S' then 'sequence ' when 'c' then 'type ' else 'relation ' end || n.nspname || '.' || c.relname,
      concat_ws(' ', 'kind ' || c.relkind::text, 'persistence ' || c.relpersistence::text,
        case when c.relrowsecurity then 'row security' end, case when c.relforcerowsecurity then 'forced' end,
        case when c.relkind in ('v', 'm') then 'options ' || c.reloptions::text end, 'partitioned by ' || pg_catalog.pg_get_partkeydef(c.oid),
-       (select string_agg('child of ' || i.inhparent::regclass::text, ' ' order by i.inhseqno) from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
+       case when c.relispartition <> exists (select from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent and p.relkind in ('p', 'I') where i.inhrelid = c.oid) then 'says falsely whether it is a partition' end,
+       case when not c.relhassubclass and exists (select from pg_catalog.pg_inherits i where i.inhparent = c.oid) then 'its partitions are out of force' end,
+       case when not c.relhasrules and exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid) then 'its rules are out of force' end,
+       'stored by ' || (select m.amname from pg_catalog.pg_am m where m.oid = c.relam and m.amname <> 'heap'),
        pg_catalog.pg_get_expr(c.relpartbound, c.oid),
        case when not c.relhastriggers and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid) then 'its triggers are out of force' end,
        case when c.relchecks <> (select count(*) from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype = 'c') then 'its checks are out of force' end,
@@ -45,6 +55,11 @@ const parts: readonly string[] = [
        (select concat_ws(' ', 'from', s.seqstart, 'by', s.seqincrement, 'within', s.seqmin, s.seqmax, s.seqtypid::regtype::text, case when s.seqcycle then 'cycles' end) from pg_catalog.pg_sequence s where s.seqrelid = c.oid),
        case when c.relkind in ('v', 'm') then pg_catalog.pg_get_viewdef(c.oid) end)
    from ${relations} where ${foreignRelation} and c.relkind not in ('i', 'I')`,
+
+  // What a statement about the parent reads: everything that is its child, of whatever kind and in whatever schema. A
+  // child that is being detached is left out.
+  `select 'child ' || i.inhrelid::regclass::text || ' of ' || i.inhparent::regclass::text, concat_ws(' ', case when i.inhseqno <> 1 then 'number ' || i.inhseqno end, case when i.inhdetachpending then 'is being detached' end)
+   from pg_catalog.pg_inherits i`,
 
   `select 'column ' || n.nspname || '.' || c.relname || '.' || a.attname,
      concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod), 'number ' || row_number() over (partition by c.oid order by a.attnum),
@@ -83,7 +98,8 @@ const parts: readonly string[] = [
    from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class
    where ${ofOthers('r.oid')} and not (r.rulename = '_RETURN' and c.relkind in ('v', 'm') and r.ev_type = '1' and r.ev_enabled = 'O' and r.is_instead)`,
 
-  // Of the server's own functions nearly all are machine code. The few that are not are listed, too: one that was replaced keeps its identifier.
+  // Of the server's own functions nearly all are machine code. The few that are not are listed, too: one that was
+  // replaced keeps its identifier.
   `select 'function ' || p.oid::regprocedure::text,
      case when p.prokind in ('f', 'p') then pg_catalog.pg_get_functiondef(p.oid) else 'kind ' || p.prokind::text end
    from pg_catalog.pg_proc p where ${ofOthers('p.oid')} or p.oid < ${firstGiven} and p.prolang not in (select l.oid from pg_catalog.pg_language l where l.lanname in ('internal', 'c') and l.oid < ${firstForeign})`,
@@ -129,6 +145,49 @@ const parts: readonly string[] = [
   `select 'setting session_replication_role', current_setting('session_replication_role') where current_setting('session_replication_role') <> 'origin'`,
 ];
 
+/**
+ * The tables of the catalogue whose rows give words their meaning, each with the column that identifies its object, and
+ * with the words for a row `o` of it. Relations are not among them, because upkeep writes their rows; their columns and
+ * rules are.
+ */
+const meanings: readonly (readonly [table: string, identifier: string, words: string])[] = [
+  // Rights on the schema of our own objects are set by each migration.
+  ['pg_namespace', 'oid', "'schema ' || nullif(o.nspname, 'public')"],
+  ['pg_proc', 'oid', "'function ' || o.oid::regprocedure::text"],
+  ['pg_aggregate', 'aggfnoid', "'aggregate ' || o.aggfnoid::oid::regprocedure::text"],
+  ['pg_type', 'oid', "'type ' || o.oid::regtype::text"],
+  ['pg_range', 'rngtypid', "'range ' || o.rngtypid::regtype::text"],
+  ['pg_operator', 'oid', "'operator ' || o.oid::regoperator::text"],
+  ['pg_cast', 'oid', "'cast ' || o.castsource::regtype::text || ' as ' || o.casttarget::regtype::text"],
+  ['pg_opclass', 'oid', "'operator class ' || o.opcname"],
+  ['pg_opfamily', 'oid', "'operator family ' || o.opfname"],
+  ['pg_amop', 'oid', "'member of an operator family ' || o.amopopr::regoperator::text"],
+  ['pg_amproc', 'oid', "'function of an operator family ' || o.amproc::text"],
+  ['pg_am', 'oid', "'access method ' || o.amname"],
+  ['pg_language', 'oid', "'language ' || o.lanname"],
+  ['pg_collation', 'oid', "'collation ' || o.oid::regcollation::text"],
+  ['pg_conversion', 'oid', "'conversion ' || o.conname"],
+  ['pg_transform', 'oid', "'transform of ' || o.trftype::regtype::text"],
+  ['pg_attribute', 'attrelid', "'column ' || o.attrelid::regclass::text || '.' || o.attname"],
+  ['pg_attrdef', 'adrelid', "'default in ' || o.adrelid::regclass::text"],
+  ['pg_constraint', 'oid', "'constraint ' || o.conname"],
+  ['pg_rewrite', 'oid', "'rule ' || o.ev_class::regclass::text || '.' || o.rulename"],
+];
+
+/**
+ * The server made its own objects before anybody could connect, in its first transactions, of which the last one for a
+ * database brought PL/pgSQL. An object that has one of the server's identifiers and was written by a later transaction
+ * is another one than the server's: somebody made it, or changed it. A row keeps the number of the transaction that
+ * wrote it, whatever upkeep does to it.
+ */
+const firstTransactionsMax = 1000;
+const lastOfServer = `least(${firstTransactionsMax}, coalesce((select e.xmin::text::bigint from pg_catalog.pg_extension e where e.extname = 'plpgsql' and e.oid < ${firstForeign}), ${firstTransactionsMax}))`;
+const ofServer: readonly string[] = meanings.map(
+  ([table, identifier, words]) =>
+    `select 'object of the server: ' || ${words}, 'not as the server made it' from pg_catalog.${table} o
+     where o.${identifier} < ${firstForeign} and o.xmin::text::bigint > ${lastOfServer} and (${words}) is not null`,
+);
+
 /** Everything that is in the catalogue now and was not brought by the server, in no order. */
 export async function describeCatalogue(query: Transaction['query']): Promise<readonly Described[]> {
   const [before] = await query<Record<string, string>>(
@@ -140,7 +199,9 @@ export async function describeCatalogue(query: Transaction['query']): Promise<re
       spellingNames.map((name) => values[name]),
     );
   await set(spelling);
-  const found = await query<Described>(`select x.what, x.text from (${parts.join('\nunion all ')}) x(what, text)`);
+  const found = await query<Described>(
+    `select x.what, x.text from (${[...parts, ...ofServer].join('\nunion all ')}) x(what, text)`,
+  );
   await set(before ?? spelling);
   return found;
 }

@@ -1,6 +1,8 @@
-// Owns: what belongs to a transaction beside its rows: its draft of the record (decision 0036), to which whoever writes an entry adds it, and the alerts that
-// it raised, which the process's own sink hears when it has ended, whatever stands in their rows then. Whoever ends the transaction ends both.
-// Must never: say that a transaction was committed before the server said so; tell an alert that was undone, for instance by a plan.
+// Owns: what belongs to a transaction beside its rows: its draft of the record (decision 0036), to which whoever writes
+// an entry adds it, and the alerts that it raised, which the process's own sink hears when it has ended, whatever
+// stands in their rows then. Whoever ends the transaction ends both.
+// Must never: say that a transaction was committed before the server said so; tell an alert that was undone, for
+// instance by a plan.
 import type { Draft, End } from '../domain/ledger/births.ts';
 import type { AlertSink, RaisedAlert } from '../domain/raised-alert.ts';
 import { SavepointList } from '../domain/savepoints.ts';
@@ -10,7 +12,11 @@ const drafts = new WeakMap<Transaction, Draft>();
 const outboxes = new WeakMap<Transaction, SavepointList<RaisedAlert>>();
 
 /** The same transaction, which tells its draft and its outbox what it runs; `end` is called when it has ended. */
-export function drafting(tx: Transaction, draft: Draft | undefined, sink?: AlertSink): { readonly tx: Transaction; end(end: End): void } {
+export function drafting(
+  tx: Transaction,
+  draft: Draft | undefined,
+  sink?: AlertSink,
+): { readonly tx: Transaction; end(end: End): void } {
   if (draft === undefined && sink === undefined) return { tx, end: () => {} };
   const alerts = new SavepointList<RaisedAlert>();
   const told: Transaction = {

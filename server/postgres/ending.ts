@@ -6,7 +6,10 @@ import { happens } from '../domain/bounded.ts';
 import { held } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 
-/** How long running work may take to end, and then how long a connection that was cut may take to be gone, in milliseconds. */
+/**
+ * How long running work may take to end, and then how long a connection that was cut may take to be gone, in
+ * milliseconds.
+ */
 const endMs = 5000;
 
 /**
@@ -18,7 +21,8 @@ export function endOf(pool: pg.Pool): () => Promise<void> {
   const clients = new Set<pg.PoolClient>();
   pool.on('error', () => {});
   pool.on('connect', (client) => {
-    // A server that ends a connection at the moment when it accepts it reports that before other code has added a listener.
+    // A server that ends a connection at the moment when it accepts it reports that before other code has added a
+    // listener.
     client.on('error', () => {});
     clients.add(client);
   });
@@ -26,7 +30,10 @@ export function endOf(pool: pg.Pool): () => Promise<void> {
   return async () => {
     if (await happens(endMs, held(pool.end()))) return;
     if (!(await happens(endMs, Promise.allSettled([...clients].map((client) => client.end())))))
-      throw new CofferdamError('unavailable', `${clients.size} connections of the database were not given back in ${(2 * endMs) / 1000} s`);
+      throw new CofferdamError(
+        'unavailable',
+        `${clients.size} connections of the database were not given back in ${(2 * endMs) / 1000} s`,
+      );
   };
 }
 

@@ -3,17 +3,28 @@
 // Must never: write an entry of which the transaction's draft is not told; take an entry for written that did not come
 // back as it was sent; ask for more entries, or search more of them, than the caller said.
 import type { Sight } from '../domain/ledger/births.ts';
-import { type EntryColumn, entryColumns, faultOf, notWritten, parseEntry, type SentEntry } from '../domain/ledger/written.ts';
+import {
+  type EntryColumn,
+  entryColumns,
+  faultOf,
+  notWritten,
+  parseEntry,
+  type SentEntry,
+} from '../domain/ledger/written.ts';
 import type { Row, Transaction } from './database.ts';
 import { draftOf } from './drafts.ts';
 
-/** The text of the columns that a seal covers, of a row before and after it is sealed. `charge_batch` returns the same text. */
-const content = (of: string): string => ['row(', entryColumns.map((name) => [of, name].join('.')).join(', '), ')::text'].join('');
+/**
+ * The text of the columns that a seal covers, of a row before and after it is sealed. `charge_batch` returns the same
+ * text.
+ */
+const content = (of: string): string =>
+  ['row(', entryColumns.map((name) => [of, name].join('.')).join(', '), ')::text'].join('');
 
 /**
- * Writes an entry. A column that is not named gets the default of the table. Throws `unavailable` when the draft accepts no
- * more entries, and when anything else came back than exactly one row that says what was sent, with a possible id and time:
- * then the transaction can no longer be committed.
+ * Writes an entry. A column that is not named gets the default of the table. Throws `unavailable` when the draft
+ * accepts no more entries, and when anything else came back than exactly one row that says what was sent, with a
+ * possible id and time: then the transaction can no longer be committed.
  */
 export async function insertEntry(
   tx: Transaction,
@@ -44,11 +55,14 @@ export async function insertEntry(
   draft?.add(written);
 }
 
-/** An SQL expression for the identity of the server and its timeline. It differs after a failover, and on another server. */
+/**
+ * An SQL expression for the identity of the server and its timeline. It differs after a failover, and on another
+ * server.
+ */
 export const serverIdentity =
   "(select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c)";
 
-export type EntriesSeen = Sight & {
+type EntriesSeen = Sight & {
   readonly era: number;
   /** Whether the record is frozen, so that two operators have to release it first. */
   readonly isFrozen: boolean;
@@ -92,8 +106,8 @@ function seenIn(rows: readonly SeenRow[], above: number, numbersMax: number): En
 }
 
 /**
- * Returns which of these entries wait and how far the record is, all at one moment. Sealed entries are not searched: the
- * caller knows them by its own proof.
+ * Returns which of these entries wait and how far the record is, all at one moment. Sealed entries are not searched:
+ * the caller knows them by its own proof.
  */
 export async function lookForWaiting(tx: Transaction, ids: readonly number[]): Promise<EntriesSeen> {
   return seenIn(await tx.query<SeenRow>(stateAndWaiting, [ids]), 0, 0);

@@ -5,12 +5,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CofferdamError } from '../domain/errors.ts';
 
-export type ObjectKind = 'table' | 'column' | 'sequence' | 'function' | 'schema';
+type ObjectKind = 'table' | 'column' | 'sequence' | 'function' | 'schema';
 /**
  * One grant. `name` is a table, `table.column`, a sequence, a function with its argument types, or a schema; `*` means
  * all objects of the kind.
  */
-export type Grant = { readonly role: string; readonly privilege: string; readonly kind: ObjectKind; readonly name: string };
+export type Grant = {
+  readonly role: string;
+  readonly privilege: string;
+  readonly kind: ObjectKind;
+  readonly name: string;
+};
 
 const file = join(import.meta.dirname, '..', '..', 'migrations', 'grants.sql');
 
@@ -41,7 +46,8 @@ function objectsOf(text: string, statement: string): { readonly kind: ObjectKind
   if (text === 'schema public') return { kind: 'schema', names: ['public'] };
   const isFunction = text.startsWith('function ');
   const names = parts(isFunction ? text.slice('function '.length) : text);
-  if (!names.every((name) => (isFunction ? /^[a-z][a-z0-9_]*\([a-z0-9_, ]*\)$/ : word).test(name))) throw odd(statement);
+  if (!names.every((name) => (isFunction ? /^[a-z][a-z0-9_]*\([a-z0-9_, ]*\)$/ : word).test(name)))
+    throw odd(statement);
   return { kind: isFunction ? 'function' : 'table', names };
 }
 
@@ -57,7 +63,12 @@ function grantsOf(statement: string): readonly Grant[] {
     return roles.flatMap((role) =>
       names.flatMap((name): readonly Grant[] => {
         if (columns === undefined) return [{ role, privilege: verb.toUpperCase(), kind, name }];
-        return parts(columns).map((column) => ({ role, privilege: verb.toUpperCase(), kind: 'column', name: `${name}.${column}` }));
+        return parts(columns).map((column) => ({
+          role,
+          privilege: verb.toUpperCase(),
+          kind: 'column',
+          name: `${name}.${column}`,
+        }));
       }),
     );
   });
@@ -93,14 +104,19 @@ export type Catalogue = {
   readonly grants: readonly Grant[];
   readonly sequences: readonly string[];
   readonly functions: readonly string[];
-  /** From a function as the file spells it to its spelling in the catalogue, or to null when there is no such function. */
+  /**
+   * From a function as the file spells it to its spelling in the catalogue, or to null when there is no such function.
+   */
   readonly spelling: ReadonlyMap<string, string | null>;
 };
 
 const keyOf = ({ role, privilege: verb, kind, name }: Grant): string => `${role}: ${verb} on ${kind} ${name}`;
 
 /** Returns the grants that exist and should not, and those that should exist and do not, as texts. */
-export function compareGrants(expected: readonly Grant[], catalogue: Catalogue): { readonly excess: string[]; readonly missing: string[] } {
+export function compareGrants(
+  expected: readonly Grant[],
+  catalogue: Catalogue,
+): { readonly excess: string[]; readonly missing: string[] } {
   const wanted = new Set<string>();
   const missing: string[] = [];
   for (const grant of expected) {

@@ -8,8 +8,15 @@ import { plainSettings } from './connection-settings.ts';
 
 const retryMs = 500;
 
-/** Tries to take the lock until it holds it, and again whenever it was lost. `key` is a number of ours that fits into 63 bits. */
-export function lead(url: string, applicationName: string, key: number): { readonly isLeading: boolean; stop(): Promise<void> } {
+/**
+ * Tries to take the lock until it holds it, and again whenever it was lost. `key` is a number of ours that fits into 63
+ * bits.
+ */
+export function lead(
+  url: string,
+  applicationName: string,
+  key: number,
+): { readonly isLeading: boolean; stop(): Promise<void> } {
   let client: pg.Client | undefined;
   let isLeading = false;
   let isStopped = false;

@@ -8,7 +8,7 @@ import { ended } from './ending.ts';
 
 const againMs = 500;
 
-export type Listening = {
+type Listening = {
   readonly url: string;
   readonly applicationName: string;
   readonly channel: string;
@@ -17,13 +17,24 @@ export type Listening = {
 };
 
 /** Listens until the returned function is called. */
-export async function listenTo({ url, applicationName, channel, onNotify, onReconnect }: Listening): Promise<() => Promise<void>> {
+export async function listenTo({
+  url,
+  applicationName,
+  channel,
+  onNotify,
+  onReconnect,
+}: Listening): Promise<() => Promise<void>> {
   let stopped = false;
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   const connect = async (): Promise<void> => {
     if (stopped) return;
-    const next = new pg.Client({ connectionString: url, application_name: applicationName, keepAlive: true, options: plainSettings });
+    const next = new pg.Client({
+      connectionString: url,
+      application_name: applicationName,
+      keepAlive: true,
+      options: plainSettings,
+    });
     const retry = (): void => {
       if (client !== next) return;
       client = undefined;

@@ -1,5 +1,5 @@
-// Owns: the roles, the numbered forward-only migrations, the grant matrix, and the server settings without which our
-// promises do not hold.
+// Owns: the roles, the numbered forward-only migrations, what is applied again behind them (functions, bounds, the
+// grant matrix), and the server settings without which our promises do not hold.
 // Must never: change an applied migration, or start on a server that could lose a commit.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -10,16 +10,27 @@ import { catalogueDifferences, differencesInWords } from './catalogue.ts';
 import { connectionLimit, reserveRole, reserveVersion } from './connection-limits.ts';
 import { plainSettings } from './connection-settings.ts';
 import type { Transaction } from './database.ts';
-import { lockNotAvailable, sqlState } from './database-errors.ts';
-import { defaultWaitMs, gaveUp, type MigrationOptions, takeMigrationLock, type Watch, watchMigration } from './migration-watch.ts';
+import { deadlock, lockNotAvailable, sqlState } from './database-errors.ts';
+import { applyFunctions, functionTable } from './functions.ts';
+import {
+  defaultWaitMs,
+  gaveUp,
+  type MigrationOptions,
+  takeMigrationLock,
+  type Watch,
+  watchMigration,
+} from './migration-watch.ts';
 
-export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
+type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
 
 const connectMs = 5000;
 /** The limit for queries of the server's own tables, in milliseconds. */
 const lookMs = 5000;
 
-/** Connects. `statementMs` is the limit of each statement in milliseconds. Throws `configuration` when the server cannot be reached. */
+/**
+ * Connects. `statementMs` is the limit of each statement in milliseconds. Throws `configuration` when the server cannot
+ * be reached.
+ */
 async function connect(url: string, statementMs?: number): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
@@ -43,7 +54,9 @@ async function connect(url: string, statementMs?: number): Promise<pg.Client> {
 
 const idleInTransactionMsMax = 60_000;
 
-/** Refuses a server that is too old or has unsafe settings. Throws `configuration`, with all faults reported together. */
+/**
+ * Refuses a server that is too old or has unsafe settings. Throws `configuration`, with all faults reported together.
+ */
 export async function assertSafeSettings(tx: Transaction, isOwn = true): Promise<void> {
   const rows = await tx.query<{ name: string; setting: string }>(
     "select name, setting from pg_settings where name in ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation', 'idle_in_transaction_session_timeout')",
@@ -53,28 +66,33 @@ export async function assertSafeSettings(tx: Transaction, isOwn = true): Promise
   if (Number(value.get('server_version_num')) < 150_000) faults.push('PostgreSQL 15 or newer is needed');
   for (const name of ['fsync', 'full_page_writes']) if (value.get(name) !== 'on') faults.push(`${name} must be on`);
   // remote_apply is stronger than on; remote_write and local may lose a commit that a standby was supposed to keep.
-  if (!['on', 'remote_apply'].includes(value.get('synchronous_commit') ?? '')) faults.push('synchronous_commit must be on');
-  if (value.get('default_transaction_isolation') !== 'read committed') faults.push('default_transaction_isolation must be read committed');
-  // The pool sets this for each of its connections. The login that migrates is not one of them, so the setting is not required of it.
+  if (!['on', 'remote_apply'].includes(value.get('synchronous_commit') ?? ''))
+    faults.push('synchronous_commit must be on');
+  if (value.get('default_transaction_isolation') !== 'read committed')
+    faults.push('default_transaction_isolation must be read committed');
+  // The pool sets this for each of its connections. The login that migrates is not one of them, so the setting is not
+  // required of it.
   const idleMs = Number(value.get('idle_in_transaction_session_timeout'));
   if (isOwn && (idleMs === 0 || idleMs > idleInTransactionMsMax))
     faults.push(
       'idle_in_transaction_session_timeout must be set, to a minute at most: a forgotten snapshot stops the pruning of budget rows',
     );
-  if (faults.length > 0) throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
+  if (faults.length > 0)
+    throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
 }
 
 /**
- * Runs `work` again when it meets another migration. Roles belong to the whole server, so the migrations of two
- * databases may collide there (XX000, 23505, 42710).
+ * Runs `work` again when it meets somebody else. Roles belong to the whole server, so the migrations of two databases
+ * may collide there (XX000, 23505, 42710). Functions come with their triggers, whose tables other processes write
+ * meanwhile: the server may end this transaction for one of theirs.
  */
-async function withRetry(work: () => Promise<void>): Promise<void> {
+async function withRetry<T>(work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await work();
     } catch (error) {
-      const isMeeting = error instanceof pg.DatabaseError && ['XX000', '23505', '42710'].includes(error.code ?? '');
-      if (!isMeeting || tries >= 10) throw error;
+      const state = sqlState(error);
+      if (state === undefined || !['XX000', '23505', '42710', deadlock].includes(state) || tries >= 10) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20 * tries));
     }
   }
@@ -114,14 +132,17 @@ async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise
  * connection limits of the other roles have to suffice.
  */
 async function keepReserve(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ may: boolean }>(`select pg_has_role('${reserveRole}', 'member with admin option') as may`);
+  const { rows } = await client.query<{ may: boolean }>(
+    `select pg_has_role('${reserveRole}', 'member with admin option') as may`,
+  );
   if (rows[0]?.may === true) await client.query(`grant ${reserveRole} to cofferdam_warden`);
 }
 
 /**
  * Brings one database to the newest schema. It is idempotent, and safe to run from several places at once. Returns the
- * names of the migrations that were applied now. Throws `unavailable` when it waited too long for another process,
- * which the text names, or when it was cancelled; `configuration` for everything that a person has to look at.
+ * names of the migrations and of the files of functions that were applied now. Throws `unavailable` when it waited too
+ * long for another process, which the text names, or when it was cancelled; `configuration` for everything that a
+ * person has to look at.
  */
 export async function migrate(
   url: string,
@@ -133,7 +154,10 @@ export async function migrate(
   let watcher: pg.Client | undefined;
   let watch: Watch | undefined;
   try {
-    await assertSafeSettings({ query: async (text, values) => (await client.query(text, values as unknown[])).rows }, false);
+    await assertSafeSettings(
+      { query: async (text, values) => (await client.query(text, values as unknown[])).rows },
+      false,
+    );
     await takeMigrationLock(client, options);
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
     watcher = await connect(url, lookMs);
@@ -163,16 +187,36 @@ async function bringUp(
   { waitMs = defaultWaitMs, signal, isCompared = true }: MigrationOptions,
 ): Promise<readonly string[]> {
   // While a statement waits for a lock on a table, every later statement on that table waits behind it.
-  await client.query("select set_config('lock_timeout', $1, false), set_config('client_min_messages', 'warning', false)", [String(waitMs)]);
+  await client.query(
+    "select set_config('lock_timeout', $1, false), set_config('client_min_messages', 'warning', false)",
+    [String(waitMs)],
+  );
   await withRetry(() => ensureRoles(client, passwords));
   await client.query(
     'create table if not exists schema_migration (name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp())',
   );
-  const applied = await applyNumbered(client, directory, signal);
-  const bounds = "do $$ begin if to_regprocedure('bound_instants()') is not null then perform bound_instants(); end if; end $$";
-  await client.query(`begin;\n${bounds};\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
+  await client.query(functionTable);
+  const numbered = await applyNumbered(client, directory, signal);
+  const functions = await withRetry(() => applyWhatIsRepeated(client, directory));
   if (isCompared) await requireCatalogue(client, directory);
-  return applied;
+  return [...numbered, ...functions];
+}
+
+/**
+ * Applies the functions that changed, what every migration ends with, and the matrix of rights, in one transaction:
+ * nobody sees a function without its rights. Returns the files of functions that were applied.
+ */
+async function applyWhatIsRepeated(client: pg.Client, directory: string): Promise<readonly string[]> {
+  await client.query('begin');
+  try {
+    const applied = await applyFunctions(client, directory);
+    for (const name of ['finish.sql', 'grants.sql']) await client.query(readFileSync(join(directory, name), 'utf8'));
+    await client.query('commit');
+    return applied;
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
 }
 
 /** Throws `configuration` when the database holds anything that decides and is not that of the migrations. */
@@ -192,21 +236,24 @@ async function applyNumbered(client: pg.Client, directory: string, signal?: Abor
     .filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name))
     .sort();
   const done = new Map<string, string>(
-    (await client.query<{ name: string; sha256: string }>('select name, sha256 from schema_migration')).rows.map((row) => [
-      row.name,
-      row.sha256,
-    ]),
+    (await client.query<{ name: string; sha256: string }>('select name, sha256 from schema_migration')).rows.map(
+      (row) => [row.name, row.sha256],
+    ),
   );
   for (const name of done.keys())
     if (!names.includes(name))
-      throw new CofferdamError('configuration', `the database has migration ${name}, which this version does not know: it is newer`);
+      throw new CofferdamError(
+        'configuration',
+        `the database has migration ${name}, which this version does not know: it is newer`,
+      );
   const applied: string[] = [];
   for (const name of names) {
     const text = readFileSync(join(directory, name), 'utf8');
     const sha256 = createHash('sha256').update(text).digest('hex');
     const known = done.get(name);
     if (known === sha256) continue;
-    if (known !== undefined) throw new CofferdamError('configuration', `migration ${name} was changed after it was applied`);
+    if (known !== undefined)
+      throw new CofferdamError('configuration', `migration ${name} was changed after it was applied`);
     if (signal?.aborted === true) throw gaveUp();
     await client.query('begin');
     try {
@@ -215,9 +262,13 @@ async function applyNumbered(client: pg.Client, directory: string, signal?: Abor
       await client.query('commit');
     } catch (cause) {
       await client.query('rollback');
-      throw new CofferdamError('configuration', `migration ${name} failed: ${cause instanceof Error ? cause.message : 'unknown error'}`, {
-        cause,
-      });
+      throw new CofferdamError(
+        'configuration',
+        `migration ${name} failed: ${cause instanceof Error ? cause.message : 'unknown error'}`,
+        {
+          cause,
+        },
+      );
     }
     applied.push(name);
   }

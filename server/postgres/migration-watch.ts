@@ -12,14 +12,19 @@ const sayEveryMs = 5000;
 export type MigrationOptions = {
   /** The limit in milliseconds for the lock of all migrations, and for each lock of a table. */
   readonly waitMs?: number;
-  /** Cancels the migration: the running statement is cancelled, its transaction is rolled back, and nothing more begins. */
+  /**
+   * Cancels the migration: the running statement is cancelled, its transaction is rolled back, and nothing more begins.
+   */
   readonly signal?: AbortSignal;
   /**
    * Receives a text about what the migration waits for and which process holds it, at once and then every five seconds.
    * The text is one line without a line end.
    */
   readonly tell?: (line: string) => void;
-  /** False only for schemas that are not those of a version: the one that the expected catalogue is written from, and halves of one in tests. */
+  /**
+   * False only for schemas that are not those of a version: the one that the expected catalogue is written from, and
+   * halves of one in tests.
+   */
   readonly isCompared?: boolean;
 };
 export const defaultWaitMs = 60_000;
@@ -74,11 +79,16 @@ export const gaveUp = (): CofferdamError =>
  * Returns when this connection holds the lock of all migrations. Throws `unavailable` when it waited for `waitMs`, with
  * the process that holds the lock, and when it was cancelled.
  */
-export async function takeMigrationLock(client: pg.Client, { waitMs = defaultWaitMs, signal, tell }: MigrationOptions): Promise<void> {
+export async function takeMigrationLock(
+  client: pg.Client,
+  { waitMs = defaultWaitMs, signal, tell }: MigrationOptions,
+): Promise<void> {
   let said = Number.NEGATIVE_INFINITY;
   for (const end = performance.now() + waitMs; ; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
     if (signal?.aborted === true) throw gaveUp();
-    const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [advisoryLocks.migration]);
+    const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [
+      advisoryLocks.migration,
+    ]);
     if (rows[0]?.held === true) return;
     const who = described(await holdersOfMigration(client));
     if (performance.now() > end)
@@ -105,12 +115,9 @@ export type Watch = {
 export function watchMigration(watcher: pg.Client, pid: number, { signal, tell }: MigrationOptions): Watch {
   let blockers: string | undefined;
   let said = Number.NEGATIVE_INFINITY;
-  let isCancelled = false;
   const look = async (): Promise<void> => {
-    if (signal?.aborted === true && !isCancelled) {
-      isCancelled = true;
-      await watcher.query('select pg_cancel_backend($1)', [pid]);
-    }
+    // At every look until the watch is stopped: what is cancelled between two statements goes on with the next one.
+    if (signal?.aborted === true) await watcher.query('select pg_cancel_backend($1)', [pid]);
     const holders = await blockersOf(watcher, pid);
     if (holders.length === 0) return;
     blockers = described(holders);

@@ -16,7 +16,12 @@ export type Afterwards = (tx: Transaction) => Promise<unknown>;
  * The work of one transaction, from its first statement to its end. `around` is the work of another pool's transaction,
  * inside which this one began.
  */
-type Work = { readonly pool: object; readonly around: Work | undefined; readonly afterwards: Afterwards[]; isOver: boolean };
+type Work = {
+  readonly pool: object;
+  readonly around: Work | undefined;
+  readonly afterwards: Afterwards[];
+  isOver: boolean;
+};
 const running = new AsyncLocalStorage<Work>();
 
 /** A refusal raises one alarm. Work that leaves more than this continued after it was refused, and that is a defect. */
@@ -27,14 +32,18 @@ const afterwardsMax = 4;
  * of a transaction is in none.
  */
 function workOf(pool: object): Work | undefined {
-  for (let work = running.getStore(); work !== undefined; work = work.around) if (work.pool === pool && !work.isOver) return work;
+  for (let work = running.getStore(); work !== undefined; work = work.around)
+    if (work.pool === pool && !work.isOver) return work;
   return undefined;
 }
 
 /** Throws `bug` when the caller runs inside the work of a transaction of this pool. */
 export function requireOutermost(pool: object): void {
   if (workOf(pool) !== undefined)
-    throw new CofferdamError('bug', 'a transaction began inside another one: it would wait for a place while it holds one');
+    throw new CofferdamError(
+      'bug',
+      'a transaction began inside another one: it would wait for a place while it holds one',
+    );
 }
 
 /**
@@ -44,7 +53,8 @@ export function requireOutermost(pool: object): void {
 export function leaveForAfterwards(pool: object, what: Afterwards): boolean {
   const work = workOf(pool);
   if (work === undefined) return false;
-  if (work.afterwards.length >= afterwardsMax) throw new CofferdamError('bug', 'too many reports are left for after the transaction');
+  if (work.afterwards.length >= afterwardsMax)
+    throw new CofferdamError('bug', 'too many reports are left for after the transaction');
   work.afterwards.push(what);
   return true;
 }

@@ -2,7 +2,7 @@
 // own generated password.
 // Must never: give one role the credential of another. A password file is readable by its role only.
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { type Config, runtimePaths } from '../config/config.ts';
+import { type Config, type Directories, runtimePaths } from '../config/config.ts';
 import { databaseUrlFaults } from '../config/database-urls.ts';
 import { secretForbidden } from '../config/places.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -11,8 +11,11 @@ import { socketUrl } from './embedded.ts';
 /** The name of the database inside the embedded server. */
 export const embeddedDatabase = 'cofferdam';
 
-/** Returns the connection string of a role. Throws `configuration` when there is none, or when its password cannot be read. */
-export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
+/**
+ * Returns the connection string of a role. Throws `configuration` when there is none, or when its password cannot be
+ * read.
+ */
+export function roleUrl(config: Directories & Pick<Config, 'database'>, role: 'warden' | 'admin'): string {
   const explicit = role === 'warden' ? config.database.wardenUrl : config.database.adminUrl;
   if (explicit !== null) return explicit;
   const paths = runtimePaths(config);
@@ -23,7 +26,9 @@ export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
   try {
     password = readFileSync(file, 'utf8').trim();
   } catch (cause) {
-    throw new CofferdamError('configuration', `the database password of role ${role} cannot be read: ${file}`, { cause });
+    throw new CofferdamError('configuration', `the database password of role ${role} cannot be read: ${file}`, {
+      cause,
+    });
   }
   const user = `cofferdam_${role}`;
   if (config.database.embedded) return socketUrl(paths.postgresSocketDirectory, user, password, embeddedDatabase);

@@ -17,7 +17,10 @@ export type SharedSnapshot = Snapshot & {
    * Runs two pieces of work at once, the second over another connection that sees the same snapshot. When one fails,
    * the other is cancelled.
    */
-  beside<A, B>(mine: (snapshot: Snapshot) => Promise<A>, theirs: (snapshot: Snapshot) => Promise<B>): Promise<readonly [A, B]>;
+  beside<A, B>(
+    mine: (snapshot: Snapshot) => Promise<A>,
+    theirs: (snapshot: Snapshot) => Promise<B>,
+  ): Promise<readonly [A, B]>;
 };
 export type SnapshotOptions = {
   /** The limit of one statement in milliseconds, and, from PostgreSQL 17 on, of the whole transaction. */
@@ -86,7 +89,8 @@ export async function besideEachOther<A, B>(
  * Converting through a Date takes twenty times as long.
  */
 function instantOf(text: string): string {
-  if (text.length < 22 || text.charCodeAt(10) !== 0x20 || !text.endsWith('+00')) throw new Error(`not an instant in UTC: ${text}`);
+  if (text.length < 22 || text.charCodeAt(10) !== 0x20 || !text.endsWith('+00'))
+    throw new Error(`not an instant in UTC: ${text}`);
   return `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, -3).padEnd(3, '0').slice(0, 3)}Z`;
 }
 

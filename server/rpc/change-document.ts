@@ -1,4 +1,5 @@
-// Owns: what operators sign: the proposal of a change and its approval, as canonical JSON, and the signatures over them.
+// Owns: what operators sign: the proposal of a change and its approval, as canonical JSON, and the signatures over
+// them.
 // Must never: let one signature stand for anything else. Each text
 // therefore names its type, the installation, and the key that signs.
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
@@ -68,7 +69,9 @@ export function operatorPublicKey(spki: Buffer): KeyObject {
     throw new CofferdamError('invalid', 'this is not a public key', { cause });
   }
   const curve = key.asymmetricKeyDetails?.namedCurve ?? '';
-  const isGood = key.asymmetricKeyType === 'ed25519' || (key.asymmetricKeyType === 'ec' && ['prime256v1', 'secp384r1'].includes(curve));
+  const isGood =
+    key.asymmetricKeyType === 'ed25519' ||
+    (key.asymmetricKeyType === 'ec' && ['prime256v1', 'secp384r1'].includes(curve));
   if (!isGood) throw new CofferdamError('invalid', 'an operator signs with ECDSA on P-256 or P-384, or with Ed25519');
   if (!key.export({ type: 'spki', format: 'der' }).equals(spki))
     throw new CofferdamError('invalid', 'the public key is not encoded as canonical DER');
@@ -76,7 +79,11 @@ export function operatorPublicKey(spki: Buffer): KeyObject {
 }
 
 const hashFor = (key: KeyObject): string | null =>
-  key.asymmetricKeyType === 'ed25519' ? null : key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256';
+  key.asymmetricKeyType === 'ed25519'
+    ? null
+    : key.asymmetricKeyDetails?.namedCurve === 'secp384r1'
+      ? 'sha384'
+      : 'sha256';
 
 /** A document and its signature (base64), ready to send. */
 export type Signed = { readonly document: string; readonly signature: string };

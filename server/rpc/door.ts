@@ -1,6 +1,7 @@
 // Owns: the order in which every call that one end of a stream serves is handled: first the
 // caller gets a place, then the parameters are validated, then the work is done (T-35, T-38).
-// Must never: let the parameters of a call be read, or an error about a wrong form be sent, without counting it for a caller.
+// Must never: let the parameters of a call be read, or an error about a wrong form be sent, without counting it for a
+// caller.
 import { fullPurse, takeOne } from '../domain/allowance.ts';
 import type { Claim } from '../domain/share.ts';
 import type { Slots } from './slots.ts';

@@ -1,4 +1,5 @@
-// Owns: every operation that an edge may call in the warden, and every one that the warden may call in an edge; one row for each.
+// Owns: every operation that an edge may call in the warden, and every one that the warden may call in an edge; one row
+// for each.
 // Must never: carry an identity of the caller. The node's name and plane come from the socket, never from a parameter.
 // The receiving side validates parameters with these schemas before any handler runs. Unknown keys are refused.
 import { z } from 'zod';
@@ -32,10 +33,16 @@ export type Attributes = z.infer<typeof attributes>;
 
 const source = z.strictObject({ address, port });
 
-/** One proof, or the request for a prompt. A signature comes without the signed blob, which the warden builds (RFC 4252 section 7). */
+/**
+ * One proof, or the request for a prompt. A signature comes without the signed blob, which the warden builds (RFC 4252
+ * section 7).
+ */
 const evidence = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('none') }),
-  /** Asks whether a key would be accepted; proves nothing (T-13). `key` is in SSH wire form, `algorithm` names the signature algorithm. */
+  /**
+   * Asks whether a key would be accepted; proves nothing (T-13). `key` is in SSH wire form, `algorithm` names the
+   * signature algorithm.
+   */
   z.strictObject({ type: z.literal('public-key-probe'), algorithm: edgeWords.algorithm, key: edgeWords.publicKey }),
   z.strictObject({
     type: z.literal('public-key'),
@@ -104,7 +111,10 @@ const sealedExtent = z.strictObject({
   sealedBytes: edgeWords.sealedBytes,
   /** The ciphertext of a small extent; absent when it was written to `incoming/<node>/<objectId>`. */
   inline: edgeWords.inline.optional(),
-  /** The edge ended the extent early for want of room. Its client does not pay for that, down to the shortest extent that an edge cuts. */
+  /**
+   * The edge ended the extent early for want of room. Its client does not pay for that, down to the shortest extent
+   * that an edge cuts.
+   */
   isCut: z.literal(true).optional(),
 });
 
@@ -128,11 +138,21 @@ const grantedExtent = z.strictObject({
   inline: base64(inlineExtentBytesMax + 128).optional(),
 });
 
-/** A permit for the next bytes of a flow: `bytes` may be sent after `waitMs` milliseconds. 0 reserves nothing: ask again after the wait. */
-const permit = z.strictObject({ bytes: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER), waitMs: z.number().int().min(0) });
+/**
+ * A permit for the next bytes of a flow: `bytes` may be sent after `waitMs` milliseconds. 0 reserves nothing: ask again
+ * after the wait.
+ */
+const permit = z.strictObject({
+  bytes: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  waitMs: z.number().int().min(0),
+});
 
 const consoleAnswer = z.discriminatedUnion('outcome', [
-  z.strictObject({ outcome: z.literal('done'), text: z.string().max(60_000), exitStatus: z.number().int().min(0).max(255) }),
+  z.strictObject({
+    outcome: z.literal('done'),
+    text: z.string().max(60_000),
+    exitStatus: z.number().int().min(0).max(255),
+  }),
   z.strictObject({ outcome: z.literal('input'), text: z.string().max(60_000), until: z.enum(['line', 'end']) }),
 ]);
 export type ConsoleAnswer = z.infer<typeof consoleAnswer>;
@@ -143,12 +163,18 @@ export const edgeToWarden = {
   'node.hello': operation({
     changes: true,
     /** `nativeCipher` is what the edge reports: whether it runs with the native cipher. */
-    params: z.strictObject({ protocol: z.literal(1), startId: edgeWords.startId, nativeCipher: z.boolean().optional() }),
+    params: z.strictObject({
+      protocol: z.literal(1),
+      startId: edgeWords.startId,
+      nativeCipher: z.boolean().optional(),
+    }),
     result: z.strictObject({
       node: z.string(),
       plane: z.enum(['partner', 'internal']),
       /** Public halves in the SSH wire form. `inUse` false means that the key is announced for the next rotation. */
-      hostKeys: z.array(z.strictObject({ algorithm: z.enum(hostKeyAlgorithms), blob: base64(1024), inUse: z.boolean() })).max(16),
+      hostKeys: z
+        .array(z.strictObject({ algorithm: z.enum(hostKeyAlgorithms), blob: base64(1024), inUse: z.boolean() }))
+        .max(16),
       challenge,
       epoch: z.number().int().min(0),
       banner: z.string().max(2048),
@@ -168,13 +194,17 @@ export const edgeToWarden = {
       /** The sessions of this node that have ended since the given epoch. */
       ended: z.array(z.strictObject({ session: uuid, reason: z.enum(sessionEndNames) })).max(1000),
       challenge,
-      /** How long transfers may still take, because an operator wants this run of the node to end; null without such an order. */
+      /**
+       * How long transfers may still take, because an operator wants this run of the node to end; null without such an
+       * order.
+       */
       drainWithinMs: z.number().int().min(0).nullable(),
     }),
   }),
   /**
-   * Signs the exchange hash of one key exchange (RFC 4253 section 8), which the warden computes over the transcript and its own
-   * host key. The first hash of a connection is stored as a session identifier issued to this node; logins need such an identifier.
+   * Signs the exchange hash of one key exchange (RFC 4253 section 8), which the warden computes over the transcript and
+   * its own host key. The first hash of a connection is stored as a session identifier issued to this node; logins need
+   * such an identifier.
    */
   'exchange.sign': operation({
     changes: true,
@@ -196,7 +226,10 @@ export const edgeToWarden = {
     }),
     result: z.strictObject({ hostKey: base64(1024), signature: base64(512) }),
   }),
-  /** Proves each of these host keys over the session identifier (hostkeys-prove-00@openssh.com), by a blob: algorithm, signature. */
+  /**
+   * Proves each of these host keys over the session identifier (hostkeys-prove-00@openssh.com), by a blob: algorithm,
+   * signature.
+   */
   'exchange.prove-host-keys': operation({
     changes: false,
     params: z.strictObject({ token, hostKeys: differentHostKeys }),
@@ -221,16 +254,30 @@ export const edgeToWarden = {
   }),
 
   /** Runs one console command. The outcome `input` asks for one line, or for everything up to the end of the stream. */
-  'console.run': operation({ changes: true, params: z.strictObject({ token, line: edgeWords.consoleLine }), result: consoleAnswer }),
-  'console.input': operation({ changes: true, params: z.strictObject({ token, text: edgeWords.consoleText }), result: consoleAnswer }),
+  'console.run': operation({
+    changes: true,
+    params: z.strictObject({ token, line: edgeWords.consoleLine }),
+    result: consoleAnswer,
+  }),
+  'console.input': operation({
+    changes: true,
+    params: z.strictObject({ token, text: edgeWords.consoleText }),
+    result: consoleAnswer,
+  }),
 
-  /** Prepares the node's own account for testing its controls, with this key (SSH wire form). The account reaches only files of its own. */
+  /**
+   * Prepares the node's own account for testing its controls, with this key (SSH wire form). The account reaches only
+   * files of its own.
+   */
   'self-test.begin': operation({
     changes: true,
     params: z.strictObject({ key: edgeWords.selfTestKey }),
     result: z.strictObject({ account: z.string().max(64), directory: z.string().max(256) }),
   }),
-  /** Returns an unused code of that account, and all codes that are valid about now. Without `code`, one is available after `waitMs`. */
+  /**
+   * Returns an unused code of that account, and all codes that are valid about now. Without `code`, one is available
+   * after `waitMs`.
+   */
   'self-test.code': operation({
     changes: false,
     params: ok,
@@ -244,18 +291,45 @@ export const edgeToWarden = {
     changes: true,
     params: z.strictObject({
       checks: z
-        .array(z.strictObject({ check: z.enum(['cap', 'wrong-code', 'lockout']), bites: z.boolean(), text: edgeWords.verdictText }))
+        .array(
+          z.strictObject({
+            check: z.enum(['cap', 'wrong-code', 'lockout']),
+            bites: z.boolean(),
+            text: edgeWords.verdictText,
+          }),
+        )
         .min(1)
         .max(8),
     }),
     result: ok,
   }),
   'tree.stat': operation({ changes: false, params: z.strictObject({ token, path }), result: attributes }),
-  /** Returns one page of a directory in name order. `after` is the last name of the page before; `next` is absent on the last page. */
+  /**
+   * Returns what the session may still store at this path: cap and room of the tightest window of its own budgets, in
+   * bytes and in files. Without the right to write there, and while the store is full, the room is 0.
+   */
+  'tree.space': operation({
+    changes: false,
+    params: z.strictObject({ token, path }),
+    result: z.strictObject({
+      capBytes: size,
+      freeBytes: size,
+      capFiles: size,
+      freeFiles: size,
+      isWritable: z.boolean(),
+    }),
+  }),
+  /**
+   * Returns one page of a directory in name order: at most `limit` names, and no more than one frame holds. `after` is
+   * the last name of the page before; `next` is absent on the last page.
+   */
   'tree.list': operation({
     changes: true,
     params: z.strictObject({ token, path, after: name.optional(), limit: edgeWords.pageLength }),
-    result: z.strictObject({ entries: z.array(z.strictObject({ name: z.string(), attributes })).max(200), next: z.string().optional() }),
+    result: z.strictObject({
+      entries: z.array(z.strictObject({ name: z.string(), attributes })).max(1000),
+      next: z.string().optional(),
+    }),
   }),
   'tree.remove': operation({ changes: true, params: z.strictObject({ token, path }), result: ok }),
   /** With `replace` false, an existing target is refused (SSH_FXP_RENAME); true is posix-rename@openssh.com. */
@@ -283,7 +357,9 @@ export const edgeToWarden = {
       /** The number of bytes of this content that are stored already. Writing goes on here. */
       storedBytes: size,
       baseBytes: size.optional(),
-      /** The object of the last stored extent. The edge process may still have the running hash of everything up to it. */
+      /**
+       * The object of the last stored extent. The edge process may still have the running hash of everything up to it.
+       */
       lastObject: objectId.optional(),
       firstExtent: freshExtent,
     }),
@@ -298,7 +374,10 @@ export const edgeToWarden = {
     result: z.strictObject({ firstExtent: freshExtent }),
   }),
   'upload.begin-extent': operation({ changes: true, params: z.strictObject({ token, upload }), result: freshExtent }),
-  /** Seals an extent whose object is complete in `incoming/` (or inline). Returns when it is durable, sealed and recorded. */
+  /**
+   * Seals an extent whose object is complete in `incoming/` (or inline). Returns when it is durable, sealed and
+   * recorded.
+   */
   'upload.seal-extent': operation({
     changes: true,
     params: z.strictObject({ token, upload, extent: sealedExtent }),
@@ -313,15 +392,19 @@ export const edgeToWarden = {
     params: z.strictObject({ token, upload, index: edgeWords.index }),
     result: storedExtent,
   }),
-  /** The same for an extent of the base: the one with the byte at `offset`, which the upload copies into its own content. */
+  /**
+   * The same for an extent of the base: the one with the byte at `offset`, which the upload copies into its own
+   * content.
+   */
   'upload.base-extent': operation({
     changes: true,
     params: z.strictObject({ token, upload, offset: edgeWords.offset }),
     result: storedExtent.extend({ start: size }),
   }),
   /**
-   * Commits the upload: catalogue, ledger and receipt in one transaction. The client's OK follows. `lastExtent` saves a round trip. `whole`
-   * is the edge's statement that it refused nothing on this handle. Without it, or against what the warden itself knows, no file is made.
+   * Commits the upload: catalogue, ledger and receipt in one transaction. The client's OK follows. `lastExtent` saves a
+   * round trip. `whole` is the edge's statement that it refused nothing on this handle. Without it, or against what the
+   * warden itself knows, no file is made.
    */
   'upload.close': operation({
     changes: true,
@@ -337,8 +420,9 @@ export const edgeToWarden = {
     result: z.strictObject({ version: uuid }),
   }),
   /**
-   * Ends an upload whose connection was lost, whose client gave up, or whose session has ended; sealed bytes stay resumable. Like
-   * `begin-extent` and `seal-extent`, it is served for a short time after the end of a session, so that no acknowledged byte is lost.
+   * Ends an upload whose connection was lost, whose client gave up, or whose session has ended; sealed bytes stay
+   * resumable. Like `begin-extent` and `seal-extent`, it is served for a short time after the end of a session, so that
+   * no acknowledged byte is lost.
    */
   'upload.interrupt': operation({
     changes: true,
@@ -359,15 +443,19 @@ export const edgeToWarden = {
     result: z.strictObject({ extents: z.array(z.strictObject({ index, offset: size, bytes: size })).max(256) }),
   }),
   /**
-   * Charges, records, commits, and then returns the key, in this order. Without budget there is no key. A cap that refuses is
-   * the error `over-limit` with a text for the client: a person reads the reason and when there is more, a machine reads a code.
+   * Charges, records, commits, and then returns the key, in this order. Without budget there is no key. A cap that
+   * refuses is the error `over-limit` with a text for the client: a person reads the reason and when there is more, a
+   * machine reads a code.
    */
   'download.grant': operation({
     changes: true,
     params: z.strictObject({ token, download, index: edgeWords.index }),
     result: grantedExtent,
   }),
-  /** Asks for a permit before bytes are sent: one steady flow for each scope, wherever its transfers run. `customer` is that of open. */
+  /**
+   * Asks for a permit before bytes are sent: one steady flow for each scope, wherever its transfers run. `customer` is
+   * that of open.
+   */
   'flow.permit': operation({
     changes: true,
     params: z.strictObject({
@@ -378,7 +466,10 @@ export const edgeToWarden = {
     }),
     result: permit,
   }),
-  /** `by` is `client` when the client closed the handle, `cut` when it was lost; then nobody knows how many of the bytes sent arrived. */
+  /**
+   * `by` is `client` when the client closed the handle, `cut` when it was lost; then nobody knows how many of the bytes
+   * sent arrived.
+   */
   'download.close': operation({
     changes: true,
     params: z.strictObject({ token, download, sentBytes: movedBytes, by: z.enum(['client', 'cut']) }),
@@ -388,8 +479,15 @@ export const edgeToWarden = {
 
 /** The calls that the warden makes on an edge. */
 export const wardenToEdge = {
-  'session.terminate': operation({ changes: true, params: z.strictObject({ session: uuid, reason: z.enum(sessionEndNames) }), result: ok }),
-  /** This warden is about to stop. The edge's answer is its last message here; everything that it asked before is still answered. */
+  'session.terminate': operation({
+    changes: true,
+    params: z.strictObject({ session: uuid, reason: z.enum(sessionEndNames) }),
+    result: ok,
+  }),
+  /**
+   * This warden is about to stop. The edge's answer is its last message here; everything that it asked before is still
+   * answered.
+   */
   'warden.leaving': operation({ changes: true, params: ok, result: ok }),
 } as const satisfies OperationTable;
 

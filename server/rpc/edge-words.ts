@@ -1,6 +1,7 @@
 // Owns: every value that an edge may send to the warden: its form, and what is
 // known about it. The table of operations takes its parameters from here only.
-// Must never: contain a value without a bound. What an edge sends is kept, shown and added up after it was accepted, too.
+// Must never: contain a value without a bound. What an edge sends is kept, shown and added up after it was accepted,
+// too.
 import { z } from 'zod';
 import { canonicalAddress } from '../domain/addresses.ts';
 import { isValidName, maxPathDepth } from '../domain/paths.ts';
@@ -27,7 +28,10 @@ const name = z
   .refine(isValidName, 'not an allowed name')
   .describe('a name of the catalogue: 1 to 255 bytes of UTF-8, no control character, no slash');
 
-/** Closed sets (literals, enumerations, booleans) are written in the table itself, because they are bounded by themselves. */
+/**
+ * Closed sets (literals, enumerations, booleans) are written in the table itself, because they are bounded by
+ * themselves.
+ */
 export const edgeWords = {
   // Names that one side issued and the other side sends back.
   startId: z.uuid().describe('names a run of the node; a hello of another run ends what the former run left open'),
@@ -35,7 +39,9 @@ export const edgeWords = {
   token: z
     .string()
     .regex(/^[A-Za-z0-9_-]{43}$/)
-    .describe('32 random bytes, base64url, as the warden issued them for a session of this node; the warden keeps only their SHA-256'),
+    .describe(
+      '32 random bytes, base64url, as the warden issued them for a session of this node; the warden keeps only their SHA-256',
+    ),
   upload: z.uuid().describe('an upload of this session, as the warden named it'),
   download: z.uuid().describe('a read handle of this session, as the warden named it'),
   customer: z.uuid().describe('a customer in the scope of the session'),
@@ -43,11 +49,21 @@ export const edgeWords = {
     .string()
     .regex(/^[0-9a-f]{32}$/)
     .describe('an object that was issued to this upload and not sealed yet'),
-  index: z.number().int().min(0).max(10_000_000).describe('an extent of this content: the next one to seal, or one that is there'),
+  index: z
+    .number()
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .describe('an extent of this content: the next one to seal, or one that is there'),
 
   // The lease.
   sessionCount: z.number().int().min(0).max(1_000_000).describe('open sessions of the node; informational only'),
-  epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('up to where the node knows what ended; never kept'),
+  epoch: z
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .describe('up to where the node knows what ended; never kept'),
 
   session: z.uuid().describe('a session of the node, as the warden named it; sessions of other nodes are not touched'),
   quietMs: z
@@ -55,10 +71,14 @@ export const edgeWords = {
     .int()
     .min(0)
     .max(2 ** 31)
-    .describe('milliseconds since the client of a session did something; keeps it from being idle, until its maximum duration at most'),
+    .describe(
+      'milliseconds since the client of a session did something; keeps it from being idle, until its maximum duration at most',
+    ),
 
   // A key exchange, and what it proves.
-  identification: base64(255).describe('an identification line without CR LF: SSH-2.0- and printable ASCII, or it is not signed'),
+  identification: base64(255).describe(
+    'an identification line without CR LF: SSH-2.0- and printable ASCII, or it is not signed',
+  ),
   clientKexInit: base64(16_384).describe('a KEXINIT; hashed'),
   serverKexInit: base64(4096).describe('a KEXINIT with the challenge of this warden; hashed'),
   exchangeValue: base64(2048).describe('a public value of the key agreement; hashed'),
@@ -70,7 +90,9 @@ export const edgeWords = {
     .string()
     .max(45)
     .refine((text) => text !== '' && canonicalAddress(text) === text, 'not an address in canonical form')
-    .describe("a client's address in canonical form (RFC 5952, no zone, an IPv4-mapped one as IPv4); kept as reported by the edge"),
+    .describe(
+      "a client's address in canonical form (RFC 5952, no zone, an IPv4-mapped one as IPv4); kept as reported by the edge",
+    ),
   port: z.number().int().min(0).max(65_535).describe("a client's port; kept as reported by the edge"),
   username: unkept(256).describe('what the client typed as its name; looked up when it could be one, never kept'),
   algorithm: unkept(64).describe('the name of a signature algorithm; compared with a list'),
@@ -93,8 +115,11 @@ export const edgeWords = {
 
   // The tree of directories and files.
   name,
-  path: z.array(name).max(maxPathDepth).describe('names from the root on, at most 32; looked up inside the scope of the session'),
-  pageLength: z.number().int().min(1).max(200).describe('names in one page; each is charged'),
+  path: z
+    .array(name)
+    .max(maxPathDepth)
+    .describe('names from the root on, at most 32; looked up inside the scope of the session'),
+  pageLength: z.number().int().min(1).max(1000).describe('names in one page; each is charged'),
   modifiedAt: z
     .number()
     .int()
@@ -109,9 +134,19 @@ export const edgeWords = {
     .min(1)
     .max(16_777_216)
     .describe('plaintext bytes of an extent; they must fit the length of what was sealed'),
-  sealedBytes: z.number().int().min(1).max(16_777_216).describe('ciphertext bytes of an extent; compared with what is there'),
+  sealedBytes: z
+    .number()
+    .int()
+    .min(1)
+    .max(16_777_216)
+    .describe('ciphertext bytes of an extent; compared with what is there'),
   inline: base64(inlineExtentBytesMax + 128).describe('ciphertext of a small extent; kept once it is charged'),
-  size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('bytes of a closed upload; refused unless it is what was stored'),
+  size: z
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .describe('bytes of a closed upload; refused unless it is what was stored'),
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)

@@ -40,7 +40,8 @@ export class FrameReader {
       const header = this.#take(4);
       if (header === undefined) return undefined;
       this.#wanted = header.readUInt32BE(0);
-      if (this.#wanted === 0 || this.#wanted > frameBytesMax) throw new CofferdamError('invalid', 'rpc frame length out of bounds');
+      if (this.#wanted === 0 || this.#wanted > frameBytesMax)
+        throw new CofferdamError('invalid', 'rpc frame length out of bounds');
     }
     const body = this.#take(this.#wanted);
     if (body === undefined) return undefined;
@@ -58,7 +59,8 @@ export class FrameReader {
 
   #take(bytes: number): Buffer | undefined {
     if (this.#pendingBytes < bytes) return undefined;
-    if ((this.#pending.first()?.length ?? 0) < bytes) this.#pending.push(Buffer.concat(this.#pending.takeMany(this.#pending.length)));
+    if ((this.#pending.first()?.length ?? 0) < bytes)
+      this.#pending.push(Buffer.concat(this.#pending.takeMany(this.#pending.length)));
     const whole = this.#pending.first() ?? Buffer.alloc(0);
     const taken = whole.subarray(0, bytes);
     if (whole.length === bytes) this.#pending.take();

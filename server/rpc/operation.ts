@@ -1,7 +1,7 @@
 // Owns: the form of a table of operations, and the types that are derived from it.
 import type { z } from 'zod';
 
-export type Operation<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType, C extends boolean = boolean> = {
+type Operation<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType, C extends boolean = boolean> = {
   /**
    * Whether a call changes anything that outlives it: rows, objects, budgets, sessions. In the
    * operators' table it decides who does the work: the warden, as a command, for true; the admin
@@ -13,7 +13,9 @@ export type Operation<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.Z
 };
 export type OperationTable = Readonly<Record<string, Operation>>;
 
-export function operation<P extends z.ZodType, R extends z.ZodType, const C extends boolean>(row: Operation<P, R, C>): Operation<P, R, C> {
+export function operation<P extends z.ZodType, R extends z.ZodType, const C extends boolean>(
+  row: Operation<P, R, C>,
+): Operation<P, R, C> {
   return row;
 }
 

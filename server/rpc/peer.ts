@@ -1,4 +1,5 @@
-// Owns: one end of an rpc stream: outgoing and incoming calls, both with bounds, over any duplex stream (Unix socket, TLS).
+// Owns: one end of an rpc stream: outgoing and incoming calls, both with bounds, over any duplex stream (Unix socket,
+// TLS).
 // Must never: trust the other side. A call gets its place before its parameters are
 // read, and the parameters are validated before a handler sees them. A peer that breaks
 // a rule is disconnected, and so is one that sends messages of a wrong form too often.
@@ -11,7 +12,7 @@ import { encodeFrame, FrameReader } from './framing.ts';
 import type { Handlers, OperationTable, Params, Result } from './operation.ts';
 import { WrongForm, wellFormed } from './wrong-form.ts';
 
-export type PeerLimits = {
+type PeerLimits = {
   /** The number of calls of the other side that may run at once. Reading pauses at this number. */
   readonly inboundCallsMax: number;
   /** The number of our calls that may wait for an answer. One more is refused at once. */
@@ -37,10 +38,17 @@ const partingMs = 1000;
 const message = z.union([
   z.strictObject({ id: z.number().int().min(0), op: z.string().max(64), params: z.unknown() }),
   z.strictObject({ id: z.number().int().min(0), result: z.unknown() }),
-  z.strictObject({ id: z.number().int().min(0), error: z.strictObject({ code: z.string().max(32), message: z.string().max(1024) }) }),
+  z.strictObject({
+    id: z.number().int().min(0),
+    error: z.strictObject({ code: z.string().max(32), message: z.string().max(1024) }),
+  }),
 ]);
 
-type Answer = { readonly id: number; readonly result?: unknown; readonly error?: { readonly code: string; readonly message: string } };
+type Answer = {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: { readonly code: string; readonly message: string };
+};
 type Waiting = {
   readonly op: string;
   readonly resolve: (value: unknown) => void;
@@ -48,7 +56,7 @@ type Waiting = {
   readonly timer: NodeJS.Timeout;
 };
 
-export type PeerOptions<In extends OperationTable, Out extends OperationTable, Caller> = {
+type PeerOptions<In extends OperationTable, Out extends OperationTable, Caller> = {
   readonly stream: Duplex;
   readonly serves: In;
   readonly handlers: Handlers<In, Caller>;
@@ -151,7 +159,8 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
   #send(content: unknown): void {
     const { stream } = this.#options;
     stream.write(encodeFrame(content));
-    if (stream.writableLength > this.#limits.writeBufferBytesMax) this.close(new CofferdamError('unavailable', 'rpc peer does not read'));
+    if (stream.writableLength > this.#limits.writeBufferBytesMax)
+      this.close(new CofferdamError('unavailable', 'rpc peer does not read'));
   }
 
   /** Sends an answer. An answer that is larger than a frame becomes a refusal; the connection stays open. */

@@ -1,6 +1,7 @@
 // Owns: handing out the places of one line of the table of shares. Places are taken and given
 // back; a caller may wait for one for a bounded time, and the holders take turns (T-35, T-38).
-// Must never: give one holder what is reserved for others, or let the waiting calls of one holder delay those of another.
+// Must never: give one holder what is reserved for others, or let the waiting calls of one holder delay those of
+// another.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { CofferdamError } from '../domain/errors.ts';
 import { type Claim, groupMax, hasRoom, type Share } from '../domain/share.ts';
@@ -16,7 +17,7 @@ type Group = { readonly name: string; used: number; turn: number; readonly holde
  * `line` names the line of shares in which the transactions of this work
  * take their places, in a process that has more than one such line.
  */
-export type Behalf = Claim & { readonly line?: string };
+type Behalf = Claim & { readonly line?: string };
 const behalf = new AsyncLocalStorage<Behalf>();
 /** Runs `work` for this node or person. What the work uses counts as used by it. */
 export const onBehalfOf = <T>(whose: Behalf, work: () => T): T => behalf.run(whose, work);
@@ -107,7 +108,9 @@ export class Slots {
     const { of, each, total } = this.share;
     const kept = total - groupMax(this.share, group);
     const bounds =
-      of === 'person' ? `: one person may have ${each}${kept > 0 ? `, and ${kept} of ${total} are kept for officers` : ''}` : '';
+      of === 'person'
+        ? `: one person may have ${each}${kept > 0 ? `, and ${kept} of ${total} are kept for officers` : ''}`
+        : '';
     return new CofferdamError('over-limit', `${this.#tooMany}${bounds}; try again later`);
   }
 
@@ -157,16 +160,21 @@ export class Slots {
 
   /** Gives the place that has become free to the call that is next. At most one waiting call fits now. */
   #next(): void {
-    const before = (a: { used: number; turn: number }, b: { used: number; turn: number }): number => a.used - b.used || a.turn - b.turn;
+    const before = (a: { used: number; turn: number }, b: { used: number; turn: number }): number =>
+      a.used - b.used || a.turn - b.turn;
     const [next] = [...this.#groups.values()]
-      .flatMap((group) => [...group.holders.values()].filter((holder) => holder.waiting.length > 0 && this.#fits(holder)))
+      .flatMap((group) =>
+        [...group.holders.values()].filter((holder) => holder.waiting.length > 0 && this.#fits(holder)),
+      )
       .sort((a, b) => (a.group === b.group ? before(a, b) : before(a.group, b.group)));
     (next?.waiting.find((one) => one.isUrgent) ?? next?.waiting[0])?.grant();
   }
 }
 
 /** Returns the places of every line of one part of the table of shares. */
-export function slotsOf<Lines extends Readonly<Record<string, Share>>>(lines: Lines): { readonly [L in keyof Lines]: Slots } {
+export function slotsOf<Lines extends Readonly<Record<string, Share>>>(
+  lines: Lines,
+): { readonly [L in keyof Lines]: Slots } {
   return Object.fromEntries(Object.entries(lines).map(([name, share]) => [name, new Slots(share)])) as {
     readonly [L in keyof Lines]: Slots;
   };

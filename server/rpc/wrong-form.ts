@@ -24,9 +24,11 @@ function issuesOf(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssu
   });
 }
 
-export function wrongForm(error: z.ZodError): WrongForm {
+function wrongForm(error: z.ZodError): WrongForm {
   const issues = issuesOf(error.issues);
-  const named = issues.slice(0, namedMax).map(({ path, message }) => (path.length === 0 ? message : `${nameOf(path)}: ${message}`));
+  const named = issues
+    .slice(0, namedMax)
+    .map(({ path, message }) => (path.length === 0 ? message : `${nameOf(path)}: ${message}`));
   const more = issues.length > namedMax ? `; and ${issues.length - namedMax} more` : '';
   return new WrongForm('invalid', `the parameters have the wrong form: ${named.join('; ')}${more}`.slice(0, 800));
 }
@@ -42,7 +44,11 @@ export function wellFormed<S extends z.ZodType>(schema: S, params: unknown): z.i
  * Checks the parameters of our own call, so that a call that the other side would
  * refuse by its form is never sent, and counts against nobody. Throws WrongForm.
  */
-export function checkCall<T extends OperationTable, K extends keyof T & string>(table: T, op: K, params: Params<T, K>): void {
+export function checkCall<T extends OperationTable, K extends keyof T & string>(
+  table: T,
+  op: K,
+  params: Params<T, K>,
+): void {
   const row = table[op];
   if (row !== undefined) wellFormed(row.params, params);
 }

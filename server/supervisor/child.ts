@@ -1,4 +1,5 @@
-// Owns: one child process of the supervisor: starting it, waiting until it is ready, restarting it when it dies, and stopping it.
+// Owns: one child process of the supervisor: starting it, waiting until it is ready, restarting it when it dies, and
+// stopping it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { detach, unexpected } from '../domain/detached.ts';
@@ -44,7 +45,8 @@ export class Child {
    */
   start(): Promise<Ready> {
     const started = Date.now();
-    // The child gets its own process group, so that Ctrl-C reaches only the supervisor, which stops its children in order.
+    // The child gets its own process group, so that Ctrl-C reaches only the supervisor, which stops its children in
+    // order.
     const child = spawn(this.#command.program, [...this.#command.args], {
       env: this.#command.env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -71,7 +73,8 @@ export class Child {
       child.on('exit', (code, signal) => {
         clearTimeout(timer);
         this.#process = undefined;
-        if (!isReady) reject(new CofferdamError('configuration', `${this.name} did not start (exit code ${code ?? signal})`));
+        if (!isReady)
+          reject(new CofferdamError('configuration', `${this.name} did not start (exit code ${code ?? signal})`));
         if (this.#isStopping) return;
         if (isReady) {
           // An edge that was drained, or a role that was asked to stop by itself: only this process is restarted.
@@ -113,7 +116,10 @@ export class Child {
     try {
       await gone;
     } catch {
-      this.#log.error({ child: this.name, pid: child.pid }, 'a role did not end, not even by force: look at what holds its process');
+      this.#log.error(
+        { child: this.name, pid: child.pid },
+        'a role did not end, not even by force: look at what holds its process',
+      );
     } finally {
       clearTimeout(timer);
     }

@@ -2,19 +2,25 @@
 // test can start the same edge.
 // Must never: put a credential into an argument or an environment variable.
 import { dirname, join } from 'node:path';
-import { type Config, runtimePaths } from '../config/config.ts';
+import type { Paths } from '../config/config.ts';
 
-export type RoleCommand = { readonly program: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
+export type RoleCommand = {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+};
 
-/** Returns the command of a role. `node` is the name of the edge. `configFile` is the file that the supervisor wrote for its roles. */
+/**
+ * Returns the command of a role. `node` is the name of the edge. `configFile` is the file that the supervisor wrote for
+ * its roles.
+ */
 export function roleCommand(
-  config: Config,
+  paths: Paths,
   projectDirectory: string,
   configFile: string,
   role: 'edge' | 'warden' | 'admin',
   node?: string,
 ): RoleCommand {
-  const paths = runtimePaths(config);
   const stripped = join(projectDirectory, 'scripts', 'stripped.mjs');
   const seatBelt =
     role === 'edge' && node !== undefined
@@ -25,7 +31,8 @@ export function roleCommand(
           '--permission',
           '--allow-addons',
           '--allow-worker',
-          // Only code may be read. The directory var/ stands beside it, and holds the keys of all roles when they share one user.
+          // Only code may be read. The directory var/ stands beside it, and holds the keys of all roles when they share
+          // one user.
           `--allow-fs-read=${join(projectDirectory, 'server')}`,
           `--allow-fs-read=${stripped}`,
           `--allow-fs-read=${join(projectDirectory, 'node_modules')}`,

@@ -8,7 +8,8 @@ type Facts = { readonly adminSocket: string; readonly isShared: boolean; readonl
 const quoted = (text: string): string => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 export function greeting(config: Config, projectDirectory: string, { adminSocket, isShared, closed }: Facts): string {
-  const name = (plane: string): string => (plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)');
+  const name = (plane: string): string =>
+    plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)';
   const first =
     closed === undefined
       ? ['Cofferdam serves.']
@@ -32,7 +33,8 @@ export function greeting(config: Config, projectDirectory: string, { adminSocket
       '',
     );
   }
-  if (isShared) lines.push('All roles share one system user here: fine for a first look, refused outside development.', '');
+  if (isShared)
+    lines.push('All roles share one system user here: fine for a first look, refused outside development.', '');
   lines.push('Ctrl-C drains and stops everything.', '');
   return `${lines.join('\n')}\n`;
 }

@@ -35,9 +35,13 @@ function runTool(command: string, args: readonly string[], isDone: () => boolean
       execFileSync(command, args, { stdio: 'pipe' });
     } catch (cause) {
       if (i === triesMax && !isDone())
-        throw new CofferdamError('configuration', `${command} ${args.join(' ')} failed: system users for the roles cannot be made`, {
-          cause,
-        });
+        throw new CofferdamError(
+          'configuration',
+          `${command} ${args.join(' ')} failed: system users for the roles cannot be made`,
+          {
+            cause,
+          },
+        );
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
     }
 }
@@ -48,10 +52,20 @@ function ensureGroup(name: string): number {
 }
 
 export function ensureUser(name: string, groups: readonly string[]): ProcessUser {
-  const isolated = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin'];
+  const isolated = [
+    '--system',
+    '--user-group',
+    '--no-create-home',
+    '--home-dir',
+    '/nonexistent',
+    '--shell',
+    '/usr/sbin/nologin',
+  ];
   runTool('useradd', [...isolated, name], () => lookUp('/etc/passwd', name) !== undefined);
   for (const group of groups)
-    runTool('usermod', ['--append', '--groups', group, name], () => (lookUp('/etc/group', group)?.[3] ?? '').split(',').includes(name));
+    runTool('usermod', ['--append', '--groups', group, name], () =>
+      (lookUp('/etc/group', group)?.[3] ?? '').split(',').includes(name),
+    );
   const entry = lookUp('/etc/passwd', name);
   if (entry === undefined) throw new CofferdamError('configuration', `the system user ${name} does not exist`);
   return { uid: Number(entry[2]), gid: Number(entry[3]) };
@@ -61,8 +75,7 @@ export function ensureUser(name: string, groups: readonly string[]): ProcessUser
  * Returns the system users of the roles. When the starter is root, each role and each edge has a user of its own, which
  * is created when it is missing. Otherwise all roles share the starter's user.
  */
-export function buildWall(config: Config): Wall {
-  const { users } = config;
+export function buildWall({ users }: Pick<Config, 'users'>): Wall {
   if (users === null) {
     const one = self();
     return {
@@ -124,7 +137,10 @@ export function layOut(config: Config, wall: Wall): void {
   }
 }
 
-/** Returns the secret in `path`, which only `owner` can read. When there is none, it is created with 24 random bytes in base64url. */
+/**
+ * Returns the secret in `path`, which only `owner` can read. When there is none, it is created with 24 random bytes in
+ * base64url.
+ */
 export function ensureSecret(path: string, owner: ProcessUser): string {
   return ensureOwnSecret(path, owner, secretMode, () => randomBytes(24).toString('base64url'));
 }

@@ -9,18 +9,16 @@ import {
   fchmodSync,
   fchownSync,
   fstatSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
   readSync,
-  rmSync,
-  writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { createDurably, removeUnfinished } from '../disk/durable-file.ts';
 import { CofferdamError } from '../domain/errors.ts';
 
-export type Owner = { readonly uid: number; readonly gid: number };
+type Owner = { readonly uid: number; readonly gid: number };
 
 const secretBytesMax = 4096;
 
@@ -29,12 +27,15 @@ const isRoot = (): boolean => process.getuid?.() === 0;
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
 function refusal(path: string, why: string, cause?: unknown): CofferdamError {
-  return new CofferdamError('configuration', `${path} ${why}; nothing was changed there: find out who put it there`, { cause });
+  return new CofferdamError('configuration', `${path} ${why}; nothing was changed there: find out who put it there`, {
+    cause,
+  });
 }
 
 /**
- * Checks every directory below `top` down to `path`, and creates what is missing. When the starter is root, each of them
- * must belong to root, and nobody else may be able to put or replace anything in it. Throws `configuration` otherwise.
+ * Checks every directory below `top` down to `path`, and creates what is missing. When the starter is root, each of
+ * them must belong to root, and nobody else may be able to put or replace anything in it. Throws `configuration`
+ * otherwise.
  */
 function secureWay(top: string, path: string): void {
   if (path !== top && path.startsWith(`${top}/`)) secureWay(top, dirname(path));
@@ -47,10 +48,16 @@ function secureWay(top: string, path: string): void {
   const seen = lstatSync(path);
   if (!seen.isDirectory()) throw refusal(path, 'is no directory');
   if (isRoot() && (seen.uid !== 0 || (seen.mode & 0o022) !== 0))
-    throw refusal(path, `belongs to the user ${seen.uid} or is open to others, and stands above a directory of the layout`);
+    throw refusal(
+      path,
+      `belongs to the user ${seen.uid} or is open to others, and stands above a directory of the layout`,
+    );
 }
 
-/** Creates a directory, and sets its owner and mode. At `top` and above it the administrator decides, so links are allowed there. */
+/**
+ * Creates a directory, and sets its owner and mode. At `top` and above it the administrator decides, so links are
+ * allowed there.
+ */
 export function placeDirectory(top: string, path: string, owner: Owner, mode: number): void {
   if (path.startsWith(`${top}/`)) {
     secureWay(top, dirname(path));
@@ -80,7 +87,7 @@ export function placeDirectory(top: string, path: string, owner: Owner, mode: nu
  * Returns the bytes of a plain file, or undefined when there is none. Throws `configuration` for a link, a hard link, a
  * pipe, a directory, a file longer than `bytesMax`, or a file whose owner is neither the starter nor `owner`.
  */
-export function readOwnFile(path: string, owner: Owner, bytesMax: number, work?: (file: number) => void): Buffer | undefined {
+function readOwnFile(path: string, owner: Owner, bytesMax: number, work?: (file: number) => void): Buffer | undefined {
   let file: number;
   try {
     // Opened without blocking, because a pipe in the place of the file would block the start for ever.
@@ -106,39 +113,18 @@ export function readOwnFile(path: string, owner: Owner, bytesMax: number, work?:
 }
 
 /**
- * Writes a new file with its owner, mode and content, and waits until it is durable. Throws when something with this
- * name exists, a link included.
+ * Returns the secret in `path`, and sets the file's owner and mode. When there is no file, `make` creates the secret.
  */
-export function writeOwnFile(path: string, content: string, owner: Owner, mode: number): void {
-  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
-  try {
-    writeSync(file, content);
-    if (isRoot()) fchownSync(file, owner.uid, owner.gid);
-    fchmodSync(file, mode);
-    fsyncSync(file);
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Removes what has this name, unless it is a directory, and writes a new file. */
-export function replaceOwnFile(path: string, content: string, owner: Owner, mode: number): void {
-  rmSync(path, { force: true });
-  writeOwnFile(path, content, owner, mode);
-}
-
-/** Returns the secret in `path`, and sets the file's owner and mode. When there is no file, `make` creates the secret. */
 export function ensureOwnSecret(path: string, owner: Owner, mode: number, make: () => string): string {
   const adopt = (file: number): void => {
     if (isRoot()) fchownSync(file, owner.uid, owner.gid);
     fchmodSync(file, mode);
   };
+  // A start that was killed while it created the file left it with two names.
+  removeUnfinished(path);
   const there = readOwnFile(path, owner, secretBytesMax, adopt);
   if (there !== undefined) return there.toString('utf8').trim();
   const made = make();
-  writeOwnFile(path, `${made}\n`, owner, mode);
+  createDurably({ path, content: `${made}\n`, owner, mode });
   return made;
 }

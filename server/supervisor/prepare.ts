@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { createDevelopmentCertificates, type DevelopmentOperator } from '../../certs/development.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { secretMode } from '../config/places.ts';
+import { replaceDurably } from '../disk/durable-file.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { createDatabase, migrate } from '../postgres/migrate.ts';
 import { embeddedDatabase } from '../postgres/role-url.ts';
 import { DatabaseKeeper } from './database-keeper.ts';
 import { buildWall, ensureSecret, layOut, type Wall } from './layout.ts';
-import { replaceOwnFile, self } from './own-files.ts';
+import { self } from './own-files.ts';
 
 const require = createRequire(import.meta.url);
 const databaseStartMs = 60_000;
@@ -33,9 +34,10 @@ async function portFault(host: string, port: number): Promise<string | undefined
   });
 }
 
-function cipherFault(config: Config): string | undefined {
-  if (config.allowSlowCipher) return undefined;
-  const built = require.resolve('ssh2/package.json').replace(/package\.json$/, 'lib/protocol/crypto/build/Release/sshcrypto.node');
+function cipherFault(): string | undefined {
+  const built = require
+    .resolve('ssh2/package.json')
+    .replace(/package\.json$/, 'lib/protocol/crypto/build/Release/sshcrypto.node');
   try {
     require(built);
     return undefined;
@@ -45,11 +47,16 @@ function cipherFault(config: Config): string | undefined {
 }
 
 /** Checks everything that can be checked without starting anything. Throws `configuration` with all faults together. */
-export async function checkMachine(config: Config): Promise<void> {
-  const places = config.admin.tcp === null ? config.edges : [...config.edges, config.admin.tcp];
-  const faults = [...(await Promise.all(places.map(({ host, port }) => portFault(host, port)))), cipherFault(config)].filter(
-    (fault) => fault !== undefined,
-  );
+export async function checkMachine({
+  edges,
+  admin,
+  allowSlowCipher,
+}: Pick<Config, 'edges' | 'admin' | 'allowSlowCipher'>): Promise<void> {
+  const places = admin.tcp === null ? edges : [...edges, admin.tcp];
+  const faults = [
+    ...(await Promise.all(places.map(({ host, port }) => portFault(host, port)))),
+    allowSlowCipher ? undefined : cipherFault(),
+  ].filter((fault) => fault !== undefined);
   if (faults.length > 0)
     throw new CofferdamError(
       'configuration',
@@ -71,7 +78,12 @@ export type Prepared = {
  * Creates directories and secrets, starts and migrates the database, and creates certificates. When a later step fails,
  * what was started is stopped again. `signal` cancels a migration.
  */
-export async function prepare(config: Config, projectDirectory: string, log: Logger, signal?: AbortSignal): Promise<Prepared> {
+export async function prepare(
+  config: Config,
+  projectDirectory: string,
+  log: Logger,
+  signal?: AbortSignal,
+): Promise<Prepared> {
   const wall = buildWall(config);
   layOut(config, wall);
   const paths = runtimePaths(config);
@@ -113,8 +125,8 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
         : [];
     const configFile = join(config.runtimeDirectory, 'run', 'config.json');
     // The file contains no secret. A role finds its own credential in a file that only it can read.
-    keepUrl(config, paths.wardenDatabaseUrl, config.database.wardenUrl, wall.warden);
-    keepUrl(config, paths.adminDatabaseUrl, config.database.adminUrl, wall.admin);
+    keepUrl(config.mode, paths.wardenDatabaseUrl, config.database.wardenUrl, wall.warden);
+    keepUrl(config.mode, paths.adminDatabaseUrl, config.database.adminUrl, wall.admin);
     const publicConfig: Config = {
       ...config,
       database: {
@@ -125,7 +137,7 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
         serverUrl: withoutCredentials(config.database.serverUrl),
       },
     };
-    replaceOwnFile(configFile, `${JSON.stringify(publicConfig, null, 2)}\n`, self(), 0o644);
+    replaceDurably({ path: configFile, content: `${JSON.stringify(publicConfig, null, 2)}\n`, mode: 0o644 });
     return { wall, database, configFile, operators };
   } catch (error) {
     await database?.stop();
@@ -147,13 +159,22 @@ export function withoutCredentials(url: string | null): string | null {
  * Writes an explicit connection string into a file that only its role can read. In production, a file that an operator
  * put there stays when the configuration has no string, because its password may not be stored anywhere else.
  */
-function keepUrl(config: Config, path: string, url: string | null, owner: { readonly uid: number; readonly gid: number }): void {
-  if (url !== null) replaceOwnFile(path, url, owner, secretMode);
-  else if (config.mode === 'development') rmSync(path, { force: true });
+function keepUrl(
+  mode: Config['mode'],
+  path: string,
+  url: string | null,
+  owner: { readonly uid: number; readonly gid: number },
+): void {
+  if (url !== null) replaceDurably({ path, content: url, owner, mode: secretMode });
+  else if (mode === 'development') rmSync(path, { force: true });
 }
 
 /** Runs `cofferdam migrate`. */
-export async function migrateOnly(config: Config, projectDirectory: string, signal: AbortSignal): Promise<{ stop(): Promise<void> }> {
+export async function migrateOnly(
+  config: Config,
+  projectDirectory: string,
+  signal: AbortSignal,
+): Promise<{ stop(): Promise<void> }> {
   if (config.database.migrateUrl === null)
     throw new CofferdamError('configuration', 'database.migrateUrl (or DATABASE_URL) is needed to migrate');
   const wall = buildWall(config);
@@ -165,7 +186,10 @@ export async function migrateOnly(config: Config, projectDirectory: string, sign
     auditor: ensureSecret(paths.auditorDatabasePassword, self()),
   };
   const tell = (line: string): void => void process.stderr.write(`cofferdam migrate: ${line}\n`);
-  const applied = await migrate(config.database.migrateUrl, join(projectDirectory, 'migrations'), passwords, { signal, tell });
+  const applied = await migrate(config.database.migrateUrl, join(projectDirectory, 'migrations'), passwords, {
+    signal,
+    tell,
+  });
   process.stdout.write(applied.length === 0 ? 'the database is up to date\n' : `applied: ${applied.join(', ')}\n`);
   return { stop: async () => {} };
 }

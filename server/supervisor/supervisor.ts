@@ -1,10 +1,10 @@
 // Owns: all roles on one machine: starting them in order, restarting them, and draining them in the opposite order.
 // Must never: see a customer's data, or leave a process running behind it.
 
-import { ensureDemoWorld } from '../admin/demo.ts';
 import { makeOperators } from '../admin/development-operators.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { stopGraceMs } from '../config/stop-times.ts';
+import { ensureDemoWorld } from '../demo/world.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { createLogger } from '../observability/logger.ts';
 import { Child } from './child.ts';
@@ -16,7 +16,11 @@ import { checkMachine, prepare } from './prepare.ts';
  * Starts everything, and resolves when everything serves. On any fault, what was started is stopped again and the fault
  * is thrown. `signal` cancels the steps before that which may take long.
  */
-export async function startAll(config: Config, projectDirectory: string, signal: AbortSignal): Promise<{ stop(): Promise<void> }> {
+export async function startAll(
+  config: Config,
+  projectDirectory: string,
+  signal: AbortSignal,
+): Promise<{ stop(): Promise<void> }> {
   const log = createLogger(config, 'supervisor');
   if (config.mode === 'production' && process.getuid?.() !== 0)
     throw new CofferdamError(
@@ -24,32 +28,28 @@ export async function startAll(config: Config, projectDirectory: string, signal:
       'in production `up` must be started by root, which gives every role its own user; or start each role by its own unit',
     );
   await checkMachine(config);
+  await using starting = new AsyncDisposableStack();
   const { wall, database, configFile, operators } = await prepare(config, projectDirectory, log, signal);
-  const warden = new Child('warden', roleCommand(config, projectDirectory, configFile, 'warden'), log);
-  const admin = new Child('admin', roleCommand(config, projectDirectory, configFile, 'admin'), log);
+  const paths = runtimePaths(config);
+  const warden = new Child('warden', roleCommand(paths, projectDirectory, configFile, 'warden'), log);
+  const admin = new Child('admin', roleCommand(paths, projectDirectory, configFile, 'admin'), log);
   const edges = config.edges.map(
-    (edge) => new Child(`edge ${edge.node}`, roleCommand(config, projectDirectory, configFile, 'edge', edge.node), log),
+    (edge) => new Child(`edge ${edge.node}`, roleCommand(paths, projectDirectory, configFile, 'edge', edge.node), log),
   );
-  const stop = async (): Promise<void> => {
-    log.info('draining');
-    const grace = stopGraceMs(config.limits);
-    await Promise.all(edges.map((edge) => edge.stop(grace.edge)));
-    await admin.stop(grace.admin);
-    await warden.stop(grace.warden);
-    await database?.stop();
-    log.info('stopped');
-  };
-  try {
-    const { closed } = await warden.start();
-    if (config.mode === 'development') await makeOperators(config, operators);
-    await Promise.all([admin.start(), ...edges.map((edge) => edge.start())]);
-    if (config.demo) await ensureDemoWorld(config, projectDirectory);
-    process.stdout.write(
-      greeting(config, projectDirectory, { adminSocket: runtimePaths(config).adminSocket, isShared: wall.areShared, closed }),
-    );
-    return { stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const grace = stopGraceMs(config.limits);
+  starting.defer(() => log.info('stopped'));
+  starting.defer(() => database?.stop());
+  starting.defer(() => warden.stop(grace.warden));
+  starting.defer(() => admin.stop(grace.admin));
+  starting.defer(async () => void (await Promise.all(edges.map((edge) => edge.stop(grace.edge)))));
+  starting.defer(() => log.info('draining'));
+  const { closed } = await warden.start();
+  if (config.mode === 'development') await makeOperators(config, operators);
+  await Promise.all([admin.start(), ...edges.map((edge) => edge.start())]);
+  if (config.demo) await ensureDemoWorld(config, projectDirectory);
+  process.stdout.write(
+    greeting(config, projectDirectory, { adminSocket: paths.adminSocket, isShared: wall.areShared, closed }),
+  );
+  const started = starting.move();
+  return { stop: () => started.disposeAsync() };
 }

@@ -1,14 +1,24 @@
-// Owns: the one place where the standing verification meets the stand-alone verifier.
-// Must never: know a rule of the record. The verifier says what is good.
+// Owns: the one place where the standing verification (`cofferdam verify`) calls the stand-alone verifier.
+// Must never: have a rule of the record of its own. Only the verifier says what is good.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type Base, type Known, parseVerifierKey, proveKnown, type Report, verifySince, verifyWhole } from '../../verifier/index.js';
-import type { Place } from './record-lines.ts';
+import {
+  type Base,
+  type Known,
+  parseVerifierKey,
+  proveKnown,
+  type Report,
+  verifySince,
+  verifyWhole,
+} from '../../verifier/index.js';
+import type { ReadPosition } from './record-lines.ts';
 
 export type { Base, Known };
-export type Against = {
+
+/** What a run verifies against. `keys` are verifier keys; `witnesses` and `archive` are directories. */
+type Against = {
   readonly keys: readonly string[];
   readonly witnesses: readonly string[];
   readonly archive: string | null;
@@ -21,10 +31,13 @@ export type Found = {
   readonly findings: number;
   readonly text: string;
 };
-/** `known`: what the next run can go on from. `covered`: what the newest checkpoint covers, when everything up to it was read and fits. */
+/** `known` is what the next run can go on from; undefined when it left nothing to go on from. */
 export type Done = { readonly found: Found; readonly known: Known | undefined };
 
-/** What tells this verifier from another version of it: what one believed, the other reads anew. */
+/**
+ * Returns the SHA-256 of the files of this verifier, in hexadecimal. What a verifier with another hash has proved is
+ * not relied on; a run reads it anew.
+ */
 export function libraryHash(): string {
   const folder = join(import.meta.dirname, '..', '..', 'verifier');
   const hash = createHash('sha256');
@@ -33,10 +46,15 @@ export function libraryHash(): string {
   return hash.digest('hex');
 }
 
-/** A sentence when it does not fit its own checkpoint, or none of these keys has signed that. */
-export const prove = (known: unknown, keys: readonly string[]): Base | string => proveKnown(known, keys.map(parseVerifierKey));
+/**
+ * Returns what an earlier run left, proved anew; or a sentence that says why it is not used: it does not agree with its
+ * own checkpoint, or none of these keys has signed that checkpoint.
+ */
+export const prove = (known: unknown, keys: readonly string[]): Base | string =>
+  proveKnown(known, keys.map(parseVerifierKey));
 
-export const placeOf = ({ head, trees }: Base): Place => ({
+/** Returns where the earlier run ended. */
+export const placeOf = ({ head, trees }: Base): ReadPosition => ({
   head: head.position,
   sizes: new Map([...trees].map(([tree, frontier]) => [tree, frontier.size])),
 });
@@ -46,10 +64,13 @@ const foundOf = ({ verdict, newest, entries, findings, notRead }: Report, good: 
   heads: newest?.size ?? 0,
   entries,
   findings: findings.length,
-  text: findings[0]?.text ?? (verdict === 'good' ? good : `what was read fits; not read: ${notRead.join('; ')}`),
+  text: findings[0]?.text ?? (verdict === 'good' ? good : `what was read verifies; not read: ${notRead.join('; ')}`),
 });
 
-/** Reads everything; what an earlier run proved is compared with it. Throws when a witness, an archive or the database cannot be read. */
+/**
+ * Verifies the whole record, and compares it with what an earlier run proved (`base`). Throws when a witness, an
+ * archive or the database cannot be read.
+ */
 export async function readWhole(against: Against, base: Base | undefined, lines: AsyncIterable<string>): Promise<Done> {
   const { report, known } = await verifyWhole({
     ...optionsOf(against),
@@ -57,14 +78,21 @@ export async function readWhole(against: Against, base: Base | undefined, lines:
     dump: Readable.from(lines),
     base,
   });
-  return { found: foundOf(report, 'every entry was read and fits'), known };
+  return { found: foundOf(report, 'every entry was read and verifies'), known };
 }
 
-/** Reads what was sealed since; the answer is a sentence when only a run that reads everything can tell. Throws as the other. */
-export async function readSince(against: Against, base: Base, lines: (place: Place) => AsyncIterable<string>): Promise<Done | string> {
+/**
+ * Verifies what was sealed since an earlier run. Returns a sentence that says why when only a run over the whole record
+ * can tell. Throws when a witness or the database cannot be read.
+ */
+export async function readSince(
+  against: Against,
+  base: Base,
+  lines: (place: ReadPosition) => AsyncIterable<string>,
+): Promise<Done | string> {
   const done = await verifySince({ ...optionsOf(against), base, dump: () => Readable.from(lines(placeOf(base))) });
   if (typeof done === 'string') return done;
-  const text = `what was sealed behind head ${base.head.position} was read and fits`;
+  const text = `what was sealed after head ${base.head.position} was read and verifies`;
   return { found: foundOf(done.report, text), known: done.known };
 }
 

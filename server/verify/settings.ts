@@ -1,5 +1,5 @@
 // Owns: the configuration of `cofferdam verify`, which is a file of its own on another host.
-// Must never: be read when others may read the password in it.
+// Must never: use a file that others may read, because it holds a password.
 import { readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { fullRunHours } from '../config/ledger-settings.ts';
@@ -8,7 +8,7 @@ import { CofferdamError } from '../domain/errors.ts';
 
 const path = z.string().min(1).max(4096);
 const settings = z.strictObject({
-  /** Of the role cofferdam_auditor. */
+  /** The connection string of the role cofferdam_auditor. */
   databaseUrl: z.string().min(1).max(4096),
   /** Verifier keys as `cofferctl ledger status` shows them. */
   keys: z.array(z.string().min(1).max(256)).min(1).max(20),
@@ -16,14 +16,17 @@ const settings = z.strictObject({
   archive: path.nullable().default(null),
   maxAgeSeconds: z.number().int().min(0).max(1_000_000_000).default(600),
   everyMinutes: z.number().int().min(1).max(10_080).default(60),
-  /** So often at least a run reads everything; those between read what was sealed since. */
+  /** How often at least a run reads everything; the runs between read what was sealed since. */
   fullEveryHours: z.number().int().min(1).max(168).default(fullRunHours),
   /** A file of this host's own, in which a run leaves what the next one goes on from; null: in memory only. */
   state: path.nullable().default(null),
 });
 export type VerifySettings = z.infer<typeof settings>;
 
-/** Throws `configuration`. The file holds a password: it is for its owner's eyes only. */
+/**
+ * Reads the configuration. Throws `configuration` with every fault, and when others may read the file, which holds a
+ * password.
+ */
 export function loadVerifySettings(file: string): VerifySettings {
   let given: unknown;
   try {
@@ -40,5 +43,8 @@ export function loadVerifySettings(file: string): VerifySettings {
   }
   const parsed = settings.safeParse(given);
   if (parsed.success) return parsed.data;
-  throw new CofferdamError('configuration', parsed.error.issues.map((one) => `${file}: ${one.path.join('.')}: ${one.message}`).join('\n'));
+  throw new CofferdamError(
+    'configuration',
+    parsed.error.issues.map((one) => `${file}: ${one.path.join('.')}: ${one.message}`).join('\n'),
+  );
 }

@@ -1,5 +1,7 @@
-// Owns: `cofferdam verify`: the record against its witness, from another host, once or again and again, and its verdict told to the gateway.
-// Must never: need more than to read, or go on silently when it could not verify, or let what an earlier run read pass for what this one did.
+// Owns: `cofferdam verify`: verifying the record against its witness from another host, once or again and again, and
+// reporting the verdict to the gateway.
+// Must never: need more rights than to read and to report; stay silent when it could not verify; or count what an
+// earlier run read as read by this one.
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monthsMark } from '../admin/ledger/dump-queries.ts';
@@ -10,22 +12,27 @@ import { type Mark, Memory } from './memory.ts';
 import { recordLines, recordLinesSince } from './record-lines.ts';
 import { loadVerifySettings, type VerifySettings } from './settings.ts';
 import { reportVerdict } from './verify-queries.ts';
+import { waysAstray } from './ways.ts';
 
-/** `run`: whether all of the record was read, or what was sealed since an earlier run. */
+/**
+ * The verdict of one run. `run` is `full` when all of the record was read, `since` when only what was sealed since an
+ * earlier run was.
+ */
 export type Verdict = Found & {
   readonly run: 'full' | 'since';
-  /** Why it is a full one; null: it is not. */
+  /** Why this is a full run; null when it is not. */
   readonly why: string | null;
-  /** The good run that it goes on from; null: a full run needs none. */
+  /** The good run that this one goes on from; null for a full run, which needs none. */
   readonly since: Mark | null;
-  /** The last full run that was good, as this verifier knows it, before this one. */
+  /** The last good full run before this one, as far as this verifier knows; null when it knows none. */
   readonly full: Mark | null;
+  /** What this run did not read, and which runs did; null for a full run. */
   readonly notRead: string | null;
 };
 type Run = Pick<Verdict, 'run' | 'why' | 'since' | 'full' | 'notRead'>;
 type Tried = { readonly run: Run; readonly done: Done };
 
-/** What this run will not have read, and who did. */
+/** Returns what a run that goes on from `since` does not read, and which runs did. */
 const notReadOf = (since: Mark, full: Mark): string =>
   `entries up to ${full.entry} were read by the full run of ${full.at}${since.entry > full.entry ? `, those up to ${since.entry} by the runs between` : ''}`;
 
@@ -50,10 +57,21 @@ async function tryOnce(
   }
   const run = fullRun(why ?? 'nothing is known of an earlier run', full);
   onRun(run);
-  return { run, done: await readWhole(against, base, recordLines(database)) };
+  const done = await readWhole(against, base, recordLines(database));
+  return { run, done: withWays(done, await waysAstray(database)) };
 }
 
-/** A month that leaves in the middle of a run makes two records of one: then it is begun anew, once. */
+/** A record whose entries are good, and of which questions do not find all, is not good. */
+function withWays({ found, known }: Done, astray: readonly string[]): Done {
+  if (astray.length === 0) return { found, known };
+  const text = [...astray, ...(found.verdict === 'good' ? [] : [found.text])].join('; ');
+  return { found: { ...found, verdict: 'bad', findings: found.findings + astray.length, text }, known: undefined };
+}
+
+/**
+ * Runs `attempt`, and once more when a month left the database meanwhile, because its two halves have then read
+ * different states of the record. Throws `conflict` when that happens again.
+ */
 async function verifyStill(database: Database, attempt: () => Promise<Tried>): Promise<Tried> {
   for (let isLast = false; ; isLast = true) {
     const mark = await database.withSystem(monthsMark);
@@ -63,14 +81,35 @@ async function verifyStill(database: Database, attempt: () => Promise<Tried>): P
   }
 }
 
-/** What is said of a run, beside what was found. */
+/**
+ * Returns the text of a verdict: what was found, and for a good run also what it did not read or why it read
+ * everything.
+ */
 function textOf({ verdict, text }: Found, { why, notRead }: Run): string {
   if (verdict !== 'good') return text;
   return notRead !== null ? `${text}; ${notRead}` : `${text} (full run: ${why})`;
 }
 
-/** One run, whatever it ends with; told to the gateway when the database can be reached. `memory` is told last: what nobody heard of does not count. */
-export async function verifyOnce(database: Database, against: VerifySettings, memory = new Memory(against)): Promise<Verdict> {
+/**
+ * Verifies once, reports the verdict to the gateway, and returns it, also when nothing could be verified. A good run is
+ * kept in `memory` only after it was reported, so that the next run never goes on from a run that nobody heard of.
+ * Throws `conflict` when another run with the same state is under way, and `unavailable` when the verdict could not be
+ * reported.
+ */
+export async function verifyOnce(
+  database: Database,
+  against: VerifySettings,
+  memory = new Memory(against),
+): Promise<Verdict> {
+  const lock = memory.begin();
+  try {
+    return await verifyLocked(database, against, memory);
+  } finally {
+    lock.end();
+  }
+}
+
+async function verifyLocked(database: Database, against: VerifySettings, memory: Memory): Promise<Verdict> {
   const began = Date.now();
   let run = fullRun('nothing is known of an earlier run', memory.full);
   let tried: Tried;
@@ -81,18 +120,20 @@ export async function verifyOnce(database: Database, against: VerifySettings, me
     tried = await verifyStill(database, () => tryOnce(database, against, memory, began, onRun));
   } catch (error) {
     const why =
-      error instanceof Error && 'code' in error && !(error instanceof CofferdamError) ? error.message : toCofferdamError(error).message;
+      error instanceof Error && 'code' in error && !(error instanceof CofferdamError)
+        ? error.message
+        : toCofferdamError(error).message;
     const found: Found = { verdict: 'failed', heads: 0, entries: 0, findings: 0, text: `nothing was verified: ${why}` };
     tried = { run, done: { found, known: undefined } };
   }
   const { found, known } = tried.done;
   const verdict = { ...found, ...tried.run, text: textOf(found, tried.run).slice(0, 300) };
   const at = new Date(began).toISOString();
-  // Before it is told, so that no end of this process in between makes the next run read less.
-  if (found.verdict !== 'good') say(memory.notGood(`the run of ${at} ended ${found.verdict}`));
+  // A run that was not good is kept before it is reported: if this process ends in between, the next run is a full one.
+  if (found.verdict !== 'good') warnUnwritten(memory.notGood(`the run of ${at} ended ${found.verdict}`));
   await database.withSystem((tx) => reportVerdict(tx, hostname().slice(0, 60), verdict));
   if (found.verdict === 'good')
-    say(
+    warnUnwritten(
       known === undefined
         ? memory.notGood(`the run of ${at} left nothing to go on from`)
         : memory.good(began, verdict.run === 'full', known),
@@ -100,15 +141,23 @@ export async function verifyOnce(database: Database, against: VerifySettings, me
   return verdict;
 }
 
-function say(why: string | null): void {
+/** Writes a warning when the state could not be written; `why` is null when it was. */
+function warnUnwritten(why: string | null): void {
   if (why !== null) process.stderr.write(`cofferdam verify: the state could not be written: ${why}\n`);
 }
 
 const exits = { good: 0, bad: 1, failed: 2, incomplete: 3 } as const;
 
-/** Returns the exit code. When it watches it goes on until `signal`; what it found is said on standard output, one line of JSON a run. */
+/**
+ * Verifies once, or with `isWatching` again and again until `signal`, and writes one line of JSON for each run to
+ * standard output. Returns the exit code of the last run.
+ */
 export async function runVerify(file: string | undefined, isWatching: boolean, signal: AbortSignal): Promise<number> {
-  if (file === undefined) throw new CofferdamError('configuration', '--config is missing: see OPERATIONS, "Standing verification"');
+  if (file === undefined)
+    throw new CofferdamError(
+      'configuration',
+      '--config is missing: see docs/operations/record.md, "Standing verification"',
+    );
   const given = loadVerifySettings(file);
   const database = new Database({ url: given.databaseUrl, applicationName: 'cofferdam verify', connectionsMax: 1 });
   const memory = new Memory(given);
@@ -120,7 +169,9 @@ export async function runVerify(file: string | undefined, isWatching: boolean, s
         process.stdout.write(`${JSON.stringify({ at: new Date().toISOString(), ...verdict })}\n`);
         code = exits[verdict.verdict];
       } catch (error) {
-        process.stderr.write(`cofferdam verify: the verdict could not be told: ${toCofferdamError(error).message}\n`);
+        const { code: kind, message } = toCofferdamError(error);
+        const what = kind === 'conflict' ? 'nothing was verified' : 'the verdict could not be told';
+        process.stderr.write(`cofferdam verify: ${what}: ${message}\n`);
         code = exits.failed;
       }
       if (!isWatching || signal.aborted) return code;

@@ -4,20 +4,23 @@ import { idOf, type SessionId } from '../domain/ids.ts';
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import type { Logins } from './authentication/login.ts';
+import type { Charging } from './budgets/charges.ts';
+import type { EdgeCaller } from './callers/edge-caller.ts';
+import type { Run } from './callers/shares.ts';
 import { treeHandlers } from './catalogue/tree-handlers.ts';
 import { consoleHandlers } from './console/console.ts';
-import type { EdgeCaller, Warden } from './context.ts';
 import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
 import type { Exchanges } from './exchanges/exchanges.ts';
+import type { LedgerGuard } from './ledger/guard.ts';
 import { beginsAnEntry, type NodeAccounts } from './nodes/allowances.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
-import type { Run } from './shares.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
-export type Rooms = {
+type Rooms = {
+  readonly guard: LedgerGuard;
   readonly nodes: Nodes;
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
@@ -32,14 +35,20 @@ export type Rooms = {
  */
 const greeting = 'node.hello';
 
-const each = (handlers: Handlers<EdgeToWarden, EdgeCaller>, around: (name: string, run: Run) => Run): Handlers<EdgeToWarden, EdgeCaller> =>
-  Object.fromEntries(Object.entries(handlers).map(([name, run]) => [name, around(name, run as Run)])) as Handlers<EdgeToWarden, EdgeCaller>;
+const each = (
+  handlers: Handlers<EdgeToWarden, EdgeCaller>,
+  around: (name: string, run: Run) => Run,
+): Handlers<EdgeToWarden, EdgeCaller> =>
+  Object.fromEntries(Object.entries(handlers).map(([name, run]) => [name, around(name, run as Run)])) as Handlers<
+    EdgeToWarden,
+    EdgeCaller
+  >;
 
 /**
  * Wraps a handler. Nothing is served while the record is in doubt, late at its witness, or frozen; and the node's
  * allowance for what the operation stores is taken before the handler runs.
  */
-function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: Run): Run {
+function guarded({ guard, accounts }: Rooms, name: string, run: Run): Run {
   return async (params, caller) => {
     if (name !== greeting) guard.require();
     if (beginsAnEntry(name as keyof EdgeToWarden)) guard.requireRoom();
@@ -52,13 +61,15 @@ function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: R
   };
 }
 
-export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
+export function edgeHandlers(warden: Charging, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
   const { nodes, logins, sessions, exchanges, accounts } = rooms;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
       // A greeting that is refused, and a repeated greeting of a run that is registered already, take nothing from the
       // allowance.
-      const epoch = await accounts.whenNew('runs', caller, (take) => nodes.hello(caller, startId, nativeCipher ?? null, take));
+      const epoch = await accounts.whenNew('runs', caller, (take) =>
+        nodes.hello(caller, startId, nativeCipher ?? null, take),
+      );
       // The process of an earlier run of this node is gone, so the sessions that it left open have ended.
       await sessions.endMatching({ node: caller.node, exceptStartId: startId }, 'lost');
       return {
@@ -67,7 +78,7 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
         hostKeys: exchanges.publicKeys(caller),
         challenge: exchanges.challenge,
         epoch,
-        banner: warden.config.banner,
+        banner: warden.banner,
       };
     },
     'lease.renew': async ({ epoch, active }, caller) => {
@@ -101,5 +112,5 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
   };
-  return each(handlers, (name, run) => guarded(warden, accounts, name, run));
+  return each(handlers, (name, run) => guarded(rooms, name, run));
 }

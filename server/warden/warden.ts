@@ -11,27 +11,25 @@ import { held } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import type { Draft } from '../domain/ledger/births.ts';
-import { createLogger } from '../observability/logger.ts';
-import { serveMetrics } from '../observability/metrics.ts';
+import { stopsWith } from '../domain/lifetimes.ts';
+import { createLogger, type Logger } from '../observability/logger.ts';
+import { type Reading, serveMetrics } from '../observability/metrics.ts';
 import { Database, type Transaction } from '../postgres/database.ts';
 import { assertSafeSettings } from '../postgres/migrate.ts';
 import { roleUrl } from '../postgres/role-url.ts';
 import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
 import { Peer } from '../rpc/peer.ts';
 import type { Release } from '../rpc/slots.ts';
-import { AlertLog } from './alerts/log-sink.ts';
+import { AlertLog } from './alerts/sinks/log-sink.ts';
 import { Logins } from './authentication/login.ts';
-import { createCharges } from './budgets/charges.ts';
+import { type Charges, type Charging, createCharges } from './budgets/charges.ts';
 import { completeBudgets } from './budgets/create-budgets.ts';
-import { serveBootstrap } from './changes/bootstrap.ts';
-import { CatalogueWatch } from './changes/catalogue-watch.ts';
-import { generationsOf } from './changes/generations.ts';
-import { startSealSweeps } from './changes/seal-sweeps.ts';
-import { sealing } from './changes/seals.ts';
-import { startCommands } from './commands/commands.ts';
-import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
-import type { EdgeCaller, Warden } from './context.ts';
-import { startCredentialSweeps } from './credentials/credential-sweeps.ts';
+import type { EdgeCaller } from './callers/edge-caller.ts';
+import { claimOf, doorOf, placeFor, type WardenSlots, wardenSlots } from './callers/shares.ts';
+import { changeUseCases } from './changes/changes.ts';
+import { startCommands } from './commands/queue.ts';
+import { settingsOf } from './context/context.ts';
+import { assertNoDemoOutsideLoopback, demoUseCasesOf } from './demo/demo-commands.ts';
 import { Exchanges } from './exchanges/exchanges.ts';
 import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
@@ -47,23 +45,52 @@ import { requireOwnDisks } from './ledger/witness/same-disk.ts';
 import { createWitnesses } from './ledger/witness/witnesses.ts';
 import { NodeAccounts } from './nodes/allowances.ts';
 import { Nodes } from './nodes/nodes.ts';
+import { serveBootstrap } from './operators/bootstrap.ts';
+import { startRegularPasses } from './regular-passes.ts';
+import { CatalogueWatch } from './seals/catalogue-watch.ts';
+import { generationsOf } from './seals/generations.ts';
+import { followResealed } from './seals/resealed-elsewhere.ts';
+import { sealing } from './seals/seals.ts';
 import { endedElsewhere } from './sessions/ended-elsewhere.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
-import { claimOf, doorOf, placeFor, type WardenSlots, wardenSlots } from './shares.ts';
 import { recover } from './transfers/recovery.ts';
-import { startTransferSweeps } from './transfers/sweeps.ts';
+import { useCasesOf } from './use-cases.ts';
 
 /**
  * A running warden. `closed` is the reason why nothing was served when the start was complete; undefined when the
  * service is open.
  */
-export type RunningWarden = { readonly warden: Warden; readonly closed: string | undefined; stop(): Promise<void> };
+export type RunningWarden = {
+  readonly warden: Charging;
+  readonly guard: LedgerGuard;
+  readonly closed: string | undefined;
+  stop(): Promise<void>;
+};
+
+type Served = {
+  readonly nodes: Nodes;
+  readonly exchanges: Exchanges;
+  readonly logins: Logins;
+  readonly charges: Charges;
+};
+/** Returns what is measured of the work for edges. */
+const servedMetrics = ({ nodes, exchanges, logins, charges }: Served): readonly Reading[] => [
+  { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
+  { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
+  {
+    name: 'warden_passwords_waiting',
+    help: 'Passwords waiting to be hashed.',
+    kind: 'gauge',
+    value: logins.passwordsWaiting,
+  },
+  { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
+];
 
 /**
- * Starts the warden and resolves when every socket listens. Throws `configuration` before any socket can be reached.
+ * Makes the database, the record, and what they share. The database is neither read nor written yet, and nothing is
+ * served. Throws `configuration`.
  */
-export async function startWarden(config: Config): Promise<RunningWarden> {
-  const log = createLogger(config, 'warden');
+function makeBase(starting: AsyncDisposableStack, config: Config, log: Logger) {
   requireOwnDisks(config, log);
   const keys = createKeyRing(config);
   const hostKeys = loadHostKeys(config);
@@ -77,6 +104,9 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   };
   const alerts = new AlertLog(log);
   const slots = wardenSlots(config.shares.warden);
+  /** What is still ending while everything else is stopped. */
+  const lateEnds: Promise<void>[] = [];
+  starting.defer(async () => void (await Promise.all(lateEnds)));
   const database = new Database({
     url,
     applicationName: 'cofferdam warden',
@@ -88,120 +118,179 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     isPreparing: true,
     onUnreachable: (cause) => log.error({ err: cause }, 'no connection to the database'),
   });
+  starting.defer(() => database.close());
   const memoryFile = runtimePaths(config).recordMemory;
   const witnesses = createWitnesses(config.ledger);
-  const ledger = new Ledger({ config, url, keys, guard, births, witnesses, memoryFile, log, alerts: alerts.hear });
-  const forwards = new Forwards({ config, url, log, alerts: alerts.hear, newest: () => ledger.newest });
-  try {
-    await database.withSystem((tx) => assertSafeSettings(tx));
-    const catalogue = new CatalogueWatch(database, log);
-    await catalogue.require();
-    // Before anything is written, the database is compared with the witness: is it the one that was witnessed?
-    await ledger.start();
-    await database.withSystem((tx) => generationsOf(keys).refresh(tx));
-    await database.withSystem(async (tx) => {
-      await sealing(tx, { keys, database }, { maker: 'start', change: () => null }, () => completeBudgets(tx, keys, config.budgets));
-      await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
-    });
-    const nodes = new Nodes(database);
-    const sessions = new SessionRegistry(config, database, keys, nodes, log);
-    const charges = createCharges({ config, database, sessions, log, admit, drafts, grants: slots.grants });
-    const warden: Warden = {
-      config,
-      log,
-      database,
-      guard,
-      keys,
-      sessions,
-      charges,
-      edges: nodes,
-      hostKeyLines: hostKeys.filter((key) => key.inUse).map(publicLine),
-    };
-    await assertNoDemoOutsideLoopback(warden);
-    await recover(warden);
-    const exchanges = new Exchanges(config, hostKeys, slots);
-    const { dayMs } = config.credentials;
-    const accounts = new NodeAccounts(config.perNode, database, { payerOf: (token, caller) => sessions.payerOf(token, caller), dayMs });
-    const startIdOf = (caller: EdgeCaller): string => nodes.startIdOf(caller);
-    const logins = new Logins({ config, database, keys, sessions, exchanges, slots, accounts, startIdOf });
-    const sweeps = startTransferSweeps(warden, alerts);
-    const credentialSweeps = startCredentialSweeps(warden, sessions);
-    const sealSweeps = await startSealSweeps(warden, sessions, catalogue);
-    const recordPasses = startRecordPasses({
-      config: config.ledger,
-      url,
-      log,
-      drafts,
-      alerts: alerts.hear,
-      mayWork: () => ledger.isLeading && guard.state.is === 'open',
-    });
-    const bootstrap = await serveBootstrap(warden);
-    const commands = await startCommands(warden, sessions);
-    const elsewhere = endedElsewhere(warden, nodes, sessions);
-    const stopListening = await database.listen('cofferdam_ended', elsewhere.hear, () => sessions.forgetAll());
-    const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges, accounts });
-    const sockets = await Promise.all(
-      config.edges.map((edge) =>
-        listen(config, edge, slots, (socket, caller) => serve(socket, caller, { nodes, handlers, slots, warden })),
+  const ledger = stopsWith(
+    starting,
+    new Ledger({ config, url, keys, guard, births, witnesses, memoryFile, log, alerts: alerts.hear }),
+  );
+  const forwards = stopsWith(
+    starting,
+    new Forwards({ config, url, log, alerts: alerts.hear, newest: () => ledger.newest }),
+  );
+  const catalogue = new CatalogueWatch(database, log);
+  return {
+    config,
+    log,
+    keys,
+    hostKeys,
+    url,
+    guard,
+    drafts,
+    admit,
+    alerts,
+    slots,
+    lateEnds,
+    database,
+    ledger,
+    forwards,
+    catalogue,
+  };
+}
+type Base = ReturnType<typeof makeBase>;
+
+/** Examines the database, compares it with the witness, and then writes what every start completes. */
+async function examine({ config, keys, database, ledger, catalogue }: Base): Promise<void> {
+  await database.withSystem((tx) => assertSafeSettings(tx));
+  await catalogue.require();
+  // Before anything is written, the database is compared with the witness: is it the one that was witnessed?
+  await ledger.start();
+  await database.withSystem((tx) => generationsOf(keys).refresh(tx));
+  await database.withSystem(async (tx) => {
+    await sealing(tx, { keys, database }, { maker: 'start', change: () => null }, () =>
+      completeBudgets(tx, keys, config.budgets),
+    );
+    await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
+  });
+}
+
+/** Makes what serves the calls of edges, and recovers what an earlier run left behind. */
+async function makeRooms(starting: AsyncDisposableStack, base: Base) {
+  const { config, log, keys, hostKeys, guard, drafts, admit, slots, database } = base;
+  const nodes = new Nodes(database);
+  const sessions = new SessionRegistry(config, database, keys, nodes, log);
+  const charges = stopsWith(
+    starting,
+    createCharges({ config, database, sessions, log, admit, drafts, grants: slots.grants }),
+  );
+  const hostKeyLines = hostKeys.filter((key) => key.inUse).map(publicLine);
+  const warden: Charging = { ...settingsOf(config), log, database, keys, hostKeyLines, sessions, charges };
+  await assertNoDemoOutsideLoopback(warden);
+  await recover(warden, guard);
+  const exchanges = stopsWith(starting, new Exchanges(config, hostKeys, slots));
+  const { dayMs } = config.credentials;
+  const accounts = new NodeAccounts(config.perNode, database, {
+    payerOf: (token, caller) => sessions.payerOf(token, caller),
+    dayMs,
+  });
+  const startIdOf = (caller: EdgeCaller): string => nodes.startIdOf(caller);
+  const logins = stopsWith(
+    starting,
+    new Logins({ config, database, keys, sessions, exchanges, slots, accounts, startIdOf }),
+  );
+  return { warden, nodes, sessions, charges, exchanges, accounts, logins };
+}
+type Rooms = Awaited<ReturnType<typeof makeRooms>>;
+
+/**
+ * Starts what the warden does without being asked by an edge: regular passes, commands, and news from other processes.
+ */
+async function startOwnWork(
+  starting: AsyncDisposableStack,
+  base: Base,
+  { warden, nodes, sessions }: Rooms,
+): Promise<void> {
+  const { config, log, url, guard, drafts, alerts, lateEnds, database, ledger, catalogue } = base;
+  stopsWith(starting, startRegularPasses({ warden, guard, sessions, alerts, catalogue }));
+  stopsWith(starting, await followResealed(warden));
+  const recordPasses = startRecordPasses({
+    config: config.ledger,
+    url,
+    log,
+    drafts,
+    alerts: alerts.hear,
+    mayWork: () => ledger.isLeading && guard.state.is === 'open',
+  });
+  // Archiving a month may take a long time, so everything else is stopped while that pass ends.
+  starting.defer(() => void lateEnds.push(held(recordPasses.stop())));
+  stopsWith(starting, await serveBootstrap(warden));
+  const useCases = {
+    sessions,
+    guard,
+    useCases: useCasesOf(guard),
+    changes: changeUseCases,
+    demo: demoUseCasesOf(warden),
+  };
+  stopsWith(starting, await startCommands(warden, useCases));
+  const elsewhere = stopsWith(starting, endedElsewhere(warden, nodes, sessions));
+  starting.defer(await database.listen('cofferdam_ended', elsewhere.hear, () => sessions.forgetAll()));
+}
+
+/** Listens for every edge. */
+async function serveEdges(starting: AsyncDisposableStack, { config, guard, slots }: Base, rooms: Rooms): Promise<void> {
+  const { warden, nodes } = rooms;
+  const handlers = edgeHandlers(warden, { guard, ...rooms });
+  const { wardenSocket } = runtimePaths(config);
+  const sockets: Listening[] = [];
+  for (const edge of config.edges)
+    sockets.push(
+      stopsWith(
+        starting,
+        await listen(wardenSocket(edge.node), edge, slots, (socket, caller) =>
+          serve(socket, caller, { nodes, handlers, slots, warden }),
+        ),
       ),
     );
-    const metrics = await serveMetrics(config.metrics.wardenPort, () => [
-      { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
-      { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
-      { name: 'warden_passwords_waiting', help: 'Passwords waiting to be hashed.', kind: 'gauge', value: logins.passwordsWaiting },
-      { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
-      ...catalogue.metrics,
-      ...alerts.metrics,
-      ...ledger.metrics,
-      ...forwards.metrics,
-    ]);
-    log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
-    return {
-      warden,
-      closed: guard.state.is === 'open' ? undefined : guard.state.text,
-      stop: async () => {
-        for (const socket of sockets) socket.refuse();
-        await nodes.leave();
-        for (const socket of sockets) await socket.stop();
-        logins.stop();
-        exchanges.stop();
-        sessions.stop();
-        await sweeps.stop();
-        await credentialSweeps.stop();
-        await sealSweeps.stop();
-        // Archiving a month may take a long time, so everything else is stopped while that pass ends.
-        const passesEnd = held(recordPasses.stop());
-        await bootstrap.stop();
-        await stopListening();
-        await elsewhere.stop();
-        await commands.stop();
-        await charges.stop();
-        await metrics.stop();
-        await forwards.stop();
-        await ledger.stop();
-        await database.close();
-        await passesEnd;
-        log.info('warden stopped');
-      },
-    };
-  } catch (error) {
-    await forwards.stop();
-    await ledger.stop();
-    await database.close();
-    throw error;
-  }
+  // Edges are told before their connections end, so that they ask the next warden.
+  starting.defer(async () => {
+    for (const socket of sockets) socket.refuse();
+    await nodes.leave();
+  });
+}
+
+/**
+ * Starts the warden and resolves when every socket listens. Throws `configuration` before an edge can reach it. What
+ * was started is stopped again when the start fails.
+ */
+export async function startWarden(config: Config): Promise<RunningWarden> {
+  await using starting = new AsyncDisposableStack();
+  const log = createLogger(config, 'warden');
+  const base = makeBase(starting, config, log);
+  const { guard, alerts, ledger, forwards, catalogue } = base;
+  await examine(base);
+  const rooms = await makeRooms(starting, base);
+  const readings = () => [
+    ...servedMetrics(rooms),
+    ...[catalogue, alerts, ledger, forwards].flatMap((one) => one.metrics),
+  ];
+  stopsWith(starting, await serveMetrics(config.metrics.wardenPort, readings));
+  await startOwnWork(starting, base, rooms);
+  await serveEdges(starting, base, rooms);
+  log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
+  const started = starting.move();
+  return {
+    warden: rooms.warden,
+    guard,
+    closed: guard.state.is === 'open' ? undefined : guard.state.text,
+    stop: async () => {
+      await started.disposeAsync();
+      log.info('warden stopped');
+    },
+  };
 }
 
 type Serving = {
   readonly nodes: Nodes;
   readonly handlers: ReturnType<typeof edgeHandlers>;
   readonly slots: WardenSlots;
-  readonly warden: Warden;
+  readonly warden: Charging;
 };
 
 function serve(socket: Socket, caller: EdgeCaller, { nodes, handlers, slots, warden }: Serving): void {
   // An honest edge checks what it sends. This one runs another program, or has been taken over.
-  const tell = (what: string): void => warden.log.error({ node: caller.node, what }, 'an edge sent a malformed message');
+  const tell = (what: string): void =>
+    warden.log.error({ node: caller.node, what }, 'an edge sent a malformed message');
   const peer = new Peer({
     stream: socket,
     serves: edgeToWarden,
@@ -230,16 +319,18 @@ function placeOrEnd(socket: Socket, caller: EdgeCaller, { connections }: WardenS
   }
 }
 
-/** The listening socket of one edge. `refuse` accepts no further connection; `stop` also destroys the existing ones. */
+/**
+ * The listening socket of one edge. `refuse` lets no further connection in; `stop` does that too, and destroys the
+ * existing ones.
+ */
 type Listening = { refuse(): void; stop(): Promise<void> };
 
 async function listen(
-  config: Config,
+  path: string,
   edge: EdgeConfig,
   slots: WardenSlots,
   onConnect: (socket: Socket, caller: EdgeCaller) => void,
 ): Promise<Listening> {
-  const path = runtimePaths(config).wardenSocket(edge.node);
   const caller: EdgeCaller = { node: idOf<NodeName>(edge.node), plane: edge.plane };
   const open = new Set<Socket>();
   rmSync(path, { force: true });
@@ -254,7 +345,9 @@ async function listen(
     onConnect(socket, caller);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new CofferdamError('configuration', `the warden cannot listen on ${path}`, { cause })));
+    server.once('error', (cause) =>
+      reject(new CofferdamError('configuration', `the warden cannot listen on ${path}`, { cause })),
+    );
     server.listen(path, resolve);
   });
   chmodSync(path, 0o660);
@@ -263,6 +356,7 @@ async function listen(
   return {
     refuse: () => void server.close(),
     stop: async () => {
+      server.close();
       for (const socket of open) socket.destroy();
       await pause(closedMs, undefined, { signal: closed.signal }).catch(() => {});
     },

@@ -1,19 +1,31 @@
-// An archive counts when it is to its last byte the one that was written; everything else is named.
+// An archive counts only when it is, to the last byte, the one that was written; every other file is named.
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'tap';
-import { absence, lineCharactersMax, readArchive } from '../../admin-cli/archive-file.ts';
-import { huntArchives, requireArchives } from '../../admin-cli/archive-hunt.ts';
-import type { Client } from '../../admin-cli/client.ts';
+import type { Client } from '../../admin-cli/connection/client.ts';
+import { absence, lineCharactersMax, readArchive } from '../../admin-cli/incident/archive-file.ts';
+import { huntArchives, requireArchives } from '../../admin-cli/incident/archive-hunt.ts';
 import type { ListedIndicator } from '../../server/domain/incident/indicators.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
-const line = (number: number, given: { readonly source?: string; readonly text?: string; readonly session?: string } = {}): string =>
+const line = (
+  number: number,
+  given: { readonly source?: string; readonly text?: string; readonly session?: string } = {},
+): string =>
   `${JSON.stringify({
     entry: [
-      ...['00000000-0000-0000-0000-000000000000', number, number, 1_700_000_000_000_000 + number, 'login.refused', 'warden', null, null],
+      ...[
+        '00000000-0000-0000-0000-000000000000',
+        number,
+        number,
+        1_700_000_000_000_000 + number,
+        'login.refused',
+        'warden',
+        null,
+        null,
+      ],
       ...[given.session ?? null, null, null, null, null, null, null, given.text ?? '{}'],
       ...[null, null, given.source ?? '192.0.2.7', 22, 'SSH-2.0-Gö', null, '{}', 'salt', 'leaf'],
     ],
@@ -22,16 +34,22 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 const three = [1, 2, 3].map((number) => line(number)).join('');
 const whole = gzipSync(three);
 
-test('a file is whole or it is said why not', async (t) => {
+test('a file is complete, or the message says why not', async (t) => {
   const path = join(temporaryDirectory(t), 'archive');
   const read = async (bytes: Uint8Array, expected: { sha256?: string; entries?: number } = {}) => {
     writeFileSync(path, bytes);
     const clients: (string | null)[] = [];
-    const fault = await readArchive(path, { sha256: sha256(bytes), entries: 3, ...expected }, (entry) => clients.push(entry.client));
+    const fault = await readArchive(path, { sha256: sha256(bytes), entries: 3, ...expected }, (entry) =>
+      clients.push(entry.client),
+    );
     return { fault, clients };
   };
   t.same(await read(whole), { fault: undefined, clients: ['SSH-2.0-Gö', 'SSH-2.0-Gö', 'SSH-2.0-Gö'] });
-  t.equal((await read(Buffer.concat([gzipSync(line(1)), gzipSync(line(2) + line(3))]))).fault, undefined, 'packed in parts');
+  t.equal(
+    (await read(Buffer.concat([gzipSync(line(1)), gzipSync(line(2) + line(3))]))).fault,
+    undefined,
+    'packed in parts',
+  );
   t.equal((await read(gzipSync(''), { entries: 0 })).fault, undefined, 'a month without entries');
   for (const [bytes, wanted] of [
     [whole.subarray(0, -5), /^is cut off$/],
@@ -63,9 +81,11 @@ test('a file is whole or it is said why not', async (t) => {
   t.equal(await readArchive(`${path}-2`, { sha256: '', entries: 0 }, () => {}), 'cannot be read (ENOENT)');
 });
 
-test('characters and lines over the borders of what is read at once', async (t) => {
+test('characters and lines across the borders of what is read at once', async (t) => {
   const path = join(temporaryDirectory(t), 'archive');
-  const text = Array.from({ length: 4000 }, (_, i) => line(i, { text: JSON.stringify({ path: 'äöü€'.repeat(i % 97) }) })).join('');
+  const text = Array.from({ length: 4000 }, (_, i) =>
+    line(i, { text: JSON.stringify({ path: 'äöü€'.repeat(i % 97) }) }),
+  ).join('');
   const bytes = gzipSync(text);
   writeFileSync(path, bytes);
   let again = '';
@@ -94,13 +114,20 @@ test('all faulty files are named at once, and there is no answer', async (t) => 
   requireArchives(directory, archives);
   const { hits, entries } = await hunt();
   t.equal(entries, 12);
-  t.match(hits.get(0), { hits: 12, sessions: 0, accounts: [], kinds: [{ kind: 'login.refused', count: 12 }], more: false });
+  t.match(hits.get(0), {
+    hits: 12,
+    sessions: 0,
+    accounts: [],
+    kinds: [{ kind: 'login.refused', count: 12 }],
+    more: false,
+  });
 
   writeFileSync(join(directory, 'ledger-2025-02.jsonl.gz'), whole.subarray(0, -1));
   writeFileSync(join(directory, 'ledger-2025-04.jsonl.gz'), gzipSync(line(1)));
   await t.rejects(hunt(), {
     code: 'corrupt',
-    message: /ledger-2025-02\.jsonl\.gz is cut off\nledger-2025-04\.jsonl\.gz is not the file that was written[\s\S]*There is no answer/,
+    message:
+      /ledger-2025-02\.jsonl\.gz is cut off\nledger-2025-04\.jsonl\.gz is not the file that was written[\s\S]*There is no answer/,
   });
   const bad = { type: 'sha256', value: 'ab'.repeat(32), line: 1, note: null } as const;
   writeFileSync(join(directory, 'ledger-2025-01.jsonl.gz'), gzipSync(line(1) + line(2, { text: '{"sha256"' })));
@@ -120,14 +147,17 @@ test('all faulty files are named at once, and there is no answer', async (t) => 
 });
 
 test('names are asked for once each, in parts', async (t) => {
-  const { namesFrom } = await import('../../admin-cli/archive-names.ts');
+  const { namesFrom } = await import('../../admin-cli/incident/archive-names.ts');
   const asked: number[] = [];
   const call = async (_operation: string, { accounts, customers, accountNames }: Record<string, readonly string[]>) => {
     asked.push((accounts?.length ?? 0) + (customers?.length ?? 0) + (accountNames?.length ?? 0));
     const all = accounts?.length
       ? accounts.map((id) => ({ id, name: `a ${id}` }))
       : (accountNames ?? []).map((name) => ({ id: `id ${name}`, name }));
-    return { accounts: all.filter((one) => !one.id.includes('gone')), customers: (customers ?? []).map((id) => ({ id, name: `c ${id}` })) };
+    return {
+      accounts: all.filter((one) => !one.id.includes('gone')),
+      customers: (customers ?? []).map((id) => ({ id, name: `c ${id}` })),
+    };
   };
   const names = namesFrom({ call: call as unknown as Client['call'] });
   const ids = Array.from({ length: 600 }, (_, i) => String(i));

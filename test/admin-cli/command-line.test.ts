@@ -1,17 +1,25 @@
-// What is typed twice, what cannot be read and what says nothing is refused with words of ours; what is printed to be typed next is good where it was printed.
+// What is typed twice, what cannot be read, and what says nothing is refused in our own words. What is printed to be
+// typed next is valid where it was printed.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { withExecute } from '../../admin-cli/changing.ts';
-import type { Given } from '../../admin-cli/command.ts';
-import { inputText } from '../../admin-cli/input-file.ts';
-import { cofferctl, commands, readLine } from '../../admin-cli/main.ts';
-import { nextLine } from '../../admin-cli/next-line.ts';
-import { text } from '../../server/rpc/operator-words.ts';
+import { readLine } from '../../admin-cli/arguments.ts';
+import { cofferctl } from '../../admin-cli/main.ts';
+import { inputText } from '../../admin-cli/terminal/input-file.ts';
+import { nextLine } from '../../admin-cli/terminal/next-line.ts';
+import { withExecute } from '../../admin-cli/verb/change.ts';
+import type { Given } from '../../admin-cli/verb/verb.ts';
+import { verbs } from '../../admin-cli/verbs.ts';
+import { text } from '../../server/rpc/operators/words.ts';
 
 const project = join(import.meta.dirname, '..', '..');
+/** The files of admin-cli that declare a verb, with their text. */
+const verbFiles = readdirSync(join(project, 'admin-cli'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file, source: readFileSync(join(project, 'admin-cli', file), 'utf8') }))
+  .filter(({ source }) => /^ +words: \[/m.test(source));
 
-test('an option that is given twice is refused, whatever it says', async (t) => {
+test('an option that is given twice is refused, whatever its values are', async (t) => {
   for (const words of [
     ['account', 'create', 'x1', '--customer', 'northbank', '--customer', 'acme', '--kind', 'person'],
     ['account', 'create', 'x1', '--customer', 'acme', '--customer=acme', '--kind', 'person'],
@@ -19,24 +27,46 @@ test('an option that is given twice is refused, whatever it says', async (t) => 
     ['account', 'lock', 'x1', '--reason', 'test', '--execute', '--execute'],
   ])
     t.throws(() => readLine(words), { message: /^--(customer|operator|execute) is given twice/ }, words.join(' '));
-  t.equal(readLine(['account', 'create', 'x1', '--customer', 'acme', '--kind', 'person'])?.options.customer, 'acme', 'the twin');
+  t.equal(
+    readLine(['account', 'create', 'x1', '--customer', 'acme', '--kind', 'person'])?.options.customer,
+    'acme',
+    'the twin',
+  );
 });
 
-test('what is printed to be typed next names the same operator and the same way', async (t) => {
-  const line = readLine(['account', 'lock', 'x1', '--reason', "the bank's call", '--operator', 'bob', '--address', '127.0.0.1:7022']);
-  const given = { ...line, words: line?.command.words, positionals: line?.rest } as unknown as Given;
+test('a command that is printed to be typed next names the same operator and the same connection', async (t) => {
+  const line = readLine([
+    'account',
+    'lock',
+    'x1',
+    '--reason',
+    "the bank's call",
+    '--operator',
+    'bob',
+    '--address',
+    '127.0.0.1:7022',
+  ]);
+  const given = { ...line, words: line?.verb.words, positionals: line?.rest } as unknown as Given;
   const again = withExecute(given);
-  t.match(again, /^cofferctl account lock x1 --reason 'the bank'\\''s call' --operator bob --address 127.0.0.1:7022 --execute$/);
+  t.match(
+    again,
+    /^cofferctl account lock x1 --reason 'the bank'\\''s call' --operator bob --address 127.0.0.1:7022 --execute$/,
+  );
   t.equal(nextLine(given, 'account unlock x1'), 'cofferctl account unlock x1 --operator bob --address 127.0.0.1:7022');
   const scoped = readLine(['incident', 'scope', '--operator', 'bob']);
   t.same(scoped?.general, {}, 'where the option is the command’s own, it names no identity');
-  t.equal(withExecute({ ...given, general: {} }), "cofferctl account lock x1 --reason 'the bank'\\''s call' --execute", 'the twin');
-  for (const file of readdirSync(join(project, 'admin-cli', 'commands')))
-    for (const printed of readFileSync(join(project, 'admin-cli', 'commands', file), 'utf8').split('\n'))
+  t.equal(
+    withExecute({ ...given, general: {} }),
+    "cofferctl account lock x1 --reason 'the bank'\\''s call' --execute",
+    'the twin',
+  );
+  t.ok(verbFiles.length > 40, 'the walk found the verbs');
+  for (const { file, source } of verbFiles)
+    for (const printed of source.split('\n'))
       t.notMatch(
         printed,
         /(next|then|with|undo|it|moved|back|this|NOTE): +cofferctl (?!change approve \$\{one)/,
-        `commands/${file}: printed by nextLine`,
+        `${file}: printed by nextLine`,
       );
 });
 
@@ -45,20 +75,21 @@ test('a file that cannot be read is a clear error for every option that reads on
   mkdirSync(join(directory, 'folder'));
   writeFileSync(join(directory, 'file'), 'words');
   t.equal(inputText(join(directory, 'file')), 'words');
-  t.throws(() => inputText(join(directory, 'folder')), { message: /folder cannot be read: it is a directory/, code: 'invalid' });
-  t.throws(() => inputText(join(directory, 'none')), { message: /none cannot be read: there is no such file/, code: 'invalid' });
+  t.throws(() => inputText(join(directory, 'folder')), {
+    message: /folder cannot be read: it is a directory/,
+    code: 'invalid',
+  });
+  t.throws(() => inputText(join(directory, 'none')), {
+    message: /none cannot be read: there is no such file/,
+    code: 'invalid',
+  });
   t.throws(() => inputText(join(directory, 'file', 'below')), { message: /cannot be read/, code: 'invalid' });
-  for (const file of readdirSync(join(project, 'admin-cli', 'commands')))
-    t.notMatch(
-      readFileSync(join(project, 'admin-cli', 'commands', file), 'utf8'),
-      /readFileSync/,
-      `commands/${file} reads by the one door`,
-    );
+  for (const { file, source } of verbFiles) t.notMatch(source, /readFileSync/, `${file} reads by the one door`);
   t.equal(typeof cofferctl, 'function');
-  t.ok(commands.some(({ options }) => options.some(({ value }) => value === 'FILE')));
+  t.ok(verbs.some(({ options }) => options.some(({ value }) => value === 'FILE')));
 });
 
-test('a reason that says nothing is none', async (t) => {
+test('a reason that says nothing is refused', async (t) => {
   for (const blank of ['', ' ', '\t\n', '\u00a0', '\u200b \u2060'])
     t.match(
       text(200)

@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { csv } from '../../admin-cli/csv.ts';
+import { csv } from '../../admin-cli/terminal/csv.ts';
 
 test('CSV as RFC 4180 has it', async (t) => {
   t.equal(csv(['a', 'b'], []), 'a,b\r\n', 'a header line in any case');
@@ -9,7 +9,7 @@ test('CSV as RFC 4180 has it', async (t) => {
   t.equal(csv(['a', 'b', 'c'], [[true, false, -3]]), 'a,b,c\r\nyes,no,-3\r\n', 'a number is no formula');
 });
 
-test('nothing that a spreadsheet takes for a formula', async (t) => {
+test('no cell is taken for a formula by a spreadsheet', async (t) => {
   for (const first of ['=', '+', '-', '@', '\t', '\r']) {
     const line = csv(['a'], [[`${first}HYPERLINK(1)`]])
       .split('\r\n')

@@ -1,6 +1,6 @@
-// From when on a hunt has looked at everything: never an earlier day than it did, and what is missing is said.
+// From when on a hunt has searched everything: never an earlier day than it did, and what is missing is named.
 import { test } from 'tap';
-import { completeFrom, notices, type Span } from '../../admin-cli/hunt-span.ts';
+import { completeFrom, notices, requireSame, type Span } from '../../admin-cli/incident/hunt-span.ts';
 
 const archive = (month: string, deletedAt: string | null = null) => ({
   month,
@@ -14,7 +14,7 @@ const offline: Span = { offline: [archive('2026-11'), archive('2026-12')], ended
 const ended: Span = { offline: [], ended: [archive('2026-11', '2026-12-01T00:00:00.000Z')] };
 const nothing: Span = { offline: [], ended: [] };
 
-test('an answer is complete from where both the database and what was read begin', (t) => {
+test('an answer is complete from the day on from which both the database and the archives that were read begin', (t) => {
   const january = '2027-01-01T00:00:00.000Z';
   for (const [what, span, database, areRead, from] of [
     ['the month after the last archive, over the turn of the year', offline, null, false, january],
@@ -39,4 +39,31 @@ test('an answer is complete from where both the database and what was read begin
   t.match(notices(ended, null), [/^The month 2026-11 cannot be looked at/]);
   t.same(notices(nothing, null), []);
   t.end();
+});
+
+test('there is no answer when a month left the database, or ended, while the question was asked', async (t) => {
+  const asked = (after: Span) =>
+    ({ call: async () => ({ archives: [...after.offline, ...after.ended] }) }) as unknown as Parameters<
+      typeof requireSame
+    >[0];
+  const both: Span = { offline: [archive('2026-12')], ended: [archive('2026-11', '2027-01-01T00:00:00.000Z')] };
+  await t.resolves(requireSame(asked(both), both), 'the same months');
+  const refused = { code: 'conflict', message: /was archived or deleted while the question was asked/ };
+  await t.rejects(requireSame(asked(offline), both), refused, 'other months');
+  await t.rejects(requireSame(asked({ ...both, offline: [] }), both), refused, 'one is in the database again');
+  await t.rejects(
+    requireSame(asked({ ...both, offline: [...both.offline, archive('2027-01')] }), both),
+    refused,
+    'one left the database',
+  );
+  await t.rejects(
+    requireSame(asked({ ...both, ended: [...both.ended, archive('2026-10', '2027-01-01T00:00:00.000Z')] }), both),
+    refused,
+    'one that nobody had seen ended',
+  );
+  await t.rejects(
+    requireSame(asked({ ...both, ended: [] }), both),
+    refused,
+    'one that had ended is not named any more',
+  );
 });

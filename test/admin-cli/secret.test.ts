@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import type { Given } from '../../admin-cli/command.ts';
-import { deliver } from '../../admin-cli/secret.ts';
+import { deliver } from '../../admin-cli/terminal/secret.ts';
+import type { Given } from '../../admin-cli/verb/verb.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
@@ -28,7 +28,7 @@ test('a secret is in its file before it counts, whatever ends the command then',
   t.same([result, delivered.file, readFileSync(out, 'utf8')], [1, out, `${secret}\n`]);
 });
 
-test('what was refused leaves no file; what nobody knows the end of leaves it, and says so; a file that is there is not touched', async (t) => {
+test('a refused command leaves no file; one with an unknown outcome leaves it, and says so; an existing file is not touched', async (t) => {
   const directory = temporaryDirectory(t);
   const refused = join(directory, 'refused');
   await t.rejects(

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
-import { listAccess } from '../../server/admin/access-queries.ts';
-import { accessRow } from '../../server/admin/access-report.ts';
+import { listAccess } from '../../server/admin/report/access-queries.ts';
+import { accessRow } from '../../server/admin/report/access-report.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
-import type { AccessRow } from '../../server/rpc/operator-access.ts';
+import type { AccessRow } from '../../server/rpc/operators/report.ts';
 import { createTestDatabase, testPasswords } from '../support/database.ts';
 
 const day = 86_400_000;
 const print = (name: string): string => `SHA256:${name.padEnd(43, '0')}`;
 
-test('the auditor and the admin role read the same review, page by page as well', async (t) => {
+test('the auditor and the admin role read the same review, also page by page', async (t) => {
   const sql = await createTestDatabase(t);
   const ids = { a: randomUUID(), b: randomUUID() };
   for (const [name, id] of Object.entries(ids)) {
@@ -42,7 +42,9 @@ test('the auditor and the admin role read the same review, page by page as well'
        (gen_random_uuid(), $1, 'public-key', 'ssh-ed25519', 'x', $2, 'alice', now() + interval '1 year', now() - interval '1 hour')`,
         [owner, print(name)],
       )
-      .then(() => (more === '' ? undefined : sql.query(`update credential set ${more} where fingerprint = $1`, [print(name)])));
+      .then(() =>
+        more === '' ? undefined : sql.query(`update credential set ${more} where fingerprint = $1`, [print(name)]),
+      );
   const person = await account('person', 'person', ids.a);
   await credential(person, 'person');
   await sql.query("insert into second_factor values ($1, '', 'k')", [person]);
@@ -59,7 +61,7 @@ test('the auditor and the admin role read the same review, page by page as well'
      values (gen_random_uuid(), $1, 'nightly', '{1,2,3}', '02:00', '04:00', 'UTC', now() + interval '30 days', 'alice', 'payment run')`,
     [machine],
   );
-  // Windows that open nothing any more: closed, or over.
+  // Windows that no longer open anything, because they were closed or are over.
   for (const [name, until, closed] of [
     ['closed', "now() + interval '30 days'", 'now()'],
     ['over', "now() - interval '1 minute'", 'null'],
@@ -115,7 +117,12 @@ test('the auditor and the admin role read the same review, page by page as well'
         fingerprint: last.credential?.fingerprint ?? null,
       };
       const page = await database.withSystem((tx) =>
-        listAccess(tx, 90 * day, { ...(after && { after }), ...(customer === undefined ? {} : { customer }) }, pageRows),
+        listAccess(
+          tx,
+          90 * day,
+          { ...(after && { after }), ...(customer === undefined ? {} : { customer }) },
+          pageRows,
+        ),
       );
       rows.push(...page.map(accessRow));
       if (page.length < pageRows) return rows;
@@ -124,17 +131,33 @@ test('the auditor and the admin role read the same review, page by page as well'
   const admin = connect('admin');
   const rows = await rowsOf(admin, 1000);
   t.same(await rowsOf(connect('auditor'), 1000), rows, 'the auditor sees what the admin role sees');
-  for (const pageRows of [1, 2, 3, 7]) t.same(await rowsOf(admin, pageRows), rows, `pages of ${pageRows} give the same`);
-  t.equal(rows.length, 8 * 2 + 2 + 4, 'two folders each, two credentials of the machine, four folders of the internal account');
+  for (const pageRows of [1, 2, 3, 7])
+    t.same(await rowsOf(admin, pageRows), rows, `pages of ${pageRows} give the same`);
+  t.equal(
+    rows.length,
+    8 * 2 + 2 + 4,
+    'two folders each, two credentials of the machine, four folders of the internal account',
+  );
 
   const one = (name: string, folder: string, type = 'public-key'): AccessRow => {
-    const found = rows.filter((row) => row.account === name && row.folder === folder && (row.credential?.type ?? type) === type);
+    const found = rows.filter(
+      (row) => row.account === name && row.folder === folder && (row.credential?.type ?? type) === type,
+    );
     t.equal(found.length >= 1, true, `${name} ${folder}`);
     return found[0] as AccessRow;
   };
-  t.match(one('person', 'collect'), { opensWith: ['key+code'], blocked: null, verbs: ['list', 'read'], secondFactor: true });
+  t.match(one('person', 'collect'), {
+    opensWith: ['key+code'],
+    blocked: null,
+    verbs: ['list', 'read'],
+    secondFactor: true,
+  });
   t.match(one('person', 'deposit'), { verbs: ['list', 'write'], direction: 'deposit' });
-  t.match(one('person.bare', 'collect'), { allowedProofs: ['key+code'], opensWith: [], blocked: 'no set of proofs is complete' });
+  t.match(one('person.bare', 'collect'), {
+    allowedProofs: ['key+code'],
+    opensWith: [],
+    blocked: 'no set of proofs is complete',
+  });
   const ours = one('machine', 'deposit');
   t.match(ours, {
     networks: ['198.51.100.0/24'],
@@ -142,22 +165,50 @@ test('the auditor and the admin role read the same review, page by page as well'
     opensWith: ['key+password', 'key+window'],
     verbs: ['list', 'read', 'write'],
     blocked: null,
-    credential: { networks: ['198.51.100.7/32'], unusedDays: 40, firstUsed: null, lastUsed: { from: '198.51.100.7' }, issuedBy: 'alice' },
+    credential: {
+      networks: ['198.51.100.7/32'],
+      unusedDays: 40,
+      firstUsed: null,
+      lastUsed: { from: '198.51.100.7' },
+      issuedBy: 'alice',
+    },
   });
-  t.match(ours.windows, [{ name: 'nightly', schedule: 'mo,tu,we 02:00-04:00 UTC', openedBy: 'alice', reason: 'payment run' }]);
+  t.match(ours.windows, [
+    { name: 'nightly', schedule: 'mo,tu,we 02:00-04:00 UTC', openedBy: 'alice', reason: 'payment run' },
+  ]);
   t.equal(ours.windows.length, 1, 'and none that was closed or is over');
-  t.match(one('machine', 'deposit', 'password'), { opensWith: ['key+password'], credential: { fingerprint: 'password:abcdefgh' } });
+  t.match(one('machine', 'deposit', 'password'), {
+    opensWith: ['key+password'],
+    credential: { fingerprint: 'password:abcdefgh' },
+  });
   for (const name of ['reader', 'narrow']) t.same(one(name, 'deposit').verbs, ['list'], `${name} may change nothing`);
-  t.match(one('gone', 'collect'), { credential: null, blocked: 'no usable credential', endedCredentials: 2, verbs: ['list', 'read'] });
-  t.match(one('dormant', 'collect'), { credential: { state: 'dormant', unusedDays: 100 }, blocked: 'the credential is dormant' });
+  t.match(one('gone', 'collect'), {
+    credential: null,
+    blocked: 'no usable credential',
+    endedCredentials: 2,
+    verbs: ['list', 'read'],
+  });
+  t.match(one('dormant', 'collect'), {
+    credential: { state: 'dormant', unusedDays: 100 },
+    blocked: 'the credential is dormant',
+  });
   t.equal(one('locked', 'collect').blocked, 'the account is suspended');
   t.same(
     rows.filter((row) => row.account === 'processor').map((row) => `${row.customer}/${row.folder}`),
     ['bank-a/collect', 'bank-a/deposit', 'bank-b/collect', 'bank-b/deposit'],
   );
+  t.same(
+    rows.filter((row) => row.account === 'processor' && row.folder === 'deposit').map((row) => row.verbs),
+    Array(2).fill(['list', 'write']),
+    'what a folder gives its depositors to read back is not for our own account',
+  );
 
   const ofB = await rowsOf(admin, 1000, 'bank-b');
-  t.same([...new Set(ofB.map((row) => row.account))], ['machine', 'processor'], 'one customer: its own accounts, and ours that reach it');
+  t.same(
+    [...new Set(ofB.map((row) => row.account))],
+    ['machine', 'processor'],
+    'one customer: its own accounts, and ours that reach it',
+  );
   t.ok(ofB.every((row) => row.customer === 'bank-b'));
   await sql.query("update customer set state = 'suspended', allowed_proofs = '{key+code}' where id = $1", [ids.b]);
   const stricter = await rowsOf(admin, 1000, 'bank-b');

@@ -1,7 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
-import type { PeopleFacts } from '../../server/admin/change-queries.ts';
 import { connectionFinding, databaseFindings } from '../../server/admin/doctor/database.ts';
 import type { Finding } from '../../server/admin/doctor/finding.ts';
 import { ledgerFindings } from '../../server/admin/doctor/ledger.ts';
@@ -9,10 +8,11 @@ import { expectedListeners, listenerFindings, type Owner, reachOf } from '../../
 import { spaceFindings } from '../../server/admin/doctor/machine.ts';
 import { cipherFindings, nodeFindings } from '../../server/admin/doctor/nodes.ts';
 import { peopleFindings } from '../../server/admin/doctor/people.ts';
+import type { PeopleFacts } from '../../server/admin/doctor/people-queries.ts';
 import type { Sockets } from '../../server/admin/doctor/sockets.ts';
 import { fileFindings, groupsFindings, programFinding } from '../../server/admin/doctor/wall.ts';
-import type { NodeRow } from '../../server/admin/report-queries.ts';
-import type { Config } from '../../server/config/config.ts';
+import type { NodeRow } from '../../server/admin/node/node-queries.ts';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { directoriesOf, secretsOf } from '../../server/config/places.ts';
 import { defaultShares, type Shares } from '../../server/config/shares.ts';
@@ -39,13 +39,19 @@ function configIn(directory: string, more: object = {}): Config {
   );
   return loadConfig({ file, env: {}, isRoot: process.getuid?.() === 0, isTerminal: false, projectDirectory: project });
 }
-const verdicts = (findings: readonly Finding[]): readonly string[] => findings.map((one) => `${one.verdict} ${one.check}`);
+const verdicts = (findings: readonly Finding[]): readonly string[] =>
+  findings.map((one) => `${one.verdict} ${one.check}`);
 
-test('version, settings, leases, ciphers, space: broken and well', async (t) => {
+test('version, settings, leases, ciphers, space: at fault and in order', async (t) => {
   const well = {
     versionNumber: 150_004,
     version: '15.4',
-    settings: { fsync: 'on', full_page_writes: 'on', synchronous_commit: 'on', default_transaction_isolation: 'read committed' },
+    settings: {
+      fsync: 'on',
+      full_page_writes: 'on',
+      synchronous_commit: 'on',
+      default_transaction_isolation: 'read committed',
+    },
     patientRoles: [],
     oldSnapshots: [],
     demoAccounts: 0,
@@ -54,14 +60,19 @@ test('version, settings, leases, ciphers, space: broken and well', async (t) => 
   };
   t.ok(databaseFindings(well).every((one) => one.verdict === 'ok'));
   t.match(databaseFindings(well)[0], { check: 'database version', text: 'PostgreSQL 15.4' });
-  t.match(databaseFindings({ ...well, versionNumber: 140_013, version: '14.13' })[0], { verdict: 'fault', text: /15 or newer is needed/ });
+  t.match(databaseFindings({ ...well, versionNumber: 140_013, version: '14.13' })[0], {
+    verdict: 'fault',
+    text: /15 or newer is needed/,
+  });
   for (const [name, value] of [
     ['fsync', 'off'],
     ['synchronous_commit', 'local'],
     ['default_transaction_isolation', 'serializable'],
   ] as const)
     t.match(
-      databaseFindings({ ...well, settings: { ...well.settings, [name]: value } }).find((one) => one.check === 'database settings'),
+      databaseFindings({ ...well, settings: { ...well.settings, [name]: value } }).find(
+        (one) => one.check === 'database settings',
+      ),
       { verdict: 'fault', next: new RegExp(`alter system reset ${name};`) },
       name,
     );
@@ -81,9 +92,15 @@ test('version, settings, leases, ciphers, space: broken and well', async (t) => 
   t.match(nodeFindings([{ ...node, lagMs: 751 }], 750), [{ verdict: 'warning', text: /751 ms ago.*late/ }]);
   t.match(nodeFindings([{ ...node, alive: false, lagMs: 4000 }], 750), [{ verdict: 'fault' }]);
   t.match(cipherFindings([node]), [{ verdict: 'ok' }]);
-  t.match(cipherFindings([node, { ...node, name: 'q', nativeCipher: false }]), [{ verdict: 'warning', text: /^q run without it/ }]);
+  t.match(cipherFindings([node, { ...node, name: 'q', nativeCipher: false }]), [
+    { verdict: 'warning', text: /^q run without it/ },
+  ]);
   t.match(cipherFindings([{ ...node, nativeCipher: null }]), [{ verdict: 'warning', text: /do not say/ }]);
-  t.same(cipherFindings([{ ...node, alive: false, nativeCipher: false }]), [], 'nothing is said of a node that does not serve');
+  t.same(
+    cipherFindings([{ ...node, alive: false, nativeCipher: false }]),
+    [],
+    'nothing is said of a node that does not serve',
+  );
 
   const gib = 2 ** 30;
   const space = { freeBytes: 100 * gib, inodes: 1000, freeInodes: 900 };
@@ -92,10 +109,14 @@ test('version, settings, leases, ciphers, space: broken and well', async (t) => 
   t.same(verdicts(spaceFindings({ ...space, freeBytes: 0 }, '/s', gib)), ['fault disk', 'ok inodes']);
   t.same(verdicts(spaceFindings({ ...space, freeInodes: 40 }, '/s', gib)), ['ok disk', 'warning inodes']);
   t.same(verdicts(spaceFindings({ ...space, freeInodes: 9 }, '/s', gib)), ['ok disk', 'fault inodes']);
-  t.same(verdicts(spaceFindings({ ...space, inodes: 0, freeInodes: 0 }, '/s', gib)), ['ok disk', 'ok inodes'], 'made as needed');
+  t.same(
+    verdicts(spaceFindings({ ...space, inodes: 0, freeInodes: 0 }, '/s', gib)),
+    ['ok disk', 'ok inodes'],
+    'made as needed',
+  );
 });
 
-test('the connections of the server: enough for one warden, for two, for the admin process; the reference says what doctor says', async (t) => {
+test('the connections of the server: enough for one warden, for two, for the admin process; the runbook says the same', async (t) => {
   const of = (connectionsMax: number, shares = defaultShares as Shares, forwards = 0): Finding =>
     connectionFinding({ connectionsMax, connectionsOfSuperusers: 3 }, shares, forwards);
   const { warden, admin } = connectionsOf(defaultShares, 0);
@@ -116,10 +137,16 @@ test('the connections of the server: enough for one warden, for two, for the adm
     warden: { ...defaultShares.warden, transactions: { ...defaultShares.warden.transactions, total: 100 } },
   };
   t.match(of(200, wide), { verdict: 'warning' });
-  const busy = { ...defaultShares, admin: { ...defaultShares.admin, transactions: { ...defaultShares.admin.transactions, total: 60 } } };
+  const busy = {
+    ...defaultShares,
+    admin: { ...defaultShares.admin, transactions: { ...defaultShares.admin.transactions, total: 60 } },
+  };
   t.match(of(150, busy), { verdict: 'fault', text: /and its role may have 60/ });
-  const text = readFileSync(join(project, 'OPERATIONS.md'), 'utf8');
-  t.ok(text.includes(`a warden takes up to ${warden}, the admin process up to ${admin}`), 'OPERATIONS has the numbers of the code');
+  const text = readFileSync(join(project, 'docs', 'operations', 'installation.md'), 'utf8');
+  t.ok(
+    text.includes(`a warden takes up to ${warden}, the admin process up to ${admin}`),
+    'the page has the numbers of the code',
+  );
   t.ok(text.includes(`so ${3 + admin + 2 * warden} is the least that two wardens should have`));
 });
 
@@ -138,7 +165,7 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
     chmodSync(path, 0o400);
     if (isRoot) chownSync(path, idOf(owner), idOf(owner));
   };
-  const secrets = secretsOf(config);
+  const secrets = secretsOf(runtimePaths(config));
   for (const { path, owner } of secrets) write(path, String(owner));
   t.same(verdicts(fileFindings(config)), ['ok files of the wall'], 'as it was laid out');
   t.ok(secrets.length > 10 && directoriesOf(config).length > 10);
@@ -146,12 +173,18 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
   for (const { path, owner } of secrets)
     for (const mode of [0o404, 0o440, 0o644, 0o422, 0o401]) {
       chmodSync(path, mode);
-      t.match(fileFindings(config), [{ verdict: 'fault', check: `file ${path}`, next: new RegExp(`^chmod 0400 ${path}; then replace`) }]);
+      t.match(fileFindings(config), [
+        { verdict: 'fault', check: `file ${path}`, next: new RegExp(`^chmod 0400 ${path}; then replace`) },
+      ]);
       write(path, String(owner));
     }
   for (const { path, mode } of directoriesOf(config)) {
     chmodSync(path, mode | 0o002);
-    t.match(fileFindings(config), [{ verdict: 'fault', check: `file ${path}`, text: /wider than/ }], `${path} for everybody to write in`);
+    t.match(
+      fileFindings(config),
+      [{ verdict: 'fault', check: `file ${path}`, text: /wider than/ }],
+      `${path} for everybody to write in`,
+    );
     chmodSync(path, mode & ~0o100);
     if (isRoot) t.match(fileFindings(config), [{ verdict: 'warning', check: `file ${path}`, text: /narrower than/ }]);
     chmodSync(path, mode);
@@ -183,7 +216,7 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
   t.same(verdicts(fileFindings(config)), ['ok files of the wall'], 'what only some installations have may be missing');
 });
 
-test('groups: whoever is in one too many could write where another is trusted', (t) => {
+test('groups: whoever is in one too many could write where another role is trusted', (t) => {
   const users = { edges: { p: 'edge-p', i: 'edge-i' }, warden: 'w', admin: 'a', database: 'd' };
   const config = { ...configIn(join(temporaryDirectory(t), 'var')), users, mode: 'production' as const };
   const passwd = [...Object.values(users.edges), 'w', 'a', 'd', 'other'].map(
@@ -212,8 +245,16 @@ test('groups: whoever is in one too many could write where another is trusted', 
     ['docker:x:8:other', 'docker:x:8:other,edge-p', 'edge-p is in the group docker'],
     ['w:x:3:', 'w:x:3:edge-p', 'edge-p is in the group w'],
     ['a:x:4:', 'a:x:4:w', 'w is in the group a'],
-    ['cofferdam-database:x:9:w,a,d,postgres', 'cofferdam-database:x:9:w,a,edge-i', 'edge-i is in the group cofferdam-database'],
-    ['cofferdam-store:x:7:w,edge-p,edge-i', 'cofferdam-store:x:7:w,edge-p,edge-i,a', 'a is in the group cofferdam-store'],
+    [
+      'cofferdam-database:x:9:w,a,d,postgres',
+      'cofferdam-database:x:9:w,a,edge-i',
+      'edge-i is in the group cofferdam-database',
+    ],
+    [
+      'cofferdam-store:x:7:w,edge-p,edge-i',
+      'cofferdam-store:x:7:w,edge-p,edge-i,a',
+      'a is in the group cofferdam-store',
+    ],
   ] as const)
     t.match(
       look((lines) => lines.map((line) => (line === from ? to : line))),
@@ -225,7 +266,9 @@ test('groups: whoever is in one too many could write where another is trusted', 
     'edge-x:x:9:w',
   ];
   t.equal(look(two).length, 2, 'in production no other installation is expected');
-  const beside = groupsFindings({ ...config, mode: 'development' }, (path) => (path === '/etc/passwd' ? passwd : two(groups)).join('\n'));
+  const beside = groupsFindings({ ...config, mode: 'development' }, (path) =>
+    (path === '/etc/passwd' ? passwd : two(groups)).join('\n'),
+  );
   t.match(beside, [{ verdict: 'ok' }], 'in development one may stand beside it');
   const shared = passwd.map((line) => line.replace('edge-i:x:2:2:', 'edge-i:x:2:1:'));
   t.match(
@@ -236,14 +279,19 @@ test('groups: whoever is in one too many could write where another is trusted', 
   t.end();
 });
 
-test('the program: nobody but its owner may change it', async (t) => {
+test('the program: only its owner may change it', async (t) => {
   const directory = join(temporaryDirectory(t), 'program');
   for (const name of ['server', 'scripts', 'migrations', 'node_modules/.cofferdam-stripped'])
     mkdirSync(join(directory, name), { recursive: true });
-  for (const name of ['server/main.ts', 'scripts/stripped.mjs', 'migrations/grants.sql']) writeFileSync(join(directory, name), '');
+  for (const name of ['server/main.ts', 'scripts/stripped.mjs', 'migrations/grants.sql'])
+    writeFileSync(join(directory, name), '');
   t.match(programFinding(directory, false), { verdict: 'ok' });
   chmodSync(join(directory, 'migrations', 'grants.sql'), 0o666);
-  t.match(programFinding(directory, false), { verdict: 'fault', text: /grants\.sql can be changed/, next: /^chown -R root: / });
+  t.match(programFinding(directory, false), {
+    verdict: 'fault',
+    text: /grants\.sql can be changed/,
+    next: /^chown -R root: /,
+  });
   chmodSync(join(directory, 'migrations', 'grants.sql'), 0o644);
   chmodSync(join(directory, 'node_modules', '.cofferdam-stripped'), 0o777);
   t.match(
@@ -252,7 +300,11 @@ test('the program: nobody but its owner may change it', async (t) => {
     'what stands there runs in every role',
   );
   chmodSync(join(directory, 'node_modules', '.cofferdam-stripped'), 0o755);
-  t.match(programFinding(directory, true), { verdict: 'fault' }, 'this very process may write: it is a role that could');
+  t.match(
+    programFinding(directory, true),
+    { verdict: 'fault' },
+    'this very process may write: it is a role that could',
+  );
 });
 
 test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
@@ -273,7 +325,9 @@ test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
     };
     return listenerFindings(sockets, config, expected, ours, []);
   };
-  t.match(look(['192.0.2.2', 2022, 107]), [{ verdict: 'ok', text: "edge p, SFTP of the partner plane: this host's networks: 192.0.2.2" }]);
+  t.match(look(['192.0.2.2', 2022, 107]), [
+    { verdict: 'ok', text: "edge p, SFTP of the partner plane: this host's networks: 192.0.2.2" },
+  ]);
   t.match(look(['::', 2023, 107]), [{ verdict: 'ok', text: /192\.0\.2\.2, 198\.51\.100\.9, 2001:db8::2, fe80::1$/ }]);
   t.match(look(['127.0.0.1', 9101, 108], ['127.0.0.1', 9102, 107], ['127.0.0.1', 5433, 0]), [
     { verdict: 'ok', text: 'warden, metrics: loopback only' },
@@ -302,14 +356,29 @@ test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
   t.equal(reachOf('0.0.0.0', addresses), "this host's networks: 192.0.2.2, 198.51.100.9");
   t.match(reachOf('203.0.113.1', addresses), /no interface has now/);
   const socket = (path: string, mode: number | null): readonly Finding[] =>
-    listenerFindings({ tcp: [], unix: [{ path, mode, uid: mode === null ? null : 0 }], addresses }, config, expected, ours, ['p']);
+    listenerFindings(
+      { tcp: [], unix: [{ path, mode, uid: mode === null ? null : 0 }], addresses },
+      config,
+      expected,
+      ours,
+      ['p'],
+    );
   t.match(socket(`${directory}/run/admin/admin.sock`, 0o140660), [
     { verdict: 'ok', text: /mode 0660, owner root/ },
     { verdict: 'warning' },
   ]);
-  t.match(socket(`${directory}/run/p/warden.sock`, null)[0], { verdict: 'ok', text: /for edge p only.*closed to the admin process/ });
-  t.match(socket(`${directory}/run/admin/other.sock`, 0o140777)[0], { verdict: 'fault', text: /no part of the product/ });
-  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140660)[1], { check: 'listener of edge p', text: /not visible/ });
+  t.match(socket(`${directory}/run/p/warden.sock`, null)[0], {
+    verdict: 'ok',
+    text: /for edge p only.*closed to the admin process/,
+  });
+  t.match(socket(`${directory}/run/admin/other.sock`, 0o140777)[0], {
+    verdict: 'fault',
+    text: /no part of the product/,
+  });
+  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140660)[1], {
+    check: 'listener of edge p',
+    text: /not visible/,
+  });
 });
 
 test('operators, emergencies and seals: what is at fault, and what to type', (t) => {
@@ -320,14 +389,21 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
   t.same(verdicts({ ...well, officers: 2 })[0], 'operators warning');
   t.same(verdicts({ ...well, officers: 2 }, false)[0], 'operators ok', 'a first look has two');
   t.same(verdicts({ ...well, officers: 1 }, false)[0], 'operators fault');
-  t.match(peopleFindings({ ...well, operators: 0, officers: 0 }, true)[0], { verdict: 'fault', next: /cofferctl bootstrap/ });
+  t.match(peopleFindings({ ...well, operators: 0, officers: 0 }, true)[0], {
+    verdict: 'fault',
+    next: /cofferctl bootstrap/,
+  });
   t.match(peopleFindings({ ...well, unreviewed: [{ id: 'i', operator: 'carol' }] }, true), [
     { verdict: 'ok' },
     { check: 'break-glass', verdict: 'fault', next: /cofferctl break-glass review i/ },
     { verdict: 'ok' },
     { verdict: 'ok' },
   ]);
-  t.match(peopleFindings({ ...well, brokenSeals: 2 }, true).at(-2), { check: 'seals', verdict: 'fault', text: /^2 rows/ });
+  t.match(peopleFindings({ ...well, brokenSeals: 2 }, true).at(-2), {
+    check: 'seals',
+    verdict: 'fault',
+    text: /^2 rows/,
+  });
   const missing = { scope: 'account', name: 'north', customer: 'acme', direction: 'in' } as const;
   t.match(peopleFindings({ ...well, missingBudgets: [missing] }, true).slice(3), [
     {
@@ -340,7 +416,7 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
   t.end();
 });
 
-test('months that are due and stay, and a verification that is bad or silent, are said with what to do', (t) => {
+test('months that are due and stay, and a verification that is bad or silent, are reported with what to do', (t) => {
   const base = {
     freeze: null,
     unsealedMs: 0,
@@ -351,6 +427,7 @@ test('months that are due and stay, and a verification that is bad or silent, ar
     archiving: [],
     verified: null,
     fullyVerified: null,
+    standingBad: null,
   };
   type Given = Parameters<typeof ledgerFindings>;
   const of = (check: string, more: object, hours: number | null = 24, mode = 'production') =>
@@ -366,7 +443,10 @@ test('months that are due and stay, and a verification that is bad or silent, ar
   const ago = (hours: number): string => new Date(Date.now() - hours * 3_600_000).toISOString();
   const due = { month: '2026-07', dueSince: ago(1), step: 'stated', why: 'why', lookedAt: ago(0), failedAt: null };
   const late = { at: ago(0), text: 'text', behind: 'far: it answered 507', stopMs: 2 };
-  t.match(of('record', { late, unwitnessedMs: 3 }), { verdict: 'fault', text: /nothing is served: .* \(far: it answered 507\)/ });
+  t.match(of('record', { late, unwitnessedMs: 3 }), {
+    verdict: 'fault',
+    text: /nothing is served: .* \(far: it answered 507\)/,
+  });
   t.match(of('witnesses', { late, unwitnessedMs: 3 }), { verdict: 'fault', text: 'behind: far: it answered 507' });
   t.match(of('record', {}), { verdict: 'ok' }, 'twin: nobody is behind');
   t.match(of('archives', {}), { verdict: 'ok' });
@@ -379,21 +459,39 @@ test('months that are due and stay, and a verification that is bad or silent, ar
   const said = { at: ago(1), host: 'h', verdict: 'good', heads: 1, entries: 1, text: 'text', run: 'full', since: null };
   t.match(of('verification', { verified: said }), { verdict: 'ok' });
   t.match(of('verification', { verified: { ...said, at: ago(25) } }), { verdict: 'fault', text: /for 25 h/ });
-  t.match(of('verification', { verified: { ...said, verdict: 'bad' } }), { verdict: 'fault', text: /does not verify/ });
+  t.match(
+    of('verification', { verified: said, standingBad: { ...said, verdict: 'bad' } }),
+    { verdict: 'fault', text: /does not verify.*no later full run/ },
+    'a good run of what is new withdraws nothing',
+  );
+  t.match(of('verification', { verified: { ...said, verdict: 'incomplete' } }), {
+    verdict: 'warning',
+    text: /^not complete/,
+  });
+  t.match(of('full verification', { fullyVerified: { ...said, verdict: 'incomplete' } }), { verdict: 'warning' });
   t.match(of('verification', { verified: { ...said, verdict: 'failed' } }), { verdict: 'fault' });
   t.match(of('verification', {}), { verdict: 'fault', text: /never/ });
   t.match(of('verification', {}, null), { verdict: 'warning' });
   const since = { head: 41, entry: 7, at: ago(2), fullAt: ago(3) };
-  t.match(of('verification', { verified: { ...said, run: 'since', since } }), { verdict: 'ok', text: /behind head 41/ });
-  t.match(of('full verification', { verified: said }), { verdict: 'fault', text: /no run .* has read the whole record yet/ });
+  t.match(of('verification', { verified: { ...said, run: 'since', since } }), {
+    verdict: 'ok',
+    text: /behind head 41/,
+  });
+  t.match(of('full verification', { verified: said }), {
+    verdict: 'fault',
+    text: /no run .* has read the whole record yet/,
+  });
   t.match(of('full verification', { fullyVerified: { ...said, at: ago(25) } }), { verdict: 'ok' });
-  t.match(of('full verification', { fullyVerified: { ...said, at: ago(27) } }), { verdict: 'fault', text: /whole record for 27 h/ });
+  t.match(of('full verification', { fullyVerified: { ...said, at: ago(27) } }), {
+    verdict: 'fault',
+    text: /whole record for 27 h/,
+  });
   t.equal(of('full verification', {}, null), undefined, 'where none is set up');
   t.match(of('verification', {}, null, 'development'), { verdict: 'ok' });
   t.end();
 });
 
-test('witnesses: one that may fail is none elsewhere, as where a configuration is read', (t) => {
+test('a witness that is not required does not count as one elsewhere, neither here nor where a configuration is read', (t) => {
   const status = {
     freeze: null,
     unsealedMs: 0,
@@ -404,6 +502,7 @@ test('witnesses: one that may fail is none elsewhere, as where a configuration i
     archiving: [],
     verified: null,
     fullyVerified: null,
+    standingBad: null,
   } as unknown as Parameters<typeof ledgerFindings>[1];
   const said = (mode: Config['mode'], witnesses: readonly object[]): string => {
     const env = { COFFERDAM_VAR: '/srv/c', COFFERDAM_LEDGER: JSON.stringify({ witnesses }) };
@@ -414,7 +513,10 @@ test('witnesses: one that may fail is none elsewhere, as where a configuration i
   const here = { name: 'here', type: 'file', directory: '/srv/c/witness' };
   const there = { name: 'there', type: 'file', directory: '/mnt/witness' };
   t.equal(said('production', [here, there]), 'ok here (file), there (file)');
-  t.match(said('production', [here, { ...there, isRequired: false }]), /^warning .*whoever has this machine has them too/);
+  t.match(
+    said('production', [here, { ...there, isRequired: false }]),
+    /^warning .*whoever has this machine has them too/,
+  );
   t.match(said('development', [here, { ...there, isRequired: false }]), /^ok .*on this machine/);
   t.match(said('production', [{ ...there, directory: '/mnt/../srv/c/witness' }]), /^warning/);
   t.end();

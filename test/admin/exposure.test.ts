@@ -1,10 +1,11 @@
-// What a stolen credential could still get: what it paid for within a day costs it nothing, everything else is charged again.
+// What a stolen credential could still take: what it paid for within a day costs it nothing, and everything else is
+// charged again.
 import { test } from 'tap';
-import { exposedCustomers } from '../../server/admin/budget-queries.ts';
+import { exposedCustomers } from '../../server/admin/budget/budget-queries.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
-test('paid is what the next reading does not charge: for 24 hours, by this credential, of what it may read', async (t) => {
+test('what the next reading does not charge: for 24 hours, by this credential, of what it may read', async (t) => {
   const given = await startBankDatabase(t);
   const { sql } = given;
   const [acme, globex] = [await Bank.create(given, 'acme', 1000), await Bank.create(given, 'globex', 1000)];
@@ -13,7 +14,8 @@ test('paid is what the next reading does not charge: for 24 hours, by this crede
   const [reader, colleague] = [await acme.addReader(), await acme.addReader()];
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => admin.close());
-  const exposed = (account: string, credential: string) => admin.withSystem((tx) => exposedCustomers(tx, account, credential));
+  const exposed = (account: string, credential: string) =>
+    admin.withSystem((tx) => exposedCustomers(tx, account, credential));
   const mine = () => exposed(reader.account, reader.credential);
   const all = { customer: 'acme', files: 1, bytes: 3000 };
   t.match(await mine(), [{ ...all, paidBytes: 0 }]);
@@ -27,7 +29,11 @@ test('paid is what the next reading does not charge: for 24 hours, by this crede
   await paid(1, 24 * 60 - 1);
   await paid(2, 24 * 60 + 1);
   t.match(await mine(), [{ ...all, paidBytes: 2000 }], 'a minute before the day is over, and not a minute after it');
-  t.match(await exposed(colleague.account, colleague.credential), [{ ...all, paidBytes: 0 }], 'the twin: a colleague has paid for nothing');
+  t.match(
+    await exposed(colleague.account, colleague.credential),
+    [{ ...all, paidBytes: 0 }],
+    'the twin: a colleague has paid for nothing',
+  );
   await sql.query("update customer set state = 'suspended' where id = $1", [acme.id]);
   t.same(await mine(), [], 'nothing is exposed of a customer that is suspended');
 });

@@ -1,9 +1,10 @@
-// What the database finds of a month, the archive of that month says too, for every type of indicator, hits and near misses.
+// What the database finds in a month, the archive of that month finds too, for every type of indicator, hits and near
+// misses.
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
-import { type ArchivedHits, huntArchives, requireArchives } from '../../admin-cli/archive-hunt.ts';
-import { united } from '../../admin-cli/hunt-hits.ts';
-import { completeFrom, notices, requireSame, spanOf } from '../../admin-cli/hunt-span.ts';
+import { type ArchivedHits, huntArchives, requireArchives } from '../../admin-cli/incident/archive-hunt.ts';
+import { united } from '../../admin-cli/incident/hunt-hits.ts';
+import { completeFrom, notices, requireSame, spanOf } from '../../admin-cli/incident/hunt-span.ts';
 import type { Indicator, ListedIndicator } from '../../server/domain/incident/indicators.ts';
 import { type Archiving, archiving, monthsAgo } from '../support/archived-months.ts';
 import { digest } from '../support/history.ts';
@@ -27,7 +28,11 @@ async function ofDatabase({ scopes }: IncidentWorld, indicators: readonly Indica
 async function ofArchives({ client, directory }: Archiving, indicators: readonly Indicator[]): Promise<Answer> {
   const { offline } = await spanOf(client);
   requireArchives(directory, offline);
-  const { hits } = await huntArchives(client, { directory, archives: offline, indicators: listed(indicators) }, () => {});
+  const { hits } = await huntArchives(
+    client,
+    { directory, archives: offline, indicators: listed(indicators) },
+    () => {},
+  );
   return indicators.map((_, i) => hits.get(i) ?? null);
 }
 
@@ -43,7 +48,17 @@ function numbers(seed: number): (below: number) => number {
 const certificate = 'cd'.repeat(32);
 const sources = [
   ...['192.0.2.7', '192.0.2.8', '192.0.20.7', '10.0.0.0', '10.255.255.255', '11.0.0.0', '255.255.255.255', '0.0.0.0'],
-  ...['2001:db8::', '2001:db8::7', '2001:db8:0:1::', '2001:db8:0:1::7', '2001:db9::', '::', '::1', '::1.2.3.4', '::ffff:192.0.2.7'],
+  ...[
+    '2001:db8::',
+    '2001:db8::7',
+    '2001:db8:0:1::',
+    '2001:db8:0:1::7',
+    '2001:db9::',
+    '::',
+    '::1',
+    '::1.2.3.4',
+    '::ffff:192.0.2.7',
+  ],
 ];
 const clients = ['SSH-2.0-rclone/v1.65', 'SSH-2.0-Go', 'SSH-2.0-OpenSSH_9.6 É', 'ssh-2.0-RCLONE', 'SSH-2.0-100%_"\\'];
 const prints = [print('key'), print('key2'), 'password:abcdefgh', 'password:abcdefgi'];
@@ -63,7 +78,16 @@ const indicators: readonly Indicator[] = [
     (value) => ({ type: 'address', value }) as const,
   ),
   ...[
-    ...['192.0.2.0/24', '192.0.2.8/31', '192.0.2.10/31', '10.0.0.0/8', '10.1.2.3/8', '0.0.0.0/0', '192.0.2.7/32', '192.0.2.7'],
+    ...[
+      '192.0.2.0/24',
+      '192.0.2.8/31',
+      '192.0.2.10/31',
+      '10.0.0.0/8',
+      '10.1.2.3/8',
+      '0.0.0.0/0',
+      '192.0.2.7/32',
+      '192.0.2.7',
+    ],
     ...[
       '2001:db8::/32',
       '2001:db8::/64',
@@ -79,11 +103,15 @@ const indicators: readonly Indicator[] = [
   ...['RCLONE', 'ssh-2.0', 'go', 'É', 'é', '%', '_', '"\\', '100%', 'rclone_', 'SSH-2.0-Go', 'SSH-2.0-Go '].map(
     (value) => ({ type: 'client', value }) as const,
   ),
-  ...[digest('file'), digest('file2'), digest('other'), certificate, 'ef'.repeat(32)].map((value) => ({ type: 'sha256', value }) as const),
-  ...['pickup', 'pickup-2', 'bank-batch', 'bank-2-batch', 'pick', 'nobody'].map((value) => ({ type: 'account', value }) as const),
+  ...[digest('file'), digest('file2'), digest('other'), certificate, 'ef'.repeat(32)].map(
+    (value) => ({ type: 'sha256', value }) as const,
+  ),
+  ...['pickup', 'pickup-2', 'bank-batch', 'bank-2-batch', 'pick', 'nobody'].map(
+    (value) => ({ type: 'account', value }) as const,
+  ),
 ];
 
-/** Entries of every sort, from small stores of values, so that most indicators hit and meet. */
+/** Entries of every kind, from small sets of values, so that most indicators have hits and occur together. */
 async function fill(
   { history, accounts, customers }: IncidentWorld,
   count: number,
@@ -91,7 +119,8 @@ async function fill(
   timeOf: (i: number) => Date,
 ): Promise<void> {
   const random = numbers(seed);
-  const maybe = <T>(list: readonly T[], share = 2): T | undefined => (random(share) === 0 ? undefined : list[random(list.length)]);
+  const maybe = <T>(list: readonly T[], share = 2): T | undefined =>
+    random(share) === 0 ? undefined : list[random(list.length)];
   const ids = [...Object.values(accounts), randomUUID()];
   const sessions = Array.from({ length: 12 }, () => randomUUID());
   for (let i = 0; i < count; i += 1) {
@@ -105,7 +134,14 @@ async function fill(
       session: maybe(sessions) ?? null,
       public: { sha256: maybe([digest('file'), digest('file2'), certificate, null]), path: '/"sha256": "\u00e9\\' },
       sensitive: {
-        certificate: maybe([{ fingerprint: certificate }, { fingerprint: null }, {}, null, [certificate], { fingerprint: { a: 1 } }]),
+        certificate: maybe([
+          { fingerprint: certificate },
+          { fingerprint: null },
+          {},
+          null,
+          [certificate],
+          { fingerprint: { a: 1 } },
+        ]),
         fingerprint: maybe([certificate, digest('other'), null]),
       },
       ...(credential === undefined ? {} : { credential }),
@@ -118,21 +154,28 @@ async function fill(
 }
 
 function compare(t: Test, found: Answer, wanted: Answer, what: string): void {
-  for (const [i, { type, value }] of indicators.entries()) t.strictSame(found[i], wanted[i], `${what}: ${type} ${value}`);
+  for (const [i, { type, value }] of indicators.entries())
+    t.strictSame(found[i], wanted[i], `${what}: ${type} ${value}`);
 }
 
-test('the archives say what the database said of the same months', async (t) => {
+test('the archives find what the database found in the same months', async (t) => {
   const world = await incidentWorld(t);
   const kept = archiving(t, world);
   // Two months, and more accounts of one indicator than are shown.
   await fill(world, 400, 1, (i) => monthsAgo(i < 200 ? 5 : 4, 7 * i));
   for (let i = 0; i < 25; i += 1) {
     const account = randomUUID();
-    await world.sql.query("insert into account (id, name, kind, plane) values ($1, $2, 'machine', 'internal')", [account, `many-${i}`]);
+    await world.sql.query("insert into account (id, name, kind, plane) values ($1, $2, 'machine', 'internal')", [
+      account,
+      `many-${i}`,
+    ]);
     await world.history.add({ kind: 'login.refused', at: monthsAgo(4, i), account, source: '172.16.0.1' });
   }
   const wanted = await ofDatabase(world, indicators);
-  t.ok(wanted.filter((one) => one !== null).length > 40 && wanted.filter((one) => one === null).length > 8, 'hits and misses');
+  t.ok(
+    wanted.filter((one) => one !== null).length > 40 && wanted.filter((one) => one === null).length > 8,
+    'hits and misses',
+  );
   for (const type of new Set(indicators.map((one) => one.type))) {
     const ofType = wanted.filter((_, i) => indicators[i]?.type === type);
     t.ok(ofType.some((one) => one !== null) && ofType.some((one) => one === null), `${type}: both`);
@@ -157,11 +200,13 @@ test('the archives say what the database said of the same months', async (t) => 
   t.equal(online, monthsAgo(3).toISOString(), 'even when nothing newer was sealed');
   t.equal(completeFrom(span, online, false), monthsAgo(3).toISOString());
   t.equal(completeFrom(span, online, true), null);
-  t.match(notices(span, completeFrom(span, online, false)), [/^NOT COMPLETE: .* --archive DIR .* 2 files, ledger-.*gz to ledger-.*gz\.$/]);
+  t.match(notices(span, completeFrom(span, online, false)), [
+    /^NOT COMPLETE: .* --archive DIR .* 2 files, ledger-.*gz to ledger-.*gz\.$/,
+  ]);
   t.same(notices(span, null), []);
 });
 
-test('what goes on in the database is added to what the archives say', async (t) => {
+test('hits in the database are added to those in the archives', async (t) => {
   const world = await incidentWorld(t);
   const kept = archiving(t, world);
   await fill(world, 150, 2, (i) => monthsAgo(3, 11 * i));
@@ -181,7 +226,7 @@ test('what goes on in the database is added to what the archives say', async (t)
   );
 });
 
-test('a month that waits in the database beside its archive is not counted twice', async (t) => {
+test('a month that is still in the database beside its archive is not counted twice', async (t) => {
   const world = await incidentWorld(t);
   const kept = archiving(t, world);
   const one = [{ type: 'address', value: '192.0.2.7' }] as const;
@@ -199,7 +244,7 @@ test('a month that waits in the database beside its archive is not counted twice
   await t.rejects(requireSame(kept.client, before), { code: 'conflict' }, 'it left between two questions');
   t.same([await ofDatabase(world, one), (await ofArchives(kept, one))[0]?.hits], [[null], 2]);
 
-  // An entry of that time that is sealed later makes the table again: what is in it is not in the archive.
+  // An entry of that time that is sealed later makes the table again: what is in the table is not in the archive.
   await world.sql.query('select ledger_month($1)', [monthsAgo(3)]);
   await world.sql.query(
     "insert into ledger_sealed (number, tree, position, salt, leaf, id, at, kind, observer, public, sensitive, source) values (9, '00000000-0000-0000-0000-000000000000', 9, sha256('s'), sha256('l'), 9, $1, 'login.refused', 'warden', '{}', '{}', '192.0.2.7')",
@@ -212,10 +257,11 @@ test('a month that waits in the database beside its archive is not counted twice
   t.same([(await ofDatabase(world, one))[0]?.hits, (await ofArchives(kept, one))[0]?.hits], [1, 2]);
 });
 
-test('an archive whose retention has ended is said, and not asked for', async (t) => {
+test('an archive whose retention has ended is reported, and not required', async (t) => {
   const world = await incidentWorld(t);
   const kept = archiving(t, world);
-  for (const months of [5, 3]) await world.history.add({ kind: 'login.refused', at: monthsAgo(months, 1), source: '192.0.2.7' });
+  for (const months of [5, 3])
+    await world.history.add({ kind: 'login.refused', at: monthsAgo(months, 1), source: '192.0.2.7' });
   await kept.archive(4);
   const span = await spanOf(kept.client);
   const [gone, there] = [5, 3].map((months) => monthsAgo(months).toISOString().slice(0, 7));
@@ -228,15 +274,43 @@ test('an archive whose retention has ended is said, and not asked for', async (t
   t.match(notices(last, null), [`2 months, ${gone} to ${there}, cannot be looked at: their retention has ended.`]);
 });
 
-test('a record that does not begin, without an archive of it, is not complete whatever is given', async (t) => {
+test('a month that left is known by the sealed record, whatever the rows about archives say', async (t) => {
   const world = await incidentWorld(t);
   const kept = archiving(t, world);
-  for (const months of [4, 0]) await world.history.add({ kind: 'login.refused', at: monthsAgo(months, 1), source: '192.0.2.7' });
+  const one: readonly Indicator[] = [{ type: 'address', value: '192.0.2.7' }];
+  for (const months of [4, 3])
+    await world.history.add({ kind: 'login.refused', at: monthsAgo(months, 1), source: '192.0.2.7' });
+  await kept.archive();
+  const before = [await spanOf(kept.client), (await world.scopes.hunt(one)).completeFrom] as const;
+  t.equal(before[0].offline.length, 2, 'twin: two months have left');
+  t.match((await ofArchives(kept, one))[0], { hits: 2 });
+  await world.sql.query('set session_replication_role = replica');
+  const newest = monthsAgo(3).toISOString().slice(0, 10);
+  await world.sql.query(
+    `with gone as (delete from ledger_archive where month = $1 returning entries) update ledger_archive set entries = ledger_archive.entries + gone.entries from gone where month < $1`,
+    [newest],
+  );
+  await world.sql.query('set session_replication_role = origin');
+  t.same(
+    [await spanOf(kept.client), (await world.scopes.hunt(one)).completeFrom],
+    before,
+    'a month that nobody has on a list is asked for',
+  );
+  t.match((await ofArchives(kept, one))[0], { hits: 2 });
+});
+
+test('a record that begins late, without an archive of its beginning, is not complete whatever is given', async (t) => {
+  const world = await incidentWorld(t);
+  const kept = archiving(t, world);
+  for (const months of [4, 0])
+    await world.history.add({ kind: 'login.refused', at: monthsAgo(months, 1), source: '192.0.2.7' });
   const table = `ledger_sealed_${monthsAgo(4).toISOString().slice(0, 7).replace('-', '')}`;
   await world.sql.query(`drop table ${table}`);
   const span = await spanOf(kept.client);
   const { completeFrom: online } = await world.scopes.hunt([{ type: 'account', value: 'nobody' }]);
   const from = completeFrom(span, online, true);
   t.equal(from, monthsAgo(0).toISOString());
-  t.match(notices(span, from), [/^NOT COMPLETE: .* the gateway knows no archive of it\. See cofferctl ledger verify\.$/]);
+  t.match(notices(span, from), [
+    /^NOT COMPLETE: .* the gateway knows no archive of it\. See cofferctl ledger verify\.$/,
+  ]);
 });

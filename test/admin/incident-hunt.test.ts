@@ -2,17 +2,30 @@ import { test } from 'tap';
 import { digest } from '../support/history.ts';
 import { after, incidentWorld, print } from '../support/incident-world.ts';
 
-test('indicators are found wherever they stand, and their neighbours are not', async (t) => {
+test('indicators are found wherever they occur, and similar values are not', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders } = world;
   const certificate = 'cd'.repeat(32);
   for (const isFresh of [false, true]) {
     history.isFresh = isFresh;
     const who = world.newSession(accounts.thief, 'edge-1');
-    const key = { credential: print('key'), also: 'password:abcdefgh', source: '192.0.2.7', client: 'SSH-2.0-rclone/v1.65' };
+    const key = {
+      credential: print('key'),
+      also: 'password:abcdefgh',
+      source: '192.0.2.7',
+      client: 'SSH-2.0-rclone/v1.65',
+    };
     await history.open(who, after(0), key);
-    const version = await history.version(customers.a, folders.a, `file-${isFresh}`, { account: accounts.partner, published: after(-9) });
-    await history.read(who, after(1), { customer: customers.a, version, path: `/file`, sha256: digest('file') }, { extents: [0] });
+    const version = await history.version(customers.a, folders.a, `file-${isFresh}`, {
+      account: accounts.partner,
+      published: after(-9),
+    });
+    await history.read(
+      who,
+      after(1),
+      { customer: customers.a, version, path: `/file`, sha256: digest('file') },
+      { extents: [0] },
+    );
     await history.add({
       kind: 'login.refused',
       at: after(5),
@@ -21,14 +34,33 @@ test('indicators are found wherever they stand, and their neighbours are not', a
       source: '192.0.2.8',
       client: 'SSH-2.0-Go',
     });
-    await history.add({ kind: 'login.strangers', at: after(6), source: '2001:db8::', client: 'SSH-2.0-Go', public: { attempts: 3 } });
+    await history.add({
+      kind: 'login.strangers',
+      at: after(6),
+      source: '2001:db8::',
+      client: 'SSH-2.0-Go',
+      public: { attempts: 3 },
+    });
     await history.add({
       kind: 'operator.asked',
       at: after(7),
       operator: 'alice',
       sensitive: { certificate: { fingerprint: certificate, serial: '01' }, operation: 'whoami' },
     });
-    await history.add({ kind: 'account.changed', at: after(8), account: accounts.namesake, operator: 'alice', sensitive: { reason: 'r' } });
+    await history.add({
+      kind: 'login.refused',
+      at: after(2),
+      account: accounts.partner,
+      credential: print('twice'),
+      also: print('twice'),
+    });
+    await history.add({
+      kind: 'account.changed',
+      at: after(8),
+      account: accounts.namesake,
+      operator: 'alice',
+      sensitive: { reason: 'r' },
+    });
   }
   const look = async (type: Parameters<typeof scopes.hunt>[0][number]['type'], value: string) =>
     (await scopes.hunt([{ type, value }])).found[0];
@@ -47,6 +79,11 @@ test('indicators are found wherever they stand, and their neighbours are not', a
     more: false,
   });
   t.match(await look('fingerprint', 'password:abcdefgh'), { hits: 2, accounts: ['pickup'] }, 'as second proof');
+  t.match(
+    await look('fingerprint', print('twice')),
+    { hits: 2, kinds: [{ count: 2 }] },
+    'an entry that names it twice is one',
+  );
   t.match(await look('address', '192.0.2.7'), { hits: 2, sessions: 2, accounts: ['pickup'] });
   t.match(
     await look('address', '2001:db8::99'),

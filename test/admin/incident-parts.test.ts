@@ -8,7 +8,7 @@ import { after, type Found, find, incidentWorld, paths, print, visit } from '../
 const destroy = (sql: TestDatabase, version: string): Promise<unknown> =>
   sql.query("update version set state = 'destroyed' where id = $1 and state = 'withdrawn'", [version]);
 
-test('what was there to be read depends on when', async (t) => {
+test('what could be read depends on the time', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders } = world;
   const who = world.newSession(accounts.thief, 'edge-1');
@@ -31,22 +31,30 @@ test('what was there to be read depends on when', async (t) => {
   await made('not-its-right', -10, undefined, folders.b, customers.b);
   await made('not-its-verb', -10, undefined, folders.aDeposit);
   const names = (found: Found): readonly string[] => found.unread.map((row) => row.path ?? '').sort();
-  t.same(names(await find(scopes, { account: 'pickup' })), ['/came-during', '/destroyed-since', '/left-during', '/there']);
+  t.same(names(await find(scopes, { account: 'pickup' })), [
+    '/came-during',
+    '/destroyed-since',
+    '/left-during',
+    '/there',
+  ]);
   const late = { since: after(6).toISOString() };
   t.same(names(await find(scopes, { account: 'pickup', ...late })), ['/came-during', '/there'], 'since then');
   const early = { until: after(49).toISOString() };
-  t.same(names(await find(scopes, { account: 'pickup', ...early })), ['/destroyed-since', '/left-during', '/there'], 'until then');
+  t.same(
+    names(await find(scopes, { account: 'pickup', ...early })),
+    ['/destroyed-since', '/left-during', '/there'],
+    'until then',
+  );
   t.same(names(await find(scopes, { account: 'pickup-2' })), [], 'whoever had no session could read nothing');
 });
 
-test('what was read is no longer unread, in both halves of the customers', async (t) => {
+test('what was read is no longer listed as unread, in both halves of the customers', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders, sql } = world;
-  await sql.query("insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')", [
-    accounts.thief,
-    customers.b,
-    folders.b,
-  ]);
+  await sql.query(
+    "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')",
+    [accounts.thief, customers.b, folders.b],
+  );
   const who = world.newSession(accounts.thief, 'edge-1');
   await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
   for (const [customer, folder, half] of [
@@ -54,11 +62,16 @@ test('what was read is no longer unread, in both halves of the customers', async
     [customers.b, folders.b, 'b'],
   ] as const) {
     for (const name of ['read', 'left', 'opened']) {
-      const version = await history.version(customer, folder, `${half}-${name}`, { account: accounts.partner, published: after(-10) });
+      const version = await history.version(customer, folder, `${half}-${name}`, {
+        account: accounts.partner,
+        published: after(-10),
+      });
       const file = { customer, version, path: `/${half}-${name}` };
-      if (name === 'read') await history.read(who, after(1), file, { extents: [0], closed: { by: 'client', sent: 100 } });
+      if (name === 'read')
+        await history.read(who, after(1), file, { extents: [0], closed: { by: 'client', sent: 100 } });
       // Without a key nothing was read.
-      if (name === 'opened') await history.read(who, after(1), file, { extents: [], closed: { by: 'client', sent: 0 } });
+      if (name === 'opened')
+        await history.read(who, after(1), file, { extents: [], closed: { by: 'client', sent: 0 } });
     }
   }
   await history.end(who, after(10));
@@ -87,7 +100,11 @@ test('what was read is no longer unread, in both halves of the customers', async
     );
     t.same(paths(found), ['/a-read', '/b-read']);
     const short = await scopeOf(false);
-    t.same([short.unread.length, short.summary.totals.unreadBytes], [0, found.summary.totals.unreadBytes], 'the totals say the same');
+    t.same(
+      [short.unread.length, short.summary.totals.unreadBytes],
+      [0, found.summary.totals.unreadBytes],
+      'the totals say the same',
+    );
   }
 });
 
@@ -110,9 +127,17 @@ test('names, deposits, failed logins and operators', async (t) => {
       public: { folder: 'deposit', path, names, after: null },
     });
   const put = async (name: string, ends: readonly string[]): Promise<void> => {
-    const version = await history.version(customers.a, folders.aDeposit, name, { account: accounts.partner, published: after(1) });
+    const version = await history.version(customers.a, folders.aDeposit, name, {
+      account: accounts.partner,
+      published: after(1),
+    });
     const base = { ...who, customer: customers.a, version, handle: randomUUID() };
-    await history.add({ ...base, kind: 'upload.opened', at: after(5), public: { folder: 'deposit', path: `/${name}`, storedBytes: 0 } });
+    await history.add({
+      ...base,
+      kind: 'upload.opened',
+      at: after(5),
+      public: { folder: 'deposit', path: `/${name}`, storedBytes: 0 },
+    });
     for (const kind of ends)
       await history.add({
         ...base,
@@ -131,7 +156,12 @@ test('names, deposits, failed logins and operators', async (t) => {
     await history.add({ kind, at: after(minutes), node: 'edge-1', ...facts });
   };
   await failed('login.refused', { ...key, account: accounts.partner, customer: customers.a });
-  await failed('login.refused', { credential: print('key2'), source: '192.0.2.9', client: 'x', account: accounts.thief });
+  await failed('login.refused', {
+    credential: print('key2'),
+    source: '192.0.2.9',
+    client: 'x',
+    account: accounts.thief,
+  });
   await failed('login.partial', { ...key, account: accounts.partner, customer: customers.a });
   await failed('session.refused', { ...key, account: accounts.partner, customer: customers.a });
   await failed('login.strangers', { source: '192.0.2.7', client: 'SSH-2.0-Go', public: { attempts: 12 } });
@@ -155,17 +185,40 @@ test('names, deposits, failed logins and operators', async (t) => {
     partialLogins: 1,
     refusedSessions: 1,
     strangerLogins: 0,
+    oddEntries: 0,
     names: 10,
     deposits: 4,
     depositBytes: 240,
   });
   t.same(
     found.traces.map((row) => [row.customer, row.kind, row.account, row.at]),
-    [['login.refused'], ['login.partial'], ['session.refused']].map(([kind]) => ['bank', kind, 'bank-batch', after(10).toISOString()]),
+    [['login.refused'], ['login.partial'], ['session.refused']].map(([kind]) => [
+      'bank',
+      kind,
+      'bank-batch',
+      after(10).toISOString(),
+    ]),
     'failed logins with it, each of its customer',
   );
   t.match(found.customers, [{ customer: 'bank', failedLogins: 3 }]);
   t.match((await find(scopes, { session: who.session })).traces, [], 'the twin: a session says nothing of logins');
+  // A key that somebody had registered, and that nobody used yet.
+  const planted = { credential: print('unused'), account: accounts.stranger, customer: customers.b, operator: 'carol' };
+  await history.add({ kind: 'credential.added', at: after(30), ...planted });
+  await history.add({ kind: 'credential.revoked', at: after(50), ...planted });
+  const made = await find(scopes, { credential: print('unused') });
+  t.same(
+    made.traces.map((row) => [row.customer, row.kind, row.account]),
+    [['bank-2', 'credential.added', 'bank-2-batch']],
+    'how the key came to be usable, though no session did it; what ended it is no exposure',
+  );
+  t.match(made.customers, [{ customer: 'bank-2', entries: 1, failedLogins: 0 }]);
+  const twins = [
+    { credential: print('unused'), since: after(31).toISOString() },
+    { account: 'bank-2-batch' },
+    { node: 'edge-2' },
+  ];
+  for (const twin of twins) t.same((await find(scopes, twin)).traces, [], `twin: ${JSON.stringify(twin)}`);
   const none = await find(scopes, { credential: print('nobody') });
   t.match([none.summary.isEmpty, none.summary.unknown, none.traces], [true, [`credential ${print('nobody')}`], []]);
   for (const [selection, word] of [
@@ -179,12 +232,16 @@ test('names, deposits, failed logins and operators', async (t) => {
     [],
     'known, and nothing then',
   );
-  await t.rejects(find(scopes, { credential: print('key'), since: new Date(Date.now() + 60_000).toISOString() }), /invalid.*in the future/);
+  await t.rejects(
+    find(scopes, { credential: print('key'), since: new Date(Date.now() + 60_000).toISOString() }),
+    /invalid.*in the future/,
+  );
   t.match((await find(scopes, { source: '192.0.2.0/24' })).summary.totals, {
     refusedLogins: 2,
     partialLogins: 1,
     refusedSessions: 1,
     strangerLogins: 12,
+    oddEntries: 0,
   });
   t.match(
     (await find(scopes, { source: '2001:db8::99' })).summary.totals,
@@ -193,8 +250,14 @@ test('names, deposits, failed logins and operators', async (t) => {
   );
   t.match((await find(scopes, { source: '2001:db8:0:1::99' })).summary.totals, { strangerLogins: 0 });
   t.match((await find(scopes, { client: 'go' })).summary.totals, { strangerLogins: 17 });
-  t.match((await find(scopes, { credential: print('key'), since: after(10.1).toISOString() })).summary.totals, { refusedLogins: 0 });
-  t.match((await find(scopes, { session: who.session })).summary.totals, { refusedLogins: 0 }, 'a session says nothing of logins');
+  t.match((await find(scopes, { credential: print('key'), since: after(10.1).toISOString() })).summary.totals, {
+    refusedLogins: 0,
+  });
+  t.match(
+    (await find(scopes, { session: who.session })).summary.totals,
+    { refusedLogins: 0 },
+    'a session says nothing of logins',
+  );
 
   const later = world.newSession(accounts.thief, 'edge-1');
   const newKey = world.newSession(accounts.namesake, 'edge-1');
@@ -233,17 +296,29 @@ test('names, deposits, failed logins and operators', async (t) => {
   t.same(paths(await find(scopes, { operator: 'mallory-2' })), []);
   await t.rejects(find(scopes, { operator: 'mallor' }), { message: /not-found: there is no operator named mallor:/ });
   await t.rejects(find(scopes, { node: 'edge' }), { message: /not-found: there is no edge named edge:/ });
-  t.same(paths(await find(scopes, { operator: 'mallory', until: after(40.5).toISOString() })), [], 'nothing of what came later');
+  t.same(
+    paths(await find(scopes, { operator: 'mallory', until: after(40.5).toISOString() })),
+    [],
+    'nothing of what came later',
+  );
 });
 
-test('archived months are said loudly, and the catalogue knows the sessions that began there', async (t) => {
+test('archived months are reported prominently, and the catalogue knows the sessions that began there', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, sql, customers, folders } = world;
   const early = new Date('2026-02-27T00:00:00.000Z');
   const who = world.newSession(accounts.thief, 'edge-1');
   await history.open(who, early, { credential: print('key'), source: '192.0.2.7', client: 'old-client' });
-  const version = await history.version(customers.a, folders.a, 'file', { account: accounts.partner, published: early });
-  await history.read(who, after(0), { customer: customers.a, version, path: '/file' }, { extents: [0], closed: { by: 'client', sent: 1 } });
+  const version = await history.version(customers.a, folders.a, 'file', {
+    account: accounts.partner,
+    published: early,
+  });
+  await history.read(
+    who,
+    after(0),
+    { customer: customers.a, version, path: '/file' },
+    { extents: [0], closed: { by: 'client', sent: 1 } },
+  );
   t.equal((await find(scopes, { credential: print('key') })).summary.record.completeFrom, null, 'everything is there');
   const credential = randomUUID();
   await sql.query(
@@ -272,9 +347,14 @@ test('archived months are said loudly, and the catalogue knows the sessions that
   const march = await find(scopes, { credential: print('key'), since: '2026-03-05T00:00:00.000Z' });
   t.equal(march.summary.record.completeFrom, null, 'a window that is online is complete');
   t.same(paths(march), ['/file']);
+  await sql.query("update session set state = 'ended', ended_at = started_at + interval '1 hour' where id = $1", [
+    who.session,
+  ]);
+  const ended = await find(scopes, { credential: print('key'), since: '2026-03-05T00:00:00.000Z' });
+  t.same(paths(ended), ['/file'], 'nor does an end that only the catalogue tells take anything away');
 });
 
-test('the record is read as the admin role: behind row-level security, and only for system passes', async (t) => {
+test('the record is read as the admin role: behind row-level security, and only by system transactions', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, scopes, sql, customers } = world;
   const who = world.newSession(accounts.namesake, 'edge-1');
@@ -285,7 +365,8 @@ test('the record is read as the admin role: behind row-level security, and only 
   const seen = (scope: readonly string[]): Promise<number> =>
     database.withCustomers(
       scope as never,
-      async (tx) => (await tx.query<{ n: number }>("select count(*) as n from ledger where kind = 'extent.granted'"))[0]?.n ?? -1,
+      async (tx) =>
+        (await tx.query<{ n: number }>("select count(*) as n from ledger where kind = 'extent.granted'"))[0]?.n ?? -1,
     );
   t.equal(await seen([customers.b]), 1);
   t.equal(await seen([customers.a]), 0, 'another customer sees nothing of it');

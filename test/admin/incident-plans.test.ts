@@ -1,4 +1,4 @@
-// How a scope has its entries looked up: by the index of their sessions when those are few, in one go otherwise.
+// How a scope looks up its entries: by the index of their sessions when those are few, in one go otherwise.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { goBySessions } from '../../server/admin/incident/selection-queries.ts';
@@ -14,17 +14,25 @@ test('few sessions of a large record are looked up by their index', async (t) =>
   t.teardown(() => Promise.all([warden.close(), admin.close()]));
   const sessions = Array.from({ length: 3 }, () => randomUUID());
   const seen = (chosen: readonly string[] | null): Promise<readonly unknown[]> =>
-    admin.withSnapshot({ timeoutMs: 20_000, workMemory: '256MB', signal: new AbortController().signal }, async (snapshot) => {
-      const isFew = await goBySessions(snapshot, chosen);
-      const [setting] = await snapshot.query<{ scan: string; helpers: string }>(
-        "select current_setting('enable_seqscan') as scan, current_setting('max_parallel_workers_per_gather') as helpers",
-      );
-      const plan = await snapshot.query<{ 'QUERY PLAN': string }>(
-        'explain (costs off) select count(*) from ledger l where l.session_id = any ($1::uuid[])',
-        [sessions],
-      );
-      return [isFew, setting?.scan, setting?.helpers, plan.some((row) => row['QUERY PLAN'].includes('Seq Scan on ledger_sealed'))];
-    });
+    admin.withSnapshot(
+      { timeoutMs: 20_000, workMemory: '256MB', signal: new AbortController().signal },
+      async (snapshot) => {
+        const isFew = await goBySessions(snapshot, chosen);
+        const [setting] = await snapshot.query<{ scan: string; helpers: string }>(
+          "select current_setting('enable_seqscan') as scan, current_setting('max_parallel_workers_per_gather') as helpers",
+        );
+        const plan = await snapshot.query<{ 'QUERY PLAN': string }>(
+          'explain (costs off) select count(*) from ledger l where l.session_id = any ($1::uuid[])',
+          [sessions],
+        );
+        return [
+          isFew,
+          setting?.scan,
+          setting?.helpers,
+          plan.some((row) => row['QUERY PLAN'].includes('Seq Scan on ledger_sealed')),
+        ];
+      },
+    );
   t.match(await seen(sessions), [false, 'on', '2'], 'nobody has counted the record yet');
   const sealer = new Sealer(warden);
   await writeEntries(sql, await newCustomer(sql, 'acme'), 1000);

@@ -4,7 +4,7 @@ import { digest, type Who } from '../support/history.ts';
 import { after, find, incidentWorld, paths, print, visit } from '../support/incident-world.ts';
 import { newCustomer } from '../support/record.ts';
 
-test('each selector finds its own and not its neighbour', async (t) => {
+test('each selector finds its own sessions and not similar ones', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes } = world;
   const one = world.newSession(accounts.thief, 'edge-1');
@@ -18,7 +18,11 @@ test('each selector finds its own and not its neighbour', async (t) => {
     source: '192.0.2.77',
     client: 'SSH-2.0-OpenSSH_9.6',
   });
-  await visit(world, three, 200, 'three', { credential: print('key2'), source: '192.0.20.7', client: 'SSH-2.0-RClone' });
+  await visit(world, three, 200, 'three', {
+    credential: print('key2'),
+    source: '192.0.20.7',
+    client: 'SSH-2.0-RClone',
+  });
   await visit(world, four, 300, 'four', { credential: print('key3'), source: '2001:db8::7', client: 'SSH-2.0-Go' });
   const cases: readonly (readonly [string, Parameters<typeof find>[1], readonly string[]])[] = [
     ['credential, as first or second proof', { credential: print('key') }, ['/one', '/two']],
@@ -35,12 +39,26 @@ test('each selector finds its own and not its neighbour', async (t) => {
     ['both must hold', { node: 'edge-1', account: 'pickup' }, ['/one']],
     [
       'all of them',
-      { credential: print('key'), account: 'pickup', source: '192.0.2.7', client: 'rclone', session: one.session, node: 'edge-1' },
+      {
+        credential: print('key'),
+        account: 'pickup',
+        source: '192.0.2.7',
+        client: 'rclone',
+        session: one.session,
+        node: 'edge-1',
+      },
       ['/one'],
     ],
     [
       'all but one',
-      { credential: print('key'), account: 'pickup', source: '192.0.2.8', client: 'rclone', session: one.session, node: 'edge-1' },
+      {
+        credential: print('key'),
+        account: 'pickup',
+        source: '192.0.2.8',
+        client: 'rclone',
+        session: one.session,
+        node: 'edge-1',
+      },
       [],
     ],
     ['nobody', { credential: print('nobody') }, []],
@@ -72,11 +90,15 @@ test('each selector finds its own and not its neighbour', async (t) => {
     source: '192.0.2.7',
     client: 'x',
   });
-  t.same(paths(await find(scopes, { credential: print('key') })), ['/fresh', '/one', '/two'], 'what has no seal yet counts');
+  t.same(
+    paths(await find(scopes, { credential: print('key') })),
+    ['/fresh', '/one', '/two'],
+    'what has no seal yet counts',
+  );
   t.equal((await find(scopes, { credential: print('key') })).summary.record.unsealed > 0, true);
 });
 
-test('a window counts entries, from its beginning and before its end', async (t) => {
+test('a window selects entries, from its beginning and before its end', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders } = world;
   const who = world.newSession(accounts.thief, 'edge-1');
@@ -85,7 +107,11 @@ test('a window counts entries, from its beginning and before its end', async (t)
     version: await history.version(customers.a, folders.a, name, { account: accounts.partner, published: after(-600) }),
     path: `/${name}`,
   });
-  const grant = async (name: string, minutes: number, closed?: { by: string; sent: number; minutes: number }): Promise<void> => {
+  const grant = async (
+    name: string,
+    minutes: number,
+    closed?: { by: string; sent: number; minutes: number },
+  ): Promise<void> => {
     const { customer, version, path } = await file(name);
     const base = { ...who, customer, version, handle: randomUUID() };
     await history.add({
@@ -97,7 +123,13 @@ test('a window counts entries, from its beginning and before its end', async (t)
     });
     await history.add({ ...base, kind: 'extent.granted', at: after(minutes), extent: 0, bytes: 100 });
     if (closed !== undefined)
-      await history.add({ ...base, kind: 'download.closed', at: after(closed.minutes), bytes: closed.sent, public: { by: closed.by } });
+      await history.add({
+        ...base,
+        kind: 'download.closed',
+        at: after(closed.minutes),
+        bytes: closed.sent,
+        public: { by: closed.by },
+      });
   };
   await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
   await grant('before', 9.99);
@@ -107,22 +139,33 @@ test('a window counts entries, from its beginning and before its end', async (t)
   await grant('nothing-later', 15, { by: 'cut', sent: 0, minutes: 40 });
   await grant('at-until', 20);
   await grant('released-before-closed-in', 5, { by: 'client', sent: 100, minutes: 15 });
+  // The keys were in its hands all the time, and no entry of this file lies in the window.
+  await grant('open-throughout', 5, { by: 'client', sent: 100, minutes: 40 });
+  await grant('closed-before', 5, { by: 'client', sent: 100, minutes: 9.9 });
+  await grant('cut-before', 5, { by: 'cut', sent: 0, minutes: 9.9 });
   await history.end(who, after(60));
   const early = world.newSession(accounts.thief, 'edge-1');
   await history.open(early, after(-100), { credential: print('key'), source: '192.0.2.7', client: 'x' });
   await history.end(early, after(9));
   const window = { since: after(10).toISOString(), until: after(20).toISOString() };
-  for (const selection of [{ credential: print('key') }, { node: 'edge-1' }, { account: 'pickup' }, { session: who.session }]) {
+  for (const selection of [
+    { credential: print('key') },
+    { node: 'edge-1' },
+    { account: 'pickup' },
+    { session: who.session },
+  ]) {
     const found = await find(scopes, { ...selection, ...window });
     const name = Object.keys(selection)[0];
     t.same(
       found.files.map((row) => [row.path, row.certainty, row.releasedBytes, row.sentBytes]).sort(),
       [
         ['/at-since', 'possible', 100, 0],
+        ['/before', 'possible', 100, 0],
         ['/closed-later', 'certain', 100, 100],
         ['/cut-later', 'possible', 100, 100],
         ['/nothing-later', 'unsent', 100, 0],
-        ['/released-before-closed-in', 'certain', 0, 100],
+        ['/open-throughout', 'certain', 100, 100],
+        ['/released-before-closed-in', 'certain', 100, 100],
       ],
       `${name}: named and judged by what lies outside`,
     );
@@ -133,16 +176,77 @@ test('a window counts entries, from its beginning and before its end', async (t)
     );
   }
   const whole = await find(scopes, { credential: print('key') });
-  t.equal(whole.files.length, 7, 'without a window everything');
+  t.equal(whole.files.length, 10, 'without a window everything');
   t.equal(whole.sessions.length, 2);
 });
 
-test('how sure it is, extent by extent', async (t) => {
+test('whoever had a handle open all the time is concerned, though no entry lies in the window', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, history, scopes, customers, folders } = world;
+  const who = world.newSession(accounts.thief, 'edge-1');
+  const handles = { read: randomUUID(), write: randomUUID(), ended: randomUUID() };
+  const version = await history.version(customers.a, folders.a, 'one', {
+    account: accounts.partner,
+    published: after(-600),
+  });
+  await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  const read = { ...who, customer: customers.a, version, handle: handles.read };
+  await history.add({
+    ...read,
+    kind: 'download.opened',
+    at: after(1),
+    bytes: 100,
+    public: { path: '/one', extentCount: 1 },
+  });
+  await history.add({ ...read, kind: 'extent.granted', at: after(2), extent: 0, bytes: 100 });
+  const write = { ...who, customer: customers.b, version: randomUUID(), handle: handles.write };
+  await history.add({
+    ...write,
+    kind: 'upload.opened',
+    at: after(3),
+    public: { folder: 'deposit', path: '/in', storedBytes: 0 },
+  });
+  const ended = { ...who, customer: customers.b, version: randomUUID(), handle: handles.ended };
+  await history.add({
+    ...ended,
+    kind: 'upload.opened',
+    at: after(3),
+    public: { folder: 'deposit', path: '/cut', storedBytes: 0 },
+  });
+  await history.add({ ...ended, kind: 'upload.interrupted', at: after(4), public: { storedBytes: 0 } });
+  await history.end(who, after(60));
+  for (const selection of [{ credential: print('key') }, { node: 'edge-1' }]) {
+    const name = Object.keys(selection)[0];
+    const within = await find(scopes, { ...selection, since: after(10).toISOString(), until: after(20).toISOString() });
+    t.same(paths(within), ['/one'], `${name}: the file`);
+    t.same(
+      within.deposits.map((row) => row.path),
+      ['/in'],
+      `${name}: the deposit, and not the one that was cut before`,
+    );
+    t.same(
+      within.customers.map((row) => row.entries > 0),
+      [true, true],
+      `${name}: nobody tells these customers that nothing of theirs was touched`,
+    );
+    t.equal(within.sessions.length, 1, `${name}: the session`);
+    t.match(
+      within.summary.window,
+      { since: after(10).toISOString() },
+      `${name}: the window is the one that was asked for`,
+    );
+    const later = await find(scopes, { ...selection, since: after(61).toISOString(), until: after(70).toISOString() });
+    t.same([...paths(later), ...later.sessions], [], `${name}: twin: after the session ended`);
+  }
+});
+
+test('how certain an exposure is, extent by extent', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders, sql } = world;
   const who = world.newSession(accounts.thief, 'edge-1');
   const second = world.newSession(accounts.thief, 'edge-1');
-  for (const one of [who, second]) await history.open(one, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  for (const one of [who, second])
+    await history.open(one, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
   const made = (name: string, extents = 1) =>
     history.version(customers.a, folders.a, name, { account: accounts.partner, published: after(-600), extents });
   const read = async (
@@ -162,7 +266,11 @@ test('how sure it is, extent by extent', async (t) => {
   const client = (sent: number) => ({ by: 'client', sent });
   const cut = (sent: number) => ({ by: 'cut', sent });
   await read('certain', { extents: [0, 1, 1, 0], closed: client(15) });
-  await read('cut-and-closed', { extents: [0, 1], closed: cut(20) }, { extents: [1, 2], closed: client(1), who: second });
+  await read(
+    'cut-and-closed',
+    { extents: [0, 1], closed: cut(20) },
+    { extents: [1, 2], closed: client(1), who: second },
+  );
   await read('cut', { extents: [0], closed: cut(3) });
   await read('open', { extents: [3] });
   await read('open-and-empty', { extents: [3] }, { extents: [3], closed: client(0) });
@@ -182,14 +290,30 @@ test('how sure it is, extent by extent', async (t) => {
     { extents: [], closed: client(0) },
   );
   const upload = randomUUID();
-  const hashed = await history.version(customers.a, folders.aDeposit, 'hashed', { account: accounts.partner, published: after(-600) });
+  const hashed = await history.version(customers.a, folders.aDeposit, 'hashed', {
+    account: accounts.partner,
+    published: after(-600),
+  });
   const base = { ...who, customer: customers.a, version: hashed, handle: upload };
-  await history.add({ ...base, kind: 'upload.opened', at: after(1), public: { folder: 'deposit', path: '/hashed', storedBytes: 20 } });
+  await history.add({
+    ...base,
+    kind: 'upload.opened',
+    at: after(1),
+    public: { folder: 'deposit', path: '/hashed', storedBytes: 20 },
+  });
   for (const extent of [0, 1]) await history.add({ ...base, kind: 'extent.verified', at: after(2), extent, bytes: 10 });
   const found = await find(scopes, { credential: print('key') });
   t.same(
     found.files
-      .map((row) => [row.path, row.certainty, row.releasedExtents, row.releasedBytes, row.verifiedExtents, row.sentBytes, row.handles])
+      .map((row) => [
+        row.path,
+        row.certainty,
+        row.releasedExtents,
+        row.releasedBytes,
+        row.verifiedExtents,
+        row.sentBytes,
+        row.handles,
+      ])
       .sort(),
     [
       ['/certain', 'certain', 2, 20, 0, 15, 1],
@@ -239,7 +363,11 @@ test('how sure it is, extent by extent', async (t) => {
     'the same total without the list',
   );
 
-  await sql.query("insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, 'deep')", [upload, customers.a, folders.a]);
+  await sql.query("insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, 'deep')", [
+    upload,
+    customers.a,
+    folders.a,
+  ]);
   const deep = await history.version(customers.a, folders.a, 'file', {
     account: accounts.partner,
     directory: upload,
@@ -303,7 +431,7 @@ test('how sure it is, extent by extent', async (t) => {
   t.match(more.summary.totals, { unknownVersions: 2, differing: 1, customers: 2 });
 });
 
-test('an answer is made in halves of the customers: each once, in their order, with those that nobody knows and what belongs to nobody', async (t) => {
+test('an answer is made in halves of the customers: each customer once, in order, also unknown customers and no customer', async (t) => {
   const world = await incidentWorld(t);
   const { scopes, sql, accounts, customers, history } = world;
   const who = world.newSession(accounts.thief, 'edge-1');

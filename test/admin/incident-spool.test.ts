@@ -20,7 +20,7 @@ function all(spool: Spool, part: string, group?: string): readonly unknown[] {
   return list;
 }
 
-test('a spool gives back every row once, of all or of one group, and leaves no file', async (t) => {
+test('a spool returns every row once, of all groups or of one, and leaves no file', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-spool-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const spool = new Spool(directory, { bytesMax: 10_000_000, pageBytesMax: 5000 });
@@ -46,7 +46,7 @@ test('a spool gives back every row once, of all or of one group, and leaves no f
   small.close();
 });
 
-test('an answer that is written in several files is one in the end', async (t) => {
+test('an answer that is written into several files is one in the end', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-spool-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const spool = new Spool(directory, { bytesMax: 20_000_000, pageBytesMax: 5000 });
@@ -93,7 +93,7 @@ test('an answer that is written in several files is one in the end', async (t) =
   t.same(readdirSync(directory), []);
 });
 
-test('more than one answer holds, a few at a time, for whoever asked', async (t) => {
+test('several answers are kept, a few at a time, for whoever asked', async (t) => {
   const world = await incidentWorld(t, {}, 2);
   const { scopes, sql, accounts, customers, history, directory } = world;
   const who = world.newSession(accounts.thief, 'edge-1');
@@ -116,33 +116,49 @@ test('more than one answer holds, a few at a time, for whoever asked', async (t)
     offset = page.next;
   }
   t.ok(pages > 8, `${pages} pages`);
-  t.same(scopes.page('alice', { scope: first.scope, part: 'files', customerId: customers.b }).rows, [], 'of another customer nothing');
+  t.same(
+    scopes.page('alice', { scope: first.scope, part: 'files', customerId: customers.b }).rows,
+    [],
+    'of another customer nothing',
+  );
   t.throws(() => scopes.page('bob', { scope: first.scope, part: 'files' }), { code: 'not-found' }, 'another operator');
   await t.rejects(scopes.progress('bob', { scope: first.scope }), { code: 'not-found' });
   t.throws(() => scopes.page('alice', { scope: randomUUID(), part: 'files' }), { code: 'not-found' });
   const second = await find(scopes, { credential: print('key') });
   const third = await find(scopes, { account: 'pickup-2' });
-  t.throws(() => scopes.page('alice', { scope: first.scope, part: 'files' }), { code: 'not-found' }, 'the oldest made room');
+  t.throws(
+    () => scopes.page('alice', { scope: first.scope, part: 'files' }),
+    { code: 'not-found' },
+    'the oldest made room',
+  );
   t.equal(scopes.page('alice', { scope: second.scope, part: 'sessions' }).rows.length, 1, 'the newer ones are there');
   t.equal(scopes.page('alice', { scope: third.scope, part: 'sessions' }).rows.length, 0);
-  // Each on a connection of its own, as terminals beside each other are.
+  // Each on a connection of its own, as from several terminals.
   let hasLeft = false;
   const question = { selection: { credential: print('key') } };
   const by = { holder: 'alice', group: 'others' };
   const running = scopes.start(by, question, () => hasLeft);
   scopes.start(by, question, () => false);
-  t.throws(() => scopes.start(by, question, () => false), { code: 'over-limit' }, 'none that somebody waits for makes room');
+  t.throws(
+    () => scopes.start(by, question, () => false),
+    { code: 'over-limit' },
+    'none that somebody waits for makes room',
+  );
   t.match(await scopes.progress('alice', { scope: running, waitMs: 20_000 }), { state: 'done' }, 'it comes to its end');
   t.throws(() => scopes.start(by, question, () => false), { code: 'over-limit' }, 'nor one that is being read');
   t.equal(scopes.page('alice', { scope: running, part: 'sessions' }).rows.length, 1);
   hasLeft = true;
   scopes.start(by, question, () => false);
-  t.throws(() => scopes.page('alice', { scope: running, part: 'files' }), { code: 'not-found' }, 'whoever left makes room');
+  t.throws(
+    () => scopes.page('alice', { scope: running, part: 'files' }),
+    { code: 'not-found' },
+    'whoever left makes room',
+  );
   t.same(readdirSync(directory), []);
   t.ok(statSync(directory).isDirectory());
 });
 
-test('an answer that is too long, too slow or too old is none', async (t) => {
+test('an answer that is too long, too slow or too old is not kept', async (t) => {
   for (const [limits, text] of [
     [{ bytesMax: 200 }, /over-limit: the answer is longer/],
     [{ takesMs: 1 }, /over-limit: the answer took too long|unavailable/],

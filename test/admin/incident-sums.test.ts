@@ -1,4 +1,4 @@
-// T-35: whatever an edge once said of what it sent, the question whose files it were is answered.
+// T-35: whatever an edge once stated about what it sent, the question whose files were exposed is answered.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -7,7 +7,7 @@ import { after, find, incidentWorld, print } from '../support/incident-world.ts'
 const beyond = Number.MAX_SAFE_INTEGER;
 const admin = join(import.meta.dirname, '..', '..', 'server', 'admin');
 
-test('sums over what edges said are answered, however large: of one file, of a customer, of everything', async (t) => {
+test('sums of what edges stated are answered, however large: of one file, of a customer, of everything', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders } = world;
   const thief = world.newSession(accounts.thief, 'edge-1');
@@ -47,7 +47,13 @@ test('sums over what edges said are answered, however large: of one file, of a c
     public: { folder: 'collect', path: '/', names: beyond },
   });
   for (const attempts of [beyond, beyond])
-    await history.add({ kind: 'login.strangers', at: after(6), node: 'edge-1', source: '192.0.2.9', public: { attempts } });
+    await history.add({
+      kind: 'login.strangers',
+      at: after(6),
+      node: 'edge-1',
+      source: '192.0.2.9',
+      public: { attempts },
+    });
   const found = await find(scopes, { node: 'edge-1' });
   t.same(
     found.files.map(({ path, sentBytes, certainty }) => [path, sentBytes, certainty]),
@@ -67,9 +73,11 @@ test('sums over what edges said are answered, however large: of one file, of a c
   t.match(found.customers[0], { sentBytes: beyond, certain: 2 }, 'the twin: what is counted in files is exact');
 });
 
-test('every sum of a report is one of whole_number: none can be too large to be answered', async (t) => {
+test('every sum of a report uses whole_number: none can be too large to be answered', async (t) => {
   let sums = 0;
-  for (const entry of readdirSync(admin, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('-queries.ts')))
+  for (const entry of readdirSync(admin, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('-queries.ts'),
+  ))
     for (const line of readFileSync(join(admin, entry), 'utf8')
       .split('\n')
       .filter((text) => /\bsum\(/.test(text))) {

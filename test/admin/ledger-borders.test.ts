@@ -1,14 +1,14 @@
-// A search looks at the record window by window: an entry at the border of two is found, once.
+// A search reads the record range by range: an entry at the border of two ranges is found, once.
 import { test } from 'tap';
 import { searchLedger } from '../../server/admin/ledger/reading.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 const newest = 62_000;
-/** The first window holds 20,000 numbers; a quick one is followed by one of twice as many. */
+/** The first range has 20,000 numbers; after a quick one comes a range of twice as many. */
 const windows = [20_000, 40_000, 60_000];
 
-test('entries at every border of what one statement looks at are found, each once, page by page', async (t) => {
+test('entries at every border of what one statement reads are found, each once, page by page', async (t) => {
   const sql = await createTestDatabase(t);
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => admin.close());

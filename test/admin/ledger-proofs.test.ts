@@ -1,4 +1,4 @@
-// Proofs from the real sealer's record: every place, every block boundary, and what was taken away or altered.
+// Proofs from the real sealer's record: every position, every border of a block, and what was removed or altered.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
 import { newestAnchor } from '../../server/admin/ledger/proofs.ts';
@@ -28,21 +28,27 @@ type Proven = {
 const sha256 = (data: Uint8Array): Uint8Array => createHash('sha256').update(data).digest();
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
 
-/** How many of these positions the proof does not carry to the checkpoint. */
+/** Returns how many of these positions the proof does not connect to the checkpoint. */
 async function unproven(sql: TestDatabase, proven: Proven, positions: readonly number[]): Promise<number> {
   const { checkpoint } = parseNote(proven.checkpoint);
   const { head, tree } = proven;
   const headLeaf = Buffer.from(leafHash(sha256, Buffer.from(head.text)));
-  if (!verifyAuditPath(headLeaf, head.position, checkpoint.size, head.proof.map(bytes), bytes(checkpoint.root))) return positions.length;
+  if (!verifyAuditPath(headLeaf, head.position, checkpoint.size, head.proof.map(bytes), bytes(checkpoint.root)))
+    return positions.length;
   const leaf = mapLeaf(sha256, { tree: tree.id, size: tree.size, root: tree.root }, bytes(tree.blind));
   const mapRoot = Buffer.from(mapRootFrom(sha256, leaf, tree.slot, tree.path.map(bytes))).toString('base64');
   if (head.text.split('\n')[3] !== mapRoot) return positions.length;
-  const rows = await sql.query<{ position: string; leaf: Buffer }>('select position, leaf from ledger_sealed where tree = $1', [tree.id]);
+  const rows = await sql.query<{ position: string; leaf: Buffer }>(
+    'select position, leaf from ledger_sealed where tree = $1',
+    [tree.id],
+  );
   const leaves = new Map(rows.map((row) => [Number(row.position), row.leaf]));
   return positions.filter((position) => {
     const path = proven.proofs.get(position)?.map(bytes);
     const leaf = leaves.get(position);
-    return path === undefined || leaf === undefined || !verifyAuditPath(leaf, position, tree.size, path, bytes(tree.root));
+    return (
+      path === undefined || leaf === undefined || !verifyAuditPath(leaf, position, tree.size, path, bytes(tree.root))
+    );
   }).length;
 }
 
@@ -78,24 +84,31 @@ test('proofs of a record that grows', async (t) => {
   }
   const one = await prove(acme, [700]);
   t.same([...one.proofs.keys()], [700], 'what was asked for and nothing else');
-  t.equal(await unproven(sql, { ...one, proofs: new Map([[701, one.proofs.get(700) ?? []]]) }, [701]), 1, 'a path is of one place only');
+  t.equal(
+    await unproven(sql, { ...one, proofs: new Map([[701, one.proofs.get(700) ?? []]]) }, [701]),
+    1,
+    'a path is of one place only',
+  );
   await t.rejects(prove(acme, [size]), { code: 'not-found' });
   await t.rejects(prove(acme, [-1]), { code: 'not-found' });
   await t.rejects(prove(other, [0]), { code: 'not-found' }, 'a tree of nothing');
 
-  t.test('a tree that did not grow is proven by an old head, over blocks of heads', async (t) => {
+  t.test('a tree that did not grow is proved by an old head, over blocks of heads', async (t) => {
     for (let i = 0; i < 300; i += 1) {
       await writeEntries(sql, null, 1, 'login.refused');
       await sealer.seal();
-      if (i % 60 === 0 || i > 290) t.equal(await unproven(sql, await prove(acme, [0, 256, 1212]), [0, 256, 1212]), 0, `${i} heads later`);
+      if (i % 60 === 0 || i > 290)
+        t.equal(await unproven(sql, await prove(acme, [0, 256, 1212]), [0, 256, 1212]), 0, `${i} heads later`);
     }
     t.equal(await unproven(sql, await prove(commonTree, [0, 315]), [0, 315]), 0, 'the tree of nobody');
     await sealer.seal(true);
     t.equal(await unproven(sql, await prove(acme, [5]), [5]), 0, 'signed again without growth');
   });
 
-  t.test('what was altered or taken away is not proven', async (t) => {
-    const [month] = await sql.query<{ name: string }>('select tableoid::regclass::text as name from ledger_sealed limit 1');
+  t.test('what was altered or removed is not proved', async (t) => {
+    const [month] = await sql.query<{ name: string }>(
+      'select tableoid::regclass::text as name from ledger_sealed limit 1',
+    );
     const alter = async (statement: string): Promise<void> => {
       await sql.query('set session_replication_role = replica');
       await sql.query(statement);

@@ -1,10 +1,11 @@
-// Searching and following the record: every filter with what it must not find, pages over windows, each entry once.
+// Searching and following the record: every filter with what it must not find, pages over several ranges, each entry
+// once.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
-import { checkEntry } from '../../admin-cli/entry-proof.ts';
+import { checkEntry } from '../../admin-cli/ledger/entry-proof.ts';
 import { searchLedger, showEntry, tailLedger } from '../../server/admin/ledger/reading.ts';
 import { Database } from '../../server/postgres/database.ts';
-import type { LedgerFilter, LedgerRow } from '../../server/rpc/operator-ledger-reading.ts';
+import type { LedgerFilter, LedgerRow } from '../../server/rpc/operators/ledger-entries.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 
@@ -20,10 +21,10 @@ test('search, tail, show', async (t) => {
   const acme = await newCustomer(sql, 'acme');
   const bank = await newCustomer(sql, 'bank');
   const account = randomUUID();
-  await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme-upload', 'machine', 'partner')", [
-    account,
-    acme,
-  ]);
+  await sql.query(
+    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme-upload', 'machine', 'partner')",
+    [account, acme],
+  );
   const [session, other] = [randomUUID(), randomUUID()];
   const [version, hash] = [randomUUID(), 'ab'.repeat(32)];
   // A second apart, so that a time between two of them exists.
@@ -79,8 +80,18 @@ test('search, tail, show', async (t) => {
     sensitive: { credential: key('a'), reason: 'stolen %_\\' },
   });
   await write({ kind: 'account.locked', operator: 'bobby', sensitive: { reason: 'x' } });
-  await write({ kind: 'login.refused', customer_id: acme, source: '192.0.2.9', credential: key('c'), client: 'evil\u001b[2J' });
-  await write({ kind: 'operator.asked', operator: 'alice', sensitive: { operator: 'alice', operation: 'ledger.tail' } });
+  await write({
+    kind: 'login.refused',
+    customer_id: acme,
+    source: '192.0.2.9',
+    credential: key('c'),
+    client: 'evil\u001b[2J',
+  });
+  await write({
+    kind: 'operator.asked',
+    operator: 'alice',
+    sensitive: { operator: 'alice', operation: 'ledger.tail' },
+  });
   await sealer.seal();
   const [first] = await sql.query<{ at: Date }>('select at from ledger_sealed where number = 5');
   const middle = first?.at.toISOString() ?? '';
@@ -123,27 +134,48 @@ test('search, tail, show', async (t) => {
   t.same(await find({ until: middle }), [4, 3, 2, 1]);
   t.same(await find({ credential: key('a'), source: '2001:db8::/32' }), [], 'everything must hold');
   t.same(await find({ credential: key('a'), source: '192.0.2.7', kind: 'upload.*' }), [2]);
-  for (const filter of [{ customer: 'nobody' }, { account: 'nobody' }, { kind: 'no.such' }, { kind: 'nosuch*' }, { kind: 'sess' }])
-    await t.rejects(searchLedger(admin, { filter, before: null, limit: 1 }), { code: 'not-found' }, JSON.stringify(filter));
+  for (const filter of [
+    { customer: 'nobody' },
+    { account: 'nobody' },
+    { kind: 'no.such' },
+    { kind: 'nosuch*' },
+    { kind: 'sess' },
+  ])
+    await t.rejects(
+      searchLedger(admin, { filter, before: null, limit: 1 }),
+      { code: 'not-found' },
+      JSON.stringify(filter),
+    );
 
-  await t.test('what has no seal yet is found, and says so', async (t) => {
+  await t.test('an entry without a seal is found, and marked as such', async (t) => {
     await write({ kind: 'console.used', customer_id: acme, session_id: session });
     const page = await searchLedger(admin, { filter: { credential: key('a') }, before: null, limit: 2 });
-    t.match(page, { entries: [{ number: null, kind: 'console.used' }, { number: 5 }], reached: 5, more: true, isUnsealedCut: false });
+    t.match(page, {
+      entries: [{ number: null, kind: 'console.used' }, { number: 5 }],
+      reached: 5,
+      more: true,
+      isUnsealedCut: false,
+    });
     t.same(
       (await searchLedger(admin, { filter: { customer: 'bank' }, before: null, limit: 9 })).entries.length,
       2,
       'nothing of it for others',
     );
     t.same(
-      (await searchLedger(admin, { filter: { customer: 'acme' }, before: 9, limit: 9 })).entries.map((one) => one.number),
+      (await searchLedger(admin, { filter: { customer: 'acme' }, before: 9, limit: 9 })).entries.map(
+        (one) => one.number,
+      ),
       [7, 2, 1],
     );
     await sql.query('begin');
     await writeEntries(sql, bank, 300);
     await sql.query('commit');
     const many = await searchLedger(admin, { filter: { customer: 'bank' }, before: null, limit: 500 });
-    t.match([many.entries.length, many.isUnsealedCut, many.more], [202, true, false], 'more than one answer holds: it says so');
+    t.match(
+      [many.entries.length, many.isUnsealedCut, many.more],
+      [202, true, false],
+      'more than one answer holds: it says so',
+    );
     await sql.query('set session_replication_role = replica');
     await sql.query('delete from ledger_fresh');
     await sql.query('reset session_replication_role');
@@ -162,34 +194,44 @@ test('search, tail, show', async (t) => {
     t.match(shown.opened, { number: 1, client: 'SSH-2.0-OpenSSH_9.2', sourcePort: 4242 });
     t.equal(shown.isWitnessed, false, 'no witness has it');
     t.equal(checkEntry(shown).is, 'good');
-    for (let number = 1; number <= 8; number += 1) t.equal(checkEntry(await showEntry(admin, number)).is, 'good', `${number}`);
+    for (let number = 1; number <= 8; number += 1)
+      t.equal(checkEntry(await showEntry(admin, number)).is, 'good', `${number}`);
     const { checkpoint } = shown.proof ?? { checkpoint: '' };
     const forged: Readonly<Record<string, typeof shown>> = {
       field: { ...shown, entry: { ...shown.entry, bytes: 6 } },
       account: { ...shown, entry: { ...shown.entry, accountId: null } },
       'shown field': { ...shown, entry: { ...shown.entry, public: { path: '/other' } } },
       time: { ...shown, entry: { ...shown.entry, at: shown.entry.at.replace(/\d{3}Z$/, '007Z') } },
-      text: { ...shown, hashed: { ...shown.hashed, sensitiveText: '{"x": 1}' }, entry: { ...shown.entry, sensitive: { x: 1 } } },
+      text: {
+        ...shown,
+        hashed: { ...shown.hashed, sensitiveText: '{"x": 1}' },
+        entry: { ...shown.entry, sensitive: { x: 1 } },
+      },
       position: { ...shown, hashed: { ...shown.hashed, position: 0 } },
       salt: { ...shown, hashed: { ...shown.hashed, salt: '00'.repeat(32) } },
       key: { ...shown, verifierKeys: shown.verifierKeys.map((one) => one.replace(/.{5}$/, 'AAAA=')) },
       'no key': { ...shown, verifierKeys: [] },
       checkpoint: {
         ...shown,
-        proof: shown.proof === null ? null : { ...shown.proof, checkpoint: checkpoint.replace(/\nera 1\n/, '\nera 2\n') },
+        proof:
+          shown.proof === null ? null : { ...shown.proof, checkpoint: checkpoint.replace(/\nera 1\n/, '\nera 2\n') },
       },
       head: {
         ...shown,
-        proof: shown.proof === null ? null : { ...shown.proof, head: { ...shown.proof.head, text: `${shown.proof.head.text}x` } },
+        proof:
+          shown.proof === null
+            ? null
+            : { ...shown.proof, head: { ...shown.proof.head, text: `${shown.proof.head.text}x` } },
       },
     };
     for (const [what, one] of Object.entries(forged)) t.equal(checkEntry(one).is, 'bad', what);
     await sql.query('update ledger_state set witnessed_size = 1');
     t.equal((await showEntry(admin, 2)).isWitnessed, true);
-    for (const number of [0, 9, 1_000_000]) await t.rejects(showEntry(admin, number), { code: 'not-found' }, `${number}`);
+    for (const number of [0, 9, 1_000_000])
+      await t.rejects(showEntry(admin, number), { code: 'not-found' }, `${number}`);
   });
 
-  await t.test('following: from now on, each once, in order, without the calls that follow', async (t) => {
+  await t.test('following begins now: each entry once, in order, without the calls that follow', async (t) => {
     const now = await tailLedger(admin, { filter: {}, after: null });
     t.same(now, { entries: [], last: 8 });
     const seen: LedgerRow[] = [];
@@ -220,7 +262,7 @@ test('search, tail, show', async (t) => {
     t.ok(seen.every((one) => one.customer === 'acme'));
   });
 
-  await t.test('pages over many windows', async (t) => {
+  await t.test('pages over many ranges', async (t) => {
     await writeEntries(sql, bank, 24_000);
     await sealer.seal();
     const found: (number | null)[] = [];

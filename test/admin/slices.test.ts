@@ -1,4 +1,5 @@
-// What a customer is shown: every entry of its tree between two epochs of a real record that enclose the window asked for, checked here step by step from the format alone.
+// What a customer is shown: every entry of its tree between two epochs of a real record that enclose the window asked
+// for, checked here step by step from the format alone.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
 import type { Chosen } from '../../server/admin/incident/selection-queries.ts';
@@ -25,13 +26,23 @@ type Start = {
   readonly entries: number;
   readonly selected: number;
 };
-type Shown = { readonly shown: readonly unknown[]; readonly salt: string; readonly sensitive: string; readonly selected: boolean };
+type Shown = {
+  readonly shown: readonly unknown[];
+  readonly salt: string;
+  readonly sensitive: string;
+  readonly selected: boolean;
+};
 
-/** From the tree to the map root, from that to the checkpoint. */
+/** From the tree to the map root, and from there to the checkpoint. */
 function isAnchored({ checkpoint, head, tree }: Anchor, customer: string): boolean {
-  let node = H(Buffer.of(0), Buffer.from(`cofferdam ledger tree/2\n${customer} ${tree.size} ${tree.root}\n`), bytes(tree.blind));
+  let node = H(
+    Buffer.of(0),
+    Buffer.from(`cofferdam ledger tree/2\n${customer} ${tree.size} ${tree.root}\n`),
+    bytes(tree.blind),
+  );
   for (const [i, sibling] of tree.path.entries())
-    node = ((tree.slot >>> i) & 1) === 1 ? H(Buffer.of(1), bytes(sibling), node) : H(Buffer.of(1), node, bytes(sibling));
+    node =
+      ((tree.slot >>> i) & 1) === 1 ? H(Buffer.of(1), bytes(sibling), node) : H(Buffer.of(1), node, bytes(sibling));
   const { size, root } = parseNote(checkpoint).checkpoint;
   const leaf = H(Buffer.of(0), Buffer.from(head.text));
   return (
@@ -41,13 +52,17 @@ function isAnchored({ checkpoint, head, tree }: Anchor, customer: string): boole
   );
 }
 
-/** RFC 6962 by way of the whole subtrees: the root of a tree that begins with these and goes on with these leaves. */
+/**
+ * RFC 6962 by the roots of whole subtrees: the root of a tree that begins with these subtrees and continues with these
+ * leaves.
+ */
 function rootAfter(size: number, frontier: readonly Buffer[], leaves: readonly Buffer[]): string {
   const roots = [...frontier];
   let count = size;
   for (const leaf of leaves) {
     let node = leaf;
-    for (let rest = count; rest % 2 === 1; rest = (rest - 1) / 2) node = H(Buffer.of(1), roots.pop() ?? Buffer.alloc(0), node);
+    for (let rest = count; rest % 2 === 1; rest = (rest - 1) / 2)
+      node = H(Buffer.of(1), roots.pop() ?? Buffer.alloc(0), node);
     roots.push(node);
     count += 1;
   }
@@ -61,27 +76,36 @@ const leafOf = ({ shown, salt, sensitive }: Shown): Buffer =>
     Buffer.from(sensitive, 'hex'),
   );
 
-/** Empty: it verifies. */
+/** Empty when it verifies. */
 function faultsOf(start: Start, shown: readonly Shown[]): readonly string[] {
   const first = start.from?.tree.size ?? 0;
   return [
     ...(isAnchored(start.to, start.customer) ? [] : ['to']),
     ...(start.from === null || isAnchored(start.from, start.customer) ? [] : ['from']),
-    ...(start.from === null || rootAfter(first, start.frontier.map(bytes), []) === start.from.tree.root ? [] : ['frontier']),
+    ...(start.from === null || rootAfter(first, start.frontier.map(bytes), []) === start.from.tree.root
+      ? []
+      : ['frontier']),
     ...(rootAfter(first, start.frontier.map(bytes), shown.map(leafOf)) === start.to.tree.root ? [] : ['entries']),
     ...(shown.every((one, i) => one.shown[0] === start.customer && one.shown[1] === first + i) ? [] : ['positions']),
-    ...(shown.length === start.entries && shown.filter((one) => one.selected).length === start.selected ? [] : ['counts']),
+    ...(shown.length === start.entries && shown.filter((one) => one.selected).length === start.selected
+      ? []
+      : ['counts']),
   ];
 }
 
-test('every entry between two epochs, and which of them are meant', async (t) => {
+test('every entry between two epochs, and which of them are selected', async (t) => {
   const sql = await createTestDatabase(t);
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => Promise.all([warden.close(), admin.close()]).then(() => {}));
   await sql.query("select set_config('cofferdam.customers', '*', false)");
   const sealer = new Sealer(warden);
-  const [acme, bank, none] = [await newCustomer(sql, 'acme'), await newCustomer(sql, 'bank'), await newCustomer(sql, 'none')];
+  const [acme, bank, none] = [
+    await newCustomer(sql, 'acme'),
+    await newCustomer(sql, 'bank'),
+    await newCustomer(sql, 'none'),
+  ];
+  const quiet = await newCustomer(sql, 'quiet');
   const anchors = new EpochAnchors();
   const now = async (): Promise<string> => {
     const [row] = await sql.query<{ at: string }>(
@@ -90,7 +114,15 @@ test('every entry between two epochs, and which of them are meant', async (t) =>
     return row?.at ?? '';
   };
   type Asked = Omit<Chosen, 'until'>;
-  const everything: Asked = { sessions: null, node: null, since: null, account: null, subject: 'what was done', marks: null };
+  const everything: Asked = {
+    sessions: null,
+    node: null,
+    since: null,
+    open: null,
+    account: null,
+    subject: 'what was done',
+    marks: null,
+  };
   const slice = async (
     customer: string,
     chosen: Asked,
@@ -141,6 +173,13 @@ test('every entry between two epochs, and which of them are meant', async (t) =>
   t.same(faultsOf(whole.start, whole.shown), []);
   t.notMatch(JSON.stringify([whole.start, ...whole.shown]), new RegExp(bank), 'nothing of another customer');
 
+  // A file that is open from here on: the entry of its opening lies before the window that follows.
+  const [handle, opened] = ['00000000-0000-4000-8000-00000000000a', await now()];
+  await sql.query(
+    "insert into ledger_fresh (kind, observer, customer_id, handle_id) values ('download.opened', 'warden', $1, $2)",
+    [quiet, handle],
+  );
+  await sealer.seal();
   await new Promise((resolve) => setTimeout(resolve, 20));
   const later = await now();
   await writeEntries(sql, acme, 4);
@@ -152,26 +191,63 @@ test('every entry between two epochs, and which of them are meant', async (t) =>
   t.match(part.start, { says: 'affected', from: { tree: { size: 305 } }, entries: 4, selected: 4 });
   t.same(faultsOf(part.start, part.shown), []);
   t.equal(part.start.begin, Date.parse(later) * 1000);
+  const finer = (instant: string): string => instant.replace('Z', '001Z');
+  t.match(
+    (await slice(acme, { ...since, since: finer(later) }, finer(asked))).start,
+    { begin: Date.parse(later) * 1000, end: (Date.parse(asked) + 1) * 1000 },
+    'the window of a slice holds all of a window that was asked for in microseconds',
+  );
   await t.rejects(slice(acme, since, await now()), { code: 'conflict' }, 'an end that no epoch has reached');
-  // What the database says was witnessed last is put back to a genuine note of before the window.
+  // What the database says was witnessed last is set back to a genuine note from before the window.
   const state = 'select coalesce(witnessed_checkpoint, checkpoint) as note from ledger_state';
   const [newest] = await sql.query<{ note: string }>(state);
   await sql.query('update ledger_state set witnessed_checkpoint = $1', [whole.start.to.checkpoint]);
   await t.rejects(slice(acme, since), { code: 'conflict' }, 'an older note makes no slice that ends before its window');
   await sql.query('update ledger_state set witnessed_checkpoint = $1', [newest?.note]);
   t.same((await slice(acme, since)).start?.entries, 4, 'the twin');
-  t.same(faultsOf(part.start, part.shown.slice(1)), ['entries', 'positions', 'counts'], 'one left out at the beginning');
+  t.same(
+    faultsOf(part.start, part.shown.slice(1)),
+    ['entries', 'positions', 'counts'],
+    'one left out at the beginning',
+  );
   t.ok(faultsOf(part.start, part.shown.slice(0, -1)).includes('entries'), 'or at the end');
   t.ok(faultsOf(part.start, part.shown.toReversed()).includes('entries'), 'or in another order');
 
+  const open = { handles: [handle], from: opened };
+  const throughout = await slice(quiet, { ...since, open });
+  if (throughout.start === undefined) throw new Error('no slice');
+  t.match(
+    throughout.start,
+    { says: 'affected', selected: 1, begin: Date.parse(opened) * 1000 },
+    'what was open when the window began belongs to it, and the slice begins with its opening',
+  );
+  t.same(faultsOf(throughout.start, throughout.shown), []);
+  t.match((await slice(quiet, since)).start, { says: 'not-affected', selected: 0 }, 'twin: when nothing was open');
+
   const untouched = await slice(acme, { ...everything, sessions: ['00000000-0000-4000-8000-000000000001'] });
   if (untouched.start === undefined) throw new Error('no slice');
-  t.match(untouched.start, { says: 'not-affected', entries: 309, selected: 0 }, 'whom it does not concern: all the same every entry');
+  t.match(
+    untouched.start,
+    { says: 'not-affected', entries: 309, selected: 0 },
+    'whom it does not concern: all the same every entry',
+  );
   t.same(faultsOf(untouched.start, untouched.shown), []);
   t.same(await slice(none, everything), { start: undefined, shown: [] }, 'a customer without entries');
 
-  const [month] = await sql.query<{ name: string }>('select tableoid::regclass::text as name from ledger_sealed limit 1');
+  const [month] = await sql.query<{ name: string }>(
+    'select tableoid::regclass::text as name from ledger_sealed limit 1',
+  );
   await sql.query('set session_replication_role = replica');
+  // A clock that was ahead when the entry was written: it lies in the window, and was sealed before the window began.
+  await sql.query(
+    `update ${month?.name} set at = $2::timestamptz + interval '1 millisecond' where tree = $1 and position = 100`,
+    [acme, later],
+  );
+  t.match(
+    (await slice(acme, since)).start,
+    { from: null, entries: 309, selected: 5 },
+    'a slice begins so early that no entry of its window is outside',
+  );
   await sql.query(`delete from ${month?.name} where tree = $1 and position = 100`, [acme]);
   await t.rejects(slice(acme, everything), { code: 'conflict' }, 'an entry that is not there is no gap');
   t.same((await slice(acme, since)).start?.entries, 4, 'twin: where it was not asked for');

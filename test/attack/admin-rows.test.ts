@@ -1,5 +1,5 @@
-// T-37: a taken admin process with its own database role: whatever it may write, say or hold there, the gateway serves, the record is sealed, and other
-// operators are answered.
+// T-37: a compromised admin process with its own database role: whatever it may write, say or hold there, the gateway
+// serves, the record is sealed, and other operators are answered.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import pg from 'pg';
 import { test } from 'tap';
 import { startWorld } from '../support/world.ts';
 
-test('rows, notices and locks of the admin role stop nobody', async (t) => {
+test('rows, notifications and locks of the admin role stop nobody', async (t) => {
   const world = await startWorld(t, { limits: { witnessAlarmMs: 5000, witnessStopMs: 15_000 } });
   const admin = new pg.Client({ connectionString: world.roleUrl('admin') });
   await admin.connect();
@@ -34,13 +34,30 @@ test('rows, notices and locks of the admin role stop nobody', async (t) => {
       operation,
       params,
     ]);
+  await t.rejects(
+    admin.query("insert into ledger_fresh (kind, observer, sensitive) values ('operator.asked', 'admin', '[]')"),
+    /ledger_fresh_sealable/,
+    'what could not be sealed is refused',
+  );
   for (let i = 0; i < 50; i += 1)
-    await admin.query("insert into ledger_fresh (kind, observer, operator, sensitive) values ('operator.asked', 'admin', $1, $2)", [
-      'o'.repeat(512),
-      i % 2 === 0 ? deep(2000) : `{"operator": 1e400, "params": {"at": "infinity", "text": "\\u001b[2J"}}`,
-    ]);
+    await admin.query(
+      "insert into ledger_fresh (kind, observer, operator, sensitive) values ('operator.asked', 'admin', $1, $2)",
+      [
+        'o'.repeat(512),
+        i % 2 === 0
+          ? `{"deep": ${deep(2000)}}`
+          : `{"operator": 1e400, "params": {"at": "infinity", "text": "\\u001b[2J"}}`,
+      ],
+    );
   for (const channel of ['cofferdam_command', 'cofferdam_answer', 'cofferdam_ended'])
-    for (const payload of ['', '/', 'partner-1/', `partner-1/${'x'.repeat(7000)}`, `__proto__/${randomUUID()}`, 'infinity'])
+    for (const payload of [
+      '',
+      '/',
+      'partner-1/',
+      `partner-1/${'x'.repeat(7000)}`,
+      `__proto__/${randomUUID()}`,
+      'infinity',
+    ])
       await admin.query('select pg_notify($1, $2)', [channel, payload]);
 
   const local = join(world.directory, 'file');
@@ -48,10 +65,16 @@ test('rows, notices and locks of the admin role stop nobody', async (t) => {
   const taken = await world.sftp('acme-batch', [`put ${local} deposit/a`]);
   t.equal(taken.code, 0, `files are taken: ${taken.err} ${world.log.slice(-4000)}`);
   const answers = async (): Promise<readonly (number | null)[]> => {
-    const { rows: open } = await admin.query<{ n: number }>("select count(*)::int as n from command where state = 'new'");
+    const { rows: open } = await admin.query<{ n: number }>(
+      "select count(*)::int as n from command where state = 'new'",
+    );
     return open.map(({ n }) => n);
   };
-  for (const end = Date.now() + 30_000; (await answers())[0] !== 0 && Date.now() < end; await new Promise((r) => setTimeout(r, 100)));
+  for (
+    const end = Date.now() + 30_000;
+    (await answers())[0] !== 0 && Date.now() < end;
+    await new Promise((r) => setTimeout(r, 100))
+  );
   t.same(await answers(), [0], 'each command has its answer');
   const outcomes = await admin.query<{ state: string; error_code: string }>(
     "select state, error_code from command where operation = any ($1) and params is distinct from '{}'::jsonb",
@@ -61,8 +84,18 @@ test('rows, notices and locks of the admin role stop nobody', async (t) => {
     outcomes.rows.every((one) => one.state === 'failed' || one.error_code === null),
     'none did anything odd',
   );
-  t.equal((await world.cofferctl(['account', 'lock', 'globex-batch', '--reason', 'test', '--execute'])).code, 0, 'an honest one is done');
-  for (const words of [['status'], ['report', 'changes', '--since', '1d'], ['report', 'access'], ['ledger', 'verify'], ['alert', 'list']]) {
+  t.equal(
+    (await world.cofferctl(['account', 'lock', 'globex-batch', '--reason', 'test', '--execute'])).code,
+    0,
+    'an honest one is done',
+  );
+  for (const words of [
+    ['status'],
+    ['report', 'changes', '--since', '1d'],
+    ['report', 'access'],
+    ['ledger', 'verify'],
+    ['alert', 'list'],
+  ]) {
     const done = await world.cofferctl(words);
     t.equal(done.code, 0, `${words.join(' ')} answers ${done.err}`);
   }

@@ -1,11 +1,13 @@
-// T-04: who may reach the admin process, from where, and with what. Every refusal has somebody who gets in by the same door.
+// T-04: who may reach the admin process, from where, and with what. Beside every refusal, somebody else is accepted in
+// the same way.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
-import { createAuthority, issueOperatorCertificate } from '../../certs/authority.ts';
+import { createAuthority } from '../../certs/authority.ts';
 import { certs, openssl } from '../support/certs.ts';
 import { temporaryDirectory } from '../support/database.ts';
+import { issueOperatorCertificate } from '../support/issued.ts';
 import { type Door, knock, type Shown, Visitor } from '../support/operator.ts';
 import { createWorld, type Done, freePorts, project, run, type World } from '../support/world.ts';
 
@@ -28,7 +30,7 @@ function connects(host: string, port: number): Promise<boolean> {
   });
 }
 
-test('any address that another machine reaches: the start is refused, and nothing listens', async (t) => {
+test('with any address that another machine can reach, the start is refused and nothing listens', async (t) => {
   const [port = 0, partner = 0, internal = 0] = await freePorts(3);
   const directory = join(temporaryDirectory(t), 'var');
   const start = (place: string, before: readonly string[] = []): Promise<Done> => {
@@ -50,18 +52,23 @@ test('any address that another machine reaches: the start is refused, and nothin
   };
   for (const host of ['0.0.0.0', '[::]', '192.0.2.1', '[2001:db8::1]', '[::ffff:0.0.0.0]'])
     await expect(host, await start(`${host}:${port}`), /is no loopback address/);
-  // The system's resolver takes a bare number for an address: a name that resolves elsewhere, without a network.
+  // The system's resolver accepts a bare number as an address: a name that resolves to another machine, without a
+  // network.
   await expect('a name for elsewhere', await start(`134744072:${port}`), /134744072 resolves to 8\.8\.8\.8/);
   await expect('a name for everywhere', await start(`0:${port}`), /resolves to 0\.0\.0\.0/);
   await expect('a name for nothing', await start(`nowhere.invalid:${port}`), /cannot be resolved/);
 
-  // A file of hosts of its own, where the machine allows that.
+  // A hosts file of its own, where the machine allows that.
   const hosts = join(temporaryDirectory(t), 'hosts');
   writeFileSync(hosts, '127.0.0.1 localhost mixed.test\n192.0.2.7 mixed.test\n');
   const private_ = ['unshare', '-m', 'sh', '-c', `mount --bind ${hosts} /etc/hosts && exec "$@"`, 'sh'];
   const isPossible = (await run(private_[0] ?? '', [...private_.slice(1), 'true']).catch(() => undefined))?.code === 0;
   if (isPossible)
-    await expect('a name for here and elsewhere', await start(`mixed.test:${port}`, private_), /mixed\.test resolves to 192\.0\.2\.7/);
+    await expect(
+      'a name for here and elsewhere',
+      await start(`mixed.test:${port}`, private_),
+      /mixed\.test resolves to 192\.0\.2\.7/,
+    );
   else t.comment('no mount namespace here: mixed names are tried in test/config/load only');
 
   // The admin process started by a unit of its own, and one whose supervisor wrote nonsense.
@@ -69,15 +76,33 @@ test('any address that another machine reaches: the start is refused, and nothin
   const edges = [{ node: 'p', plane: 'partner', host: '127.0.0.1', port: partner }];
   writeFileSync(
     file,
-    JSON.stringify({ mode: 'development', runtimeDirectory: directory, edges, admin: { tcp: { host: '134744072', port } } }),
+    JSON.stringify({
+      mode: 'development',
+      runtimeDirectory: directory,
+      edges,
+      admin: { tcp: { host: '134744072', port } },
+    }),
   );
-  await expect('a unit', await run(process.execPath, [main, 'admin', '--config', file], { timeoutMs: 30_000 }), /resolves to 8\.8\.8\.8/);
+  await expect(
+    'a unit',
+    await run(process.execPath, [main, 'admin', '--config', file], { timeoutMs: 30_000 }),
+    /resolves to 8\.8\.8\.8/,
+  );
   const database = { embedded: true, migrateUrl: null, serverUrl: null, wardenUrl: null, adminUrl: null };
   writeFileSync(
     file,
-    JSON.stringify({ runtimeDirectory: directory, edges, users: null, database, admin: { tcp: { host: '0.0.0.0', port } } }),
+    JSON.stringify({
+      runtimeDirectory: directory,
+      edges,
+      users: null,
+      database,
+      admin: { tcp: { host: '0.0.0.0', port } },
+    }),
   );
-  const whole = await run(process.execPath, [main, 'admin', '--config', file], { env: { COFFERDAM_ROLE_CONFIG: '1' }, timeoutMs: 30_000 });
+  const whole = await run(process.execPath, [main, 'admin', '--config', file], {
+    env: { COFFERDAM_ROLE_CONFIG: '1' },
+    timeoutMs: 30_000,
+  });
   await expect('a written configuration', whole, /0\.0\.0\.0 is no loopback address/);
 });
 
@@ -106,12 +131,28 @@ async function tryEverything(t: Test, world: World, door: Door, name: string): P
   await refused('no certificate', {});
   await refused('TLS 1.2', { ...alice, maxVersion: 'TLSv1.2' });
   const self = await openssl(
-    ...['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-subj', '/CN=alice', '-days', '9'],
+    ...[
+      'req',
+      '-x509',
+      '-nodes',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-subj',
+      '/CN=alice',
+      '-days',
+      '9',
+    ],
     ...['-keyout', at('key.pem'), '-out', at('cert.pem')],
   );
   t.equal(self.code, 0, self.err);
   await refused('a certificate signed by itself', pair(directory));
-  const foreign = await issueOperatorCertificate(await createAuthority('Cofferdam development authority', 9), 'alice', 9);
+  const foreign = await issueOperatorCertificate(
+    await createAuthority('Cofferdam development authority', 9),
+    'alice',
+    9,
+  );
   await refused("another authority's alice, under the same name", { cert: foreign.certificate, key: foreign.key });
   await refused("the admin process's own certificate", pair(join(world.directory, 'certs', 'admin')));
   const own = pair(authority);
@@ -121,7 +162,15 @@ async function tryEverything(t: Test, world: World, door: Door, name: string): P
 
   const mallory = at('mallory');
   t.equal((await certs('request', '--name', 'alice', '--out', mallory)).code, 0);
-  const issued = await certs('operator', '--authority', authority, '--request', join(mallory, 'request.pem'), '--name', 'alice');
+  const issued = await certs(
+    'operator',
+    '--authority',
+    authority,
+    '--request',
+    join(mallory, 'request.pem'),
+    '--name',
+    'alice',
+  );
   t.equal(issued.code, 0, issued.err);
   t.match(
     await knock(door, pair(mallory)),
@@ -138,7 +187,7 @@ async function tryEverything(t: Test, world: World, door: Door, name: string): P
   for (const one of [first, again]) one.close();
 }
 
-test('the socket and a loopback port of each family: only operators of this installation get in', async (t) => {
+test('the socket and a loopback port of each family accept only operators of this installation', async (t) => {
   const [port = 0] = await freePorts(1);
   const world = await createWorld(t, { env: { COFFERDAM_ADMIN_TCP: `127.0.0.1:${port}` } });
   await world.start();
@@ -163,7 +212,9 @@ test('the socket and a loopback port of each family: only operators of this inst
   world.env.COFFERDAM_ADMIN_TCP = `[::1]:${port}`;
   if (
     !(await new Promise<boolean>((resolve) =>
-      connect({ host: '::1', port }).once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED')),
+      connect({ host: '::1', port }).once('error', (error: NodeJS.ErrnoException) =>
+        resolve(error.code === 'ECONNREFUSED'),
+      ),
     ))
   )
     return t.comment('no IPv6 here');

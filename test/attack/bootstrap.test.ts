@@ -1,4 +1,5 @@
-// T-06: the first operators are made by root on the machine itself, once, two at a time; no page, no port, no default account.
+// T-06: root on the machine itself makes the first operators, once, two at a time. There is no page, no port, and no
+// default account.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -37,7 +38,9 @@ test('bootstrap: root, once, two persons with keys of their own', async (t) => {
   const config = loadConfig({ file, env: {}, isRoot, isTerminal: false, projectDirectory: project });
   const log = createLogger(config, 'supervisor');
   const prepared = await prepare(config, project, log);
-  const roles = (['warden', 'admin'] as const).map((role) => new Child(role, roleCommand(config, project, prepared.configFile, role), log));
+  const roles = (['warden', 'admin'] as const).map(
+    (role) => new Child(role, roleCommand(runtimePaths(config), project, prepared.configFile, role), log),
+  );
   t.teardown(async () => {
     for (const role of [...roles].reverse()) await role.stop(5000);
     await prepared.database?.stop();
@@ -48,7 +51,11 @@ test('bootstrap: root, once, two persons with keys of their own', async (t) => {
     run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: directory } });
   const certificate = (name: string): string => join(directory, 'operators', name, 'cert.pem');
   const nobody = await ctl('whoami');
-  t.match([nobody.code, nobody.err], [4, /belongs to no active operator/], 'a certificate of the authority alone is nobody');
+  t.match(
+    [nobody.code, nobody.err],
+    [4, /belongs to no active operator/],
+    'a certificate of the authority alone is nobody',
+  );
 
   for (const [what, args, words, code] of [
     ['one person', [certificate('alice')], /expected: cofferctl bootstrap/, 2],
@@ -79,9 +86,9 @@ test('bootstrap: root, once, two persons with keys of their own', async (t) => {
     ctl('bootstrap', certificate('bob'), certificate('carol'), '--json'),
   ]);
   t.same([first?.code, second?.code].sort(), [0, 5], 'of two at once, one');
-  const made = (JSON.parse((first?.code === 0 ? first : second)?.out ?? '{}') as { operators: { name: string }[] }).operators.map(
-    (one) => one.name,
-  );
+  const made = (
+    JSON.parse((first?.code === 0 ? first : second)?.out ?? '{}') as { operators: { name: string }[] }
+  ).operators.map((one) => one.name);
   t.equal(made.length, 2);
   t.match((await ctl('whoami', '--operator', made[0] ?? '')).out, /\(security-officer\)/);
   const listed = JSON.parse((await ctl('operator', 'list', '--operator', made[0] ?? '', '--json')).out) as {
@@ -93,8 +100,9 @@ test('bootstrap: root, once, two persons with keys of their own', async (t) => {
   );
   const again = await ctl('bootstrap', certificate('alice'), certificate('carol'));
   t.match([again.code, again.err], [5, /this installation has its operators/], 'never again');
-  // Not even when both are suspended: who is root does not become an operator by that.
-  for (const name of made) await ctl('operator', 'suspend', name, '--reason', 'test', '--execute', '--operator', made[0] ?? '');
+  // Not even when both are suspended: being root does not make anybody an operator.
+  for (const name of made)
+    await ctl('operator', 'suspend', name, '--reason', 'test', '--execute', '--operator', made[0] ?? '');
   t.equal((await ctl('bootstrap', certificate('alice'), certificate('carol'))).code, 5);
   await t.rejects(makeOperators(config, prepared.operators), 'nor by the set-up of a development installation');
 });

@@ -1,4 +1,5 @@
-// T-27: a database whose clock jumps would open the windows of budgets anew and date the record wrongly: frozen, until two operators have looked.
+// T-27: a database whose clock jumps would begin the windows of budgets anew and date the record wrongly. The record is
+// frozen until two operators have examined it.
 import { join } from 'node:path';
 import { test } from 'tap';
 import { DebianServer } from '../support/debian-server.ts';
@@ -6,12 +7,13 @@ import { told, verifyRecord, witnessed } from '../support/verified-record.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Status = { readonly freeze: { readonly freeze: string; readonly why: string; readonly text: string } | null };
-const freezeOf = async (world: World): Promise<Status['freeze']> => (await world.cofferctlJson<Status>(['ledger', 'status'])).freeze;
+const freezeOf = async (world: World): Promise<Status['freeze']> =>
+  (await world.cofferctlJson<Status>(['ledger', 'status'])).freeze;
 
-test("the database's clock jumps a day, forwards and back: frozen; a few seconds are nothing", async (t) => {
+test("the database's clock jumps a day, forwards and back: frozen; a few seconds do not matter", async (t) => {
   const server = await DebianServer.start(t, { hasClock: true });
   await server.query('create database cofferdam');
-  // Looked at so rarely that operators are done between two looks.
+  // Examined so rarely that the operators are done between two looks.
   const world = await startWorld(t, { env: { DATABASE_URL: server.url('cofferdam') }, limits: { sealEveryMs: 4000 } });
   const list = (): Promise<{ readonly code: number | null }> => world.sftp('acme-batch', ['ls']);
   t.equal((await list()).code, 0);
@@ -55,8 +57,16 @@ test("the database's clock jumps a day, forwards and back: frozen; a few seconds
   const again = await freezeOf(world);
   const done = await world.cofferctl(['ledger', 'release', again?.freeze ?? '', '--reason', 'as before']);
   t.equal(done.code, 0, `let go on before the warden looked once more ${done.err}`);
-  t.equal((await world.sftpWhenServed('acme-batch', ['ls'])).code, 0, 'the clock that two operators saw is the right one');
+  t.equal(
+    (await world.sftpWhenServed('acme-batch', ['ls'])).code,
+    0,
+    'the clock that two operators saw is the right one',
+  );
   await witnessed(world);
-  const { code, report } = await verifyRecord({ url: server.url('cofferdam'), key, witness: join(world.directory, 'witness') });
+  const { code, report } = await verifyRecord({
+    url: server.url('cofferdam'),
+    key,
+    witness: join(world.directory, 'witness'),
+  });
   t.match([code, report.newest?.era, report.lost], [0, 3, []], `the record is whole, in its third era ${told(report)}`);
 });

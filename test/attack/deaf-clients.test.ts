@@ -1,4 +1,5 @@
-// 200 hostile clients at once: half of them ask for files and never read, half of them write what can never be taken in. Memory is bounded for all together.
+// 200 hostile clients at once: half of them ask for files and never read, half of them write what can never be
+// accepted. Memory is bounded for all of them together.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,7 @@ import { startWorld } from '../support/world.ts';
 
 const clientsMax = 200;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-/** The configured reserve, and what sockets, sessions and the collector's slack add for so many. */
+/** The configured reserve, and what sockets, sessions and garbage that is not collected yet add for so many clients. */
 const boundBytes = defaultLimits.bufferBytesMax + clientsMax * 1.5 * 2 ** 20;
 
 test('clients that never read, and floods of writes', async (t) => {
@@ -50,7 +51,7 @@ test('clients that never read, and floods of writes', async (t) => {
             client.data(sftpPacket(5, u32(at), Buffer.from(handle), u32(0), u32(at * 262_144), u32(262_144)));
           return;
         }
-        // A packet whose rest never comes: what was sent of it waits.
+        // A packet whose rest never comes: the part that was sent waits.
         client.data(Buffer.concat([u32(262_000), Buffer.of(6)]));
         const piece = Buffer.alloc(32_000, 1);
         for (let k = 0; k < 8; k += 1) client.data(piece.subarray(0, k === 7 ? 30_000 : 32_000));

@@ -1,4 +1,5 @@
-// T-20: a limit that silently stopped biting. Each control is broken on purpose; the self-test of the node notices.
+// T-20: a limit that silently stopped working. Each control is broken on purpose, and the self-test of the node notices
+// it.
 import { test } from 'tap';
 import { asWarden } from '../support/as-warden.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -21,9 +22,10 @@ async function until(world: World, what: (status: Status) => boolean): Promise<S
   return undefined;
 }
 
-const dull = (status: Status, check: string): boolean => status.controls.some((one) => one.check === check && !one.bites);
+const dull = (status: Status, check: string): boolean =>
+  status.controls.some((one) => one.check === check && !one.bites);
 
-test('every control is driven into its limit on every node; one that does not bite is noticed', async (t) => {
+test('every control is driven into its limit on every node; one that does not work is noticed', async (t) => {
   const world = await startWorld(t, { limits: { selfTestEveryMs: 1000 } });
   const first = await until(world, (status) => status.controls.length === 6);
   t.same(
@@ -34,7 +36,9 @@ test('every control is driven into its limit on every node; one that does not bi
   t.match((await world.cofferctl(['status'])).out, /everything serves[\s\S]*controls {3}6 tested, all work/);
   t.match((await world.cofferctl(['doctor'])).out, /ok\s+controls: 6 controls were driven into their limit and worked/);
   t.same(
-    (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.filter((one) => !/^(?:operator|installation)\./.test(one.kind)),
+    (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.filter(
+      (one) => !/^(?:operator|installation)\./.test(one.kind),
+    ),
     [],
     'no alarm, not even about what it provokes',
   );
@@ -42,7 +46,8 @@ test('every control is driven into its limit on every node; one that does not bi
     (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.some((one) => one.kind === 'self-test.failed');
   t.notMatch((await world.cofferctl(['customer', 'list'])).out, /self-test/, 'it is no customer');
 
-  // As a run leaves it that was ended between its two files: the large one is not there, which is no word about the cap.
+  // As a run leaves it that was ended between its two files: the large one does not exist, which says nothing about the
+  // cap.
   const mended = Date.now();
   await asWarden(
     world,
@@ -61,10 +66,19 @@ test('every control is driven into its limit on every node; one that does not bi
     'update budget set cap_hour_bytes = 1000000000, cap_day_bytes = 1000000000, cap_week_bytes = 1000000000 where account_id in (select id from account where is_self_test) or credential_id in (select c.id from credential c join account a on a.id = c.account_id where a.is_self_test)',
   );
   const wide = await until(world, (status) => dull(status, 'cap'));
-  t.ok(wide !== undefined, `a cap that no longer refuses is noticed (after ${((Date.now() - started) / 1000).toFixed(0)} s)`);
-  t.match(wide?.controls.find((one) => one.check === 'cap' && !one.bites)?.text, /a file larger than the cap was released \(65536 bytes\)/);
+  t.ok(
+    wide !== undefined,
+    `a cap that no longer refuses is noticed (after ${((Date.now() - started) / 1000).toFixed(0)} s)`,
+  );
+  t.match(
+    wide?.controls.find((one) => one.check === 'cap' && !one.bites)?.text,
+    /a file larger than the cap was released \(65536 bytes\)/,
+  );
   const status = await world.cofferctl(['status']);
-  t.match([status.code, status.out], [1, /a part of the gateway is not working[\s\S]*cap of (partner|internal)-1 DOES NOT WORK/]);
+  t.match(
+    [status.code, status.out],
+    [1, /a part of the gateway is not working[\s\S]*cap of (partner|internal)-1 DOES NOT WORK/],
+  );
   t.match((await world.cofferctl(['doctor'])).out, /fault\s+control cap of/);
   t.ok(
     (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.some(
@@ -74,7 +88,7 @@ test('every control is driven into its limit on every node; one that does not bi
   );
   t.ok(await world.logged(/the control \\"cap\\" did not work/), 'and logged');
 
-  // The second factor no longer needed: a machine with an open window logs in with its key alone.
+  // The second factor is no longer needed: a machine with an open window logs in with its key alone.
   await asWarden(
     world,
     "update account set kind = 'machine' where is_self_test",
@@ -89,7 +103,9 @@ test('every control is driven into its limit on every node; one that does not bi
 });
 
 test('a lockout that never comes is noticed', async (t) => {
-  const world = await startWorld(t, { limits: { selfTestEveryMs: 1000, loginAttemptsMax: 1000, loginGraceMs: 25_000 } });
+  const world = await startWorld(t, {
+    limits: { selfTestEveryMs: 1000, loginAttemptsMax: 1000, loginGraceMs: 25_000 },
+  });
   const endless = await until(world, (status) => dull(status, 'lockout'));
   t.match(
     endless?.controls.find((one) => one.check === 'lockout' && !one.bites)?.text,

@@ -1,5 +1,6 @@
-// T-24, T-37: edges beside each other on one machine, of the same plane and of the other one: each tries as its own system user, by plain calls and
-// without Node's permission model, everything that another edge's objects and connection could be reached by.
+// T-24, T-37: edges beside each other on one machine, of the same plane and of the other one. Each tries, as its own
+// system user, by plain system calls and without Node's permission model, to reach another edge's objects and
+// connection in every possible way.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -19,7 +20,11 @@ import { project, run } from '../support/world.ts';
 const nodes = ['p1', 'p2', 'i1'] as const;
 const skip = process.getuid?.() === 0 ? false : 'without root all roles share one user';
 
-function machine(t: Teardown): { readonly config: Config; readonly wall: Wall; readonly userOf: (node: string) => string } {
+function machine(t: Teardown): {
+  readonly config: Config;
+  readonly wall: Wall;
+  readonly userOf: (node: string) => string;
+} {
   const directory = join(temporaryDirectory(t), 'var');
   const file = `${directory}.json`;
   writeFileSync(
@@ -27,7 +32,12 @@ function machine(t: Teardown): { readonly config: Config; readonly wall: Wall; r
     JSON.stringify({
       mode: 'development',
       runtimeDirectory: directory,
-      edges: nodes.map((node, i) => ({ node, plane: node === 'i1' ? 'internal' : 'partner', host: '127.0.0.1', port: 2100 + i })),
+      edges: nodes.map((node, i) => ({
+        node,
+        plane: node === 'i1' ? 'internal' : 'partner',
+        host: '127.0.0.1',
+        port: 2100 + i,
+      })),
       database: { embedded: true },
     }),
   );
@@ -37,7 +47,7 @@ function machine(t: Teardown): { readonly config: Config; readonly wall: Wall; r
   return { config, wall, userOf: (node) => nameOf('/etc/passwd', wall.edgeOf(node).uid) };
 }
 
-/** What the edge wrote, as the edge itself would. */
+/** What the edge wrote, written as the edge itself would. */
 async function writeAs(user: string, path: string, text: string): Promise<void> {
   const program = `process.initgroups('${user}', '${user}'); process.setgid('${user}'); process.setuid('${user}'); require('node:fs').writeFileSync(process.argv[1], process.argv[2], { mode: 0o640 })`;
   const done = await run(process.execPath, ['-e', program, path, text]);
@@ -54,11 +64,14 @@ test("no edge reaches another edge's objects, connection or process", { skip }, 
     const path = paths.wardenSocket(node);
     const server = createServer((socket) => socket.destroy()).listen(path);
     await once(server, 'listening');
-    // As the warden leaves it: the group is the directory's.
+    // As the warden leaves it: it has the group of the directory.
     chmodSync(path, 0o660);
     t.teardown(() => server.close());
   }
-  const neighbour = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore', ...wall.edgeOf('p2') });
+  const neighbour = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+    stdio: 'ignore',
+    ...wall.edgeOf('p2'),
+  });
   t.teardown(() => neighbour.kill());
   const pid = neighbour.pid ?? 0;
   for (const node of nodes) {
@@ -84,7 +97,8 @@ test("no edge reaches another edge's objects, connection or process", { skip }, 
       ];
       seen.push(...(await tryAs(userOf(node), what)));
     }
-    for (const one of seen) t.match(one.outcome, /^refused E(?:ACCES|PERM)$/, `${node} may not: ${JSON.stringify(one)}`);
+    for (const one of seen)
+      t.match(one.outcome, /^refused E(?:ACCES|PERM)$/, `${node} may not: ${JSON.stringify(one)}`);
     t.equal(seen.length, node === 'p2' ? 26 : 28);
     const own: readonly Try[] = [
       { do: 'list', path: mine },
@@ -92,8 +106,9 @@ test("no edge reaches another edge's objects, connection or process", { skip }, 
       { do: 'write', path: mine },
       { do: 'connect', path: paths.wardenSocket(node) },
     ];
-    for (const one of await tryAs(userOf(node), own)) t.equal(one.outcome, 'possible', `${node} may: ${JSON.stringify(one)}`);
-    // Its own directory is not its to open: not even a taken edge lets its neighbours in.
+    for (const one of await tryAs(userOf(node), own))
+      t.equal(one.outcome, 'possible', `${node} may: ${JSON.stringify(one)}`);
+    // An edge cannot open its own directory to others: not even a compromised edge lets its neighbours in.
     const open = await tryAs(userOf(node), [{ do: 'chmod', path: mine }]);
     t.match(open[0]?.outcome, /^refused EPERM$/, 'and lets nobody in');
   }
@@ -111,7 +126,7 @@ test("no edge reaches another edge's objects, connection or process", { skip }, 
   }
 });
 
-test('no directory of the layout is written by two that do not trust each other', { skip }, async (t) => {
+test('no directory of the installation is written by two parties that do not trust each other', { skip }, async (t) => {
   const { config, wall, userOf } = machine(t);
   const paths = runtimePaths(config);
   mkdirSync(join(paths.objects, 'ab'), { mode: 0o755 });
@@ -140,14 +155,22 @@ test('no directory of the layout is written by two that do not trust each other'
     [`${runtime}/secrets/warden`, ['warden']],
     [`${runtime}/postgres`, ['database']],
     [`${runtime}/run/postgres`, ['database']],
-    ...config.ledger.witnesses.flatMap((one) => (one.type === 'file' ? [[one.directory, ['warden']] as [string, string[]]] : [])),
+    ...config.ledger.witnesses.flatMap((one) =>
+      one.type === 'file' ? [[one.directory, ['warden']] as [string, string[]]] : [],
+    ),
     [config.ledger.archiveDirectory, ['warden']],
   ]);
   for (const path of directories) t.same(writers.get(path), expected.get(path) ?? [], path);
-  t.equal(statSync(`${runtime}/secrets/warden`).uid, 0, 'where secrets stand is the starter’s: what root puts there stays');
+  t.equal(
+    statSync(`${runtime}/secrets/warden`).uid,
+    0,
+    'where secrets stand is the starter’s: what root puts there stays',
+  );
 });
 
-test("PostgreSQL's socket is in reach of those that have a password for it, and of nobody else", { skip }, async (t) => {
+test("PostgreSQL's socket can be reached by those that have a password for it, and by nobody else", {
+  skip,
+}, async (t) => {
   const { config, wall, userOf } = machine(t);
   const path = join(runtimePaths(config).postgresSocketDirectory, '.s.PGSQL.5432');
   const nameOfRole = (role: 'warden' | 'admin' | 'database'): string => nameOf('/etc/passwd', wall[role].uid);

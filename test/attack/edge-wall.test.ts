@@ -1,15 +1,20 @@
-// T-02, T-09, T-24: from inside the edge process there is no way to the database, to keys, to programs, or into sealed objects.
+// T-02, T-09, T-24: from inside the edge process there is no way to the database, to keys, to programs, or into sealed
+// objects.
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import type { Config } from '../../server/config/config.ts';
-import { runtimePaths } from '../../server/config/config.ts';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { userOf as userOfRole } from '../../server/config/system-users.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { project, run, startWorld } from '../support/world.ts';
 
-type Seen = { readonly tries: Record<string, string>; readonly cached: string[]; readonly uid: number; readonly env: string[] };
+type Seen = {
+  readonly tries: Record<string, string>;
+  readonly cached: string[];
+  readonly uid: number;
+  readonly env: string[];
+};
 
 test('what the edge can and cannot do, tried from inside', async (t) => {
   const world = await startWorld(t);
@@ -24,7 +29,7 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
   // The very command of the supervisor, on a free port, with one more module.
   const configFile = join(world.directory, 'run', 'probe.json');
   writeFileSync(configFile, JSON.stringify({ ...config, edges: config.edges.map((edge) => ({ ...edge, port: 0 })) }));
-  const command = roleCommand(config, project, configFile, 'edge', 'partner-1');
+  const command = roleCommand(runtimePaths(config), project, configFile, 'edge', 'partner-1');
   const embedded = config.database.embedded;
   const postgres = embedded ? join(paths.postgresSocketDirectory, '.s.PGSQL.5432') : '/nowhere';
   const facts = (node: string, other: string, user: string): string =>
@@ -59,14 +64,16 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
   const isRoot = process.getuid?.() === 0;
   const judge = (how: string, seen: Seen, allowed: ReadonlySet<string>): void => {
     for (const [name, outcome] of Object.entries(seen.tries)) {
-      // One shared user (a start by an ordinary user) leaves sockets of the same owner open: the design says so, and doctor warns.
+      // When one user is shared (after a start by an ordinary user), sockets of the same owner stay open: the design
+      // says so, and doctor warns.
       if (!isRoot && name.startsWith('reach ')) continue;
       if (allowed.has(name)) t.equal(outcome, 'possible', `${how}: may ${name}`);
       else t.match(outcome, /^refused/, `${how}: may not ${name}`);
     }
     t.ok(Object.keys(seen.tries).length > 26, `${how}: everything was tried`);
-    // A connection counts from its first byte on, before anybody proved anything: an edge may not even open one.
-    if (isRoot && embedded) t.equal(seen.tries['open a database session'], 'refused EACCES', `${how}: the database is behind a door`);
+    // A connection counts from its first byte on, before anybody has authenticated: an edge may not even open one.
+    if (isRoot && embedded)
+      t.equal(seen.tries['open a database session'], 'refused EACCES', `${how}: the database is behind a door`);
     t.same(seen.cached, [], 'no database driver, no TOTP, no password hashing is loaded');
     t.notMatch(seen.env.join(' '), /DATABASE|PG|PASSWORD/, 'no credential in the environment');
     if (isRoot) t.not(seen.uid, 0, 'as a user of its own');
@@ -89,13 +96,17 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
     new Set(work),
   );
   // A signal of the same user opens no debugger, in no role.
-  const pids = [world.pid, ...(['partner-1', 'internal-1', 'warden', 'admin'] as const).flatMap((role) => world.pidsOf(role))];
+  const pids = [
+    world.pid,
+    ...(['partner-1', 'internal-1', 'warden', 'admin'] as const).flatMap((role) => world.pidsOf(role)),
+  ];
   t.ok(pids.length >= 5, 'every role runs');
   for (const pid of pids) process.kill(pid, 'SIGUSR1');
   t.equal((await world.cofferctl(['status'])).code, 0, 'and they go on');
   t.notMatch(world.log, /Debugger listening/, 'none listens for a debugger');
   if (!isRoot) return;
-  // What Node's permission model alone refuses is possible here: that shows that it is off, and nothing of the wall rests on it.
+  // What only Node's permission model refuses is possible here. That shows that the model is off, and that no part of
+  // the wall relies on it.
   const seatBelt = ['start a program', 'fork', 'write to /tmp'];
   for (const [node, other] of [
     ['partner-1', 'internal-1'],

@@ -1,16 +1,17 @@
-// T-23, one step further: whoever can write the database itself. A row that the warden did not write opens nothing, and is an alarm; the same
-// row with a good seal is the twin.
+// T-23, one step further: somebody who can write to the database itself. A row that the warden did not write opens
+// nothing, and raises an alarm; the same row with a valid seal is the twin.
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
-import { connect } from '../../admin-cli/client.ts';
+import { connect } from '../../admin-cli/connection/client.ts';
 import { totp } from '../../admin-cli/demo-otp.ts';
-import { issueOperatorCertificate, keyFingerprint } from '../../certs/authority.ts';
+import { keyFingerprint } from '../../certs/authority.ts';
 import { toCofferdamError } from '../../server/domain/errors.ts';
 import { asOwner, type OwnerSql } from '../support/as-owner.ts';
 import { asWarden } from '../support/as-warden.ts';
 import { FreshCodes } from '../support/fresh-codes.ts';
+import { issueOperatorCertificate } from '../support/issued.ts';
 import { recordIsSettled } from '../support/settled.ts';
 import { makeKey, sshCommand } from '../support/ssh.ts';
 import { sshLogin } from '../support/ssh-login.ts';
@@ -18,15 +19,25 @@ import { startWorld, type World } from '../support/world.ts';
 
 type Alerts = { readonly alerts: readonly { kind: string; severity: string; text: string }[] };
 
-async function opens(world: World, username: string, privateKey: string, answer: () => string = () => ''): Promise<boolean> {
+async function opens(
+  world: World,
+  username: string,
+  privateKey: string,
+  answer: () => string = () => '',
+): Promise<boolean> {
   const login = await sshLogin({ port: world.demo.partner.port, username, privateKey, answer });
   return login.isOpen;
 }
 
 const broken = async (world: World): Promise<readonly string[]> =>
-  (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.filter((one) => one.kind === 'row.broken-seal').map((one) => one.text);
+  (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts
+    .filter((one) => one.kind === 'row.broken-seal')
+    .map((one) => one.text);
 
-/** That there is an alarm of this; where there is none, what the record and the logs say of the logins. */
+/**
+ * That there is an alarm about this. When there is none, the message says what the record and the logs tell about the
+ * logins.
+ */
 async function alarmed(t: Test, world: World, words: RegExp, what: string): Promise<void> {
   const texts = await broken(world);
   if (texts.some((text) => words.test(text))) {
@@ -38,7 +49,7 @@ async function alarmed(t: Test, world: World, words: RegExp, what: string): Prom
 }
 
 test('rows that the warden did not write open nothing', async (t) => {
-  const world = await startWorld(t, { limits: { sealsEveryMs: 3_600_000 } });
+  const world = await startWorld(t, { limits: { sealCheckEveryMs: 3_600_000 } });
   const sql = await asOwner(t, world);
   const key = readFileSync(world.keyFile('acme-batch'), 'utf8');
   const login = (): Promise<boolean> => opens(world, 'acme-batch', key);
@@ -60,7 +71,7 @@ test('rows that the warden did not write open nothing', async (t) => {
   t.notOk(await opens(world, 'acme-batch', stolenKey), 'nor with the seal of another row');
   await asWarden(
     world,
-    // It names no change that was about another key.
+    // It names a change that was about another key.
     `update seal set change_id = null where kind = 'credential' and row_id = '${id}'`,
     `update credential set read_only = false where id = '${id}'`,
     `insert into budget (rank, direction, credential_id, customer_id, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, is_share)
@@ -71,13 +82,21 @@ test('rows that the warden did not write open nothing', async (t) => {
 
   const forgeries: readonly (readonly [string, string, string])[] = [
     ['networks', "update account set source_networks = '{}' where name = 'acme-batch'", 'account'],
-    ['a kind', "update account set manages = false, read_only = false, kind = 'machine' where name = 'acme-batch'", 'account'],
+    [
+      'a kind',
+      "update account set manages = false, read_only = false, kind = 'machine' where name = 'acme-batch'",
+      'account',
+    ],
     [
       'rights',
       "update folder_right set verbs = '{list,read,write,remove}' where account_id = (select id from account where name = 'acme-batch')",
       'rights',
     ],
-    ['a folder', "update folder set read_back = true where customer_id = (select id from customer where name = 'acme')", 'folder'],
+    [
+      'a folder',
+      "update folder set read_back = true where customer_id = (select id from customer where name = 'acme')",
+      'folder',
+    ],
     [
       'a cap',
       "update budget set cap_day_bytes = 1000000000000 where rank = 3 and customer_id = (select id from customer where name = 'acme')",
@@ -125,7 +144,9 @@ test('rows that the warden did not write open nothing', async (t) => {
   const window = `insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason) select gen_random_uuid(), id, now(), now() + interval '1 hour', 'alice', 'x' from account where name = 'acme-batch'`;
   await sql(window);
   t.notOk(await login(), 'a window that nobody opened');
-  await sql("delete from activation_window where closed_at is null and account_id = (select id from account where name = 'acme-batch')");
+  await sql(
+    "delete from activation_window where closed_at is null and account_id = (select id from account where name = 'acme-batch')",
+  );
   await asWarden(world, window);
   t.ok(await login(), 'the twin');
 
@@ -146,7 +167,9 @@ test('rows that the warden did not write open nothing', async (t) => {
   t.ok(await opens(world, 'globex-batch', globex));
   const [{ document } = { document: '' }] = await sql('select document from change where id = $1', [made?.change_id]);
   await sql('set session_replication_role = replica');
-  await sql("update change set document = replace(document, 'globex-batch', 'globex-other') where id = $1", [made?.change_id]);
+  await sql("update change set document = replace(document, 'globex-batch', 'globex-other') where id = $1", [
+    made?.change_id,
+  ]);
   t.notOk(await opens(world, 'globex-batch', globex), 'a key whose change was rewritten');
   await sql('update change set document = $2 where id = $1', [made?.change_id, document]);
   t.ok(await opens(world, 'globex-batch', globex), 'as it was signed');
@@ -154,7 +177,7 @@ test('rows that the warden did not write open nothing', async (t) => {
   t.notOk(await opens(world, 'globex-batch', globex), 'or whose second signature is none');
 });
 
-/** What the database's owner does who kept rows and their seals: each statement puts one back as it was. */
+/** What the owner of the database does after keeping rows and their seals: each statement puts one back as it was. */
 async function keep(sql: OwnerSql, table: string, kind: string, id: string): Promise<() => Promise<void>> {
   const column = table === 'second_factor' ? 'account_id' : 'id';
   const [row] = await sql(
@@ -164,14 +187,17 @@ async function keep(sql: OwnerSql, table: string, kind: string, id: string): Pro
   return async () => {
     await sql('set session_replication_role = replica');
     await sql(`delete from ${table} where ${column} = $1`, [id]);
-    await sql(`insert into ${table} select * from jsonb_populate_record(null::${table}, $1)`, [JSON.stringify(row?.row)]);
+    await sql(`insert into ${table} select * from jsonb_populate_record(null::${table}, $1)`, [
+      JSON.stringify(row?.row),
+    ]);
     await sql('delete from seal where kind = $1 and row_id = $2', [kind, id]);
-    if (row?.seal !== null) await sql('insert into seal select * from jsonb_populate_record(null::seal, $1)', [JSON.stringify(row?.seal)]);
+    if (row?.seal !== null)
+      await sql('insert into seal select * from jsonb_populate_record(null::seal, $1)', [JSON.stringify(row?.seal)]);
     await sql('set session_replication_role = origin');
   };
 }
 
-/** The holder of a ticket enrols; the secret of his application. */
+/** The holder of a ticket enrols; the secret of the holder's application. */
 async function enrol(world: World, account: string, ticket: string): Promise<string> {
   const codes = new FreshCodes();
   let secret = '';
@@ -188,7 +214,9 @@ async function enrol(world: World, account: string, ticket: string): Promise<str
 async function unusedCode(sql: OwnerSql, account: string, secret: string): Promise<string> {
   for (;;) {
     const now = Math.floor(Date.now() / 30_000);
-    const used = (await sql('select step::int as step from totp_step where account_id = $1', [account])).map((row) => Number(row.step));
+    const used = (await sql('select step::int as step from totp_step where account_id = $1', [account])).map((row) =>
+      Number(row.step),
+    );
     const step = [now, now + 1].find((one) => !used.includes(one));
     if (step !== undefined) return totp(secret, step * 30);
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -196,7 +224,7 @@ async function unusedCode(sql: OwnerSql, account: string, secret: string): Promi
 }
 
 test('a second factor that was taken away, and a ticket that was used, are not brought back', async (t) => {
-  const world = await startWorld(t, { limits: { sealsEveryMs: 3_600_000 } });
+  const world = await startWorld(t, { limits: { sealCheckEveryMs: 3_600_000 } });
   const sql = await asOwner(t, world);
   const key = readFileSync(world.keyFile('globex'), 'utf8');
   const [account] = await sql("select id from account where name = 'globex'");
@@ -210,7 +238,11 @@ test('a second factor that was taken away, and a ticket that was used, are not b
   await telephone();
   t.notOk(await login(await world.code('globex')), 'put back by the owner of the database, with its seal');
   await alarmed(t, world, /the row of second-factor /, 'a factor that was put back is an alarm');
-  t.equal((await world.cofferctl(['mfa', 'reset', 'globex', '--reason', 'it was put back'])).code, 0, 'it is taken away once more');
+  t.equal(
+    (await world.cofferctl(['mfa', 'reset', 'globex', '--reason', 'it was put back'])).code,
+    0,
+    'it is taken away once more',
+  );
 
   const file = join(world.directory, 'ticket');
   t.equal((await world.cofferctl(['mfa', 'ticket', 'globex', '--out', file])).code, 0);
@@ -220,20 +252,33 @@ test('a second factor that was taken away, and a ticket that was used, are not b
   const secret = await enrol(world, 'globex', ticket);
   const code = await unusedCode(sql, id, secret);
   t.ok(await login(code), 'the twin: a new telephone, by a ticket');
-  // An entry that is changed before whoever wrote it has seen it sealed is missed, and stops the service: here it is changed behind that.
+  // An entry that is changed before its writer has seen it sealed is missed, and stops the service: here it is changed
+  // after that.
   await recordIsSettled(async (text) => (await sql(text)) as { n: number }[]);
   await sql('set session_replication_role = replica');
   await sql('delete from totp_step where account_id = $1', [id]);
   for (const table of ['ledger_fresh', 'ledger_sealed'])
-    await sql(`update ${table} set kind = 'second-factor.usee' where kind = 'second-factor.used' and account_id = $1`, [id]);
-  // A login may be refused for another reason, too, on a machine that has much to do; what is asked here is what the code says.
+    await sql(`update ${table} set kind = 'second-factor.usee' where kind = 'second-factor.used' and account_id = $1`, [
+      id,
+    ]);
+  // On a busy machine a login may be refused for another reason, too; this asks what the code says.
   const opened: boolean[] = [];
-  for (let tries = 0; tries < 3 && !(await broken(world)).some((text) => /the row of used-code /.test(text)); tries += 1)
+  for (
+    let tries = 0;
+    tries < 3 && !(await broken(world)).some((text) => /the row of used-code /.test(text));
+    tries += 1
+  )
     opened.push(await login(code));
   for (const table of ['ledger_fresh', 'ledger_sealed'])
-    await sql(`update ${table} set kind = 'second-factor.used' where kind = 'second-factor.usee' and account_id = $1`, [id]);
+    await sql(`update ${table} set kind = 'second-factor.used' where kind = 'second-factor.usee' and account_id = $1`, [
+      id,
+    ]);
   await sql('set session_replication_role = origin');
-  t.same(new Set(opened), new Set([false]), 'its code counts once, though its row is deleted and its entry hidden for a moment');
+  t.same(
+    new Set(opened),
+    new Set([false]),
+    'its code counts once, though its row is deleted and its entry hidden for a moment',
+  );
   await alarmed(t, world, /the row of used-code /, 'a code that is given again is an alarm');
 
   await unused();
@@ -244,11 +289,14 @@ test('a second factor that was taken away, and a ticket that was used, are not b
   await alarmed(t, world, /the row of ticket /, 'a ticket that was made unused is an alarm');
 });
 
-test('an operator put into the table decides nothing', async (t) => {
+test('an operator inserted into the table decides nothing', async (t) => {
   const world = await startWorld(t);
   const sql = await asOwner(t, world);
   const authority = join(world.directory, 'certs', 'authority');
-  const issuer = { certificate: readFileSync(join(authority, 'cert.pem'), 'utf8'), key: readFileSync(join(authority, 'key.pem'), 'utf8') };
+  const issuer = {
+    certificate: readFileSync(join(authority, 'cert.pem'), 'utf8'),
+    key: readFileSync(join(authority, 'key.pem'), 'utf8'),
+  };
   const issued = await issueOperatorCertificate(issuer, 'mallory', 1);
   const directory = join(world.directory, 'mallory');
   mkdirSync(directory);
@@ -260,10 +308,10 @@ test('an operator put into the table decides nothing', async (t) => {
     writeFileSync(join(directory, file), text, { mode: 0o600 });
   const spki = createPublicKey(issued.certificate).export({ type: 'spki', format: 'der' });
   await sql("insert into operator (id, name, role) values ($1, 'mallory', 'security-officer')", [randomUUID()]);
-  await sql("insert into operator_key (fingerprint, operator_id, public_key) select $1, id, $2 from operator where name = 'mallory'", [
-    keyFingerprint(issued.certificate),
-    spki,
-  ]);
+  await sql(
+    "insert into operator_key (fingerprint, operator_id, public_key) select $1, id, $2 from operator where name = 'mallory'",
+    [keyFingerprint(issued.certificate), spki],
+  );
   const socket = join(world.directory, 'run', 'admin', 'admin.sock');
   const mallory = await connect({ directory, socket });
   const alice = await connect({ directory: join(world.directory, 'operators', 'alice'), socket });
@@ -297,8 +345,8 @@ test('an operator put into the table decides nothing', async (t) => {
   t.equal(await code(bob.approve(change, hash)), 'done', "bob's is one");
 });
 
-test('a session does not outlive a row behind it that was altered', async (t) => {
-  const world = await startWorld(t, { limits: { sealsEveryMs: 300 } });
+test('a session does not outlive an altered row behind it', async (t) => {
+  const world = await startWorld(t, { limits: { sealCheckEveryMs: 300 } });
   const sql = await asOwner(t, world);
   const open = (username: string) =>
     sshLogin({

@@ -1,13 +1,13 @@
-// T-10, T-11, T-19, T-24: guessing, telling accounts apart, and what a taken edge can do to credentials.
+// T-10, T-11, T-19, T-24: guessing, distinguishing accounts, and what a compromised edge can do to credentials.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
-import { keyRequestText } from '../../server/domain/key-request.ts';
-import { fingerprintOf } from '../../server/warden/authentication/ssh-signature.ts';
+import { fingerprintOf } from '../../server/warden/credentials/ssh-signature.ts';
 import { attempt, connectAs, hashOf, keyFromOpenSsh, transcript, UserKey } from '../support/impostor.ts';
+import { keyRequestText } from '../support/key-requests.ts';
 import { message, RawClient } from '../support/raw-client.ts';
 import { makeKey, sftpLines, sshCommand } from '../support/ssh.ts';
 import { run, startWorld, type World } from '../support/world.ts';
@@ -24,7 +24,7 @@ async function query<T extends pg.QueryResultRow>(world: World, text: string): P
 
 const guessed = `abcdefgh-${'a'.repeat(32)}`;
 
-test('unknown, locked, expired, of the other plane, from elsewhere, or just a wrong proof: one dialogue, and the same work', async (t) => {
+test('unknown, locked, expired, of the other plane, from elsewhere, or a wrong proof: one dialogue, and the same work', async (t) => {
   const world = await startWorld(t, { limits: { freeGuesses: 100_000, unauthenticatedPerSourceMax: 200 } });
   const ok = async (...args: readonly string[]): Promise<void> => {
     const done = await world.cofferctl(args);
@@ -78,7 +78,8 @@ test('unknown, locked, expired, of the other plane, from elsewhere, or just a wr
       if (heard !== wanted) t.fail(`${label}: ${heard}`);
     }
   t.match(wanted, /publickey,password/, 'one dialogue for all of them, and it offers what a stranger may try');
-  const median = (values: readonly number[]): string => ([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0).toFixed(1);
+  const median = (values: readonly number[]): string =>
+    ([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0).toFixed(1);
   for (const [label, { key, password }] of times)
     if (label !== 'warm-up') t.comment(`median: key ${median(key)} ms, password ${median(password)} ms: ${label}`);
   const client = await RawClient.open({ port });
@@ -95,7 +96,7 @@ test('unknown, locked, expired, of the other plane, from elsewhere, or just a wr
   client.close();
 });
 
-test('guesses are counted before they are looked at; a stranger cannot lock a bank out', async (t) => {
+test('guesses are counted before they are examined; a stranger cannot lock a bank out', async (t) => {
   const world = await startWorld(t, {
     limits: { freeGuesses: 3, guessPauseFirstMs: 60_000, unauthenticatedPerSourceMax: 200, loginAttemptsMax: 6 },
   });
@@ -105,7 +106,7 @@ test('guesses are counted before they are looked at; a stranger cannot lock a ba
   const { port } = world.demo.partner;
   const login = async (from: string): Promise<number | null> =>
     (await sftpLines(world, { account: 'acme', password, code: await world.code('acme'), from }, ['pwd'])).code;
-  /** Whether the right password counts as the first of two factors, from there. */
+  /** Returns whether the right password counts as the first of two factors, for a client at that source. */
   const isPasswordHeard = async (localAddress: string): Promise<boolean> => {
     const client = await RawClient.open({ port, localAddress });
     await client.ready;
@@ -150,7 +151,8 @@ test('guesses are counted before they are looked at; a stranger cannot lock a ba
   world.kill('warden');
   for (
     let tries = 0;
-    tries < 100 && (await sftpLines(world, { account: 'globex-batch', keyFile: world.keyFile('globex-batch') }, ['pwd'])).code !== 0;
+    tries < 100 &&
+    (await sftpLines(world, { account: 'globex-batch', keyFile: world.keyFile('globex-batch') }, ['pwd'])).code !== 0;
     tries += 1
   )
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -159,7 +161,7 @@ test('guesses are counted before they are looked at; a stranger cannot lock a ba
   t.equal(await isPasswordHeard('127.0.0.79'), true, "until an operator's word");
 });
 
-test('a taken edge with the session of a manager adds no key', async (t) => {
+test('a compromised edge with the session of a manager adds no key', async (t) => {
   const world = await startWorld(t);
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
   const person = keyFromOpenSsh(readFileSync(world.keyFile('acme'), 'utf8'));
@@ -173,7 +175,10 @@ test('a taken edge with the session of a manager adds no key', async (t) => {
   const identifier = hashOf(exchange, await thief.call('exchange.sign', exchange));
   await attempt(thief, exchange.connection, 'acme', person.evidence('acme', identifier));
   await attempt(thief, exchange.connection, 'acme', { type: 'keyboard-interactive' });
-  const login = await attempt(thief, exchange.connection, 'acme', { type: 'answers', answers: [await world.code('acme')] });
+  const login = await attempt(thief, exchange.connection, 'acme', {
+    type: 'answers',
+    answers: [await world.code('acme')],
+  });
   if (login.outcome !== 'accepted') throw new Error(`no session: ${login.outcome}`);
   const { token } = login.session;
   const own = new UserKey();
@@ -182,7 +187,10 @@ test('a taken edge with the session of a manager adds no key', async (t) => {
   const installation = /^cofferdam\/([0-9a-f-]{36})\+/.exec(verifierKeys[0] ?? '')?.[1] ?? '';
   const request = (account: string, key: UserKey): string =>
     keyRequestText({ installation, account, fingerprint: fingerprintOf(key.blob), expires, publicKey: key.line });
-  /** As `ssh-keygen -Y sign` would, with a key that the thief has; or around a signature that he saw pass by. */
+  /**
+   * As `ssh-keygen -Y sign` would sign, with a key that the thief has; or around a signature that passed through the
+   * edge.
+   */
   const sign = async (text: string, keyFile: string): Promise<string> => {
     const file = join(world.directory, `request-${randomUUID()}`);
     const { writeFileSync } = await import('node:fs');
@@ -198,12 +206,17 @@ test('a taken edge with the session of a manager adds no key', async (t) => {
   const seen = (await sign(wish, world.keyFile('acme-batch'))) + (await sign(wish, holders.file));
   const before = await query<{ n: number }>(world, 'select count(*)::int as n from credential');
   for (const [why, text] of [
-    ['signed by his own key', request('acme-batch', own) + (await sign(request('acme-batch', own), stolen.file)).repeat(2)],
+    [
+      'signed by his own key',
+      request('acme-batch', own) + (await sign(request('acme-batch', own), stolen.file)).repeat(2),
+    ],
     ['with a signature that he saw for another key', request('acme-batch', own) + seen],
     ['with that signature for another account', request('acme', own) + seen],
     [
       'with one of them, and one of his own',
-      request('acme-batch', own) + (await sign(wish, world.keyFile('acme-batch'))) + (await sign(request('acme-batch', own), stolen.file)),
+      request('acme-batch', own) +
+        (await sign(wish, world.keyFile('acme-batch'))) +
+        (await sign(request('acme-batch', own), stolen.file)),
     ],
     ['no signature', request('acme-batch', own)],
   ] as const) {
@@ -216,7 +229,11 @@ test('a taken edge with the session of a manager adds no key', async (t) => {
   t.same(await query(world, 'select count(*)::int as n from credential'), before, 'not one key more');
   await thief.call('console.run', { token, line: 'keys add' });
   const twin = await thief.call('console.input', { token, text: request('acme-batch', holder) + seen });
-  t.match(twin, { outcome: 'done', exitStatus: 0 }, 'what its holder signed is registered, whoever carries it: and only that');
+  t.match(
+    twin,
+    { outcome: 'done', exitStatus: 0 },
+    'what its holder signed is registered, whoever carries it: and only that',
+  );
   const [waiting] = await query<{ waits: boolean }>(
     world,
     "select valid_from > now() + interval '23 hours' as waits from credential order by created_at desc limit 1",
@@ -227,5 +244,9 @@ test('a taken edge with the session of a manager adds no key', async (t) => {
     { exitStatus: 1 },
     'he cannot confirm it',
   );
-  t.match(await thief.call('console.run', { token, line: 'enroll' }), { exitStatus: 1 }, 'nor enrol a factor of his own');
+  t.match(
+    await thief.call('console.run', { token, line: 'enroll' }),
+    { exitStatus: 1 },
+    'nor enrol a factor of his own',
+  );
 });

@@ -1,4 +1,4 @@
-// "Evidence, never conclusions": a signature counts for a session identifier that the warden issued to this node for this connection, once.
+// A signature counts once, and only for a session identifier that the warden issued to this node for this connection.
 import { createPublicKey, randomBytes, randomUUID, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { WireReader } from '../../server/domain/ssh-wire.ts';
 import { attempt, connectAs, hashOf, transcript, UserKey } from '../support/impostor.ts';
 import { startWorld } from '../support/world.ts';
 
-test('what a taken edge can do with signatures of its customers', async (t) => {
+test('what a compromised edge can do with signatures of its customers', async (t) => {
   const world = await startWorld(t);
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
   const key = new UserKey();
@@ -26,7 +26,11 @@ test('what a taken edge can do with signatures of its customers', async (t) => {
     peer.close();
     other.close();
   });
-  await t.rejects(peer.call('exchange.sign', transcript('00'.repeat(8))), { code: 'invalid' }, 'before the greeting nothing is signed');
+  await t.rejects(
+    peer.call('exchange.sign', transcript('00'.repeat(8))),
+    { code: 'invalid' },
+    'before the greeting nothing is signed',
+  );
   const { challenge, hostKeys } = await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
   await other.call('node.hello', { protocol: 1, startId: randomUUID() });
   t.notMatch(JSON.stringify(hostKeys), /PRIVATE/, 'the greeting holds public halves only');
@@ -37,7 +41,9 @@ test('what a taken edge can do with signatures of its customers', async (t) => {
     const reader = new WireReader(Buffer.from(signed.hostKey, 'base64'));
     t.equal(reader.text(), hostKeyAlgorithm, `${hostKeyAlgorithm}: the warden's own key`);
     const point =
-      hostKeyAlgorithm === 'ssh-ed25519' ? Buffer.from(reader.string()) : Buffer.from([...reader.string(), ...reader.string()].slice(-65));
+      hostKeyAlgorithm === 'ssh-ed25519'
+        ? Buffer.from(reader.string())
+        : Buffer.from([...reader.string(), ...reader.string()].slice(-65));
     const url = (bytes: Buffer): string => bytes.toString('base64url');
     const publicKey = createPublicKey({
       key:
@@ -47,11 +53,21 @@ test('what a taken edge can do with signatures of its customers', async (t) => {
       format: 'jwk',
     });
     const digest = hostKeyAlgorithm === 'ssh-ed25519' ? null : 'sha256';
-    t.ok(verify(digest, hashOf(first, signed), publicKey, Buffer.from(signed.signature, 'base64')), 'signs the hash over all fields');
+    t.ok(
+      verify(digest, hashOf(first, signed), publicKey, Buffer.from(signed.signature, 'base64')),
+      'signs the hash over all fields',
+    );
     const rekeyed = transcript(challenge, { hostKeyAlgorithm, connection: first.connection, isFirst: false });
     await peer.call('exchange.sign', rekeyed);
-    const late = key.evidence(name, hashOf(rekeyed, await peer.call('exchange.sign', transcript(challenge, { isFirst: false }))));
-    t.equal((await attempt(peer, first.connection, name, late)).outcome, 'refused', 'the hash of a rekey is no session identifier');
+    const late = key.evidence(
+      name,
+      hashOf(rekeyed, await peer.call('exchange.sign', transcript(challenge, { isFirst: false }))),
+    );
+    t.equal(
+      (await attempt(peer, first.connection, name, late)).outcome,
+      'refused',
+      'the hash of a rekey is no session identifier',
+    );
     const good = await attempt(peer, first.connection, name, key.evidence(name, hashOf(first, signed)));
     t.equal(good.outcome, 'accepted', 'the allow twin: the issued one is');
     const again = await attempt(peer, first.connection, name, key.evidence(name, hashOf(first, signed)));
@@ -67,13 +83,21 @@ test('what a taken edge can do with signatures of its customers', async (t) => {
   const exchange = transcript(challenge);
   const identifier = hashOf(exchange, await peer.call('exchange.sign', exchange));
   const relayed = key.evidence(name, randomBytes(32));
-  t.equal((await attempt(peer, exchange.connection, name, relayed)).outcome, 'refused', 'a signature made for another server');
+  t.equal(
+    (await attempt(peer, exchange.connection, name, relayed)).outcome,
+    'refused',
+    'a signature made for another server',
+  );
   t.equal(
     (await attempt(peer, randomUUID(), name, key.evidence(name, identifier))).outcome,
     'closed',
     'an identifier that was not issued for it',
   );
-  t.equal((await attempt(other, exchange.connection, name, key.evidence(name, identifier))).outcome, 'closed', "another node's identifier");
+  t.equal(
+    (await attempt(other, exchange.connection, name, key.evidence(name, identifier))).outcome,
+    'closed',
+    "another node's identifier",
+  );
   await t.rejects(
     peer.call('exchange.sign', transcript(challenge, { connection: exchange.connection })),
     { code: 'invalid' },
@@ -88,12 +112,16 @@ test('what a taken edge can do with signatures of its customers', async (t) => {
 
   const bad: readonly (readonly [string, Parameters<typeof transcript>[1]])[] = [
     ['a cookie of another time', { serverKexInit: transcript('11'.repeat(8)).serverKexInit }],
-    ['an identification that is not ours', { serverIdentification: Buffer.from('SSH-2.0-OpenSSH_9.2').toString('base64') }],
+    [
+      'an identification that is not ours',
+      { serverIdentification: Buffer.from('SSH-2.0-OpenSSH_9.2').toString('base64') },
+    ],
     ['a client line with a line break', { clientIdentification: Buffer.from('SSH-2.0-x\r\nSSH').toString('base64') }],
     ['no KEXINIT of the client', { clientKexInit: Buffer.from([21, 0]).toString('base64') }],
     ['a method outside the profile', { keyExchange: 'diffie-hellman-group14-sha256' }],
   ];
-  for (const [what, change] of bad) await t.rejects(peer.call('exchange.sign', transcript(challenge, change)), { code: 'invalid' }, what);
+  for (const [what, change] of bad)
+    await t.rejects(peer.call('exchange.sign', transcript(challenge, change)), { code: 'invalid' }, what);
   for (const keyExchange of keyExchangeMethods.filter((method) => !method.startsWith('diffie')))
     t.ok((await peer.call('exchange.sign', transcript(challenge, { keyExchange }))).signature, keyExchange);
 

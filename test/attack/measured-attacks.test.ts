@@ -1,4 +1,5 @@
-// T-17, T-18: every attack that was measured on stock ssh2: the connection ends or is held, nobody waits, memory stays, a transfer beside it is whole.
+// T-17, T-18: every attack that was measured on stock ssh2: the connection ends or is held back, nobody waits, memory
+// stays bounded, and a transfer beside it is whole.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -35,18 +36,22 @@ test('the gateway', async (t) => {
     const harm = await harmOf(target.port, pid, () => attack.run(target));
     const done = await good;
     worstStall = Math.max(worstStall, harm.stallMs);
-    t.comment(`${attack.name}: longest wait ${harm.stallMs} ms, memory ${Math.round(harm.grownBytes / 2 ** 20)} MiB more`);
+    t.comment(
+      `${attack.name}: longest wait ${harm.stallMs} ms, memory ${Math.round(harm.grownBytes / 2 ** 20)} MiB more`,
+    );
     t.equal(harm.result, attack.expect === 'ended', `${attack.name}: ${attack.expect}`);
     t.ok(harm.stallMs < stallMsMax, 'nobody waits');
     t.ok(harm.grownBytes < grownBytesMax, 'memory stays');
     t.ok(done.code === 0 && done.out.includes('4000000'), 'a transfer beside it is whole');
     t.equal(world.pidsOf('partner-1')[0], pid, 'the same process');
   }
-  t.comment(`longest wait of all: ${worstStall} ms; memory in all: ${Math.round((memoryOf(pid) - start) / 2 ** 20)} MiB more`);
+  t.comment(
+    `longest wait of all: ${worstStall} ms; memory in all: ${Math.round((memoryOf(pid) - start) / 2 ** 20)} MiB more`,
+  );
   t.notMatch(world.log, /"level":(?:50|60)/, 'nothing was logged as an error');
 });
 
-test('the same scripts against a plain server on stock ssh2: they do bite', async (t) => {
+test('the same scripts against a plain server on stock ssh2 have their effect', async (t) => {
   const [port = 0] = await freePorts(1);
   const keys = join(project, 'test', 'support', 'stock-server.ts');
   const biting = [
@@ -70,7 +75,10 @@ test('the same scripts against a plain server on stock ssh2: they do bite', asyn
     child.kill('SIGKILL');
     const grown = Math.round(harm.grownBytes / 2 ** 20);
     t.ok(
-      isDown || harm.stallMs >= stallMsMax || harm.grownBytes >= grownBytesMax || harm.result !== (attack.expect === 'ended'),
+      isDown ||
+        harm.stallMs >= stallMsMax ||
+        harm.grownBytes >= grownBytesMax ||
+        harm.result !== (attack.expect === 'ended'),
       `${attack.name}: ${isDown ? 'the server is down' : `longest wait ${harm.stallMs} ms, ${grown} MiB more, ${harm.result}`}`,
     );
   }

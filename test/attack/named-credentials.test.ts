@@ -1,5 +1,6 @@
-// What the record says of a login that opened a session is what was proved by it, in whatever order things were shown: a thief who shows other keys
-// between his proofs does not hide the stolen one, and nobody else's key is named in its place.
+// What the record says about a login that opened a session is what proved it, in whatever order things were shown. A
+// thief who shows other keys between the proofs does not hide the stolen one, and nobody else's key is named in its
+// place.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -11,7 +12,7 @@ import { startWorld } from '../support/world.ts';
 type Named = { readonly credential: string | null; readonly also: string | null };
 type Report = { readonly sessions: readonly { readonly account: string }[] };
 
-test('a session is on record under the credentials that opened it', async (t) => {
+test('a session is recorded under the credentials that opened it', async (t) => {
   const world = await startWorld(t, { limits: { loginAttemptsMax: 8 } });
   const sql = await asOwner(t, world);
   const { port } = world.demo.partner;
@@ -42,7 +43,11 @@ test('a session is on record under the credentials that opened it', async (t) =>
       .join(' ');
   const nobodys = readFileSync(makeKey(world, 'nobodys').file, 'utf8');
   const newest = async (kind: string): Promise<Named> =>
-    (await sql('select credential, also_credential as also from ledger where kind = $1 order by at desc limit 1', [kind]))[0] as Named;
+    (
+      await sql('select credential, also_credential as also from ledger where kind = $1 order by at desc limit 1', [
+        kind,
+      ])
+    )[0] as Named;
 
   const strangers: readonly (readonly [string, ShownProof])[] = [
     ["nobody's key", { key: nobodys }],
@@ -102,11 +107,15 @@ test('a session is on record under the credentials that opened it', async (t) =>
   );
 
   const scope = async (fingerprint: string): Promise<readonly string[]> =>
-    (await world.cofferctlJson<Report>(['incident', 'scope', '--credential', fingerprint, '--since', '1h'])).sessions.map(
-      (one) => one.account,
-    );
+    (
+      await world.cofferctlJson<Report>(['incident', 'scope', '--credential', fingerprint, '--since', '1h'])
+    ).sessions.map((one) => one.account);
   const stolen = await scope(names.key);
   t.same(new Set(stolen), new Set(['globex-batch']), 'the scope of the stolen key');
-  t.equal(stolen.length, orders.filter(([, , , named]) => named.credential === names.key).length, 'every session of it');
+  t.equal(
+    stolen.length,
+    orders.filter(([, , , named]) => named.credential === names.key).length,
+    'every session of it',
+  );
   t.same(await scope(acmeKey), ['acme'], "none of it is the other bank's");
 });

@@ -1,4 +1,5 @@
-// T-04: from the network a gateway shows its SFTP ports and nothing else. All TCP ports, IPv4 and IPv6, seen from another host.
+// T-04: from the network, a gateway shows its SFTP ports and nothing else. All TCP ports, IPv4 and IPv6, seen from
+// another host.
 import { writeFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { join } from 'node:path';
@@ -99,16 +100,29 @@ test('seen from the network: the SFTP ports and nothing else', async (t) => {
     `listener 127.0.0.1:${metrics.edgePorts[0]}: edge partner-1, metrics: loopback only`,
     `listener 127.0.0.1:${metrics.edgePorts[1]}: edge internal-1, metrics: loopback only`,
     `listener ${four}:${internalPort}: edge internal-1, SFTP of the internal plane: this host's networks: ${four}`,
-    new RegExp(`^listener \\[::\\]:${partnerPort}: edge partner-1, SFTP of the partner plane: this host's networks: ${four}, ${six}`),
+    new RegExp(
+      `^listener \\[::\\]:${partnerPort}: edge partner-1, SFTP of the partner plane: this host's networks: ${four}, ${six}`,
+    ),
   ]);
 
-  // The twin: what must not be there is seen by the scanner, by the table, and by doctor.
-  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge-1', 'tcp', '0.0.0.0', String(strayPort)], { word: 'listening' });
-  await gateway.start(t, process.execPath, [stray, 'cofferdam-warden', 'tcp', '127.0.0.1', String(strayPort + 1)], { word: 'listening' });
-  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge-1', 'udp', '0.0.0.0', String(strayPort)], { word: 'listening' });
-  await gateway.start(t, process.execPath, [stray, 'cofferdam-admin', 'unix', join(directory, 'run', 'admin', 'other.sock')], {
+  // The twin: a stray listener is seen by the scanner, by the table, and by doctor.
+  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge-1', 'tcp', '0.0.0.0', String(strayPort)], {
     word: 'listening',
   });
+  await gateway.start(t, process.execPath, [stray, 'cofferdam-warden', 'tcp', '127.0.0.1', String(strayPort + 1)], {
+    word: 'listening',
+  });
+  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge-1', 'udp', '0.0.0.0', String(strayPort)], {
+    word: 'listening',
+  });
+  await gateway.start(
+    t,
+    process.execPath,
+    [stray, 'cofferdam-admin', 'unix', join(directory, 'run', 'admin', 'other.sock')],
+    {
+      word: 'listening',
+    },
+  );
   t.same(
     (await scanFrom(outside, four)).open,
     [
@@ -128,7 +142,9 @@ test('seen from the network: the SFTP ports and nothing else', async (t) => {
     [
       /^fault listener .*run\/admin\/other\.sock: unix socket, mode 0\d+, owner cofferdam-admin: no part of the product listens there$/,
       `fault listener 0.0.0.0:${strayPort}: a process of the user cofferdam-edge-1, and no SFTP port of the configuration: this host's networks: ${four}`,
-      new RegExp(`^warning listener 127\\.0\\.0\\.1:${strayPort + 1}: a process of the user cofferdam-warden, in no configuration`),
+      new RegExp(
+        `^warning listener 127\\.0\\.0\\.1:${strayPort + 1}: a process of the user cofferdam-warden, in no configuration`,
+      ),
     ],
     'and doctor names all three',
   );

@@ -1,5 +1,6 @@
-// T-34: what one logged-in client can do to the process that serves all: as many and as small pieces as it likes, in every place where something
-// waits. Nobody else waits for it, and memory stays. Each attack is over in seconds and stops by itself.
+// T-34: what one logged-in client can do to the process that serves all: as many and as small pieces as it likes,
+// wherever something waits. Nobody else waits for it, and memory stays bounded. Each attack is over in seconds and
+// stops by itself.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,14 +12,16 @@ import { statusOf } from '../support/session-bench.ts';
 import { harmOf } from '../support/stall.ts';
 import { run, startWorld } from '../support/world.ts';
 
-/** Measured: below 250 ms, and below 64 MiB. A machine that does other things besides must not decide. */
+/**
+ * Measured: less than 250 ms, and less than 64 MiB. The limits leave room for a machine that does other things, too.
+ */
 const stallMsMax = 1000;
 const grownBytesMax = 64 * 2 ** 20;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const world = await startWorld(file);
 {
-  // Node collects buffers when 64 MiB of them have gone by: an honest upload brings that about, and is what the attacks are compared with.
+  // Node collects buffers after 64 MiB of them: an honest upload causes that, and the attacks are compared with it.
   const local = join(world.directory, 'warm');
   writeFileSync(local, randomBytes(100_000_000));
   const warm = await world.sftp('acme-batch', [`put ${local} deposit/warm`]);
@@ -38,11 +41,12 @@ async function itemsIn(): Promise<number> {
 
 async function session(): Promise<RawClient> {
   const client = await RawClient.open({ port: world.demo.partner.port });
-  if (!(await client.login('globex-batch', key)) || !(await client.sftp())) throw new Error('the attacker could not log in');
+  if (!(await client.login('globex-batch', key)) || !(await client.sftp()))
+    throw new Error('the attacker could not log in');
   return client;
 }
 
-/** Sends `count` messages as fast as the server takes them. */
+/** Sends `count` messages as fast as the server accepts them. */
 async function flood(client: RawClient, count: number, messageOf: (i: number) => Buffer): Promise<void> {
   for (let i = 0; i < count && !client.isClosed; ) {
     client.socket.cork();
@@ -51,7 +55,8 @@ async function flood(client: RawClient, count: number, messageOf: (i: number) =>
     while (client.socket.writableLength > 4 * 2 ** 20 && !client.isClosed) await sleep(2);
     await sleep(0);
   }
-  for (const end = Date.now() + 20_000; client.socket.writableLength > 0 && !client.isClosed && Date.now() < end; ) await sleep(5);
+  for (const end = Date.now() + 20_000; client.socket.writableLength > 0 && !client.isClosed && Date.now() < end; )
+    await sleep(5);
 }
 const oneByte = (bytes: Buffer) => (i: number) => message(94, u32(0), u32(1), bytes.subarray(i, i + 1));
 async function openDeposit(client: RawClient, name: string): Promise<Buffer> {
@@ -97,7 +102,8 @@ const attacks: readonly Attack[] = [
           const write = sftpPacket(6, u32(i), handle, u64(10 + 2 * i), u32(1), Buffer.of(1));
           return message(94, u32(0), u32(write.length), write);
         });
-        for (let i = 0; i < 1200; i += 1) if ((await client.sftpReply()) === undefined) throw new Error('a write was not answered');
+        for (let i = 0; i < 1200; i += 1)
+          if ((await client.sftpReply()) === undefined) throw new Error('a write was not answered');
       }
     },
   },
@@ -113,7 +119,8 @@ const attacks: readonly Attack[] = [
           client.data(write.subarray(0, 32_000));
           client.data(write.subarray(32_000));
         }
-        for (let i = 0; i < 128; i += 1) if ((await client.sftpReply()) === undefined) throw new Error('a write was not answered');
+        for (let i = 0; i < 128; i += 1)
+          if ((await client.sftpReply()) === undefined) throw new Error('a write was not answered');
       }
     },
   },
@@ -129,13 +136,15 @@ const attacks: readonly Attack[] = [
           const write = sftpPacket(6, u32(one), handle, u64(round * data.length), u32(data.length), data);
           client.data(write);
         }
-        for (const _ of handles) if (statusOf(await client.sftpReply(60_000)) !== 0) throw new Error('a write was refused');
+        for (const _ of handles)
+          if (statusOf(await client.sftpReply(60_000)) !== 0) throw new Error('a write was refused');
       }
-      for (const handle of handles) if (statusOf(await client.ask(4, handle)) !== 0) throw new Error('a file was not taken');
+      for (const handle of handles)
+        if (statusOf(await client.ask(4, handle)) !== 0) throw new Error('a file was not taken');
       const { rows } = await database.query(
         "select max(extent_count)::int as most from version v join file f on f.id = v.file_id where f.name like 'turn-%'",
       );
-      // One a WRITE would be thirty.
+      // With one for each WRITE there would be thirty.
       if (rows[0].most > 10) throw new Error(`a file of 900,000 bytes has ${rows[0].most} extents`);
     },
   },
@@ -150,7 +159,8 @@ const attacks: readonly Attack[] = [
         client.data(sftpPacket(6, u32(1), handle, u64(at), u32(1), Buffer.of(at)));
         client.data(sftpPacket(200, u32(2), 'fsync@openssh.com', handle));
       }
-      for (let i = 0; i < 2 * bytes; i += 1) if (statusOf(await client.sftpReply(60_000)) !== 0) throw new Error('it was refused');
+      for (let i = 0; i < 2 * bytes; i += 1)
+        if (statusOf(await client.sftpReply(60_000)) !== 0) throw new Error('it was refused');
       if (statusOf(await client.ask(4, handle)) !== 0) throw new Error('the file was not taken');
       const paid = (await itemsIn()) - before;
       if (paid !== 20) throw new Error(`${bytes} extents of a byte cost ${paid} items`);
@@ -160,13 +170,17 @@ const attacks: readonly Attack[] = [
       for (const end = Date.now() + 60_000; (await get()).code !== 0 && Date.now() < end; ) await sleep(200);
       const sent = Buffer.from(Array.from({ length: bytes }, (_, at) => at));
       if (!readFileSync(join(world.directory, 'bytes')).equals(sent)) throw new Error('it cannot be read');
-      // It ends a file, without a word, where a READ in the middle of it was answered short.
-      const [options, target] = [world.sftpArguments('processor').slice(0, -1), world.sftpArguments('processor').at(-1) ?? ''];
+      // It silently ends a file where a READ in the middle of it was answered short.
+      const [options, target] = [
+        world.sftpArguments('processor').slice(0, -1),
+        world.sftpArguments('processor').at(-1) ?? '',
+      ];
       const copy = join(world.directory, 'copy');
       const copied = await run('scp', [...options, `${target}:globex/deposit/bytes`, copy], {
         env: await world.sftpEnvironment('processor'),
       });
-      if (copied.code !== 0 || !readFileSync(copy).equals(sent)) throw new Error(`scp cannot read it: ${copied.code} ${copied.err}`);
+      if (copied.code !== 0 || !readFileSync(copy).equals(sent))
+        throw new Error(`scp cannot read it: ${copied.code} ${copied.err}`);
     },
   },
   {
@@ -178,7 +192,8 @@ const attacks: readonly Attack[] = [
       if (statusOf(await client.ask(6, handle, u64(0), u32(100), data)) !== 0) throw new Error('the write was refused');
       await openDeposit(other, 'taken');
       for (let i = 0; i < 3; i += 1)
-        if (statusOf(await client.ask(200, 'fsync@openssh.com', handle)) === 0) throw new Error('what is lost was called durable');
+        if (statusOf(await client.ask(200, 'fsync@openssh.com', handle)) === 0)
+          throw new Error('what is lost was called durable');
       if (statusOf(await client.ask(4, handle)) === 0) throw new Error('a close of nothing was called one');
       other.close();
     },

@@ -1,13 +1,13 @@
-// T-27: a database that went another way than what was witnessed, at no fewer heads. Nothing is served, and two operators can let it go on, once, by a release that
-// names what it gives up; one that another person wrote, or that names something else, gives up nothing.
+// T-27: a database with a history that differs from what was witnessed, and no fewer heads. Nothing is served. Two
+// operators can let it continue, once, by a release that names what it gives up; a release that somebody else wrote, or
+// that names something else, gives up nothing.
 import { execFileSync } from 'node:child_process';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
-import { newestNote } from '../../server/warden/ledger/witness/file-witness.ts';
 import { DebianServer } from '../support/debian-server.ts';
-import { witnessed } from '../support/verified-record.ts';
+import { newestNote, witnessed } from '../support/verified-record.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Freeze = {
@@ -26,7 +26,7 @@ async function collect(t: Test, world: World, name: string): Promise<void> {
   t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is delivered`);
 }
 
-test('a database that went another way is frozen as diverged, and a release that names what it gives up lets it go on', async (t) => {
+test('a database with another history is frozen as diverged, and a release that names what it gives up lets it continue', async (t) => {
   const server = await DebianServer.start(t);
   await server.query('create database cofferdam');
   const world = await startWorld(t, { env: { DATABASE_URL: server.url('cofferdam') } });
@@ -38,7 +38,7 @@ test('a database that went another way is frozen as diverged, and a release that
   // With its owner: the warden is another user than this test.
   execFileSync('cp', ['-a', witness, `${witness}.fork`]);
 
-  // One way.
+  // The one history.
   await world.start();
   await collect(t, world, 'one-way');
   await witnessed(world);
@@ -50,11 +50,14 @@ test('a database that went another way is frozen as diverged, and a release that
   renameSync(witness, `${witness}.one-way`);
   execFileSync('cp', ['-a', `${witness}.fork`, witness]);
   await world.start();
-  t.match(await status(world), { freeze: { why: 'behind', text: /^this warden, before it was started, has a checkpoint of / } });
+  t.match(await status(world), {
+    freeze: { why: 'behind', text: /^this warden, before it was started, has a checkpoint of / },
+  });
   t.not((await world.sftp('acme-batch', ['ls'])).code, 0, 'nobody is served');
   await world.stop();
 
-  // The other way, on a machine that knows nothing of the first one, before a witness that does not either; until it has more heads.
+  // The other history, on a machine that knows nothing of the first one, with a witness that does not either; until it
+  // has more heads.
   rmSync(join(world.directory, 'run', 'record', 'memory.json'));
   await server.restore('cofferdam', dump);
   rmSync(witness, { recursive: true });
@@ -74,7 +77,13 @@ test('a database that went another way is frozen as diverged, and a release that
   const alone = await world.cofferctlAlone(['ledger', 'release', freeze?.freeze ?? '', '--reason', 'x', '--execute']);
   t.match([alone.code, alone.out], [0, /^proposed as change/], 'one operator proposes');
   t.not((await status(world)).freeze, null, 'and is not enough');
-  const both = await world.cofferctl(['ledger', 'release', freeze?.freeze ?? '', '--reason', 'the other way is the true one']);
+  const both = await world.cofferctl([
+    'ledger',
+    'release',
+    freeze?.freeze ?? '',
+    '--reason',
+    'the other way is the true one',
+  ]);
   t.equal(both.code, 0, both.err);
   await collect(t, world, 'released');
   t.match(await status(world), { era: era + 1, freeze: null }, 'served, and not frozen again by the same witness');

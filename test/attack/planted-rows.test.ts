@@ -1,5 +1,6 @@
-// T-36: a trigger runs inside of the warden's own transaction. What it writes there, or changes in what is being written, nobody declared: nothing of
-// that transaction happens, and it is an alarm. The same work without the trigger is the twin.
+// T-36: a trigger runs inside the warden's own transaction. What it writes there, or changes in what is being written,
+// was declared by nobody: nothing of that transaction happens, and an alarm is raised. The same work without the
+// trigger is the twin.
 import { readFileSync } from 'node:fs';
 import { type Test, test } from 'tap';
 import { asOwner, type OwnerSql } from '../support/as-owner.ts';
@@ -11,8 +12,14 @@ type Alerts = { readonly alerts: readonly { kind: string; subject: string; text:
 const brokenCount = async (world: World): Promise<number> =>
   (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.filter((one) => one.kind === 'row.broken-seal').length;
 
-/** While `work` runs, whatever is written into `table` makes the database do `deed` beside it. */
-async function withTrigger(sql: OwnerSql, table: string, when: string, deed: string, work: () => Promise<void>): Promise<void> {
+/** While `work` runs, whatever is written into `table` makes the database do `deed` in addition. */
+async function withTrigger(
+  sql: OwnerSql,
+  table: string,
+  when: string,
+  deed: string,
+  work: () => Promise<void>,
+): Promise<void> {
   await sql(
     `create or replace function planted() returns trigger language plpgsql security definer as $$ begin ${deed} return new; end $$`,
   );
@@ -26,7 +33,7 @@ async function withTrigger(sql: OwnerSql, table: string, when: string, deed: str
 }
 
 async function setUp(t: Test) {
-  const world = await startWorld(t, { limits: { sealsEveryMs: 3_600_000 } });
+  const world = await startWorld(t, { limits: { sealCheckEveryMs: 3_600_000 } });
   const sql = await asOwner(t, world);
   const stolen = makeKey(world, 'stolen');
   const blob = stolen.publicLine.split(' ')[1] ?? '';
@@ -48,7 +55,9 @@ async function setUp(t: Test) {
       })
     ).isOpen;
   const planted = async (): Promise<number> =>
-    Number((await sql("select count(*)::int as n from credential where public_key = decode($1, 'base64')", [blob]))[0]?.n);
+    Number(
+      (await sql("select count(*)::int as n from credential where public_key = decode($1, 'base64')", [blob]))[0]?.n,
+    );
   return { world, sql, plant: `${plant} ${budgets}`, opensStolen, planted };
 }
 
@@ -66,14 +75,22 @@ test('a key that a trigger plants during the work of others is never sealed', as
 
   // Two operators' change of another account's access.
   await withTrigger(sql, 'account', 'after update', plant, async () => {
-    t.not((await world.cofferctl(['account', 'set', 'globex', '--manages', 'no', '--reason', 'x', '--execute'])).code, 0, 'a change');
+    t.not(
+      (await world.cofferctl(['account', 'set', 'globex', '--manages', 'no', '--reason', 'x', '--execute'])).code,
+      0,
+      'a change',
+    );
   });
   t.equal(await planted(), 0);
 
   // A customer's console.
   const code = await world.code('acme');
   await withTrigger(sql, 'activation_window', 'after insert', plant, async () => {
-    const said = await sshCommand(world, { account: 'acme', keyFile: world.keyFile('acme'), code }, 'unlock acme-batch --for 1h');
+    const said = await sshCommand(
+      world,
+      { account: 'acme', keyFile: world.keyFile('acme'), code },
+      'unlock acme-batch --for 1h',
+    );
     t.match(said.err + said.out, /the database wrote what nobody asked for/, 'a console command');
   });
   t.equal(await planted(), 0);
@@ -91,7 +108,11 @@ test('a key that a trigger plants during the work of others is never sealed', as
   t.equal(await planted(), 1, 'planted by a login');
   t.notOk(await opensStolen(), 'and good for nothing');
 
-  t.equal((await world.cofferctlAlone(['customer', 'create', 'initech', '--reason', 'x', '--execute'])).code, 0, 'the twin');
+  t.equal(
+    (await world.cofferctlAlone(['customer', 'create', 'initech', '--reason', 'x', '--execute'])).code,
+    0,
+    'the twin',
+  );
 });
 
 test('a row that is being written is not altered on the way', async (t) => {
@@ -116,12 +137,23 @@ test('a row that is being written is not altered on the way', async (t) => {
   t.same(await networks(), [], 'nothing was written');
   t.equal((await world.cofferctl(key)).code, 0, 'the twin');
 
-  // What was altered before is not made good by a harmless change of another fact.
+  // What was altered before does not become valid by a harmless change of another fact.
   await sql("update account set manages = true where name = 'globex'");
-  const narrowed = await world.cofferctl(['account', 'set', 'globex', '--read-only', 'yes', '--reason', 'x', '--execute']);
+  const narrowed = await world.cofferctl([
+    'account',
+    'set',
+    'globex',
+    '--read-only',
+    'yes',
+    '--reason',
+    'x',
+    '--execute',
+  ]);
   t.equal(narrowed.code, 0, 'what takes something away is done');
   t.match(narrowed.out, /row\.broken-seal/, 'and says that the row was altered');
-  const [seal] = await sql("select mac from seal s join account a on s.kind = 'account' and s.row_id = a.id::text where a.name = 'globex'");
+  const [seal] = await sql(
+    "select mac from seal s join account a on s.kind = 'account' and s.row_id = a.id::text where a.name = 'globex'",
+  );
   t.equal(seal?.mac, null, 'an altered row is not washed');
   const washed = await world.cofferctl(['account', 'set', 'globex', '--read-only', 'no', '--reason', 'x', '--execute']);
   t.match(washed.err, /was altered before/, 'nor by two');
@@ -131,7 +163,16 @@ test('an earlier state of a row does not come back with its earlier seal', async
   const { world, sql } = await setUp(t);
   const row = "(select id::text from account where name = 'acme-batch')";
   const [before] = await sql(`select to_jsonb(s) as seal from seal s where kind = 'account' and row_id = ${row}`);
-  const narrow = await world.cofferctl(['account', 'set', 'acme-batch', '--networks', '192.0.2.0/24', '--reason', 'x', '--execute']);
+  const narrow = await world.cofferctl([
+    'account',
+    'set',
+    'acme-batch',
+    '--networks',
+    '192.0.2.0/24',
+    '--reason',
+    'x',
+    '--execute',
+  ]);
   t.equal(narrow.code, 0, narrow.err);
   const login = async (): Promise<boolean> =>
     (

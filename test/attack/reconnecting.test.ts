@@ -1,5 +1,5 @@
-// T-34, T-35, T-38: whoever may open a socket of ours opens it again and again, with something wrong or with nothing. The log has some lines of it and the number
-// of the others; who it was, and what else happens, stays legible.
+// T-34, T-35, T-38: somebody opens a socket of ours again and again, and sends something wrong or nothing. The log has
+// a few lines about it and the number of the others; who it was, and what else happens, stays legible.
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -12,7 +12,10 @@ const times = 200;
 /** Ten lines a minute, two minutes on a slow machine, and a line with the number of each. */
 const linesMax = 30;
 
-/** One after the other, a few at once: each says its words, and is over when the other side ends it or a moment has passed. */
+/**
+ * One after the other, a few at once: each sends its bytes, and is over when the other side ends it or a moment has
+ * passed.
+ */
 async function again(open: () => Socket, words: string | Buffer): Promise<void> {
   const one = (): Promise<void> =>
     new Promise((resolve) => {
@@ -32,12 +35,17 @@ async function again(open: () => Socket, words: string | Buffer): Promise<void> 
   await Promise.all(Array.from({ length: 8 }, worker));
 }
 
-test('what is wrong again and again is a few lines of the log', async (t) => {
+test('what is wrong again and again takes a few lines of the log', async (t) => {
   const world = await startWorld(t);
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
   const { host, port } = world.demo.partner;
   const floods: readonly (readonly [string, RegExp, () => Socket, string | Buffer])[] = [
-    ['no TLS at the operators', /an operator connection was refused/g, () => connect(paths.adminSocket), 'GET / HTTP/1.0\r\n\r\n'],
+    [
+      'no TLS at the operators',
+      /an operator connection was refused/g,
+      () => connect(paths.adminSocket),
+      'GET / HTTP/1.0\r\n\r\n',
+    ],
     ['no SSH at an edge', /connection ended by us/g, () => connect(port, host), 'GET / HTTP/1.0\r\n\r\n'],
     [
       'a wrong form at the warden',
@@ -45,7 +53,12 @@ test('what is wrong again and again is a few lines of the log', async (t) => {
       () => connect(paths.wardenSocket('partner-1')),
       encodeFrame({ id: 1, op: 'tree.list', params: {} }),
     ],
-    ['no form at the warden', /edge disconnected/g, () => connect(paths.wardenSocket('partner-1')), 'nothing that is a frame'],
+    [
+      'no form at the warden',
+      /edge disconnected/g,
+      () => connect(paths.wardenSocket('partner-1')),
+      'nothing that is a frame',
+    ],
   ];
   for (const [what, line, open, words] of floods) {
     const before = world.log.length;

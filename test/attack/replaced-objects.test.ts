@@ -1,5 +1,5 @@
-// T-24, T-37: a taken edge and the objects that it writes: two seals of one object with other bytes between them, and things in its incoming directory
-// that are no objects, before the warden starts again.
+// T-24, T-37: a compromised edge and the objects that it writes: two seals of one object with other bytes in between,
+// and things in its incoming directory that are no objects, before the warden starts again.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,7 +42,12 @@ test('what is on the record is what is stored, whatever is sealed twice; strays 
   const login = await attempt(thief, exchange.connection, 'acme-batch', key.evidence('acme-batch', hash));
   if (login.outcome !== 'accepted') throw new Error(login.outcome);
   const { token } = login.session;
-  const { upload, firstExtent } = await thief.call('upload.open', { token, path: ['deposit', 'a'], continue: false, exclusive: false });
+  const { upload, firstExtent } = await thief.call('upload.open', {
+    token,
+    path: ['deposit', 'a'],
+    continue: false,
+    exclusive: false,
+  });
   const sealedBytes = sealedLength(bytes);
   const contents = [randomBytes(sealedBytes), randomBytes(sealedBytes)] as const;
   const outcomes: string[] = [];
@@ -54,7 +59,7 @@ test('what is on the record is what is stored, whatever is sealed twice; strays 
     writeFileSync(file, contents[0]);
     writeFileSync(`${file}.other`, contents[1]);
     const first = thief.call('upload.seal-extent', { token, upload, extent });
-    // Further and further into the first one, as another file under the same name.
+    // Later and later during the first one, as another file under the same name.
     await new Promise((resolve) => setTimeout(resolve, i));
     renameSync(`${file}.other`, file);
     const both = await Promise.allSettled([first, thief.call('upload.seal-extent', { token, upload, extent })]);
@@ -69,7 +74,7 @@ test('what is on the record is what is stored, whatever is sealed twice; strays 
   });
   t.same(differ, [], `the digest of the record is that of the stored object (${[...new Set(outcomes)].join('; ')})`);
 
-  // A directory with something in it, a link, and a name of nobody, all old enough to be looked at.
+  // A directory that is not empty, a link, and an unknown name, all old enough to be examined.
   const left = join(paths.incoming('partner-1'), 'cd'.repeat(16));
   mkdirSync(left);
   writeFileSync(join(left, 'x'), 'x');
@@ -80,10 +85,15 @@ test('what is on the record is what is stored, whatever is sealed twice; strays 
   t.ok(await world.logged(/warden serves/, from), 'the warden starts again');
   for (const pid of sleeping) process.kill(pid, 'SIGCONT');
   t.ok(existsSync(left), 'what could not be removed is still there');
-  const { alerts } = await world.cofferctlJson<{ alerts: readonly { kind: string; text: string }[] }>(['alert', 'list']);
+  const { alerts } = await world.cofferctlJson<{ alerts: readonly { kind: string; text: string }[] }>([
+    'alert',
+    'list',
+  ]);
   t.ok(
     alerts.some(
-      (one) => one.kind === 'store.stray' && one.text.startsWith(`${paths.incoming('partner-1')}: 1 entries that are not objects`),
+      (one) =>
+        one.kind === 'store.stray' &&
+        one.text.startsWith(`${paths.incoming('partner-1')}: 1 entries that are not objects`),
     ),
     'and somebody hears of it',
   );

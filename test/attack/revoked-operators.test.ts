@@ -1,4 +1,5 @@
-// T-04: what ends while the admin process runs: certificates, lists, authorities. No restart, no time in which the broken is believed.
+// T-04: what ends while the admin process runs: certificates, lists, authorities. It needs no restart, and at no time
+// believes what is broken.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -7,13 +8,13 @@ import {
   createAuthority,
   type Issued,
   issueFor,
-  issueServerCertificate,
   keyFingerprint,
   signRevocationList,
   spkiOf,
 } from '../../certs/authority.ts';
 import { certs } from '../support/certs.ts';
 import { temporaryDirectory } from '../support/database.ts';
+import { issueServerCertificate } from '../support/issued.ts';
 import { type Door, knock, type Shown, Visitor } from '../support/operator.ts';
 import { freePorts, startWorld, type World } from '../support/world.ts';
 
@@ -30,7 +31,7 @@ const issuedOf = (world: World): Issued => {
   return { certificate: cert, key };
 };
 
-/** Puts files into place whole, as `mv` does; mode as the admin user needs it. */
+/** Puts files into place as a whole, as `mv` does; with the mode that the admin user needs. */
 function install(world: World, files: Readonly<Record<string, string>>): void {
   for (const [name, text] of Object.entries(files)) {
     const path = join(world.directory, 'certs', 'admin', name);
@@ -39,7 +40,7 @@ function install(world: World, files: Readonly<Record<string, string>>): void {
   }
 }
 
-/** Waits until the log holds one more line like this than before `work`. */
+/** Waits until the log has one more line like this than before `work`. */
 async function logged(world: World, text: RegExp, work: () => void | Promise<void>): Promise<void> {
   const count = (): number => world.log.match(new RegExp(text, 'g'))?.length ?? 0;
   const before = count();
@@ -65,7 +66,15 @@ test('a revoked certificate: its connections end and no new one begins; the othe
   const [alices, carols] = [await visit(alice, 'alice'), await visit(carol, 'carol')];
   const empty = readFileSync(join(authorityOf(world), 'crl.pem'), 'utf8');
   const certificate = join(world.directory, 'operators', 'carol', 'cert.pem');
-  const done = await certs('revoke', '--authority', authorityOf(world), '--certificate', certificate, '--reason', 'key-compromise');
+  const done = await certs(
+    'revoke',
+    '--authority',
+    authorityOf(world),
+    '--certificate',
+    certificate,
+    '--reason',
+    'key-compromise',
+  );
   t.equal(done.code, 0, done.err);
   const revoked = readFileSync(join(authorityOf(world), 'crl.pem'), 'utf8');
   install(world, { 'crl.pem': revoked });
@@ -93,7 +102,9 @@ test('a revoked certificate: its connections end and no new one begins; the othe
   await rejected(world, /no revocation list of the authority/, { 'crl.pem': '' });
   await aliceStays();
   const other = await createAuthority('Cofferdam development authority', 10);
-  await rejected(world, /no revocation list of the authority/, { 'crl.pem': await signRevocationList(other, [], 9, 9) });
+  await rejected(world, /no revocation list of the authority/, {
+    'crl.pem': await signRevocationList(other, [], 9, 9),
+  });
   await aliceStays();
   const own = pair(join(world.directory, 'certs', 'admin'));
   await rejected(world, /do not fit together/, { 'crl.pem': revoked, 'key.pem': other.key });
@@ -110,7 +121,12 @@ test('a revoked certificate: its connections end and no new one begins; the othe
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
   t.teardown(() => client.end());
-  type Row = { kind: string; operator: string; operation: string; certificate: { fingerprint: string; serial: string } };
+  type Row = {
+    kind: string;
+    operator: string;
+    operation: string;
+    certificate: { fingerprint: string; serial: string };
+  };
   const { rows } = await client.query<Row>(
     "select kind, sensitive->>'operator' as operator, sensitive->>'operation' as operation, sensitive->'certificate' as certificate from ledger where kind in ('operator.asked', 'operator.answered')",
   );
@@ -123,7 +139,8 @@ test('a revoked certificate: its connections end and no new one begins; the othe
       fingerprint: keyFingerprint(operator(world, row.operator).cert),
       serial: certificates.find((one) => one.name === row.operator)?.serial,
     };
-    if (row.certificate.fingerprint !== wanted.fingerprint || row.certificate.serial !== wanted.serial) t.fail(JSON.stringify(row));
+    if (row.certificate.fingerprint !== wanted.fingerprint || row.certificate.serial !== wanted.serial)
+      t.fail(JSON.stringify(row));
   }
   for (const kind of ['operator.asked', 'operator.answered'])
     for (const name of ['alice', 'bob', 'carol'])
@@ -141,10 +158,16 @@ test('lists that end, a new server certificate, one authority after another', as
   const stays = new Visitor(door, alice);
   t.match(await stays.whoami(), /alice/);
 
-  t.match((await world.cofferctl(['doctor'])).out, /ok +revocation list: number 1, with 0 revoked, is good for 179 more days/);
+  t.match(
+    (await world.cofferctl(['doctor'])).out,
+    /ok +revocation list: number 1, with 0 revoked, is good for 179 more days/,
+  );
   await installed(world, { 'crl.pem': await signRevocationList(authority, [], 20, 10) });
   const warned = await world.cofferctl(['doctor']);
-  t.match(warned.out, /revocation list: number 20, with 0 revoked, ends in 9 days[\s\S]*npm run certs -- crl --authority DIR/);
+  t.match(
+    warned.out,
+    /revocation list: number 20, with 0 revoked, ends in 9 days[\s\S]*npm run certs -- crl --authority DIR/,
+  );
   await logged(world, /operators cannot connect until this is renewed/, async () =>
     install(world, { 'crl.pem': await signRevocationList(authority, [], 21, -0.01) }),
   );
@@ -172,11 +195,19 @@ test('lists that end, a new server certificate, one authority after another', as
   const firstCrl = readFileSync(join(world.directory, 'certs', 'admin', 'crl.pem'), 'utf8');
   const aliceNext = { cert: await issueFor(second, spkiOf(alice.cert), 'alice', 100, 'operator'), key: alice.key };
   t.match(await knock(door, aliceNext), /^refused/);
-  await installed(world, { 'ca.pem': `${authority.certificate}${second.certificate}`, 'crl.pem': `${firstCrl}${secondCrl}` });
+  await installed(world, {
+    'ca.pem': `${authority.certificate}${second.certificate}`,
+    'crl.pem': `${firstCrl}${secondCrl}`,
+  });
   for (const shown of [alice, aliceNext]) t.match(await knock(door, shown), /alice/, 'both authorities are good');
   t.match(await stays.whoami(), /alice/);
   const server = await issueServerCertificate(second, 'cofferdam-admin', 40);
-  await installed(world, { 'cert.pem': server.certificate, 'key.pem': server.key, 'ca.pem': second.certificate, 'crl.pem': secondCrl });
+  await installed(world, {
+    'cert.pem': server.certificate,
+    'key.pem': server.key,
+    'ca.pem': second.certificate,
+    'crl.pem': secondCrl,
+  });
   await stays.closed;
   t.match(await knock(door, alice), /^refused/, 'the former is no longer');
   t.match(await knock(door, aliceNext), /alice/);
@@ -190,7 +221,7 @@ function identity(t: Test, shown: Given, ca: string): string {
   return directory;
 }
 
-test('an operator hears in time that their certificate ends; afterwards nothing is sent', async (t) => {
+test('an operator is told in time that the certificate ends; afterwards nothing is sent', async (t) => {
   const world = await startWorld(t);
   const authority = issuedOf(world);
   const alice = operator(world, 'alice');
@@ -206,11 +237,17 @@ test('an operator hears in time that their certificate ends; afterwards nothing 
     const done = await world.cofferctl([...args, '--identity', soon]);
     t.match(
       [done.code, done.err],
-      [code, /your certificate ends in 29 days, on \d{4}-\d\d-\d\d\. Give .*cert\.pem[\s\S]*npm run certs -- renew --authority DIR/],
+      [
+        code,
+        /your certificate ends in 29 days, on \d{4}-\d\d-\d\d\. Give .*cert\.pem[\s\S]*npm run certs -- renew --authority DIR/,
+      ],
     );
   }
   const enough = await world.cofferctl(['whoami', '--identity', await lasting(31)]);
   t.match([enough.code, enough.err], [0, '']);
   const over = await world.cofferctl(['whoami', '--identity', await lasting(-0.0005)]);
-  t.match([over.code, over.out, over.err], [4, '', /your certificate expired on .*Nothing was done[\s\S]*npm run certs -- renew/]);
+  t.match(
+    [over.code, over.out, over.err],
+    [4, '', /your certificate expired on .*Nothing was done[\s\S]*npm run certs -- renew/],
+  );
 });

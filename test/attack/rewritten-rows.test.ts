@@ -1,5 +1,6 @@
-// T-36: what a session may do was decided when it was opened, from rows that the warden had verified. Whoever owns the database and rewrites
-// rows between the login and a request, for a moment or for good, gains nothing; an honest session beside it goes on.
+// T-36: what a session may do was decided when it was opened, from rows that the warden had verified. When the owner of
+// the database rewrites rows between the login and a request, for a moment or for good, it gains nothing; an honest
+// session beside it continues.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +15,7 @@ const connect = (world: World, username: string): Promise<SftpClient> => {
 };
 
 async function prepared(t: Test): Promise<World> {
-  const world = await startWorld(t, { limits: { sealsEveryMs: 3_600_000 } });
+  const world = await startWorld(t, { limits: { sealCheckEveryMs: 3_600_000 } });
   for (const name of ['acme', 'globex']) {
     const file = join(world.directory, `${name}.txt`);
     writeFileSync(file, `${name}${randomBytes(40_000).toString('hex')}`);
@@ -45,7 +46,11 @@ test('rows that are rewritten after the login widen no session', async (t) => {
   const rights = `update folder_right set verbs = '{VERBS}' where account_id = ${account('acme-batch')} and folder_id in (select id from folder where name = 'collect')`;
   const widened = await connect(world, 'acme-batch');
   await sql(rights.replace('VERBS', 'list,read,write,remove'));
-  t.match(await refusal(widened.open('/collect/new.txt', 'w')), /permission denied/, 'a right that came after the login');
+  t.match(
+    await refusal(widened.open('/collect/new.txt', 'w')),
+    /permission denied/,
+    'a right that came after the login',
+  );
   await sql(rights.replace('VERBS', 'list,read'));
   const handle = await widened.open('/collect/acme.txt');
   t.match((await widened.read(handle, 0, 4)).toString(), 'acme', 'the twin: what the login found');
@@ -61,7 +66,11 @@ test('rows that are rewritten after the login widen no session', async (t) => {
        and o.customer_id = (select id from customer where name = 'globex')`,
   );
   const [before] = await sql("select count(*)::int as n from ledger where kind = 'extent.granted'");
-  t.match(await refusal(widened.read(again, 0, 4)), /no longer open/, "a handle that was pointed at another customer's file");
+  t.match(
+    await refusal(widened.read(again, 0, 4)),
+    /no longer open/,
+    "a handle that was pointed at another customer's file",
+  );
   const [after] = await sql("select count(*)::int as n from ledger where kind = 'extent.granted'");
   t.equal(after?.n, before?.n, 'nothing was charged, no key was derived');
   for (const client of [widened, reader]) client.destroy();

@@ -1,4 +1,5 @@
-// What two sessions of one bank do to each other where two features meet (T-31, T-32): a take-over and a kept hash, a clean-up job and a delivery.
+// What two sessions of one bank do to each other where two features meet (T-31, T-32): a take-over and a kept hash, a
+// clean-up job and a delivery.
 import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { t as file, test } from 'tap';
@@ -48,7 +49,7 @@ test('an upload that was taken over leaves no hash behind: the receipt names the
   const whole = sha256(Buffer.concat([second, more]));
   t.equal(rows[0]?.sha256, whole, 'of what is stored, not of what was lost');
   t.match(rows[0]?.receipt, new RegExp(whole));
-  // The honest twin: nobody came between, and the hash need not be made again.
+  // The honest twin: nobody came in between, and the hash need not be computed again.
   const d = await RawSftp.connect(world, 'acme-batch');
   t.same(await d.write(await d.open('/deposit/resumed.xml', onward), 0, first), ok);
   d.client.close();
@@ -68,7 +69,7 @@ test('an upload that was taken over leaves no hash behind: the receipt names the
   for (const one of [c, e]) one.client.close();
 });
 
-test('a directory that is removed beside a delivery into it: one of them is refused', async (t) => {
+test('a directory is removed beside a delivery into it: one of the two is refused', async (t) => {
   const [a, b] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
   let [delivered, removed] = [0, 0];
   for (let round = 0; round < racesMax; round += 1) {
@@ -109,7 +110,7 @@ test('a directory that is removed beside a delivery into it: one of them is refu
   for (const one of [a, b]) one.client.close();
 });
 
-test('a marker whose close is repeated, and one that comes again, hear what is so', async (t) => {
+test('a marker whose close is repeated, and a marker that comes again, get true answers', async (t) => {
   await asWarden(
     world,
     "update folder set publish_rule = 'on-marker' where name = 'deposit' and customer_id = (select id from customer where name = 'globex')",
@@ -126,12 +127,18 @@ test('a marker whose close is repeated, and one that comes again, hear what is s
   ]);
   t.match(await bank.put('/deposit/pay.xml.done', Buffer.alloc(0)), { code: 4, text: /pay\.xml was released already/ });
   t.same(await bank.put('/deposit/half.xml.filepart', randomBytes(10)), ok);
-  t.match(await bank.put('/deposit/half.xml.filepart.done', Buffer.alloc(0)), { code: 4, text: /half\.xml\.filepart is a temporary name/ });
-  t.match(await bank.put('/deposit/other.xml.done', Buffer.alloc(0)), { code: 4, text: /no complete file other\.xml to release/ });
+  t.match(await bank.put('/deposit/half.xml.filepart.done', Buffer.alloc(0)), {
+    code: 4,
+    text: /half\.xml\.filepart is a temporary name/,
+  });
+  t.match(await bank.put('/deposit/other.xml.done', Buffer.alloc(0)), {
+    code: 4,
+    text: /no complete file other\.xml to release/,
+  });
   bank.client.close();
 });
 
-test('a file and a directory never share a name, whoever comes first', async (t) => {
+test('a file and a directory never share a name, whichever comes first', async (t) => {
   const [a, b] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
   let [files, directories] = [0, 0];
   for (let round = 0; round < 30; round += 1) {
@@ -150,7 +157,7 @@ test('a file and a directory never share a name, whoever comes first', async (t)
   for (const one of [a, b]) one.client.close();
 });
 
-test('a receipted version that its continuation takes the place of has an end on the record', async (t) => {
+test('a version with a receipt whose continuation takes its place has an end on the record', async (t) => {
   const bank = await RawSftp.connect(world, 'acme-batch');
   const ends = async (name: string): Promise<readonly string[]> => {
     const { rows } = await database.query<{ kind: string }>(
@@ -184,7 +191,7 @@ test('a receipted version that its continuation takes the place of has an end on
       ['held', 'partial'],
       'what was left unfinished takes no place: the receipted one waits below it',
     );
-    // Renamed, the incomplete one takes along what waits below it; finished there, it takes its place.
+    // When it is renamed, the incomplete version takes along what waits below it; finished there, it takes its place.
     t.same(await bank.rename(`/deposit/${name}`, '/deposit/moved.xml'), ok);
     t.same(await ends(name), [], 'the old name is free');
     const resumed = await bank.open('/deposit/moved.xml', onward);

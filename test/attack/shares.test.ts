@@ -1,11 +1,12 @@
-// T-35, T-38: the table of shares, line by line: a node or a person takes all it can get; it is bounded, and the other plane, or an officer, goes on.
+// T-35, T-38: the table of shares, line by line: a node or a person takes all it can get. It is bounded, and the other
+// plane, or a security officer, continues.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import { connect as connectOperator } from '../../admin-cli/client.ts';
+import { connect as connectOperator } from '../../admin-cli/connection/client.ts';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { defaultShares, linesOf } from '../../server/config/shares.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
@@ -16,7 +17,10 @@ import { attacksOnOurselves } from '../support/share-attacks.ts';
 import { startWorld, type World } from '../support/world.ts';
 import { flood } from '../support/wrong-forms.ts';
 
-/** Answers come within hundredths of a second; ten times that, and as much again for a machine that does other things. */
+/**
+ * Answers come within hundredths of a second. The limit is ten times that, and as much again for a machine that does
+ * other things.
+ */
 const soonMs = 5000;
 /** Lines that are attacked by their number: with fewer places the same happens sooner. */
 const few = {
@@ -27,7 +31,7 @@ const few = {
   },
 };
 
-/** The same of the purses. */
+/** The same for the allowances. */
 const perNode = { strangerHashes: { atOnce: 8, perMinute: 6 }, rekeys: { atOnce: 200, perMinute: 60 } };
 
 type Edge = { readonly peer: EdgePeer; readonly startId: string; readonly challenge: string; readonly token: string };
@@ -83,14 +87,16 @@ const askedNothing = async ({ peer, challenge }: Edge): Promise<string> => {
 
 /** What the other plane does all day. */
 async function othersGoOn(t: Test, { honest, world }: Scene): Promise<void> {
-  await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }));
+  await soon(t, "the other plane's lease", () =>
+    honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }),
+  );
   await soon(t, 'its files', () => honest.peer.call('tree.stat', { token: honest.token, path: ['acme'] }));
   t.equal(await soon(t, 'its logins', () => askedNothing(honest)), 'refused');
   const { wardenAnswersMs } = await world.cofferctlJson<{ readonly wardenAnswersMs: number | null }>(['status']);
   t.ok(wardenAnswersMs !== null && wardenAnswersMs < soonMs, `and operators' commands: ${wardenAnswersMs} ms`);
 }
 
-/** The other plane's edge renews its lease four times a second, as an edge does, as long as `work` goes on. */
+/** The other plane's edge renews its lease four times a second, as an edge does, as long as `work` lasts. */
 async function whileRenewing<T>(t: Test, { honest }: Scene, what: string, work: () => Promise<T>): Promise<T> {
   const took: number[] = [];
   let isOver = false;
@@ -119,11 +125,15 @@ async function whileRenewing<T>(t: Test, { honest }: Scene, what: string, work: 
 const idle = (path: string, number: number): Promise<{ readonly sockets: readonly Socket[]; open(): number }> => {
   const sockets = Array.from({ length: number }, () => connect(path).on('error', () => {}));
   return new Promise((resolve) =>
-    setTimeout(() => resolve({ sockets, open: () => sockets.filter((one) => !one.destroyed && one.readyState === 'open').length }), 500),
+    setTimeout(
+      () =>
+        resolve({ sockets, open: () => sockets.filter((one) => !one.destroyed && one.readyState === 'open').length }),
+      500,
+    ),
   );
 };
 
-/** Somebody's transaction holds what the greedy one asks for, until `work` is over. */
+/** Somebody's transaction holds what the attacker asks for, until `work` is over. */
 async function whileLocked(sql: pg.Client, lock: string, work: () => Promise<void>): Promise<void> {
   await sql.query('begin');
   await sql.query(lock);
@@ -183,7 +193,10 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
         return { stream, ready: new Promise((resolve) => stream.once('connect', resolve)) };
       };
       const seen = await whileRenewing(t, scene, what, () => flood(open, message, 2000));
-      t.ok(seen.ended > 0 && seen.ended >= seen.connections - 1, `${what}: ${seen.ended} of ${seen.connections} connections were ended`);
+      t.ok(
+        seen.ended > 0 && seen.ended >= seen.connections - 1,
+        `${what}: ${seen.ended} of ${seen.connections} connections were ended`,
+      );
       t.ok(seen.answers <= each + seen.connections, `${seen.answers} answers: ${seen.words.join('; ')}`);
     }
     t.ok(await scene.world.logged(/"node":"partner-1"[^\n]*malformed message/, before), 'the log says who it was');
@@ -196,7 +209,12 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     const { thief, sql } = scene;
     const flood: Promise<string>[] = [];
     const open = (): Promise<unknown> =>
-      thief.peer.call('upload.open', { token: thief.token, path: ['deposit', 'wanted'], continue: true, exclusive: false });
+      thief.peer.call('upload.open', {
+        token: thief.token,
+        path: ['deposit', 'wanted'],
+        continue: true,
+        exclusive: false,
+      });
     await open();
     await whileLocked(sql, 'select 1 from file for update', async () => {
       for (let i = 0; i < 250; i += 1) flood.push(codeOf(open()));
@@ -207,21 +225,33 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
       t.equal(await Promise.race(flood), 'unavailable', 'whoever waits too long for a lock is told');
     });
     await Promise.all(flood);
-    t.equal(await codeOf(thief.peer.call('tree.stat', { token: thief.token, path: ['deposit'] })), 'ok', 'and is served again');
+    t.equal(
+      await codeOf(thief.peer.call('tree.stat', { token: thief.token, path: ['deposit'] })),
+      'ok',
+      'and is served again',
+    );
   },
   'warden.passes': async (t, scene) => attacks['warden.transactions']?.(t, scene),
 
   'warden.leases': async (t, { thief, honest }) => {
-    const flood = Array.from({ length: 200 }, () => codeOf(thief.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] })));
-    await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }));
+    const flood = Array.from({ length: 200 }, () =>
+      codeOf(thief.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] })),
+    );
+    await soon(t, "the other plane's lease", () =>
+      honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }),
+    );
     const codes = await Promise.all(flood);
     t.ok(count(codes, 'over-limit') > 0, 'more at once than one node needs is refused');
     t.ok(count(codes, 'ok') > 0);
   },
 
   'warden.greetings': async (t, { thief, honest }) => {
-    const flood = Array.from({ length: 60 }, () => codeOf(thief.peer.call('node.hello', { protocol: 1, startId: thief.startId })));
-    await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }));
+    const flood = Array.from({ length: 60 }, () =>
+      codeOf(thief.peer.call('node.hello', { protocol: 1, startId: thief.startId })),
+    );
+    await soon(t, "the other plane's lease", () =>
+      honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }),
+    );
     const codes = await Promise.all(flood);
     t.ok(count(codes, 'over-limit') > 0);
     t.ok(count(codes, 'ok') > 0);
@@ -257,7 +287,7 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
   'warden.signatures': async (t, scene) => {
     const { peer, challenge } = scene.thief;
     const codes: string[] = [];
-    // Abandoned at once: it is not the session identifiers that run out.
+    // Abandoned at once, so that the session identifiers are not what runs out.
     for (let i = 0; i < few.warden.signatures.each + 10; i += 1) {
       const exchange = transcript(challenge);
       codes.push(await codeOf(peer.call('exchange.sign', exchange)));
@@ -304,7 +334,11 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
       /^invalid: /,
       'what is nested beyond all bounds is a wrong form',
     );
-    t.match(await typist.ask('session.end', { session: 'a\u0000\ud800', reason: 'x' }), /^invalid: /, 'and what no database holds');
+    t.match(
+      await typist.ask('session.end', { session: 'a\u0000\ud800', reason: 'x' }),
+      /^invalid: /,
+      'and what no database holds',
+    );
     t.match(await typist.whoami(), /^answered/);
     typist.close();
     const before = scene.world.log.length;
@@ -316,10 +350,17 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
       flood(open, { id: 1, op: 'file.list', params: {} }, 3000),
       soon(t, 'an officer', () => knock(scene.adminSocket, scene.officer.shown)),
     ]);
-    t.ok(seen.ended > 0 && seen.ended >= seen.connections - 1, `${seen.ended} of ${seen.connections} connections were ended`);
+    t.ok(
+      seen.ended > 0 && seen.ended >= seen.connections - 1,
+      `${seen.ended} of ${seen.connections} connections were ended`,
+    );
     t.ok(seen.answers <= each + seen.connections, `${seen.answers} answers: ${seen.words.join('; ')}`);
     t.match(await soon(t, 'an officer afterwards', () => knock(scene.adminSocket, scene.officer.shown)), /^answered/);
-    t.match(await knock(scene.adminSocket, scene.viewer.shown), /^answered/, 'what the viewer asks in its right form is answered');
+    t.match(
+      await knock(scene.adminSocket, scene.viewer.shown),
+      /^answered/,
+      'what the viewer asks in its right form is answered',
+    );
     t.ok(await scene.world.logged(/"operator":"vera"[^\n]*malformed message/, before), 'the log says who it was');
     const { rows } = await scene.sql.query(
       "select count(*)::int as n from ledger where kind = 'operator.asked' and operator = 'vera' and sensitive ->> 'operation' = 'file.list'",
@@ -336,7 +377,10 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
       for (const client of clients) for (let i = 0; i < 20; i += 1) flood.push(codeOf(client.call('alert.list', {})));
       await new Promise((resolve) => setTimeout(resolve, 1000));
       const waiting = await waitingForLocks(scene.sql, 'cofferdam admin');
-      t.ok(waiting > 0 && waiting <= defaultShares.admin.transactions.each, `${waiting} connections of one person wait`);
+      t.ok(
+        waiting > 0 && waiting <= defaultShares.admin.transactions.each,
+        `${waiting} connections of one person wait`,
+      );
       t.match(await soon(t, 'an officer', () => knock(scene.adminSocket, scene.officer.shown)), /^answered/);
     });
     t.equal(count(await Promise.all(flood), 'ok'), 40, 'and each is answered in the end');
@@ -365,7 +409,11 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     const { wardenAnswersMs } = await soon(t, "an officer's command", () => officer.call('status', {}));
     t.not(wardenAnswersMs, null);
     const codes = await Promise.all(flood);
-    t.equal(count(codes, 'over-limit'), 10 - defaultShares.admin.commands.each, 'and it is not said that the warden is silent');
+    t.equal(
+      count(codes, 'over-limit'),
+      10 - defaultShares.admin.commands.each,
+      'and it is not said that the warden is silent',
+    );
     for (const client of [viewer, officer]) client.close();
   },
 
@@ -385,8 +433,14 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
       );
     const kept = await Promise.all(scopes.map((one) => codeOf(viewer.call('incident.progress', { scope: one }))));
     t.ok(count(kept, 'ok') <= defaultShares.admin.answers.each, 'one person keeps so many answers, and no more');
-    t.equal(scopes.length + refused, 8, `${refused} were refused in words, ${count(kept, 'not-found')} made room for his own`);
-    const now = await soon(t, "an officer's answer", () => officer.call('incident.progress', { scope, waitMs: 20_000 }));
+    t.equal(
+      scopes.length + refused,
+      8,
+      `${refused} were refused in words, ${count(kept, 'not-found')} made room for his own`,
+    );
+    const now = await soon(t, "an officer's answer", () =>
+      officer.call('incident.progress', { scope, waitMs: 20_000 }),
+    );
     t.equal(now.state, 'done', 'is still there');
     for (const client of [viewer, officer]) client.close();
   },
@@ -397,9 +451,13 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     const { verifierKeys: keys } = await officer.call('ledger.show', { number: 1 });
     const wish = { keys: [...keys], notes: [], maxAgeSeconds: 0 };
     const { verification } = await officer.call('ledger.verify', wish);
-    const asked = await Promise.allSettled([1, 2, 3].map(async () => (await viewer.call('ledger.verify', wish)).verification));
+    const asked = await Promise.allSettled(
+      [1, 2, 3].map(async () => (await viewer.call('ledger.verify', wish)).verification),
+    );
     const taken = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    const kept = await Promise.all(taken.map((verification) => codeOf(viewer.call('ledger.verification', { verification }))));
+    const kept = await Promise.all(
+      taken.map((verification) => codeOf(viewer.call('ledger.verification', { verification }))),
+    );
     t.ok(taken.length > 0, 'one is served');
     t.ok(count(kept, 'ok') <= defaultShares.admin.verifications.each, 'one person keeps so many, and no more');
     t.equal(await codeOf(officer.call('ledger.verification', { verification })), 'ok', "the officer's is still there");
@@ -409,16 +467,21 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
   'admin.calls': async (t, scene) => {
     const clients = await Promise.all(Array.from({ length: 4 }, () => operatorOf(scene, scene.viewer)));
     const tail = { filter: {}, after: 1_000_000_000 };
-    const codes = clients.flatMap((client) => Array.from({ length: 32 }, () => codeOf(client.call('ledger.tail', tail))));
+    const codes = clients.flatMap((client) =>
+      Array.from({ length: 32 }, () => codeOf(client.call('ledger.tail', tail))),
+    );
     const { each, waiting } = defaultShares.admin.calls;
     await new Promise((resolve) => setTimeout(resolve, 1000));
     t.match(await soon(t, 'an officer', () => knock(scene.adminSocket, scene.officer.shown)), /^answered/);
     for (const client of clients) client.close();
-    t.ok(count(await Promise.all(codes), 'over-limit') >= 4 * 32 - each - waiting, 'beyond what one person may ask at once');
+    t.ok(
+      count(await Promise.all(codes), 'over-limit') >= 4 * 32 - each - waiting,
+      'beyond what one person may ask at once',
+    );
   },
 };
 
-/** Work for the warden that no line counts, but purses of its node: what the other plane's leases feel of it. */
+/** Work for the warden that no line counts, but allowances of its node: how it affects the other plane's leases. */
 const floods: Readonly<Record<string, (t: Test, scene: Scene, until: number) => Promise<void>>> = {
   'passwords of nobody': async (t, { thief: { peer, challenge }, sql }, until) => {
     const outcomes: string[] = [];
@@ -448,11 +511,14 @@ const floods: Readonly<Record<string, (t: Test, scene: Scene, until: number) => 
         codes.push(await codeOf(peer.call('exchange.sign', transcript(challenge, { isFirst: false, clientKexInit }))));
     };
     await Promise.all(Array.from({ length: 50 }, ask));
-    t.ok(count(codes, 'ok') <= perNode.rekeys.atOnce + perNode.rekeys.perMinute, `${count(codes, 'ok')} of ${codes.length} were signed`);
+    t.ok(
+      count(codes, 'ok') <= perNode.rekeys.atOnce + perNode.rekeys.perMinute,
+      `${count(codes, 'ok')} of ${codes.length} were signed`,
+    );
   },
 };
 
-test('every line of the table has an attack, and no attack is without a line', async (t) => {
+test('every line of the table has an attack, and every attack has a line', async (t) => {
   t.same(
     [...Object.keys(attacks), ...Object.keys(attacksOnOurselves)].sort(),
     linesOf(defaultShares)
@@ -464,12 +530,17 @@ test('every line of the table has an attack, and no attack is without a line', a
 for (const [name, attack] of Object.entries(attacksOnOurselves)) test(name, attack);
 
 async function sceneOf(t: Test, shares: object): Promise<Scene> {
-  const world = await startWorld(t, { env: { COFFERDAM_SHARES: JSON.stringify(shares), COFFERDAM_PER_NODE: JSON.stringify(perNode) } });
+  const world = await startWorld(t, {
+    env: { COFFERDAM_SHARES: JSON.stringify(shares), COFFERDAM_PER_NODE: JSON.stringify(perNode) },
+  });
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
   const viewerDirectory = await addOperator(world, 'vera', 'viewer');
   const person = (directory: string): Person => ({
     directory,
-    shown: { cert: readFileSync(join(directory, 'cert.pem'), 'utf8'), key: readFileSync(join(directory, 'key.pem'), 'utf8') },
+    shown: {
+      cert: readFileSync(join(directory, 'cert.pem'), 'utf8'),
+      key: readFileSync(join(directory, 'key.pem'), 'utf8'),
+    },
   });
   const still = [...world.pidsOf('partner-1'), ...world.pidsOf('internal-1')];
   for (const pid of still) process.kill(pid, 'SIGSTOP');
@@ -517,16 +588,21 @@ test('a whole gateway', async (t) => {
   t.match(turned.err, /ended the connection before either side had shown a certificate/);
   t.notMatch(turned.err, /refused this certificate/);
 
-  // What was quoted from anybody's words steers no terminal, and a flood of words does not fill the record.
+  // Text that is quoted from anybody steers no terminal, and a flood of text does not fill the record.
   const odd = `x${String.fromCharCode(27)}[2J${'y'.repeat(20)}`;
   const shown = await world.cofferctl(['customer', 'show', odd]);
   t.not(shown.code, 0);
   t.notMatch(shown.err, /\p{Cc}(?<!\n)/u, 'no control character');
   const viewer = await operatorOf(scene, scene.viewer);
-  const indicators = Array.from({ length: 200 }, () => ({ type: 'sha256' as const, value: randomBytes(32).toString('hex') }));
+  const indicators = Array.from({ length: 200 }, () => ({
+    type: 'sha256' as const,
+    value: randomBytes(32).toString('hex'),
+  }));
   await codeOf(viewer.call('incident.hunt', { indicators } as never));
   viewer.close();
   t.ok(existsSync(scene.adminSocket));
-  const { rows } = await sql.query("select max(length(sensitive::text))::int as n from ledger_fresh where kind = 'operator.asked'");
+  const { rows } = await sql.query(
+    "select max(length(sensitive::text))::int as n from ledger_fresh where kind = 'operator.asked'",
+  );
   t.ok((rows[0].n as number | null) === null || rows[0].n < 8192, 'what is kept of a question is cut');
 });

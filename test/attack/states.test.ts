@@ -1,4 +1,4 @@
-// T-15, T-16, T-19: messages out of their state, weak key exchanges, floods of bad logins.
+// T-15, T-16, T-19: messages in the wrong state, weak key exchanges, floods of failed logins.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { t as file, test } from 'tap';
@@ -11,13 +11,13 @@ import { run, startWorld } from '../support/world.ts';
 /** Of the tests without settings of their own. */
 const world = await startWorld(file, { limits: { unauthenticatedPerSourceMax: 200 } });
 
-test('every message number in every state before a session: obeyed where it belongs, the end elsewhere', async (t) => {
+test('every message number in every state before a session: obeyed where it belongs, the end of the connection elsewhere', async (t) => {
   const { port } = world.demo.partner;
   const [pid] = world.pidsOf('partner-1');
   const pem = readFileSync(world.keyFile('acme'), 'utf8');
   const body = Buffer.concat([u32(0), u32(0), u32(0), Buffer.alloc(40)]);
   const anyway = [1, 2, 3, 4];
-  /** A client after its key exchange and these steps; what it then says is up to the test. */
+  /** A client after its key exchange and these steps; the test decides what it then sends. */
   const after = (steps: (client: RawClient) => Promise<unknown>) => async () => {
     const client = await RawClient.open({ port });
     await client.ready;
@@ -84,7 +84,10 @@ test('key exchanges that are not good enough', async (t) => {
   const { port } = world.demo.partner;
   const ready = async (more: object): Promise<string | undefined> => {
     const client = await RawClient.open({ port, ...more });
-    const isReady = await Promise.race([client.ready, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5000))]);
+    const isReady = await Promise.race([
+      client.ready,
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5000)),
+    ]);
     client.close();
     return isReady ? client.negotiated?.kex : undefined;
   };
@@ -111,7 +114,11 @@ test('listeners of the profiles legacy and fips', async (t) => {
       [{ keyExchange: ['diffie-hellman-group14-sha256'] }, { isStrict: false }, {}],
       [{ isStrict: false, ciphers: ['chacha20-poly1305@openssh.com'] }, { ciphers: ['aes128-cbc'] }],
     ],
-    ['fips', [{ keyExchange: ['ecdh-sha2-nistp256'] }], [{}, { keyExchange: ['ecdh-sha2-nistp256'], ciphers: ['aes256-ctr'] }]],
+    [
+      'fips',
+      [{ keyExchange: ['ecdh-sha2-nistp256'] }],
+      [{}, { keyExchange: ['ecdh-sha2-nistp256'], ciphers: ['aes256-ctr'] }],
+    ],
   ] as const) {
     const world = await startWorld(t, { env: { COFFERDAM_PROFILE: profile } });
     t.match(world.log, new RegExp(`"profile":"${profile}"`), `${profile} is logged`);
@@ -144,9 +151,13 @@ test('listeners of the profiles legacy and fips', async (t) => {
   }
 });
 
-test('300 parallel bad logins: memory stays, good ones work; six attempts a connection', async (t) => {
+test('300 parallel failed logins: memory stays bounded, good ones succeed; six attempts for each connection', async (t) => {
   const world = await startWorld(t, {
-    limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400, unauthenticatedDropFromPercent: 99 },
+    limits: {
+      unauthenticatedPerSourceMax: 400,
+      unauthenticatedConnectionsMax: 400,
+      unauthenticatedDropFromPercent: 99,
+    },
   });
   const { port } = world.demo.partner;
   const file = join(world.directory, 'password');
@@ -159,14 +170,21 @@ test('300 parallel bad logins: memory stays, good ones work; six attempts a conn
   const before = pids.map(memoryOf);
   let attempts = 0;
   const bad = Array.from({ length: 300 }, async (_, i) => {
-    // Strangers: the bank's own address has counters of its own.
+    // From unknown sources: the bank's own address has counters of its own.
     const client = await RawClient.open({ port, localAddress: `127.0.1.${1 + (i % 200)}` });
     await client.ready;
     client.send(message(5, 'ssh-userauth'));
     await client.next(6);
-    // Names of their own, so that no counter spares the hashing; and one that is real.
+    // Names of their own, so that no counter saves the hashing; and one that is real.
     client.send(
-      message(50, i % 10 === 0 ? 'acme' : `nobody-${i}`, 'ssh-connection', 'password', Uint8Array.of(0), `${'abcdefgh'}-${'a'.repeat(32)}`),
+      message(
+        50,
+        i % 10 === 0 ? 'acme' : `nobody-${i}`,
+        'ssh-connection',
+        'password',
+        Uint8Array.of(0),
+        `${'abcdefgh'}-${'a'.repeat(32)}`,
+      ),
     );
     const answer = await client.next(51, 52);
     attempts += 1;

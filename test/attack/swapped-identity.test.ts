@@ -1,4 +1,5 @@
-// T-08, T-13: many logins at once, in any order of messages, while the database's connections are cut: whoever gets in is who he proved to be.
+// T-08, T-13: many logins at once, in any order of messages, while the database's connections are cut: a session
+// belongs to the account that was proved.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import pg from 'pg';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
-import { fingerprintOf } from '../../server/warden/authentication/ssh-signature.ts';
+import { fingerprintOf } from '../../server/warden/credentials/ssh-signature.ts';
 import { Random } from '../fuzz/mutate.ts';
 import { attempt, connectAs, hashOf, keyFromOpenSsh, transcript, type UserKey } from '../support/impostor.ts';
 import { startWorld } from '../support/world.ts';
@@ -19,7 +20,9 @@ test('600 logins of three machine accounts, crosswise and cut off: no session of
   const world = await startWorld(t);
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
   const names = ['acme-batch', 'acme-2-batch', 'globex-batch'] as const;
-  const keys = new Map<string, UserKey>(names.map((name) => [name, keyFromOpenSsh(readFileSync(world.keyFile(name), 'utf8'))]));
+  const keys = new Map<string, UserKey>(
+    names.map((name) => [name, keyFromOpenSsh(readFileSync(world.keyFile(name), 'utf8'))]),
+  );
   const [edge] = world.pidsOf('partner-1');
   process.kill(edge ?? 0, 'SIGSTOP');
   t.teardown(() => process.kill(edge ?? 0, 'SIGCONT'));
@@ -41,7 +44,12 @@ test('600 logins of three machine accounts, crosswise and cut off: no session of
       const identifier = hashOf(exchange, await peer.call('exchange.sign', exchange));
       const blob = Buffer.from(keys.get(offered)?.blob ?? []).toString('base64');
       // A is offered, B is proved: B counts.
-      if (withProbe) await attempt(peer, exchange.connection, user, { type: 'public-key-probe', algorithm: 'ssh-ed25519', key: blob });
+      if (withProbe)
+        await attempt(peer, exchange.connection, user, {
+          type: 'public-key-probe',
+          algorithm: 'ssh-ed25519',
+          key: blob,
+        });
       const evidence = keys.get(signer)?.evidence(overName, identifier) ?? { type: 'none' as const };
       const outcome = await attempt(peer, exchange.connection, user, evidence);
       if (outcome.outcome !== 'accepted') {
@@ -55,7 +63,12 @@ test('600 logins of three machine accounts, crosswise and cut off: no session of
       if (!said.text.startsWith(`${user}:`)) tally.wrong += 1;
       const fingerprint = /logged in with (\S+)/.exec(said.text)?.[1];
       if (fingerprint !== fingerprintOf(keys.get(user)?.blob ?? new Uint8Array())) tally.wrong += 1;
-      await peer.call('session.end', { token: outcome.session.token, reason: 'client-closed', bytesIn: 0, bytesOut: 0 });
+      await peer.call('session.end', {
+        token: outcome.session.token,
+        reason: 'client-closed',
+        bytesIn: 0,
+        bytesOut: 0,
+      });
     } catch (error) {
       if (!(error instanceof CofferdamError) || error.code === 'bug') throw error;
       tally.cut += 1;
@@ -65,13 +78,16 @@ test('600 logins of three machine accounts, crosswise and cut off: no session of
   };
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
-  // By what has ended, not by the clock: a slow machine is not cut more often for each login than a fast one.
+  // By the number of ended logins, not by the clock: on a slow machine, a login is not cut more often than on a fast
+  // one.
   let cutAt = 0;
   const cutting = setInterval(() => {
     if (ended < cutAt + loginsPerCut) return;
     cutAt = ended;
     client
-      .query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cofferdam warden' order by random() limit 3")
+      .query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cofferdam warden' order by random() limit 3",
+      )
       .catch(() => {});
   }, 20);
   try {

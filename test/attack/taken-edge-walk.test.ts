@@ -1,4 +1,5 @@
-// T-24, promise 1: code inside a partner edge, with its socket and the token of the one customer who is logged in there, asks for everything in any order.
+// T-24, promise 1: code inside a partner edge, with its socket and the token of the one customer who is logged in
+// there, asks for everything in any order.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +29,7 @@ async function loginAs(world: World, peer: EdgePeer, challenge: string, name: st
   return login.session.token;
 }
 
-test('1,500 calls in any order reach nothing of another customer; floods hold nobody up', async (t) => {
+test('1,500 calls in any order reach nothing of another customer, and floods delay nobody', async (t) => {
   const world = await startWorld(t, { env: wideFaultsEnv });
   const local = join(world.directory, 'secret');
   writeFileSync(local, randomBytes(400_000));
@@ -58,9 +59,18 @@ test('1,500 calls in any order reach nothing of another customer; floods hold no
     continue: false,
     exclusive: false,
   });
-  t.equal((await honest.call('download.grant', { token: foreign, download: download.download, index: 0 })).index, 0, 'the allow twin');
+  t.equal(
+    (await honest.call('download.grant', { token: foreign, download: download.download, index: 0 })).index,
+    0,
+    'the allow twin',
+  );
   const extent = { index: 0, objectId: upload.firstExtent.objectId, bytes: 10, sealedBytes: 100 };
-  const mine = await thief.call('upload.open', { token: own, path: ['deposit', 'own.part'], continue: false, exclusive: false });
+  const mine = await thief.call('upload.open', {
+    token: own,
+    path: ['deposit', 'own.part'],
+    continue: false,
+    exclusive: false,
+  });
 
   const random = new Random(7);
   const token = (): string => random.pick([own, foreign, randomBytes(32).toString('base64url')]);
@@ -111,6 +121,7 @@ test('1,500 calls in any order reach nothing of another customer; floods hold no
     'self-test.code': () => ({}),
     'self-test.report': () => ({ checks: [{ check: 'cap', bites: true, text: 'x' }] }),
     'tree.stat': () => ({ token: token(), path: path() }),
+    'tree.space': () => ({ token: token(), path: path() }),
     'tree.list': () => ({ token: token(), path: random.pick([['acme'], ['acme', 'deposit'], []]), limit: 100 }),
     'tree.remove': () => ({ token: token(), path: path() }),
     'tree.rename': () => ({ token: token(), from: path(), to: ['deposit', 'stolen'], replace: true }),
@@ -127,13 +138,29 @@ test('1,500 calls in any order reach nothing of another customer; floods hold no
     'upload.seal-extent': () => ({ token: token(), upload: anyUpload(), extent }),
     'upload.verify-extent': () => ({ token: token(), upload: anyUpload(), index: 0 }),
     'upload.base-extent': () => ({ token: token(), upload: anyUpload(), offset: 0 }),
-    'upload.rewrite': () => ({ token: token(), upload: random.pick([upload.upload, randomUUID()]), cut: random.pick([true, false]) }),
-    'upload.close': () => ({ token: token(), upload: anyUpload(), whole: true, size: 10, sha256: 'a'.repeat(64), lastExtent: extent }),
+    'upload.rewrite': () => ({
+      token: token(),
+      upload: random.pick([upload.upload, randomUUID()]),
+      cut: random.pick([true, false]),
+    }),
+    'upload.close': () => ({
+      token: token(),
+      upload: anyUpload(),
+      whole: true,
+      size: 10,
+      sha256: 'a'.repeat(64),
+      lastExtent: extent,
+    }),
     'upload.interrupt': () => ({ token: token(), upload: random.pick([upload.upload, randomUUID()]) }),
     'download.open': () => ({ token: token(), path: path() }),
     'download.locate': () => ({ token: token(), download: anyDownload(), offset: 0 }),
     'download.grant': () => ({ token: token(), download: anyDownload(), index: 0 }),
-    'flow.permit': () => ({ token: token(), customer: random.pick([download.customer, randomUUID()]), direction: 'out', bytes: 1 }),
+    'flow.permit': () => ({
+      token: token(),
+      customer: random.pick([download.customer, randomUUID()]),
+      direction: 'out',
+      bytes: 1,
+    }),
     'download.close': () => ({ token: token(), download: anyDownload(), sentBytes: 1, by: 'client' }),
   };
   const operations = Object.keys(edgeToWarden) as Operation[];
@@ -155,7 +182,7 @@ test('1,500 calls in any order reach nothing of another customer; floods hold no
   t.same(reached, [], `nothing of another customer in ${rounds} answers (${refused} refusals)`);
   t.same(defects, [], 'no internal error');
 
-  // Everything is as it was, for the one who may: his upload and download go on, the files are whole.
+  // Everything is as it was for its owner: the upload and the download continue, and the files are whole.
   t.equal(
     (await honest.call('download.grant', { token: foreign, download: download.download, index: 0 })).index,
     0,

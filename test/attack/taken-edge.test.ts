@@ -1,4 +1,4 @@
-// T-24: a client of the warden's socket with the edge's own rights asks for what is not its own.
+// T-24: a client of the warden's socket, with the edge's own rights, asks for what is not its own.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   const object = join(paths.objects, prefix ?? '', objectId ?? '');
   const before = readFileSync(object);
 
-  // The real edges stand still and lose their places to us, as they would to code running inside them.
+  // The real edges are stopped and lose their places to the test, as they would to code running inside them.
   const still = [...world.pidsOf('partner-1'), ...world.pidsOf('internal-1')];
   for (const pid of still) process.kill(pid, 'SIGSTOP');
   t.teardown(() => {
@@ -41,7 +41,18 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
     ['download', () => peer.call('download.open', { token, path: ['deposit', 'big'] })],
     ['grant', () => peer.call('download.grant', { token, download: randomUUID(), index: 0 })],
     ['seal', () => peer.call('upload.seal-extent', { token, upload, extent })],
-    ['close', () => peer.call('upload.close', { token, upload, whole: true, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent })],
+    [
+      'close',
+      () =>
+        peer.call('upload.close', {
+          token,
+          upload,
+          whole: true,
+          size: bytes,
+          sha256: 'a'.repeat(64),
+          lastExtent: extent,
+        }),
+    ],
     ['verify', () => peer.call('upload.verify-extent', { token, upload, index: 0 })],
     ['end', () => peer.call('session.end', { token, reason: 'drained', bytesIn: 0, bytesOut: 0 })],
   ];
@@ -62,7 +73,11 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
     const issued = transcript(challenge);
     await peer.call('exchange.sign', issued);
     t.equal((await attempt(peer, issued.connection, 'acme', evidence)).outcome, 'refused', evidence.type);
-    t.equal((await attempt(peer, randomUUID(), 'acme', evidence)).outcome, 'closed', `${evidence.type} without a key exchange`);
+    t.equal(
+      (await attempt(peer, randomUUID(), 'acme', evidence)).outcome,
+      'closed',
+      `${evidence.type} without a key exchange`,
+    );
   }
 
   // With a session that is really its own (a customer logged in on it), objects of others stay out of reach.
@@ -70,17 +85,34 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   t.equal((await world.cofferctl(['key', 'add', 'globex-batch', '--file', '-'], key.line)).code, 0);
   const exchange = transcript(challenge);
   const signed = await peer.call('exchange.sign', exchange);
-  const login = await attempt(peer, exchange.connection, 'globex-batch', key.evidence('globex-batch', hashOf(exchange, signed)));
+  const login = await attempt(
+    peer,
+    exchange.connection,
+    'globex-batch',
+    key.evidence('globex-batch', hashOf(exchange, signed)),
+  );
   if (login.outcome !== 'accepted') throw new Error(`the customer could not log in: ${login.outcome}`);
   const own = login.session.token;
-  const opened = await peer.call('upload.open', { token: own, path: ['deposit', 'x'], continue: false, exclusive: false });
+  const opened = await peer.call('upload.open', {
+    token: own,
+    path: ['deposit', 'x'],
+    continue: false,
+    exclusive: false,
+  });
   await t.rejects(
     peer.call('upload.seal-extent', { token: own, upload: opened.upload, extent }),
     { code: 'invalid' },
     'the id of a sealed object is not taken for a fresh one',
   );
   await t.rejects(
-    peer.call('upload.close', { token: own, upload: opened.upload, whole: true, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent }),
+    peer.call('upload.close', {
+      token: own,
+      upload: opened.upload,
+      whole: true,
+      size: bytes,
+      sha256: 'a'.repeat(64),
+      lastExtent: extent,
+    }),
     { code: 'invalid' },
   );
   for (const name of ['../../../secrets/warden/master.key', '..', '/etc/passwd', 'A'.repeat(32)])
@@ -90,7 +122,11 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
       `object id ${name}`,
     );
   await t.rejects(
-    peer.call('upload.seal-extent', { token: own, upload: opened.upload, extent: { ...extent, objectId: opened.firstExtent.objectId } }),
+    peer.call('upload.seal-extent', {
+      token: own,
+      upload: opened.upload,
+      extent: { ...extent, objectId: opened.firstExtent.objectId },
+    }),
     { code: 'invalid' },
     'an issued object that was never written',
   );

@@ -1,5 +1,5 @@
-// T-21: whoever has the database, as its superuser and with all triggers off, changes what was witnessed: the stand-alone verifier finds it, and
-// names the first bad row.
+// T-21: somebody who has the database, as its superuser and with all triggers off, changes what was witnessed. The
+// stand-alone verifier finds it, and names the first bad row.
 import { generateKeyPairSync } from 'node:crypto';
 import { appendFileSync, cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,10 +7,9 @@ import pg from 'pg';
 import { type Test, test } from 'tap';
 import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
-import { newestNote } from '../../server/warden/ledger/witness/file-witness.ts';
 import { copyDatabase, dropDatabases, siblingName } from '../support/database-copies.ts';
 import { recompute } from '../support/forger.ts';
-import { type Evidence, told, verifyRecord, witnessed } from '../support/verified-record.ts';
+import { type Evidence, newestNote, told, verifyRecord, witnessed } from '../support/verified-record.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Row = { readonly tree: string; readonly position: number; readonly number: number };
@@ -18,7 +17,7 @@ type Scene = {
   /** The record as it is, and as it was earlier; each with the witness of its time. */
   readonly kept: Evidence;
   readonly older: Evidence;
-  /** A second copy, for what cannot be undone by a rollback. */
+  /** A second copy, for what a rollback cannot undo. */
   readonly forged: Evidence;
   sql<T extends object>(text: string): Promise<readonly T[]>;
 };
@@ -27,7 +26,10 @@ const place = 'tree::text, position::int, number::int';
 
 async function traffic(t: Test, world: World, name: string, listings: number): Promise<void> {
   const file = `${name}-${listings}`;
-  const put = [...Array.from({ length: listings }, () => 'ls deposit'), `put ${join(world.directory, 'demo.json')} deposit/${file}`];
+  const put = [
+    ...Array.from({ length: listings }, () => 'ls deposit'),
+    `put ${join(world.directory, 'demo.json')} deposit/${file}`,
+  ];
   const customer = name.replace('-batch', '');
   t.equal((await world.sftpWhenServed(name, put)).code, 0, `${name} delivers`);
   const got = await world.sftp('processor', [`get ${customer}/deposit/${file} ${join(world.directory, 'got')}`]);
@@ -39,7 +41,11 @@ async function setUp(t: Test): Promise<Scene> {
   const url = world.databaseUrl;
   const keepWitness = (name: string) => (): void =>
     cpSync(join(world.directory, 'witness'), join(world.directory, name), { recursive: true });
-  const [older, kept, forged] = ['older', 'kept', 'forged'].map((word) => siblingName(url, word)) as [string, string, string];
+  const [older, kept, forged] = ['older', 'kept', 'forged'].map((word) => siblingName(url, word)) as [
+    string,
+    string,
+    string,
+  ];
   t.teardown(() => dropDatabases(url, [older, kept, forged]));
   await traffic(t, world, 'acme-batch', 20);
   const { key } = await witnessed(world);
@@ -93,20 +99,42 @@ test('each change of a witnessed record is found, and its first row is named', a
   );
   if (acme === undefined) throw new Error('no tree');
   const rowOf = async (where: string): Promise<Row> => {
-    const [row] = await sql<Row>(`select ${place} from ledger_sealed where tree = '${acme.tree}' and ${where} order by position limit 1`);
+    const [row] = await sql<Row>(
+      `select ${place} from ledger_sealed where tree = '${acme.tree}' and ${where} order by position limit 1`,
+    );
     if (row === undefined) throw new Error(`no row ${where}`);
     return row;
   };
   const good = await verifyRecord(kept);
-  t.match([good.code, good.report], [0, { ok: true, found: 0, unwitnessed: { heads: 0, entries: 0 } }], 'as it is: nothing is found');
-  t.ok(good.report.entries > 300 && acme.size > 256, `${good.report.entries} entries, ${acme.size} in one tree: more than a block`);
+  t.match(
+    [good.code, good.report],
+    [0, { ok: true, found: 0, unwitnessed: { heads: 0, entries: 0 } }],
+    'as it is: nothing is found',
+  );
+  t.ok(
+    good.report.entries > 300 && acme.size > 256,
+    `${good.report.entries} entries, ${acme.size} in one tree: more than a block`,
+  );
   t.equal((await verifyRecord(older)).code, 0, 'nor in the older copy, against the witness of its time');
 
-  const found = async (what: string, tamper: readonly string[], row: Partial<Row>, kind: string | RegExp): Promise<void> => {
+  const found = async (
+    what: string,
+    tamper: readonly string[],
+    row: Partial<Row>,
+    kind: string | RegExp,
+  ): Promise<void> => {
     const { code, report } = await verifyRecord(kept, tamper);
     t.match(
       [code, report.firstRow],
-      [1, { what: kind, tree: row.tree, position: row.position, ...(row.number === undefined ? {} : { number: row.number }) }],
+      [
+        1,
+        {
+          what: kind,
+          tree: row.tree,
+          position: row.position,
+          ...(row.number === undefined ? {} : { number: row.number }),
+        },
+      ],
       `${what}: ${report.firstRow?.text ?? told(report)}`,
     );
   };
@@ -117,7 +145,7 @@ test('each change of a witnessed record is found, and its first row is named', a
     "select column_name as name, data_type as type from information_schema.columns where table_name = 'ledger_sealed' and is_generated = 'NEVER' order by ordinal_position",
   );
   for (const { name, type } of columns) {
-    // The order of arrival inside the database: no part of the record.
+    // The order of arrival inside the database, which is no part of the record.
     if (name === 'id') continue;
     // Each on a row that has it.
     const row = /credential|source|client/.test(name) ? opened : granted;
@@ -129,11 +157,20 @@ test('each change of a witnessed record is found, and its first row is named', a
       name === 'tree' || name === 'position' ? 'missing' : 'changed',
     );
   }
-  t.equal((await verifyRecord(kept, ['update ledger_sealed set id = id + 1000000'])).code, 0, 'twin: what is no part of the record');
+  t.equal(
+    (await verifyRecord(kept, ['update ledger_sealed set id = id + 1000000'])).code,
+    0,
+    'twin: what is no part of the record',
+  );
 
   const here = `tree = '${acme.tree}'`;
   const middle = await rowOf('position = 100');
-  await found('deleted', [`delete from ledger_sealed where number = ${middle.number}`], { tree: acme.tree, position: 100 }, 'missing');
+  await found(
+    'deleted',
+    [`delete from ledger_sealed where number = ${middle.number}`],
+    { tree: acme.tree, position: 100 },
+    'missing',
+  );
   await found(
     'deleted, and the others moved up',
     [
@@ -159,7 +196,12 @@ test('each change of a witnessed record is found, and its first row is named', a
     `insert into ledger_sealed (${copy}) select ${columns
       .map(({ name }) => (name === 'position' ? position : name === 'number' ? number : name === 'bytes' ? '77' : name))
       .join(', ')} from ledger_sealed where number = ${middle.number}`;
-  await found('a second row of one position', [copied('position', 'number')], { tree: acme.tree, position: 100 }, /inserted|changed/);
+  await found(
+    'a second row of one position',
+    [copied('position', 'number')],
+    { tree: acme.tree, position: 100 },
+    /inserted|changed/,
+  );
   await found(
     'inserted, and the others moved down',
     [
@@ -216,7 +258,11 @@ test('each change of a witnessed record is found, and its first row is named', a
     `an old database in its place: ${told(rolledBack.report)}`,
   );
   const stale = await verifyRecord({ ...older }, [], 1);
-  t.match([stale.code, stale.report.findings[0]?.what], [1, 'old'], 'with the checkpoints of its own time it agrees: their age tells');
+  t.match(
+    [stale.code, stale.report.findings[0]?.what],
+    [1, 'old'],
+    'with the checkpoints of its own time it agrees: their age tells',
+  );
 
   // Without the signing key, everything else fits: leaves, blocks, heads, trees.
   const forger = new pg.Client({ connectionString: forged.url });
@@ -240,13 +286,19 @@ test('each change of a witnessed record is found, and its first row is named', a
   t.match(first, { number: span[0]?.low, tree: /./, position: /\d/ }, 'whose first row is named');
 
   const note = parseNote((await newestNote(kept.witness)) ?? '').checkpoint;
-  const { rows: log } = await forger.query<{ root: Buffer }>('select substr(frontier, 1, 32) as root from ledger_tree limit 1');
+  const { rows: log } = await forger.query<{ root: Buffer }>(
+    'select substr(frontier, 1, 32) as root from ledger_tree limit 1',
+  );
   const stranger = checkpointSigner(generateKeyPairSync('ed25519').privateKey, note.origin);
   const own = `${kept.witness}-own`;
   cpSync(kept.witness, own, { recursive: true });
   const forgedNote = stranger.sign({ ...note, root: log[0]?.root.toString('base64') ?? '' });
   appendFileSync(join(own, readdirSync(own).sort().at(-1) ?? ''), `${JSON.stringify(forgedNote)}\n`);
   const signed = await verifyRecord({ ...forged, witness: own });
-  t.match([signed.code, signed.report.findings[0]?.what], [1, 'note forged'], 'nor is it witnessed by a checkpoint of another key');
+  t.match(
+    [signed.code, signed.report.findings[0]?.what],
+    [1, 'note forged'],
+    'nor is it witnessed by a checkpoint of another key',
+  );
   t.equal((await verifyRecord(kept)).code, 0, 'the copy that served all trials is still good');
 });

@@ -1,6 +1,7 @@
-// T-34: why a connection was ended is a closed list in the log. Whoever has no credential chooses no number of subjects, and takes nobody else's lines.
+// T-34: the reason for which a connection was ended is one of a closed list in the log. A client without a credential
+// cannot choose the number of subjects, and takes nobody else's lines.
 import { test } from 'tap';
-import { failReasons } from '../../server/edge/transport/fail-reasons.ts';
+import { failReasons } from '../../server/edge/seam/fail-reasons.ts';
 import { LineBounds } from '../../server/observability/line-bounds.ts';
 import { plainPacket, rawSocket } from '../support/attacks.ts';
 import { message, RawClient, u32 } from '../support/raw-client.ts';
@@ -8,7 +9,7 @@ import { startWorld } from '../support/world.ts';
 
 type Line = { readonly msg: string; readonly reason?: string; readonly messageType?: number; readonly detail?: string };
 
-test('strangers with every first message: the reasons are ours, and the guesser has his line in the same minute', async (t) => {
+test('strangers with every possible first message: the reasons are ours, and the guesser has a line in the same minute', async (t) => {
   const world = await startWorld(t, { limits: { unauthenticatedPerSourceMax: 200 } });
   const { port } = world.demo.partner;
   const ends = (): readonly Line[] =>
@@ -22,10 +23,14 @@ test('strangers with every first message: the reasons are ours, and the guesser 
     socket.write(plainPacket(Buffer.concat([Buffer.of(type), u32(0), u32(0), Buffer.alloc(40)])));
     await closed;
   };
-  // Each alone: what a connection says of a type is seen before its kind has had its lines.
+  // Each alone: what a connection says about a type is seen before its kind has used up its lines.
   await first(30);
   await world.logged(/connection ended by us/);
-  t.match(ends()[0], { reason: 'unexpected message in this state', messageType: 30 }, 'before any key exchange was agreed on');
+  t.match(
+    ends()[0],
+    { reason: 'unexpected message in this state', messageType: 30 },
+    'before any key exchange was agreed on',
+  );
   t.notMatch(world.log, /Cannot read properties/, 'and no error of a library');
   for (let type = 0; type < 256; type += 16)
     await Promise.all(Array.from({ length: 16 }, (_, i) => (type + i === 1 ? undefined : first(type + i))));
@@ -51,13 +56,22 @@ test('all reasons have room in one minute, and strangers take no line of a sessi
   const bounds = new LineBounds();
   const info = 30;
   for (const reason of failReasons)
-    for (let i = 0; i < 20; i += 1) bounds.take(info, 'connection ended by us', { reason, messageType: i, detail: `d${i}` });
+    for (let i = 0; i < 20; i += 1)
+      bounds.take(info, 'connection ended by us', { reason, messageType: i, detail: `d${i}` });
   const unwritten = bounds.flush();
   t.equal(unwritten.length, failReasons.length, 'each has its own number, and what a stranger chose is no part of it');
   t.notOk(unwritten.some(({ of }) => of === 'others'));
   for (let i = 0; i < 5000; i += 1) bounds.take(info, 'connection ended by us', { reason: `odd ${i}` });
-  t.equal(bounds.take(info, 'connection ended by us', { reason: 'odd 1000000' }), false, 'the subjects of strangers are full');
-  t.equal(bounds.take(info, 'connection ended by us', { reason: 'unknown channel', account: 'acme' }), true, 'those of sessions are not');
+  t.equal(
+    bounds.take(info, 'connection ended by us', { reason: 'odd 1000000' }),
+    false,
+    'the subjects of strangers are full',
+  );
+  t.equal(
+    bounds.take(info, 'connection ended by us', { reason: 'unknown channel', account: 'acme' }),
+    true,
+    'those of sessions are not',
+  );
   t.same(
     bounds.flush().map(({ message, of, more }) => ({ message, of, more })),
     [{ message: 'connection ended by us', of: 'others', more: 4941 }],

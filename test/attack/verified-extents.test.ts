@@ -1,16 +1,17 @@
-// Promise 3 by the side door: who goes on from a complete file that is not yet published gets the keys of what it reads back.
+// Promise 3 in an indirect way: whoever continues a complete file that is not yet published gets the keys of what is
+// read back.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
-import { sizeText } from '../../server/domain/budgets.ts';
+import { sizeText } from '../../server/domain/budgets/amounts.ts';
 import { attempt, connectAs, hashOf, keyFromOpenSsh, transcript } from '../support/impostor.ts';
 import { startWorld } from '../support/world.ts';
 
 const MiB = 1024 ** 2;
 
-test('a taken edge with a depositor gets no more keys by verifying than by reading: both are charged', async (t) => {
+test('a compromised edge with a depositor gets no more keys by verifying than by reading: both are charged', async (t) => {
   const cap = 20 * MiB;
   const world = await startWorld(t, {
     limits: { settleMs: 600_000 },
@@ -39,7 +40,8 @@ test('a taken edge with a depositor gets no more keys by verifying than by readi
   const refusals: string[] = [];
   for (let index = 0; index < 3; index += 1) {
     try {
-      taken += (await thief.call('upload.base-extent', { token, upload: upload.upload, offset: index * 16 * MiB })).bytes;
+      taken += (await thief.call('upload.base-extent', { token, upload: upload.upload, offset: index * 16 * MiB }))
+        .bytes;
     } catch (error) {
       refusals.push(error instanceof Error ? error.message : String(error));
     }

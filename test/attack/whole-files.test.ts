@@ -1,4 +1,5 @@
-// T-31 and T-32 over real sessions: nothing of which anything was refused is delivered, and nothing that is closed is changed through another version.
+// T-31 and T-32 over real sessions: nothing of which anything was refused is delivered, and nothing that is closed is
+// changed through another version.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -62,7 +63,15 @@ test('a file that was published, and its continuations: each keeps its own bytes
   t.same(await ours.put(f, a), { code: 0, text: '' });
   const [first] = await versions('f.xml');
   t.match(first, { state: 'published', sha256: sha256(a) });
-  const hold = await world.cofferctlJson<{ hold: string }>(['hold', 'place', 'acme', '--version', first?.id ?? '', '--reason', 'x']);
+  const hold = await world.cofferctlJson<{ hold: string }>([
+    'hold',
+    'place',
+    'acme',
+    '--version',
+    first?.id ?? '',
+    '--reason',
+    'x',
+  ]);
   t.ok(hold.hold);
 
   const onF = await ours.open(f, onward);
@@ -93,7 +102,11 @@ test('a file that was published, and its continuations: each keeps its own bytes
   t.match(await ours.resizeName('/acme/collect/g.xml', 0), { code: 2 }, 'no such name');
   t.match(await ours.resize(cut, 100), { code: 8, text: /a file cannot be shortened/ });
   t.match(await ours.close(cut), { code: 8, text: /a file cannot be shortened.*stays incomplete/ });
-  t.match(await ours.resizeName(f, 0), { code: 8, text: /a file's size cannot be changed/ }, 'a delivered file is not cut by its name');
+  t.match(
+    await ours.resizeName(f, 0),
+    { code: 8, text: /a file's size cannot be changed/ },
+    'a delivered file is not cut by its name',
+  );
   const emptied = await ours.open(f, onward);
   t.equal((await ours.resize(emptied, 0)).code, 0, 'a new version may begin with nothing');
   t.equal((await ours.write(emptied, 0, b)).code, 0);
@@ -113,7 +126,7 @@ test('a file that was published, and its continuations: each keeps its own bytes
   for (const one of [ours, bank]) one.client.close();
 });
 
-test('two sessions, cuts, retries and expiry of what goes on from a file', async (t) => {
+test('two sessions, cuts, retries and expiry of a continuation', async (t) => {
   const [one, two] = [await RawSftp.connect(world, 'processor'), await RawSftp.connect(world, 'processor')];
   const [a, b] = [randomBytes(200_000), randomBytes(150_000)];
   const path = '/acme/collect/two.xml';
@@ -150,7 +163,8 @@ test('two sessions, cuts, retries and expiry of what goes on from a file', async
   t.ok(
     await until(
       async () =>
-        (await database.query("select 1 from version where state = 'partial' and upload_id is null and size = 500000")).rowCount === 1,
+        (await database.query("select 1 from version where state = 'partial' and upload_id is null and size = 500000"))
+          .rowCount === 1,
     ),
   );
   t.same((await states('two.xml')).at(-1), 'partial', 'cut with more: it can be resumed');
@@ -210,7 +224,8 @@ test('a torn file is never delivered: every way to refuse and every way to end',
       const [sftp, handle] = await begun(`${way}-${end}`);
       t.equal((await refuse(sftp, handle)).code, code, way);
       const said = await finish(sftp, handle);
-      if (end === 'close') t.match(said, { code: /^[458]$/, text: /stays incomplete and can be resumed/ }, `${way}: CLOSE says so`);
+      if (end === 'close')
+        t.match(said, { code: /^[458]$/, text: /stays incomplete and can be resumed/ }, `${way}: CLOSE says so`);
       if (end === 'close') sftp.client.close();
     }
   const killed = [await begun('ahead-kill'), await begun('hole-kill')] as const;
@@ -220,11 +235,12 @@ test('a torn file is never delivered: every way to refuse and every way to end',
   for (const name of names) {
     const isLetGo = async (): Promise<boolean> =>
       (
-        await database.query('select 1 from version v join file f on f.id = v.file_id where f.name = $1 and v.upload_id is not null', [
-          name,
-        ])
+        await database.query(
+          'select 1 from version v join file f on f.id = v.file_id where f.name = $1 and v.upload_id is not null',
+          [name],
+        )
       ).rowCount === 0;
-    // What a killed edge held is taken out of its hand half a minute after its sessions.
+    // What a killed edge held is released half a minute after its sessions.
     t.ok(await until(isLetGo, 120_000), `${name} is let go`);
     t.same(await states(name), ['partial'], `${name}: no file`);
     t.notOk(await ours.exists(`/acme/deposit/${name}`), `${name}: our side does not see it`);
@@ -234,18 +250,37 @@ test('a torn file is never delivered: every way to refuse and every way to end',
   const resumed = await sftp.open('/deposit/passed-close', onward);
   t.equal((await sftp.write(resumed, content.length, content)).code, 0, 'all that came in order is there');
   t.equal((await sftp.close(resumed)).code, 0);
-  t.equal(sha256(await ours.read('/acme/deposit/passed-close')), sha256(Buffer.concat([content, content])), 'resumed, it is delivered');
+  t.equal(
+    sha256(await ours.read('/acme/deposit/passed-close')),
+    sha256(Buffer.concat([content, content])),
+    'resumed, it is delivered',
+  );
   const anew = await sftp.open('/deposit/hole-close', onward);
-  t.equal((await sftp.write(anew, 0, Buffer.concat([content, content]))).code, 0, 'or the whole of it again from the start');
+  t.equal(
+    (await sftp.write(anew, 0, Buffer.concat([content, content]))).code,
+    0,
+    'or the whole of it again from the start',
+  );
   t.equal((await sftp.close(anew)).code, 0);
   t.same(await states('hole-close'), ['discarded', 'published']);
   for (const one of [sftp, ours]) one.client.close();
 });
 
-test('a put that a budget refuses is not delivered; the client hears it', async (t) => {
+test('a put that a budget refuses is not delivered; the client is told', async (t) => {
   const local = join(world.directory, 'local');
   writeFileSync(local, randomBytes(40 * 1024 ** 2));
-  const narrow = ['budget', 'tighten', '--account', 'globex-batch', '--direction', 'in', '--bytes-hour', '20MiB', '--reason', 'x'];
+  const narrow = [
+    'budget',
+    'tighten',
+    '--account',
+    'globex-batch',
+    '--direction',
+    'in',
+    '--bytes-hour',
+    '20MiB',
+    '--reason',
+    'x',
+  ];
   const tightened = await world.cofferctl(narrow);
   t.equal(tightened.code, 0, tightened.err);
   const put = await world.sftp('globex-batch', [`put ${local} deposit/over`]);
@@ -258,11 +293,15 @@ test('a put that a budget refuses is not delivered; the client hears it', async 
   t.equal(refused.rowCount, 1, 'and the warden knows it by itself');
 });
 
-test('a colleague of the same bank neither continues, replaces, renames nor takes back what is not published', async (t) => {
+test('a colleague of the same bank cannot continue, replace, rename or take back what is not published', async (t) => {
   const batch = await RawSftp.connect(world, 'acme-batch');
   t.equal((await batch.put('/deposit/own.tmp', content)).code, 0, 'held');
   const partial = await batch.open('/deposit/open.xml', afresh);
-  const options = { port: world.demo.partner.port, username: 'acme', privateKey: readFileSync(world.keyFile('acme'), 'utf8') };
+  const options = {
+    port: world.demo.partner.port,
+    username: 'acme',
+    privateKey: readFileSync(world.keyFile('acme'), 'utf8'),
+  };
   const colleague = await SftpClient.connect({ ...options, code: await world.code('acme') });
   for (const name of ['own.tmp', 'open.xml'])
     for (const how of ['w', 'a'] as const)
@@ -299,7 +338,7 @@ async function logIn(peer: EdgePeer, challenge: string): Promise<string> {
   return login.session.token;
 }
 
-test('a taken edge that calls a torn file whole, and one session with the handles of another', async (t) => {
+test('a compromised edge that states a torn file to be whole, and one session with the handles of another', async (t) => {
   for (const pid of world.pidsOf('partner-1')) process.kill(pid, 'SIGSTOP');
   t.teardown(() => {
     for (const pid of world.pidsOf('partner-1')) process.kill(pid, 'SIGCONT');
@@ -309,9 +348,18 @@ test('a taken edge that calls a torn file whole, and one session with the handle
   const { challenge } = await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
   const [token, other] = [await logIn(peer, challenge), await logIn(peer, challenge)];
   const bytes = 1000;
-  const inline = { bytes, sealedBytes: sealedLength(bytes), inline: randomBytes(sealedLength(bytes)).toString('base64') };
+  const inline = {
+    bytes,
+    sealedBytes: sealedLength(bytes),
+    inline: randomBytes(sealedLength(bytes)).toString('base64'),
+  };
   const open = async (name: string) => {
-    const { upload, firstExtent } = await peer.call('upload.open', { token, path: ['deposit', name], continue: false, exclusive: false });
+    const { upload, firstExtent } = await peer.call('upload.open', {
+      token,
+      path: ['deposit', name],
+      continue: false,
+      exclusive: false,
+    });
     return { upload, lastExtent: { index: firstExtent.index, objectId: firstExtent.objectId, ...inline } };
   };
   const close = { token, whole: true, size: bytes, sha256: 'a'.repeat(64) };
@@ -323,8 +371,16 @@ test('a taken edge that calls a torn file whole, and one session with the handle
     'not said to be whole',
   );
   const { whole: _, ...silent } = close;
-  await t.rejects(peer.call('upload.close', { ...silent, ...torn } as never), { code: 'invalid' }, 'nothing said about it');
-  await t.rejects(peer.call('upload.close', { ...close, ...torn, size: bytes + 1 }), { message: /stored size differs/ }, 'another size');
+  await t.rejects(
+    peer.call('upload.close', { ...silent, ...torn } as never),
+    { code: 'invalid' },
+    'nothing said about it',
+  );
+  await t.rejects(
+    peer.call('upload.close', { ...close, ...torn, size: bytes + 1 }),
+    { message: /stored size differs/ },
+    'another size',
+  );
   const wrong = { ...torn.lastExtent, sealedBytes: 999 };
   await t.rejects(peer.call('upload.seal-extent', { token, upload: torn.upload, extent: wrong }), {
     message: /length of the extent does not fit/,
@@ -347,13 +403,21 @@ test('a taken edge that calls a torn file whole, and one session with the handle
     ['interrupt', () => peer.call('upload.interrupt', { token: other, upload: good.upload })],
   ];
   for (const [name, work] of tries)
-    await t.rejects(work(), { code: 'conflict', message: /taken over or ended/ }, `${name} by another session of the same account`);
+    await t.rejects(
+      work(),
+      { code: 'conflict', message: /taken over or ended/ },
+      `${name} by another session of the same account`,
+    );
   await peer.call('upload.close', { ...close, ...good });
   t.same(await states('good'), ['published'], 'the session whose it is may');
 
   const read = await peer.call('download.open', { token, path: ['collect', 'f.xml'] });
-  await t.rejects(peer.call('download.grant', { token: other, download: read.download, index: 0 }), { code: 'not-found' });
-  await t.rejects(peer.call('download.locate', { token: other, download: read.download, offset: 0 }), { code: 'not-found' });
+  await t.rejects(peer.call('download.grant', { token: other, download: read.download, index: 0 }), {
+    code: 'not-found',
+  });
+  await t.rejects(peer.call('download.locate', { token: other, download: read.download, offset: 0 }), {
+    code: 'not-found',
+  });
   await peer.call('download.close', { token: other, download: read.download, sentBytes: 1, by: 'client' });
   t.equal(
     (await peer.call('download.grant', { token, download: read.download, index: 0 })).index,
@@ -362,24 +426,25 @@ test('a taken edge that calls a torn file whole, and one session with the handle
   );
 });
 
-test('a size by name is confirmed or refused, whoever holds the name now: an open upload hears nothing of it', async (t) => {
+test('a size by name is confirmed or refused, whoever has the name now: an open upload is not affected', async (t) => {
   const stored = randomBytes(60_000);
   const other = randomBytes(1200);
-  /** What stands under the old name when its size is set: nothing, or another file. */
-  const renames: Readonly<Record<string, (mine: RawSftp, theirs: RawSftp, from: string, to: string) => Promise<void>>> = {
-    'renamed in this session': async (mine, _theirs, from, to) => {
-      t.equal((await mine.rename(from, to)).code, 0);
-      t.equal((await mine.put(from, other)).code, 0);
-    },
-    'renamed in another session': async (_mine, theirs, from, to) => {
-      t.equal((await theirs.rename(from, to)).code, 0);
-      t.equal((await theirs.put(from, other)).code, 0);
-    },
-    'removed, and another one made': async (mine, theirs, from) => {
-      t.equal((await theirs.remove(from)).code, 0);
-      t.equal((await mine.put(from, other)).code, 0);
-    },
-  };
+  /** What has the old name when its size is set: nothing, or another file. */
+  const renames: Readonly<Record<string, (mine: RawSftp, theirs: RawSftp, from: string, to: string) => Promise<void>>> =
+    {
+      'renamed in this session': async (mine, _theirs, from, to) => {
+        t.equal((await mine.rename(from, to)).code, 0);
+        t.equal((await mine.put(from, other)).code, 0);
+      },
+      'renamed in another session': async (_mine, theirs, from, to) => {
+        t.equal((await theirs.rename(from, to)).code, 0);
+        t.equal((await theirs.put(from, other)).code, 0);
+      },
+      'removed, and another one made': async (mine, theirs, from) => {
+        t.equal((await theirs.remove(from)).code, 0);
+        t.equal((await mine.put(from, other)).code, 0);
+      },
+    };
   for (const [what, change] of Object.entries(renames)) {
     const name = what.replaceAll(/\W+/g, '-');
     const [from, to] = [`/deposit/${name}`, `/deposit/${name}-2`];
@@ -398,14 +463,23 @@ test('a size by name is confirmed or refused, whoever holds the name now: an ope
     const handle = await mine.open(from, onward);
     await change(mine, theirs, from, to);
     for (const size of [0, 10, 1_000_000])
-      t.match(await mine.resizeName(from, size), { code: 8, text: /a file's size cannot be changed/ }, `${what}: ${size}`);
+      t.match(
+        await mine.resizeName(from, size),
+        { code: 8, text: /a file's size cannot be changed/ },
+        `${what}: ${size}`,
+      );
     t.same(await mine.resizeName(from, other.length), { code: 0, text: '' }, `${what}: confirmed`);
     const said = await mine.write(handle, stored.length, stored);
     const closed = await mine.close(handle);
-    if (what.startsWith('removed')) t.match(closed, { code: 4, text: /taken over or ended/ }, 'what was removed is gone');
+    if (what.startsWith('removed'))
+      t.match(closed, { code: 4, text: /taken over or ended/ }, 'what was removed is gone');
     else {
       t.same([said.code, closed.code], [0, 0], `${what}: its upload goes on`);
-      t.equal((await versions(`${name}-2`)).at(-1)?.sha256, sha256(Buffer.concat([stored, stored])), 'and is whole under its new name');
+      t.equal(
+        (await versions(`${name}-2`)).at(-1)?.sha256,
+        sha256(Buffer.concat([stored, stored])),
+        'and is whole under its new name',
+      );
     }
     t.equal((await versions(name)).at(-1)?.sha256, sha256(other), `${what}: the other file is what it was`);
     for (const one of [mine, theirs]) one.client.close();

@@ -1,4 +1,5 @@
-// T-13: what is taken back while a login goes on: the login waits after its last proof, somebody takes something back, then it goes on. No session.
+// T-13: something is withdrawn while a login is under way. The login waits after its last proof, somebody withdraws
+// something, then the login continues: no session opens.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,15 +9,20 @@ import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld } from '../support/world.ts';
 
-/** The lock that one opening at a time holds: 'sess' as a number. */
+/** The lock that only one opening at a time holds: 'sess' as a number. */
 const openingLock = advisoryLocks.sessionOpening;
 const patienceMs = 60_000;
 const reason = ['--reason', 'test'];
 
-test('a login whose proofs counted opens nothing that was taken back meanwhile; a withdrawal finds what was opened beside it', async (t) => {
+test('a login whose proofs counted opens nothing that was withdrawn meanwhile; a withdrawal finds what was opened beside it', async (t) => {
   const world = await startWorld(t);
-  /** What holds a lock, and what looks on: within a transaction the activity of others stands still. */
-  const [owner, onlooker] = [1, 2].map(() => new pg.Client({ connectionString: world.databaseUrl })) as [pg.Client, pg.Client];
+  /**
+   * One connection holds a lock, another one looks on: within a transaction, the activity of others does not change.
+   */
+  const [owner, onlooker] = [1, 2].map(() => new pg.Client({ connectionString: world.databaseUrl })) as [
+    pg.Client,
+    pg.Client,
+  ];
   for (const client of [owner, onlooker]) {
     await client.connect();
     t.teardown(() => client.end());
@@ -25,7 +31,11 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
   const one = async <T>(text: string, values: readonly unknown[] = []): Promise<T> =>
     Object.values((await owner.query(text, [...values])).rows[0] ?? {})[0] as T;
   const until = async (what: string, text: string): Promise<void> => {
-    for (const end = Date.now() + patienceMs; !Object.values((await onlooker.query(text)).rows[0] ?? {})[0]; await sleep(20))
+    for (
+      const end = Date.now() + patienceMs;
+      !Object.values((await onlooker.query(text)).rows[0] ?? {})[0];
+      await sleep(20)
+    )
       if (Date.now() > end) throw new Error(`never: ${what}`);
   };
   const ok = async (...args: readonly string[]): Promise<string> => {
@@ -43,11 +53,15 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
     });
   const machine = () => login('acme-batch');
   const person = async () => login('acme', await world.code('acme'));
-  const recorded = async (kind: string): Promise<number> => one<number>('select count(*)::int from ledger where kind = $1', [kind]);
+  const recorded = async (kind: string): Promise<number> =>
+    one<number>('select count(*)::int from ledger where kind = $1', [kind]);
   const waits = `select count(*) > 0 from pg_locks where locktype = 'advisory' and objid = ${openingLock} and not granted`;
 
-  /** Every proof was looked at and counted; nothing was opened yet. */
-  const whileItWaits = async (login: () => Promise<{ readonly isOpen: boolean }>, work: () => Promise<unknown>): Promise<boolean> => {
+  /** Every proof was examined and counted; nothing was opened yet. */
+  const whileItWaits = async (
+    login: () => Promise<{ readonly isOpen: boolean }>,
+    work: () => Promise<unknown>,
+  ): Promise<boolean> => {
     await one('select pg_advisory_lock($1)', [openingLock]);
     try {
       const opened = login();
@@ -62,10 +76,14 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
 
   t.ok(await whileItWaits(machine, async () => {}), 'twin: nothing was taken back');
   t.ok(await whileItWaits(person, async () => {}), 'twin: with a code');
-  const key = JSON.parse((await world.cofferctl(['credential', 'list', '--account', 'acme-batch', '--json'])).out).credentials[0]
-    .fingerprint as string;
+  const key = JSON.parse((await world.cofferctl(['credential', 'list', '--account', 'acme-batch', '--json'])).out)
+    .credentials[0].fingerprint as string;
   const trials: readonly (readonly [string, readonly string[], readonly string[]])[] = [
-    ['the account was locked', ['account', 'lock', 'acme-batch', ...reason], ['account', 'unlock', 'acme-batch', ...reason]],
+    [
+      'the account was locked',
+      ['account', 'lock', 'acme-batch', ...reason],
+      ['account', 'unlock', 'acme-batch', ...reason],
+    ],
     [
       'its end has come',
       ['account', 'expire', 'acme-batch', '--days', '0', ...reason],
@@ -82,7 +100,11 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
       ['customer', 'policy', 'acme', '--allow', 'all', ...reason],
     ],
     ['the key was suspended', ['key', 'suspend', key, ...reason], ['key', 'resume', key, ...reason]],
-    ['the window was closed', ['window', 'close', 'acme-batch'], ['window', 'open', 'acme-batch', '--hours', '8', ...reason]],
+    [
+      'the window was closed',
+      ['window', 'close', 'acme-batch'],
+      ['window', 'open', 'acme-batch', '--hours', '8', ...reason],
+    ],
   ];
   for (const [what, taken, given] of trials) {
     const before = [await recorded('session.opened'), await recorded('login.refused')];
@@ -101,12 +123,12 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
   const resume = ['customer', 'resume', 'acme', ...reason];
   const isBlocked = (words: string): string =>
     `select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query like '%${words}%'`;
-  // A suspension holds off every opening: that of internal accounts, too, which reach its customer beside others.
+  // A suspension delays every opening, also that of internal accounts that reach its customer beside others.
   await one('select pg_advisory_lock($1)', [openingLock]);
   const suspended = ok(...suspend);
   await until('its plan, which waits', waits);
   await one('select pg_advisory_unlock($1)', [openingLock]);
-  // Behind the plan, which stood in the line before.
+  // Behind the plan, which was before it in the queue.
   await one('select pg_advisory_lock($1)', [openingLock]);
   await until('the suspension itself, which waits', waits);
   await owner.query("begin; select 1 from customer where name = 'acme' for update");
@@ -153,7 +175,7 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
 
   const reset = await whileItWaits(person, () => ok('mfa', 'reset', 'acme', ...reason));
   t.notOk(reset, 'the second factor was reset: its code opens nothing');
-  // Without a second factor a ticket lets in, to enrol one.
+  // Without a second factor, a ticket opens a session to enrol one.
   const ticket = async (name: string): Promise<string> => {
     const file = join(world.directory, name);
     const done = await world.cofferctl(['mfa', 'ticket', 'acme', '--out', file]);
@@ -173,7 +195,10 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
   );
   const second = await ticket('ticket-2');
   await thief.closed;
-  t.notOk((await byTicket(first)).isOpen, 'another ticket was issued: the session by the former one is over, and it opens none');
+  t.notOk(
+    (await byTicket(first)).isOpen,
+    'another ticket was issued: the session by the former one is over, and it opens none',
+  );
   t.notOk(
     await whileItWaits(
       () => byTicket(second),

@@ -1,13 +1,14 @@
-// What was revoked stays out, and the newest list counts, in whatever order lists are given.
+// A revoked key stays revoked, and the newest revocation list counts, in whatever order the lists are given.
 import { join } from 'node:path';
 import { test } from 'tap';
 import { createAuthority, newKeys, signRevocationList } from '../../certs/authority.ts';
 import { Authority, createAuthorityDirectory } from '../../certs/authority-directory.ts';
+import type { Entry } from '../../certs/index-file.ts';
 import { readTrusted } from '../../certs/inspect.ts';
 import { reasonCodes } from '../../certs/reasons.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
-test('a key that was revoked is certified again only where a successor took its place', async (t) => {
+test('a revoked key is certified again only when a successor took the place of its certificate', async (t) => {
   const directory = join(temporaryDirectory(t), 'authority');
   await createAuthorityDirectory(directory, 'a', 100);
   for (const [word, code] of [...Object.entries(reasonCodes), ['left the house', 0] as const]) {
@@ -21,6 +22,27 @@ test('a key that was revoked is certified again only where a successor took its 
     if (code === reasonCodes.superseded) t.match(await again, /BEGIN CERTIFICATE/, word);
     else await t.rejects(again, { code: 'conflict', message: /was revoked at/ }, word);
   }
+});
+
+test('a certificate keeps the time of its first revocation, also when its key is revoked for a graver reason later', async (t) => {
+  const directory = join(temporaryDirectory(t), 'authority');
+  await createAuthorityDirectory(directory, 'a', 100);
+  const { spki } = await newKeys();
+  await Authority.open(directory, async (authority) => {
+    const [first, second] = [
+      authority.entryOf(await authority.issueOperator(spki, 'o', 10)),
+      authority.entryOf(await authority.issueOperator(spki, 'o', 10)),
+    ];
+    const stands = ({ serial }: Entry): Entry => authority.entryOfSerial(serial);
+    await authority.revoke(first, { code: reasonCodes.superseded, text: 'superseded' });
+    const { revokedAt } = stands(first);
+    t.not(revokedAt, null);
+    t.equal(stands(second).revokedAt, null, 'its successor stays');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await authority.revoke(second, { code: reasonCodes['key-compromise'], text: 'stolen' });
+    t.match(stands(first), { revokedAt, reasonCode: reasonCodes['key-compromise'], reason: 'stolen' });
+    t.ok((stands(second).revokedAt ?? '') > (revokedAt ?? ''), 'the other one from now on');
+  });
 });
 
 test('of several revocation lists of one authority the newest counts, wherever it stands', async (t) => {

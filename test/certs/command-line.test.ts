@@ -1,4 +1,4 @@
-// The authority's command line from end to end; the real openssl judges what it makes.
+// The command line of the certificate authority, end to end. The real openssl judges what it makes.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
@@ -34,7 +34,7 @@ class Place {
     this.#t.equal(done.code, 0, `certs ${args[0]}: ${done.err}`);
     return done.out;
   }
-  /** Refused with one line, this code, and nothing changed anywhere. */
+  /** The command is refused with one line and this exit code, and nothing was changed anywhere. */
   async refused(code: number, text: RegExp, ...args: readonly string[]): Promise<void> {
     const before = snapshot(this.root);
     const done = await certs(...args);
@@ -54,7 +54,16 @@ class Place {
   }
   async operator(name: string, ...more: readonly string[]): Promise<string> {
     await this.ok('request', '--name', name, '--out', this.at(name));
-    await this.ok('operator', '--authority', this.authority, '--request', this.at(name, 'request.pem'), '--name', name, ...more);
+    await this.ok(
+      'operator',
+      '--authority',
+      this.authority,
+      '--request',
+      this.at(name, 'request.pem'),
+      '--name',
+      name,
+      ...more,
+    );
     return this.at(name, 'cert.pem');
   }
 }
@@ -67,8 +76,19 @@ test('from nothing to an operator and a server', async (t) => {
   t.equal(modeOf(join(authority, 'key.pem')), 0o400);
   t.same(readdirSync(authority).sort(), ['cert.pem', 'crl.pem', 'index.json', 'key.pem']);
   const own = (await openssl('x509', '-in', join(authority, 'cert.pem'), '-noout', '-text')).out;
-  t.match(own, /Subject: CN = Test authority[\s\S]*prime256v1[\s\S]*CA:TRUE, pathlen:0[\s\S]*Certificate Sign, CRL Sign/);
-  const empty = await openssl('crl', '-in', join(authority, 'crl.pem'), '-CAfile', join(authority, 'cert.pem'), '-noout', '-text');
+  t.match(
+    own,
+    /Subject: CN = Test authority[\s\S]*prime256v1[\s\S]*CA:TRUE, pathlen:0[\s\S]*Certificate Sign, CRL Sign/,
+  );
+  const empty = await openssl(
+    'crl',
+    '-in',
+    join(authority, 'crl.pem'),
+    '-CAfile',
+    join(authority, 'cert.pem'),
+    '-noout',
+    '-text',
+  );
   t.match(`${empty.out}${empty.err}`, /No Revoked Certificates[\s\S]*verify OK/);
   await place.refused(5, /not empty/, 'authority', '--out', authority);
 
@@ -76,14 +96,29 @@ test('from nothing to an operator and a server', async (t) => {
   t.equal(modeOf(place.at('server', 'key.pem')), 0o400);
   t.same(readdirSync(place.at('server')).sort(), ['ca.pem', 'cert.pem', 'crl.pem', 'key.pem']);
   const server = place.at('server', 'cert.pem');
-  t.equal((await place.verify(server, '-purpose', 'sslserver', '-verify_hostname', 'cofferdam-admin')).code, 0, 'a server');
+  t.equal(
+    (await place.verify(server, '-purpose', 'sslserver', '-verify_hostname', 'cofferdam-admin')).code,
+    0,
+    'a server',
+  );
   t.not((await place.verify(server, '-purpose', 'sslclient')).code, 0, 'and no client');
   await place.refused(5, /there already/, 'server', '--authority', authority, '--out', place.at('server'));
 
   const asked = await place.ok('request', '--name', 'alice', '--out', place.at('alice'));
   t.equal(modeOf(place.at('alice', 'key.pem')), 0o600);
-  t.match((await openssl('req', '-verify', '-noout', '-subject', '-in', place.at('alice', 'request.pem'))).out, /CN = alice/);
-  const given = await place.ok('operator', '--authority', authority, '--request', place.at('alice', 'request.pem'), '--name', 'alice');
+  t.match(
+    (await openssl('req', '-verify', '-noout', '-subject', '-in', place.at('alice', 'request.pem'))).out,
+    /CN = alice/,
+  );
+  const given = await place.ok(
+    'operator',
+    '--authority',
+    authority,
+    '--request',
+    place.at('alice', 'request.pem'),
+    '--name',
+    'alice',
+  );
   const fingerprint = /key SHA-256 {2}([0-9a-f]{64})/.exec(given)?.[1] ?? 'none';
   t.match(asked, fingerprint, 'operator and keeper see the same fingerprint');
   t.match(given, /by another way/);
@@ -110,12 +145,29 @@ test('from nothing to an operator and a server', async (t) => {
   t.match(await place.ok('list', '--authority', authority), /operator +alice +good +364/);
 });
 
-test('requests: what openssl makes is taken when it is sound, and nothing of it but the key', async (t) => {
+test('a sound request that openssl made is accepted, and only its key is used', async (t) => {
   const place = new Place(t);
   const { authority } = place;
   await place.ok('authority', '--out', authority);
-  const request = async (file: string, key: readonly string[], subject: string, ...more: readonly string[]): Promise<string> => {
-    const args = ['req', '-new', '-nodes', '-newkey', ...key, '-keyout', place.at(`${file}.key`), '-out', place.at(file), '-subj', subject];
+  const request = async (
+    file: string,
+    key: readonly string[],
+    subject: string,
+    ...more: readonly string[]
+  ): Promise<string> => {
+    const args = [
+      'req',
+      '-new',
+      '-nodes',
+      '-newkey',
+      ...key,
+      '-keyout',
+      place.at(`${file}.key`),
+      '-out',
+      place.at(file),
+      '-subj',
+      subject,
+    ];
     const done = await openssl(...args, ...more);
     t.equal(done.code, 0, done.err);
     return place.at(file);
@@ -155,8 +207,16 @@ test('requests: what openssl makes is taken when it is sound, and nothing of it 
 
   const dave = await request('dave.csr', kinds.p256, '/CN=dave');
   await place.refused(2, /is for "dave", not for "erin"/, ...operator(dave, 'erin'));
-  await place.refused(2, /is for "dave" and "erin"/, ...operator(await request('two.csr', kinds.p256, '/CN=dave/CN=erin'), 'dave'));
-  await place.refused(2, /has no name, and must be for "dave"/, ...operator(await request('none.csr', kinds.p256, '/O=dave'), 'dave'));
+  await place.refused(
+    2,
+    /is for "dave" and "erin"/,
+    ...operator(await request('two.csr', kinds.p256, '/CN=dave/CN=erin'), 'dave'),
+  );
+  await place.refused(
+    2,
+    /has no name, and must be for "dave"/,
+    ...operator(await request('none.csr', kinds.p256, '/O=dave'), 'dave'),
+  );
   for (const name of ['Dave', '-dave', 'd ave', '../dave', 'x'.repeat(65)])
     await place.refused(
       2,
@@ -180,7 +240,8 @@ test('requests: what openssl makes is taken when it is sound, and nothing of it 
   writeFileSync(place.at('text.csr'), 'hello');
   await place.refused(2, /not a PKCS#10/, ...operator(place.at('text.csr'), 'dave'));
   await place.refused(2, /cannot be read from .*ENOENT/, ...operator(place.at('nowhere.csr'), 'dave'));
-  for (const days of ['0', '367', '-1', '1.5', 'ten', '']) await place.refused(2, /--days/, ...operator(dave, 'dave', `--days=${days}`));
+  for (const days of ['0', '367', '-1', '1.5', 'ten', ''])
+    await place.refused(2, /--days/, ...operator(dave, 'dave', `--days=${days}`));
   await place.ok(...operator(dave, 'dave', '--days=366'));
 
   const again = await request('again.csr', ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], '/CN=mallory');
@@ -188,11 +249,15 @@ test('requests: what openssl makes is taken when it is sound, and nothing of it 
   await place.refused(5, /belongs to the operator dave/, ...operator(again, 'mallory'));
 });
 
-test('revocation: openssl refuses from then on; numbers rise; twice is once', async (t) => {
+test('after a revocation openssl refuses the certificate; list numbers rise; revoking twice is revoking once', async (t) => {
   const place = new Place(t);
   const { authority } = place;
   await place.ok('authority', '--out', authority);
-  const [alice, bob, carol] = [await place.operator('alice'), await place.operator('bob'), await place.operator('carol')];
+  const [alice, bob, carol] = [
+    await place.operator('alice'),
+    await place.operator('bob'),
+    await place.operator('carol'),
+  ];
   const numberOf = async (): Promise<number> => {
     const { out } = await openssl('crl', '-in', join(authority, 'crl.pem'), '-noout', '-crlnumber');
     return Number.parseInt(/crlNumber=(?:0x)?([0-9A-F]+)/i.exec(out)?.[1] ?? '', 16);
@@ -201,7 +266,8 @@ test('revocation: openssl refuses from then on; numbers rise; twice is once', as
   const renewed = place.at('alice', 'cert.new.pem');
   t.match(await place.ok('renew', '--authority', authority, '--certificate', alice, '--out', renewed), /the same key/);
   t.equal((await place.verify(renewed)).code, 0);
-  const key = (file: string): Promise<string> => openssl('x509', '-in', file, '-noout', '-pubkey').then((done) => done.out);
+  const key = (file: string): Promise<string> =>
+    openssl('x509', '-in', file, '-noout', '-pubkey').then((done) => done.out);
   t.equal(await key(renewed), await key(alice));
 
   const revoke = ['revoke', '--authority', authority];
@@ -210,16 +276,45 @@ test('revocation: openssl refuses from then on; numbers rise; twice is once', as
     /(revoked: .*alice[\s\S]*){2}Copy/,
   );
   t.equal(await numberOf(), 2);
-  for (const file of [alice, renewed]) t.match((await place.verify(file)).err, /certificate revoked/, 'both certificates of the key');
+  for (const file of [alice, renewed])
+    t.match((await place.verify(file)).err, /certificate revoked/, 'both certificates of the key');
   t.equal((await place.verify(bob)).code, 0, 'nobody else');
-  const crl = await openssl('crl', '-in', join(authority, 'crl.pem'), '-CAfile', join(authority, 'cert.pem'), '-noout', '-text');
+  const crl = await openssl(
+    'crl',
+    '-in',
+    join(authority, 'crl.pem'),
+    '-CAfile',
+    join(authority, 'cert.pem'),
+    '-noout',
+    '-text',
+  );
   t.match(`${crl.out}${crl.err}`, /Key Compromise[\s\S]*verify OK/);
   const before = snapshot(authority);
   t.match(await place.ok(...revoke, '--certificate', alice, '--reason', 'again'), /was revoked at .* already/);
   t.same(snapshot(authority), before, 'twice is once');
-  await place.refused(5, /was revoked/, 'renew', '--authority', authority, '--certificate', alice, '--out', place.at('x.pem'));
+  await place.refused(
+    5,
+    /was revoked/,
+    'renew',
+    '--authority',
+    authority,
+    '--certificate',
+    alice,
+    '--out',
+    place.at('x.pem'),
+  );
   const request = place.at('alice', 'request.pem');
-  const back = ['operator', '--authority', authority, '--request', request, '--name', 'alice', '--out', place.at('x.pem')];
+  const back = [
+    'operator',
+    '--authority',
+    authority,
+    '--request',
+    request,
+    '--name',
+    'alice',
+    '--out',
+    place.at('x.pem'),
+  ];
   await place.refused(5, /key was revoked .*laptop stolen/, ...back);
 
   const carolNew = place.at('carol', 'cert.new.pem');
@@ -229,7 +324,13 @@ test('revocation: openssl refuses from then on; numbers rise; twice is once', as
   t.match((await place.verify(carol)).err, /certificate revoked/);
   t.equal((await place.verify(carolNew)).code, 0, 'its successor stays');
   t.match(
-    await place.ok(...revoke, '--serial', serial.toLowerCase().replace(/(..)(?=.)/g, '$1:'), '--reason', 'keyCompromise'),
+    await place.ok(
+      ...revoke,
+      '--serial',
+      serial.toLowerCase().replace(/(..)(?=.)/g, '$1:'),
+      '--reason',
+      'keyCompromise',
+    ),
     /(revoked: .*carol[\s\S]*){2}/,
   );
   t.match((await place.verify(carolNew)).err, /certificate revoked/, 'until the key itself is in doubt');
@@ -238,9 +339,13 @@ test('revocation: openssl refuses from then on; numbers rise; twice is once', as
   t.equal(await numberOf(), 5);
   const next = (await openssl('crl', '-in', join(authority, 'crl.pem'), '-noout', '-nextupdate')).out;
   t.ok(Math.abs(Date.parse(next.split('=')[1] ?? '') - Date.now() - 180 * 86_400_000) < 86_400_000, next);
-  t.equal(((await openssl('crl', '-in', join(authority, 'crl.pem'), '-noout', '-text')).out.match(/Serial Number/g) ?? []).length, 4);
+  t.equal(
+    ((await openssl('crl', '-in', join(authority, 'crl.pem'), '-noout', '-text')).out.match(/Serial Number/g) ?? [])
+      .length,
+    4,
+  );
 
-  // Killed between index and list: the next call writes the list.
+  // The process was killed between index and list: the next call writes the list.
   await place.ok(...revoke, '--certificate', bob, '--reason', 'left');
   await place.ok('authority', '--out', place.at('other'));
   writeFileSync(join(authority, 'crl.pem'), readFileSync(place.at('other', 'crl.pem')));
@@ -252,16 +357,34 @@ test('revocation: openssl refuses from then on; numbers rise; twice is once', as
   await place.refused(2, /--certificate FILE or --serial/, ...revoke, '--reason', 'x');
   await place.refused(2, /--reason is missing/, ...revoke, '--certificate', bob);
   await place.refused(2, /one line/, ...revoke, '--certificate', bob, '--reason', 'a\nb');
-  await place.refused(2, /not issued by this authority/, 'revoke', '--authority', place.at('other'), '--certificate', bob, '--reason', 'x');
+  await place.refused(
+    2,
+    /not issued by this authority/,
+    'revoke',
+    '--authority',
+    place.at('other'),
+    '--certificate',
+    bob,
+    '--reason',
+    'x',
+  );
   const own = (await place.list()).certificates.find((one) => one.kind === 'authority')?.serial ?? '';
   await place.refused(2, /cannot revoke itself/, ...revoke, '--serial', own, '--reason', 'x');
 });
 
-test('what ends soon is said, with the next step, until it is done', async (t) => {
+test('what ends soon is reported with the next step, until it is done', async (t) => {
   const place = new Place(t);
   const { authority } = place;
   await place.ok('authority', '--out', authority, '--days', '100');
-  await place.refused(2, /the authority itself ends in \d+ days/, 'server', '--authority', authority, '--out', place.at('s'));
+  await place.refused(
+    2,
+    /the authority itself ends in \d+ days/,
+    'server',
+    '--authority',
+    authority,
+    '--out',
+    place.at('s'),
+  );
   await place.ok('server', '--authority', authority, '--out', place.at('s'), '--days', '20');
   const alice = await place.operator('alice', '--days', '29');
   await place.operator('bob', '--days', '60');
@@ -270,17 +393,35 @@ test('what ends soon is said, with the next step, until it is done', async (t) =
   t.match(warned.err, /server cofferdam-admin expires in 19 days: certs server/);
   t.match(warned.err, /operator alice expires in 28 days: certs renew/);
   t.notMatch(warned.err, /bob|authority Cofferdam|revocation list/);
-  const renewServer = ['renew', '--authority', authority, '--certificate', place.at('s', 'cert.pem'), '--out', place.at('x')];
+  const renewServer = [
+    'renew',
+    '--authority',
+    authority,
+    '--certificate',
+    place.at('s', 'cert.pem'),
+    '--out',
+    place.at('x'),
+  ];
   await place.refused(2, /gets a new key .*certs server/, ...renewServer);
   await place.ok('server', '--authority', authority, '--out', place.at('s2'), '--days', '60');
-  await place.ok('renew', '--authority', authority, '--certificate', alice, '--days', '60', '--out', place.at('alice.pem'));
+  await place.ok(
+    'renew',
+    '--authority',
+    authority,
+    '--certificate',
+    alice,
+    '--days',
+    '60',
+    '--out',
+    place.at('alice.pem'),
+  );
   const done = await certs('list', '--authority', authority, '--json');
   t.match([done.code, done.err], [0, '']);
   t.same(
     (JSON.parse(done.out) as Listing).certificates.map((one) => one.state),
     ['good', 'replaced', 'replaced', 'good', 'good', 'good'],
   );
-  // What was revoked replaces nothing: the one before it is what there is again.
+  // A revoked certificate replaces nothing: the one before it is valid again.
   const { serial } = (JSON.parse(done.out) as Listing).certificates.at(-1) ?? { serial: '' };
   await place.ok('revoke', '--authority', authority, '--serial', serial, '--reason', 'superseded');
   const again = await certs('list', '--authority', authority);
@@ -294,7 +435,7 @@ test('what ends soon is said, with the next step, until it is done', async (t) =
   );
 });
 
-test('wrong words change nothing', async (t) => {
+test('invalid words change nothing', async (t) => {
   const place = new Place(t);
   await place.ok('authority', '--out', place.authority);
   t.match((await certs('--help')).out, /request --name NAME --out[\s\S]*Exit codes/);
@@ -305,7 +446,15 @@ test('wrong words change nothing', async (t) => {
   await place.refused(2, /Unexpected argument/, 'crl', place.authority);
   await place.refused(2, /--name takes/, 'authority', '--out', place.at('b'), '--name', 'A, CN=B');
   await place.refused(2, /certificate cannot be read/, 'list', '--authority', place.at('nowhere'));
-  await place.refused(2, /cannot be written/, 'request', '--name', 'x', '--out', join(place.authority, 'cert.pem', 'x'));
+  await place.refused(
+    2,
+    /cannot be written/,
+    'request',
+    '--name',
+    'x',
+    '--out',
+    join(place.authority, 'cert.pem', 'x'),
+  );
   mkdirSync(place.at('taken'));
   writeFileSync(place.at('taken', 'note'), '');
   await place.refused(5, /not empty/, 'authority', '--out', place.at('taken'));
@@ -313,14 +462,16 @@ test('wrong words change nothing', async (t) => {
   await place.refused(2, /not an index of this form/, 'crl', '--authority', place.authority);
 });
 
-test('commands at once: each certificate is in the index', async (t) => {
+test('with several commands at once, each certificate is in the index', async (t) => {
   const place = new Place(t);
   const { authority } = place;
   await place.ok('authority', '--out', authority);
   const names = Array.from({ length: 6 }, (_, i) => `op-${i}`);
   await Promise.all(names.map((name) => place.ok('request', '--name', name, '--out', place.at(name))));
   const done = await Promise.all(
-    names.map((name) => certs('operator', '--authority', authority, '--request', place.at(name, 'request.pem'), '--name', name)),
+    names.map((name) =>
+      certs('operator', '--authority', authority, '--request', place.at(name, 'request.pem'), '--name', name),
+    ),
   );
   for (const [i, one] of done.entries()) {
     t.equal(one.code === 0, existsSync(place.at(names[i] ?? '', 'cert.pem')));

@@ -1,20 +1,21 @@
-// The development set: made once, complete, kept fresh, and taken over from an earlier version.
+// The certificates of development: made once, complete, renewed in time, and adopted from an earlier version.
 import { createPublicKey } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { createAuthority, issueOperatorCertificate, keyFingerprint, spkiFingerprint } from '../../certs/authority.ts';
+import { createAuthority, keyFingerprint, spkiFingerprint } from '../../certs/authority.ts';
 import { Authority } from '../../certs/authority-directory.ts';
 import { createDevelopmentCertificates, type DevelopmentPlaces } from '../../certs/development.ts';
 import { certs, modeOf, openssl, snapshot } from '../support/certs.ts';
 import { temporaryDirectory } from '../support/database.ts';
+import { issueOperatorCertificate } from '../support/issued.ts';
 
 function places(directory: string): DevelopmentPlaces {
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return { certs: join(directory, 'certs'), operators: join(directory, 'operators'), admin: self };
 }
 
-test('the set is whole, and a second start changes nothing of it', async (t) => {
+test('the set is complete, and a second start changes nothing in it', async (t) => {
   const directory = temporaryDirectory(t);
   const operators = await createDevelopmentCertificates(places(directory));
   t.same(
@@ -41,7 +42,7 @@ test('the set is whole, and a second start changes nothing of it', async (t) => 
   t.same(snapshot(directory), before);
 });
 
-test('what is revoked stays so, and the admin process gets the list', async (t) => {
+test('what is revoked stays revoked, and the admin process gets the list', async (t) => {
   const directory = temporaryDirectory(t);
   await createDevelopmentCertificates(places(directory));
   const authority = join(directory, 'certs', 'authority');
@@ -50,17 +51,18 @@ test('what is revoked stays so, and the admin process gets the list', async (t) 
   await createDevelopmentCertificates(places(directory));
   const admin = join(directory, 'certs', 'admin');
   t.match(
-    (await openssl('verify', '-CAfile', join(admin, 'ca.pem'), '-CRLfile', join(admin, 'crl.pem'), '-crl_check', bob)).err,
+    (await openssl('verify', '-CAfile', join(admin, 'ca.pem'), '-CRLfile', join(admin, 'crl.pem'), '-crl_check', bob))
+      .err,
     /revoked/,
   );
 });
 
-test('what ends soon is renewed at a start: lists, the server, operators with their keys', async (t) => {
+test('what ends soon is renewed at a start: lists, the server, and operators with their keys', async (t) => {
   const directory = temporaryDirectory(t);
   const before = await createDevelopmentCertificates(places(directory));
   const authority = join(directory, 'certs', 'authority');
   const index = join(authority, 'index.json');
-  // As if time had passed: the index knows when what ends.
+  // As if time had passed: the index says when each certificate ends.
   const soon = new Date(Date.now() + 10 * 86_400_000).toISOString();
   const aged = JSON.parse(readFileSync(index, 'utf8')) as { certificates: { kind: string; notAfter: string }[] };
   for (const one of aged.certificates) if (one.kind !== 'authority') one.notAfter = soon;
@@ -72,7 +74,7 @@ test('what ends soon is renewed at a start: lists, the server, operators with th
   t.equal(listed.code, 0, listed.err);
 });
 
-test('a set of an earlier version gets an index, a list and the third operator', async (t) => {
+test('a set of an earlier version gets an index, a revocation list and the third operator', async (t) => {
   const directory = temporaryDirectory(t);
   const before = await createDevelopmentCertificates(places(directory));
   const authority = join(directory, 'certs', 'authority');
@@ -93,6 +95,14 @@ test('another authority of the same name is another authority', async (t) => {
   const { certificate } = await issueOperatorCertificate(other, 'alice', 5);
   const file = join(directory, 'alice.pem');
   writeFileSync(file, certificate);
-  const done = await certs('revoke', '--authority', join(directory, 'certs', 'authority'), '--certificate', file, '--reason', 'x');
+  const done = await certs(
+    'revoke',
+    '--authority',
+    join(directory, 'certs', 'authority'),
+    '--certificate',
+    file,
+    '--reason',
+    'x',
+  );
   t.match([done.code, done.err], [2, /not issued by this authority/]);
 });

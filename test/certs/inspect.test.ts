@@ -1,4 +1,4 @@
-// What the admin room reads of a revocation list, against what openssl reads of the same bytes.
+// What the admin room reads from a revocation list is what openssl reads from the same bytes.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -7,7 +7,7 @@ import { daysLeft, plainSerial, readRevocationList } from '../../certs/inspect.t
 import { openssl } from '../support/certs.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
-test('numbers, ends and serials are what openssl says they are', async (t) => {
+test('numbers, ends and serial numbers are those that openssl reads', async (t) => {
   const authority = await createAuthority('a', 100);
   const directory = temporaryDirectory(t);
   for (const [number, count, days] of [
@@ -47,7 +47,21 @@ test('lists made by openssl, with other keys and without a number', async (t) =>
     [['ed25519'], 'null'],
   ] as const) {
     const made = await openssl(
-      ...['req', '-x509', '-nodes', '-newkey', ...key, '-keyout', at('key'), '-out', at('ca'), '-subj', '/CN=else', '-days', '9'],
+      ...[
+        'req',
+        '-x509',
+        '-nodes',
+        '-newkey',
+        ...key,
+        '-keyout',
+        at('key'),
+        '-out',
+        at('ca'),
+        '-subj',
+        '/CN=else',
+        '-days',
+        '9',
+      ],
     );
     t.equal(made.code, 0, made.err);
     const signed = await openssl(
@@ -70,15 +84,19 @@ test('lists made by openssl, with other keys and without a number', async (t) =>
   }
 });
 
-test('what is bent, cut, or signed by somebody else is refused', async (t) => {
+test('a list that is altered, cut, or signed by somebody else is refused', async (t) => {
   const [authority, other] = [await createAuthority('a', 100), await createAuthority('a', 100)];
   const revocations = [{ serial: '01aa', revokedAt: new Date(), reasonCode: 1 }];
   const pem = await signRevocationList(authority, revocations, 7, 180);
   const read = (text: string): unknown => readRevocationList(text, authority.certificate);
   t.ok(read(pem));
-  t.throws(() => readRevocationList(pem, other.certificate), { code: 'invalid', message: /not signed by this authority/ });
+  t.throws(() => readRevocationList(pem, other.certificate), {
+    code: 'invalid',
+    message: /not signed by this authority/,
+  });
   const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
-  const wrap = (bytes: Buffer): string => `-----BEGIN X509 CRL-----\n${bytes.toString('base64')}\n-----END X509 CRL-----\n`;
+  const wrap = (bytes: Buffer): string =>
+    `-----BEGIN X509 CRL-----\n${bytes.toString('base64')}\n-----END X509 CRL-----\n`;
   t.ok(read(wrap(der)));
   let passed = 0;
   for (let at = 0; at < der.length; at += 1) {

@@ -1,4 +1,5 @@
-// Owns: rounds of uploads with processes killed at random moments; what was acknowledged must be there, whole, and nothing else.
+// Owns: rounds of uploads with processes killed at random moments; what was acknowledged must be there, whole, and
+// nothing else.
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ async function strike(world: World, what: (typeof victims)[number]): Promise<voi
   }
   const { childrenOf } = await import('../support/world.ts');
   const [postmaster] = world.pidsOf('postgres');
-  // With a server of somebody else's there is none of ours to kill.
+  // With somebody else's server there is none of ours to kill.
   if (postmaster === undefined) return world.kill('warden');
   const backends = childrenOf(postmaster);
   const one = backends[randomInt(backends.length)];
@@ -60,7 +61,7 @@ export async function acknowledgedUploads(world: World, rounds: number, parallel
       });
       if (done.code === 0) acknowledged.set(`/deposit/${name}`, createHash('sha256').update(content).digest('hex'));
     });
-  // A round without a kill says how long one takes here: kills fall into every part of it, and some behind it.
+  // A round without a kill tells how long a round takes here: kills fall into every part of it, and some after it.
   const started = performance.now();
   await Promise.all(uploads(0));
   const longestMs = Math.max(900, Math.ceil((performance.now() - started) * 1.2));
@@ -111,14 +112,20 @@ async function compare(
   const { sha256File } = await import('../support/world.ts');
   for (const [path, sha256] of acknowledged) {
     if (!visible.includes(path)) missing += 1;
-    else if ((await sha256File(join(directory, path.slice('/deposit/'.length)))) !== sha256 || rows.get(path) !== sha256) altered += 1;
+    else if (
+      (await sha256File(join(directory, path.slice('/deposit/'.length)))) !== sha256 ||
+      rows.get(path) !== sha256
+    )
+      altered += 1;
   }
-  // A commit whose answer was lost is whole and may be seen; what is seen must hash to what its sender meant.
+  // A commit whose answer was lost is whole and may be visible; what is visible must have the hash of what its sender
+  // meant.
   let unacknowledgedVisible = 0;
   for (const path of visible) {
     if (acknowledged.has(path)) continue;
     const meant = await sha256File(join(world.directory, 'chaos', path.slice('/deposit/'.length)));
-    if (!offered.has(path) || (await sha256File(join(directory, path.slice('/deposit/'.length)))) !== meant) unacknowledgedVisible += 1;
+    if (!offered.has(path) || (await sha256File(join(directory, path.slice('/deposit/'.length)))) !== meant)
+      unacknowledgedVisible += 1;
   }
   return { missing, altered, unacknowledgedVisible };
 }

@@ -1,4 +1,5 @@
-// Owns: the proof by force of promise 3: clients (or a lying edge) take as fast as they can while everything is killed; what came out is compared with cap and record.
+// Owns: the proof of promise 3 by force: clients (or a lying edge) take as fast as they can while everything is killed;
+// what came out is compared with cap and record.
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +11,12 @@ import { SftpClient } from '../support/sftp-client.ts';
 export type Outcome = {
   readonly rounds: number;
   readonly violations: number;
-  /** Bytes of one customer, distinct per credential: what had come out after the last round, and the cap then. */
+  /**
+   * Bytes of one customer, distinct per credential: what had come out after the last round, and the cap at that time.
+   */
   readonly maxReceived: number;
   readonly cap: number;
-  /** What was on record after the last round, and the least surplus over what had come out that any round had. */
+  /** What was on the record after the last round, and the smallest surplus over what had come out in any round. */
   readonly minRecorded: number;
   readonly minSurplus: number;
   readonly kills: number;
@@ -44,7 +47,11 @@ export async function setUp(cluster: Cluster): Promise<Setting> {
   const local = join(cluster.directory, '..', 'sources');
   mkdirSync(local, { recursive: true });
   const files: Source[] = [];
-  const sftp = await SftpClient.connect({ port: cluster.portOf('internal'), username: depositor.name, privateKey: depositor.privateKey });
+  const sftp = await SftpClient.connect({
+    port: cluster.portOf('internal'),
+    username: depositor.name,
+    privateKey: depositor.privateKey,
+  });
   for (let copy = 0; copy < copies; copy += 1)
     for (const size of sizes) {
       const name = `f${copy}-${size}`;
@@ -80,8 +87,14 @@ class Loot {
   }
 }
 
-/** Connects, opens at random, reads on in sequence with several handles at once, and again; until told to stop. */
-async function client(setting: Setting, index: number, loot: Loot, faults: string[], isOver: () => boolean): Promise<void> {
+/** Connects, opens at random, reads in sequence with several handles at once, and begins again; until told to stop. */
+async function client(
+  setting: Setting,
+  index: number,
+  loot: Loot,
+  faults: string[],
+  isOver: () => boolean,
+): Promise<void> {
   const { cluster, accounts, files } = setting;
   const account = accounts[index % accounts.length] as ClusterAccount;
   while (!isOver()) {
@@ -100,10 +113,12 @@ async function client(setting: Setting, index: number, loot: Loot, faults: strin
           while (!isOver()) {
             const file = files[randomInt(files.length)] as Source;
             const handle = await session.open(`/collect/${file.name}`);
-            // Sometimes from the middle, as a resume does; sometimes what was read before.
+            // Sometimes from the middle, as when resuming; sometimes what was read before.
             let at = Math.floor((randomInt(3) === 0 ? randomInt(file.content.length) : 0) / blockBytes) * blockBytes;
             for (; !isOver() && at < file.content.length; at += 4 * blockBytes) {
-              const places = [0, 1, 2, 3].map((i) => at + i * blockBytes).filter((place) => place < file.content.length);
+              const places = [0, 1, 2, 3]
+                .map((i) => at + i * blockBytes)
+                .filter((place) => place < file.content.length);
               await Promise.all(
                 places.map(async (place) => {
                   const bytes = await session.read(handle, place, blockBytes);
@@ -127,7 +142,10 @@ async function client(setting: Setting, index: number, loot: Loot, faults: strin
   }
 }
 
-/** Plays a whole edge: logs in with the customers' keys, and says whatever may get it one key more. Every key it is given counts as taken. */
+/**
+ * Plays a whole edge: logs in with the customers' keys, and states whatever may get it one more key. Every key that it
+ * is given counts as taken.
+ */
 async function liar(setting: Setting, node: string, loot: Loot, isOver: () => boolean): Promise<void> {
   const { cluster, accounts, files } = setting;
   while (!isOver()) {
@@ -155,11 +173,14 @@ async function liar(setting: Setting, node: string, loot: Loot, isOver: () => bo
                 if (granted !== undefined) loot.add(account.name, granted.objectId, granted.bytes);
               }),
             );
-            // Nothing was sent, it says; half the time twice, or about handles that are not its own.
+            // It states that nothing was sent; half of the time twice, or about handles that are not its own.
             await edge.call('download.close', { token, download, sentBytes: 0, by: 'client' });
             if (randomInt(2) === 0)
-              await edge.call('download.close', { token, download: randomUUID(), sentBytes: 0, by: 'client' }).catch(() => {});
-            if (randomInt(20) === 0) await edge.call('session.end', { token, reason: 'connection-lost', bytesIn: 0, bytesOut: 0 });
+              await edge
+                .call('download.close', { token, download: randomUUID(), sentBytes: 0, by: 'client' })
+                .catch(() => {});
+            if (randomInt(20) === 0)
+              await edge.call('session.end', { token, reason: 'connection-lost', bytesIn: 0, bytesOut: 0 });
           }
         }),
       );
@@ -171,7 +192,7 @@ async function liar(setting: Setting, node: string, loot: Loot, isOver: () => bo
   }
 }
 
-/** One blow at something of the installation. */
+/** Kills or stops one part of the installation. */
 function strike(cluster: Cluster): boolean {
   const pick = randomInt(10);
   if (pick < 4) return cluster.killEdge(cluster.partnerNodes[randomInt(cluster.partnerNodes.length)] ?? '');
@@ -199,7 +220,7 @@ type Recorded = {
   readonly bytes: number;
 };
 
-/** What the record says of each credential: every extent that was ever released to it. */
+/** What the record says about each credential: every extent that was ever released to it. */
 async function recordOf({ cluster, customer }: Setting): Promise<readonly Recorded[]> {
   return cluster.query<Recorded>(
     `select distinct a.name as account, f.name as file, e.object_id as object, e.start, e.bytes
@@ -239,14 +260,21 @@ async function check(
       const isOnRecord =
         place === undefined
           ? own.some((row) => row.object === piece)
-          : own.some((row) => row.file === file && Number(row.start) <= Number(place) && Number(place) < Number(row.start) + row.bytes);
+          : own.some(
+              (row) =>
+                row.file === file &&
+                Number(row.start) <= Number(place) &&
+                Number(place) < Number(row.start) + row.bytes,
+            );
       if (!isOnRecord) faults.push(`${name} got ${piece}, which is not on record`);
     }
   }
   return { recorded, charged };
 }
 
-/** The cap of the customer's day grows from round to round, so that it binds again; locked as every writer locks. */
+/**
+ * The cap of the customer's day grows from round to round, so that it takes effect again; locked as every writer locks.
+ */
 function raiseCap({ cluster, customer }: Setting, cap: number): Promise<unknown> {
   return whenServing(() =>
     cluster.sealed(async (tx) => {
@@ -259,8 +287,13 @@ function raiseCap({ cluster, customer }: Setting, cap: number): Promise<unknown>
   );
 }
 
-/** `liarNode`: this node's edge is away, and a liar plays it; otherwise honest clients on all edges. */
-export async function boundedEgress(setting: Setting, rounds: number, liarNode: string | undefined, firstCap: number): Promise<Outcome> {
+/** `liarNode`: the edge of this node is stopped, and a liar plays it; otherwise honest clients use all edges. */
+export async function boundedEgress(
+  setting: Setting,
+  rounds: number,
+  liarNode: string | undefined,
+  firstCap: number,
+): Promise<Outcome> {
   const { cluster } = setting;
   const loot = new Loot();
   const faults: string[] = [];
@@ -284,8 +317,12 @@ export async function boundedEgress(setting: Setting, rounds: number, liarNode: 
       await sleep(randomInt(200, 1800));
       if (strike(cluster)) kills += 1;
     }
-    // On a busy machine the blows may have left no time to take anything: they are over, and a round without loot would prove nothing.
-    for (const patience = performance.now() + 60_000; loot.total - before < stepBytes / 2 && performance.now() < patience; )
+    // On a busy machine the kills may have left no time to take anything. They are over now, and a round in which
+    // nothing is taken would prove nothing.
+    for (
+      const patience = performance.now() + 60_000;
+      loot.total - before < stepBytes / 2 && performance.now() < patience;
+    )
       await sleep(50);
     over = true;
     await Promise.race([Promise.all(takers), sleep(30_000)]);
@@ -300,15 +337,29 @@ export async function boundedEgress(setting: Setting, rounds: number, liarNode: 
         if (node === liarNode) continue;
         const account = setting.accounts[0] as ClusterAccount;
         (
-          await SftpClient.connect({ port: cluster.portOf(node), username: account.name, privateKey: account.privateKey, readyMs: 5000 })
+          await SftpClient.connect({
+            port: cluster.portOf(node),
+            username: account.name,
+            privateKey: account.privateKey,
+            readyMs: 5000,
+          })
         ).destroy();
       }
     });
   }
-  return { rounds, violations: faults.length, maxReceived, cap, minRecorded, minSurplus, kills, faults: faults.slice(0, 10) };
+  return {
+    rounds,
+    violations: faults.length,
+    maxReceived,
+    cap,
+    minRecorded,
+    minSurplus,
+    kills,
+    faults: faults.slice(0, 10),
+  };
 }
 
-/** Budgets of such a run: only the customer's day binds. */
+/** Budgets of such a run: only that of the customer's day takes effect. */
 export const soakBudgets = {
   ...Object.fromEntries(
     ['credential', 'account', 'plane', 'gateway'].map((scope) => {
@@ -317,7 +368,11 @@ export const soakBudgets = {
     }),
   ),
   customer: {
-    out: { bytes: { hour: 2 ** 45, day: 0, week: 2 ** 45 }, files: { hour: 2 ** 45, day: 2 ** 45, week: 2 ** 45 }, rate: 2 ** 40 },
+    out: {
+      bytes: { hour: 2 ** 45, day: 0, week: 2 ** 45 },
+      files: { hour: 2 ** 45, day: 2 ** 45, week: 2 ** 45 },
+      rate: 2 ** 40,
+    },
     sessions: 100_000,
   },
 };

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
-import type { Config } from '../../server/config/config.ts';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { WardenClient } from '../../server/edge/warden-client/warden-client.ts';
 import { createLogger } from '../../server/observability/logger.ts';
@@ -13,7 +13,7 @@ const callers = 20;
 const patienceMs = 60_000;
 const checks = [{ check: 'cap', bites: true, text: 'a verdict of the test' }] as const;
 
-test('a warden that is asked to stop answers every call under way, and later ones reach the next; an edge that is frozen holds it up for seconds only', async (t) => {
+test('a warden asked to stop answers every call under way, and later ones reach the next; a frozen edge delays it by seconds', async (t) => {
   const world = await startWorld(t, { env: wideAllowancesEnv });
   const config = JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config;
   const still = [...world.pidsOf('partner-1'), ...world.pidsOf('internal-1')];
@@ -26,7 +26,13 @@ test('a warden that is asked to stop answers every call under way, and later one
     left += 1;
   };
   const client = new WardenClient(
-    { config, log: createLogger(config, 'edge', 'partner-1'), node: idOf<NodeName>('partner-1') },
+    {
+      node: idOf<NodeName>('partner-1'),
+      limits: config.limits,
+      paths: runtimePaths(config),
+      log: createLogger(config, 'edge', 'partner-1'),
+    },
+    config.shares.edge.calls,
     {
       terminated: () => {},
       drain: () => {},
@@ -52,7 +58,8 @@ test('a warden that is asked to stop answers every call under way, and later one
   const [before] = world.pidsOf('warden');
   if (before === undefined) throw new Error('no warden');
   const until = async (what: string, isSo: () => boolean): Promise<void> => {
-    for (const deadline = Date.now() + patienceMs; !isSo(); await sleep(50)) if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
+    for (const deadline = Date.now() + patienceMs; !isSo(); await sleep(50))
+      if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
   };
   await until('calls are answered', () => answered > callers || faults.length > 0);
   t.same(faults, []);

@@ -1,6 +1,7 @@
-// Owns: one process of the soak of the record: `sealer` is what a warden is to the record, the real Ledger with its real witness and what it wrote itself;
-// `writer` commits entries that nobody watches. Both are killed at any moment.
-// Says on standard output what is certain: `done ID…` after the commit, `kept HASH` after the witness has it, `frozen TEXT` when it froze.
+// Owns: one process of the soak of the record. `sealer` is what a warden is to the record: the real Ledger with its
+// real witness and what it wrote itself. `writer` commits entries that nobody watches. Both are killed at any moment.
+// The process reports on standard output what is certain: `done ID…` after the commit, `kept HASH` after the witness
+// has it, `frozen TEXT` when it froze.
 import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,14 +12,16 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { createBirths } from '../../server/warden/ledger/born.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { createWitnesses } from '../../server/warden/ledger/witness/witnesses.ts';
 
 const [role = '', configFile = '', url = ''] = process.argv.slice(2);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const customers = ['a', 'b', 'c', 'd'].map((letter) => idOf<CustomerId>(`${letter.repeat(8)}-0000-4000-8000-000000000000`));
+const customers = ['a', 'b', 'c', 'd'].map((letter) =>
+  idOf<CustomerId>(`${letter.repeat(8)}-0000-4000-8000-000000000000`),
+);
 
 async function seal(): Promise<void> {
   const config = JSON.parse(readFileSync(configFile, 'utf8')) as Config;
@@ -34,7 +37,15 @@ async function seal(): Promise<void> {
   }));
   say('begins');
   const births = createBirths(config.limits);
-  const ledger = new Ledger({ config, url, keys: createKeyRing(config), guard, births, witnesses, log: createLogger(config, 'sealer') });
+  const ledger = new Ledger({
+    config,
+    url,
+    keys: createKeyRing(config),
+    guard,
+    births,
+    witnesses,
+    log: createLogger(config, 'sealer'),
+  });
   await ledger.start();
   const database = new Database({ url, applicationName: 'warden', connectionsMax: 1, drafts: () => births.begin() });
   void write(database, 'warden', () => guard.state.is === 'open');
@@ -69,17 +80,19 @@ async function write(database: Database, by: 'client' | 'warden', isServed: () =
       say(`done ${handles.join(' ')}`);
       await sleep(by === 'client' ? randomInt(10, 40) : randomInt(30, 120));
     } catch {
-      // Unknown: they may be on record or not. Others follow.
+      // The outcome is unknown: they may be on the record or not. Others follow.
       await sleep(50);
     }
   }
 }
 
-// No database, no witness: the end, and its keeper starts it again.
-await (role === 'sealer' ? seal() : write(new Database({ url, applicationName: 'writer', connectionsMax: 1 }), 'client', () => true)).catch(
-  (error: unknown) => {
-    if (!(error instanceof CofferdamError && error.code === 'unavailable')) process.stderr.write(`${role}: ${String(error)}\n`);
-    process.exitCode = 1;
-  },
-);
+// No database, no witness: the process ends, and its keeper starts it again.
+await (role === 'sealer'
+  ? seal()
+  : write(new Database({ url, applicationName: 'writer', connectionsMax: 1 }), 'client', () => true)
+).catch((error: unknown) => {
+  if (!(error instanceof CofferdamError && error.code === 'unavailable'))
+    process.stderr.write(`${role}: ${String(error)}\n`);
+  process.exitCode = 1;
+});
 process.exit();

@@ -21,7 +21,9 @@ export type Kept = 'kept' | 'older';
 export async function asOwner<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin');
   try {
-    await client.query("set local session_replication_role = replica; set local lock_timeout = '20s'; select from ledger_state for update");
+    await client.query(
+      "set local session_replication_role = replica; set local lock_timeout = '20s'; select from ledger_state for update",
+    );
     const done = await work();
     await client.query('commit');
     return done;
@@ -42,7 +44,8 @@ const columns = async (client: pg.Client, table: string): Promise<string> => {
 
 export async function keep(client: pg.Client, schema: Kept): Promise<void> {
   await client.query(`drop schema if exists ${schema} cascade; create schema ${schema}`);
-  for (const table of tables) await client.query(`create table ${schema}.${table} as select ${await columns(client, table)} from ${table}`);
+  for (const table of tables)
+    await client.query(`create table ${schema}.${table} as select ${await columns(client, table)} from ${table}`);
   await client.query(`create table ${schema}.ledger_fresh (like ledger_fresh)`);
 }
 
@@ -57,24 +60,27 @@ export async function putAllBack(client: pg.Client, schema: Kept): Promise<void>
   for (const table of tables) await refill(client, schema, table, '');
 }
 
-/** What stood there then, as it was then; what was sealed since, on top of what was signed, stays. */
+/** The rows of that moment as they were then; what was sealed since, on top of what was signed, stays. */
 export async function putOldBack(client: pg.Client): Promise<void> {
   for (const table of tables.filter((one) => !moves.includes(one))) {
     const keys = keysOf[table];
     const isThere = `exists (select from kept.${table} k where ${keys.map((key) => `k.${key} = t.${key}`).join(' and ')})`;
     const isBelow =
-      keys.length === 1 && table !== 'ledger_archive' ? ` or t.${keys[0]} <= (select max(${keys[0]}) from kept.${table})` : '';
+      keys.length === 1 && table !== 'ledger_archive'
+        ? ` or t.${keys[0]} <= (select max(${keys[0]}) from kept.${table})`
+        : '';
     const isOwn = /archive|leaf/.test(table) ? ' or true' : '';
     await refill(client, 'kept', table, `where ${isThere}${isBelow}${isOwn}`);
   }
-  // A tree that has grown since was grown by a sealer, which had looked at its row.
+  // A tree that has grown since was extended by a sealer, which had examined its row.
   await client.query('delete from ledger_tree where head <= (select max(position) from kept.ledger_head)');
   await client.query('insert into ledger_tree select * from kept.ledger_tree on conflict do nothing');
 }
 
-/** Whether heads were sealed since: they are nobody's to take away. */
+/** Returns whether heads were sealed since: they must not be removed. */
 export const hasGrown = async (client: pg.Client): Promise<boolean> =>
-  ((await client.query('select from ledger_head where position > (select max(position) from kept.ledger_head)')).rowCount ?? 0) > 0;
+  ((await client.query('select from ledger_head where position > (select max(position) from kept.ledger_head)'))
+    .rowCount ?? 0) > 0;
 
 /** An entry that waited, where it is gone or still waits. */
 export async function putWaitingBack(client: pg.Client): Promise<void> {

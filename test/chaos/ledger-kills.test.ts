@@ -1,10 +1,13 @@
 import { test } from 'tap';
 import { ledgerKills } from './ledger-kills.ts';
 
-/** Each so many kills a touch of the owner of the database, of those while the sealers run; `npm run soak:ledger` takes all of them. */
+/**
+ * After a number of kills each, the owner of the database touches the record, in ways that fit while the sealers run;
+ * `npm run soak:ledger` uses all ways.
+ */
 const turns = { every: 6, next: 11 };
 
-test('25 kills of sealers, writers, connections and the server: no false alarm, nothing committed is missing or twice; what is changed is found', async (t) => {
+test('25 kills of sealers, writers, connections and the server: no false alarm, nothing missing or twice, every change found', async (t) => {
   const outcome = await ledgerKills(t, 25, 5, turns);
   t.comment(JSON.stringify({ ...outcome, faults: [] }));
   t.same(outcome.faults, []);
@@ -15,5 +18,8 @@ test('25 kills of sealers, writers, connections and the server: no false alarm, 
     { touched: 4, mustFind: 4, found: 4 },
     `and so is what the owner of the database does: ${JSON.stringify(outcome.owner)}`,
   );
-  t.ok(outcome.acknowledged > 100 && outcome.entries > 100, `${outcome.acknowledged} entries acknowledged, ${outcome.entries} sealed`);
+  t.ok(
+    outcome.acknowledged > 100 && outcome.entries > 100,
+    `${outcome.acknowledged} entries acknowledged, ${outcome.entries} sealed`,
+  );
 });

@@ -1,9 +1,17 @@
-// Owns: the proof by force of the record: whatever is killed, nothing committed is missing, nothing is there twice, and a verifier raises no false alarm;
-// and what is changed on purpose is found, by the owner of the database too (ledger-owner.ts).
+// Owns: the proof of the record by force: whatever is killed, nothing committed is missing, nothing is there twice, and
+// a verifier raises no false alarm; and what is changed on purpose is found, also when the owner of the database
+// changes it (ledger-owner.ts).
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { parseVerifierKey, type Report, readWitness, Verification, type VerifierKey, type Witness } from '../../verifier/index.js';
+import {
+  parseVerifierKey,
+  type Report,
+  readWitness,
+  Verification,
+  type VerifierKey,
+  type Witness,
+} from '../../verifier/index.js';
 import type { Teardown } from '../support/database.ts';
 import { ownersTouches } from './ledger-owner.ts';
 import { play, type Told } from './ledger-owner-play.ts';
@@ -12,7 +20,7 @@ import { LedgerScene } from './ledger-scene.ts';
 export type Outcome = {
   readonly kills: number;
   readonly falseAlarms: number;
-  /** Acknowledged entries, of which so many were missing, or there twice. */
+  /** Acknowledged entries, and how many of them were missing, or there twice. */
   readonly acknowledged: number;
   readonly missing: number;
   readonly twice: number;
@@ -27,14 +35,17 @@ export type Outcome = {
 };
 
 /** `late`: found, and later than ten times what the threat model says. `worstSeconds`: until a freeze. */
-export type Owner = {
+type Owner = {
   readonly touched: number;
   readonly mustFind: number;
   readonly found: number;
   readonly worstSeconds: number;
   readonly late: number;
 };
-/** A touch of the owner after each so many kills, from this one of them on (`ownersTouches`, first those while the sealers run). */
+/**
+ * The owner touches the record each time after this many kills, beginning with this touch (of `ownersTouches`, first
+ * those while the sealers run).
+ */
 export type Turns = { readonly every: number; next: number };
 
 const dump = 'select line from ledger_dump order by part, tree, position';
@@ -73,7 +84,12 @@ async function linesOf(client: pg.Client): Promise<readonly string[]> {
   return (await client.query<{ line: string }>(dump)).rows.map((row) => row.line);
 }
 
-type Seen = { readonly report: Report; readonly missing: number; readonly twice: number; readonly freezes: readonly string[] };
+type Seen = {
+  readonly report: Report;
+  readonly missing: number;
+  readonly twice: number;
+  readonly freezes: readonly string[];
+};
 
 /** The witness first, then the database, at one moment. */
 async function look(scene: LedgerScene, keys: readonly VerifierKey[]): Promise<Seen> {
@@ -82,7 +98,9 @@ async function look(scene: LedgerScene, keys: readonly VerifierKey[]): Promise<S
   return scene.withClient(async (client) => {
     await client.query('begin isolation level repeatable read read only');
     const lines = await linesOf(client);
-    const fresh = (await client.query<{ h: string }>('select handle_id::text as h from ledger_fresh where handle_id is not null')).rows;
+    const fresh = (
+      await client.query<{ h: string }>('select handle_id::text as h from ledger_fresh where handle_id is not null')
+    ).rows;
     const freezes = (await client.query<{ text: string }>('select text from ledger_freeze')).rows;
     const counts = new Map<string, number>();
     const count = (id: unknown): void => {
@@ -108,7 +126,9 @@ const tampers: readonly Tamper[] = [
   ['edited', ({ number }) => [`update ledger_sealed set bytes = coalesce(bytes, 0) + 1 where number = ${number}`]],
   [
     'edited with its leaf',
-    ({ number }) => [`update ledger_sealed set leaf = sha256(leaf), at = at + interval '1 microsecond' where number = ${number}`],
+    ({ number }) => [
+      `update ledger_sealed set leaf = sha256(leaf), at = at + interval '1 microsecond' where number = ${number}`,
+    ],
   ],
   ['deleted', ({ number }) => [`delete from ledger_sealed where number = ${number}`]],
   [
@@ -118,7 +138,10 @@ const tampers: readonly Tamper[] = [
       `insert into ledger_sealed select number, tree, position - 1, salt, leaf, (jsonb_populate_record(null::ledger_fresh, to_jsonb(s) || '{"bytes": 7}')).* from ledger_sealed s where number = ${number}`,
     ],
   ],
-  ['a head rewritten', (_target, size) => [`update ledger_head set number = number + 1 where position = ${randomInt(size)}`]],
+  [
+    'a head rewritten',
+    (_target, size) => [`update ledger_head set number = number + 1 where position = ${randomInt(size)}`],
+  ],
   [
     'cut off',
     (_target, size) => [
@@ -128,7 +151,7 @@ const tampers: readonly Tamper[] = [
   ],
 ];
 
-/** Changes something that was witnessed, in a transaction that is undone; the name of what was not found. */
+/** Changes something that was witnessed, in a transaction that is undone. Returns the name of what was not found. */
 async function tamper(scene: LedgerScene, keys: readonly VerifierKey[]): Promise<string | undefined> {
   const witness = await readWitness([scene.witness], keys);
   const { newest } = witness;
@@ -141,9 +164,10 @@ async function tamper(scene: LedgerScene, keys: readonly VerifierKey[]): Promise
     ]);
     const last = sealed.rows[0]?.number ?? 0;
     if (newest === undefined || last < 1) return 'nothing was witnessed';
-    const { rows } = await client.query<Target>('select tree::text, position::int, number::int from ledger_sealed where number = $1', [
-      1 + randomInt(last),
-    ]);
+    const { rows } = await client.query<Target>(
+      'select tree::text, position::int, number::int from ledger_sealed where number = $1',
+      [1 + randomInt(last)],
+    );
     const [target] = rows;
     if (target === undefined) return 'an entry of the witnessed ones is missing';
     for (const statement of statements(target, newest.size)) await client.query(statement);
@@ -157,7 +181,9 @@ async function tamper(scene: LedgerScene, keys: readonly VerifierKey[]): Promise
         first.position !== undefined &&
         first.position <= target.position &&
         target.position <= Math.max(first.to ?? 0, first.position));
-    return !report.ok && isNamed ? undefined : `${name}: ${JSON.stringify({ target, found: report.findings.slice(0, 2) })}`;
+    return !report.ok && isNamed
+      ? undefined
+      : `${name}: ${JSON.stringify({ target, found: report.findings.slice(0, 2) })}`;
   });
 }
 
@@ -182,12 +208,21 @@ function sumOf(told: readonly { readonly told: Told; readonly mustFind: boolean 
     touched: told.length,
     mustFind: told.filter((one) => one.mustFind).length,
     found: found.length,
-    worstSeconds: Math.max(0, ...found.filter((one) => one.told.by === 'freeze').map((one) => Math.round(one.told.seconds * 1000) / 1000)),
+    worstSeconds: Math.max(
+      0,
+      ...found.filter((one) => one.told.by === 'freeze').map((one) => Math.round(one.told.seconds * 1000) / 1000),
+    ),
     late: found.filter((one) => one.told.isLate).length,
   };
 }
 
-async function one(t: Teardown, wanted: number, tamperEvery: number, turns: Turns, tell: (line: string) => void): Promise<Outcome> {
+async function one(
+  t: Teardown,
+  wanted: number,
+  tamperEvery: number,
+  turns: Turns,
+  tell: (line: string) => void,
+): Promise<Outcome> {
   const scene = await LedgerScene.start(t);
   const keys = [parseVerifierKey(await scene.verifierKey())];
   const faults: string[] = [];
@@ -225,7 +260,9 @@ async function one(t: Teardown, wanted: number, tamperEvery: number, turns: Turn
       const told = await play(scene, turn.touch, turn.isDown, () => look(scene, keys));
       const mustFind = turn.touch.by !== 'nobody';
       owner.push({ told, mustFind });
-      tell(`${JSON.stringify({ owner: told.name, by: told.by, seconds: Math.round(told.seconds * 1000) / 1000, isLate: told.isLate })}\n`);
+      tell(
+        `${JSON.stringify({ owner: told.name, by: told.by, seconds: Math.round(told.seconds * 1000) / 1000, isLate: told.isLate })}\n`,
+      );
       if (mustFind && !told.isFound) faults.push(`kill ${i}: the owner: not found: ${told.name}`);
       faults.push(...told.faults.map((fault) => `kill ${i}: the owner: ${fault}`));
     }
@@ -248,8 +285,11 @@ async function one(t: Teardown, wanted: number, tamperEvery: number, turns: Turn
   };
 }
 
-/** Kills so many times, a hundred a database. */
-/** Kills `wanted` times, in one scene after the other; each scene is ended when it is over, the last one with `t` at the latest. */
+/** Kills this many times, a hundred for each database. */
+/**
+ * Kills `wanted` times, in one scene after the other; each scene is ended when it is over, the last one with `t` at the
+ * latest.
+ */
 export async function ledgerKills(
   t: Teardown,
   wanted: number,
@@ -265,12 +305,21 @@ export async function ledgerKills(
     };
     t.teardown(end);
     try {
-      outcomes.push(await one({ teardown: (work) => void works.push(work) }, Math.min(left, killsPerScene), tamperEvery, turns, tell));
+      outcomes.push(
+        await one(
+          { teardown: (work) => void works.push(work) },
+          Math.min(left, killsPerScene),
+          tamperEvery,
+          turns,
+          tell,
+        ),
+      );
     } finally {
       await end();
     }
   }
-  const sum = (pick: (outcome: Outcome) => number): number => outcomes.reduce((total, outcome) => total + pick(outcome), 0);
+  const sum = (pick: (outcome: Outcome) => number): number =>
+    outcomes.reduce((total, outcome) => total + pick(outcome), 0);
   const names = kills.map(([name]) => name);
   return {
     kills: sum((outcome) => outcome.kills),

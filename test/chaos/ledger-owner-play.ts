@@ -1,4 +1,5 @@
-// Owns: one touch of the owner from its beginning to its end: made, found in time or not, made again while it stands, put back; then nobody finds anything.
+// Owns: one touch of the owner from its beginning to its end: made, found in time or not, made again while it stands,
+// put back; after that nobody finds anything.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../../verifier/index.js';
 import { asOwner, hasGrown, keep, putAllBack, putOldBack, putWaitingBack } from './ledger-kept.ts';
@@ -12,7 +13,7 @@ export type Told = {
   readonly by: string;
   readonly seconds: number;
   readonly isLate: boolean;
-  /** What else was wrong: another sentence, a false alarm when it was put back. */
+  /** What else was wrong: another sentence, or a false alarm after it was put back. */
   readonly faults: readonly string[];
 };
 export type Check = () => Promise<{
@@ -29,7 +30,10 @@ const lookMs = 1500;
 type Freeze = { readonly text: string; readonly why: string };
 
 const freezeOf = async (scene: LedgerScene): Promise<Freeze | undefined> =>
-  scene.withClient(async (client) => (await client.query<Freeze>('select text, why from ledger_freeze where released_at is null')).rows[0]);
+  scene.withClient(
+    async (client) =>
+      (await client.query<Freeze>('select text, why from ledger_freeze where released_at is null')).rows[0],
+  );
 
 async function until<T>(what: () => Promise<T | undefined>, ms: number): Promise<T | undefined> {
   for (const end = performance.now() + ms; performance.now() < end; await sleep(10)) {
@@ -52,7 +56,10 @@ const heads = (scene: LedgerScene): Promise<{ heads: number; witnessed: number }
 /** More heads are witnessed than there are now. */
 async function goesOn(scene: LedgerScene, by = 1): Promise<boolean> {
   const before = await heads(scene);
-  return (await until(async () => ((await heads(scene)).witnessed >= before.heads + by ? true : undefined), patienceMs)) === true;
+  return (
+    (await until(async () => ((await heads(scene)).witnessed >= before.heads + by ? true : undefined), patienceMs)) ===
+    true
+  );
 }
 
 export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boolean, look: Check): Promise<Told> {
@@ -60,7 +67,14 @@ export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boole
   const name = `${touch.name}${isDown ? ', while no sealer runs' : ''}`;
   if (touch.isOlder) await scene.withClient((client) => asOwner(client, () => keep(client, 'older')));
   if (!(await goesOn(scene, headsBack)))
-    return { name, isFound: false, by: 'nobody', seconds: 0, isLate: true, faults: [`before ${name}: nothing was witnessed`] };
+    return {
+      name,
+      isFound: false,
+      by: 'nobody',
+      seconds: 0,
+      isLate: true,
+      faults: [`before ${name}: nothing was witnessed`],
+    };
   if (isDown) await scene.holdSealers();
   await scene.withClient((client) =>
     asOwner(client, async () => {
@@ -84,7 +98,7 @@ export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boole
   const seconds = (performance.now() - from) / 1000;
   if (found?.by === 'freeze' && touch.says !== undefined && !touch.says.test(found.text))
     faults.push(`${name}: frozen, and it says ${found.text}`);
-  // Who takes the freeze away and leaves what he did gains nothing.
+  // Whoever removes the freeze and leaves the touch gains nothing.
   if (found?.by === 'freeze') {
     await thaw(scene);
     if ((await until(() => freezeOf(scene), patienceMs)) === undefined)
@@ -92,11 +106,13 @@ export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boole
   }
   if (touch.by === 'nobody' && !(await goesOn(scene))) faults.push(`${name}: nothing was sealed afterwards`);
   await putBack(scene, touch);
-  // A look that began before it was put back may freeze it after that; one that begins now finds nothing.
+  // A look that began before it was put back may freeze the record after that; one that begins now finds nothing.
   await sleep(lookMs);
   await thaw(scene);
   if (!(await goesOn(scene)))
-    faults.push(`${name}: put back as it was, and nothing was sealed for ${patienceMs / 1000} s: ${(await freezeOf(scene))?.text}`);
+    faults.push(
+      `${name}: put back as it was, and nothing was sealed for ${patienceMs / 1000} s: ${(await freezeOf(scene))?.text}`,
+    );
   await sleep(settleMs);
   scene.frozen.splice(0);
   const after = await look();
@@ -112,7 +128,11 @@ export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boole
   };
 }
 
-async function find(scene: LedgerScene, touch: OwnersTouch, look: Check): Promise<{ by: string; text: string } | undefined> {
+async function find(
+  scene: LedgerScene,
+  touch: OwnersTouch,
+  look: Check,
+): Promise<{ by: string; text: string } | undefined> {
   if (touch.by === 'freeze') {
     const freeze = await until(() => freezeOf(scene), patienceMs);
     return freeze === undefined ? undefined : { by: 'freeze', text: freeze.text };
@@ -121,7 +141,8 @@ async function find(scene: LedgerScene, touch: OwnersTouch, look: Check): Promis
   return report.ok ? undefined : { by: 'verifier', text: report.findings[0]?.text ?? '' };
 }
 
-const thaw = (scene: LedgerScene): Promise<unknown> => scene.withClient((client) => client.query('delete from ledger_freeze'));
+const thaw = (scene: LedgerScene): Promise<unknown> =>
+  scene.withClient((client) => client.query('delete from ledger_freeze'));
 
 async function putBack(scene: LedgerScene, touch: OwnersTouch): Promise<void> {
   if (touch.restarts) await scene.holdSealers();

@@ -1,5 +1,5 @@
-// Owns: what the owner of the database does to the record while it is written, sealed and killed: each touch of the threat model (decision 0035), and by
-// whom it must be found within which time.
+// Owns: what the owner of the database does to the record while it is written, sealed and killed: each touch of the
+// threat model (decision 35), and by whom it must be found within which time.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
@@ -16,39 +16,46 @@ import { recompute } from '../support/forger.ts';
 import { putAllBack } from './ledger-kept.ts';
 import { quietTree } from './ledger-scene.ts';
 
-/** By whom a touch must be found. `freeze`: a sealer, a comparison with the witness, or whoever wrote the entry. `nobody`: it proves nothing, and does no harm. */
-export type Finder = 'freeze' | 'verifier' | 'nobody';
+/**
+ * By whom a touch must be found. `freeze`: a sealer, a comparison with the witness, or whoever wrote the entry.
+ * `nobody`: it proves nothing, and does no harm.
+ */
+type Finder = 'freeze' | 'verifier' | 'nobody';
 export type OwnersTouch = {
   readonly name: string;
   readonly by: Finder;
-  /** Ten times what the threat model says, seconds; of the verifier: its next run. */
+  /** Ten times what the threat model says, in seconds; for the verifier: its next run. */
   readonly withinSeconds: number;
-  /** What else must come for it to be found: an epoch that is asked for, another warden that leads. */
+  /** What else must happen for it to be found: an epoch that is asked for, or another warden that leads. */
   readonly comes?: 'epoch' | 'leader';
-  /** What is found by the memory of a process, or needs one that goes on: the sealers run. */
+  /** What the memory of a process finds, or what needs a process that continues: the sealers run. */
   readonly needsRunning?: true;
   /**
-   * What a warden saw or wrote meanwhile it misses for ever, though all was put back: a head that it found on top of what was signed, what it wrote under a
-   * number that was too high. A release gives that up; here the wardens start anew.
+   * A warden forever misses what it saw or wrote meanwhile, though everything was put back: a head that it found on top
+   * of what was signed, or what it wrote under a number that was too high. A release gives that up; here the wardens
+   * start anew.
    */
   readonly restarts?: true;
   /** Only what waits for its seal: what is sealed meanwhile stays. */
   readonly isOfWaiting?: true;
   /** The sentence of the freeze. */
   readonly says?: RegExp;
-  /** The state that was kept so many heads ago is what is put back. */
+  /** The state that was kept this many heads ago is put back. */
   readonly isOlder?: true;
   /** In the owner's transaction, in which no trigger fires, under the lock that each round takes. */
   readonly touch: (client: pg.Client) => Promise<unknown>;
 };
 
-/** A round is 250 ms, and whoever comes to lead proves the record first. An epoch that is asked for begins five seconds after the last one. */
+/**
+ * A round takes 250 ms, and a warden that begins to lead first proves the record. An epoch that is asked for begins
+ * five seconds after the last one.
+ */
 const [roundSeconds, epochSeconds, verifySeconds] = [2.5, 52.5, 600];
 const heads = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 const a = 'aaaaaaaa-0000-4000-8000-000000000000';
 const flip = (column: string): string => `${column} = set_byte(${column}, 0, get_byte(${column}, 0) # 1)`;
 const newest = 'position = (select max(position) from ledger_head)';
-/** An entry that a checkpoint of the witness covers, of a tree that has others behind it. */
+/** An entry that a checkpoint of the witness covers, of a tree that has others after it. */
 const middle = `(select number from ledger_sealed where tree = '${a}' order by number offset (select count(*) / 2 from ledger_sealed where tree = '${a}') limit 1)`;
 const does =
   (...statements: readonly string[]) =>
@@ -150,7 +157,10 @@ export const ownersTouches: readonly OwnersTouch[] = [
     `update ledger_sealed set position = position + 1 where tree = '${a}' and number > ${middle}`,
     `insert into ledger_sealed select number, tree, position + 1, salt, leaf, (jsonb_populate_record(null::ledger_fresh, to_jsonb(s) || '{"bytes": 7}')).* from ledger_sealed s where number = ${middle}`,
   ),
-  verified('lines of an old head', `update ledger_head set trees = '' where position = (select max(position) / 2 from ledger_head)`),
+  verified(
+    'lines of an old head',
+    `update ledger_head set trees = '' where position = (select max(position) / 2 from ledger_head)`,
+  ),
   verified(
     'the secret of the epoch',
     `update ledger_head set ${flip('secret')} where position = (select max(epoch) from ledger_head) and not (${newest})`,
@@ -192,7 +202,10 @@ export const ownersTouches: readonly OwnersTouch[] = [
   },
 ];
 
-/** Under the lock that each round takes: what waits when this is committed was written meanwhile, by a warden that lives. */
+/**
+ * Under the lock that each round takes: what waits when this is committed was written meanwhile, by a warden that
+ * lives.
+ */
 async function touchBorn(client: pg.Client, what: 'deleted' | 'changed'): Promise<void> {
   const { rows } = await client.query<{ id: string }>(
     'select coalesce(max(id), 0)::text as id from (select id from ledger_fresh union all select max(id) from ledger_sealed) x',
@@ -204,14 +217,18 @@ async function touchBorn(client: pg.Client, what: 'deleted' | 'changed'): Promis
     const [{ id } = { id: undefined }] = born.rows;
     if (id === undefined) continue;
     const done = await client.query(
-      what === 'deleted' ? `delete from ledger_fresh where id = ${id}` : `update ledger_fresh set bytes = bytes + 1 where id = ${id}`,
+      what === 'deleted'
+        ? `delete from ledger_fresh where id = ${id}`
+        : `update ledger_fresh set bytes = bytes + 1 where id = ${id}`,
     );
     if (done.rowCount === 1) return;
   }
   throw new Error('no warden wrote anything for ten seconds');
 }
 
-/** Everything fits everything: made by the sealer's own code, of a record that lost a customer. Only that no key has signed it. */
+/**
+ * Everything fits: it is made by the sealer's own code, from a record that lost a customer. Only no key has signed it.
+ */
 async function appendOwnHead(client: pg.Client): Promise<void> {
   const tx: Transaction = { query: async (text, values = []) => (await client.query(text, [...values])).rows };
   const state = await lockState(tx);

@@ -1,4 +1,5 @@
-// Owns: the scene of the soak of the record: a database server of its own, two sealers, two writers, a witness; and everything that can be killed there.
+// Owns: the scene of the soak of the record: a database server of its own, two sealers, two writers, a witness; and
+// everything that can be killed there.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { chownSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
@@ -18,25 +19,25 @@ import { childrenOf } from '../support/world.ts';
 
 export type Hand = { readonly role: 'sealer' | 'writer'; process: ChildProcess };
 const database = 'record';
-/** The tree of a customer of whom one entry is written, at the start. */
+/** The tree of a customer for whom one entry is written, at the start. */
 export const quietTree = 'eeeeeeee-0000-4000-8000-000000000000';
 const hands = ['sealer', 'sealer', 'writer', 'writer'] as const;
 
 export class LedgerScene {
   readonly witness: string;
   readonly hands: Hand[] = [];
-  /** Entries whose commit was told to their writer. */
+  /** Entries whose commit was reported to their writer. */
   readonly acknowledged = new Set<string>();
   readonly frozen: string[] = [];
   readonly #directory: string;
   readonly #configFile: string;
   readonly #keeper: DatabaseKeeper;
-  /** Hashes of notes that a witness said were durable. */
+  /** Hashes of notes that a witness reported to be durable. */
   readonly #durable = new Set<string>();
   #isOver = false;
   /** No sealer is started again. */
   #isHeld = false;
-  /** Sealers that said that they begin. */
+  /** Sealers that reported that they begin. */
   #begun = 0;
 
   private constructor(directory: string, configFile: string, keeper: DatabaseKeeper) {
@@ -48,7 +49,7 @@ export class LedgerScene {
 
   static async start(t: Teardown): Promise<LedgerScene> {
     const directory = temporaryDirectory(t);
-    // Less than a stall: standing still is no jump of the clock.
+    // Less than a stall: a process that stands still is no jump of the clock.
     const config = ledgerConfig(directory, { sealEveryMs: 20, checkpointEveryMs: 500, clockJumpMs: 400 });
     const configFile = join(directory, 'config.json');
     writeFileSync(configFile, JSON.stringify(config));
@@ -75,7 +76,10 @@ export class LedgerScene {
     mkdirSync(scene.witness);
     // The keys of an installation are made once, before there are two wardens.
     scene.#spawn('sealer');
-    for (const end = Date.now() + 60_000; (await scene.progress()) === 0 && scene.hands[0]?.process.exitCode === null; ) {
+    for (
+      const end = Date.now() + 60_000;
+      (await scene.progress()) === 0 && scene.hands[0]?.process.exitCode === null;
+    ) {
       if (Date.now() > end) throw new Error('nothing was sealed for a minute after the start');
       if (scene.hands.length === 1) scene.#spawn('writer');
       await sleep(50);
@@ -95,8 +99,11 @@ export class LedgerScene {
     const child = spawn(process.execPath, [join(import.meta.dirname, 'ledger-hand.ts'), role, this.#configFile, url], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    // That it froze is said on standard output, and judged there.
-    createInterface({ input: child.stderr }).on('line', (line) => line.includes('"frozen: ') || process.stderr.write(`${line}\n`));
+    // A sealer reports on standard output that it froze; the test judges it there.
+    createInterface({ input: child.stderr }).on(
+      'line',
+      (line) => line.includes('"frozen: ') || process.stderr.write(`${line}\n`),
+    );
     createInterface({ input: child.stdout }).on('line', (line) => {
       const [word, ...rest] = line.split(' ');
       if (word === 'done') for (const id of rest) this.acknowledged.add(id);
@@ -118,7 +125,7 @@ export class LedgerScene {
     this.#spawn(role, own);
   }
 
-  /** Until they are freed, no sealer runs. */
+  /** Until they are released, no sealer runs. */
   async holdSealers(): Promise<void> {
     this.#isHeld = true;
     const isGone = ({ process: child }: Hand): boolean => child.exitCode !== null || child.signalCode !== null;
@@ -127,16 +134,17 @@ export class LedgerScene {
       for (const hand of sealers) if (!isGone(hand)) hand.process.kill('SIGKILL');
       if (Date.now() > end) throw new Error('sealers that were killed did not end');
     }
-    // Longer than one that had ended before waits to be started again.
+    // Longer than a sealer that had ended before waits to be started again.
     await sleep(100);
   }
 
-  /** They run, and have looked at the record: a moment later one of them leads. */
+  /** They run, and have examined the record: a moment later one of them leads. */
   async freeSealers(): Promise<void> {
     this.#isHeld = false;
     this.#begun = 0;
     for (const hand of this.hands.filter((one) => one.role === 'sealer')) this.#spawn('sealer', hand);
-    for (const end = Date.now() + 60_000; this.#begun === 0; await sleep(5)) if (Date.now() > end) throw new Error('no sealer began');
+    for (const end = Date.now() + 60_000; this.#begun === 0; await sleep(5))
+      if (Date.now() > end) throw new Error('no sealer began');
   }
 
   async #stop(): Promise<void> {
@@ -152,24 +160,34 @@ export class LedgerScene {
     return Number(readFileSync(join(this.#directory, 'data-of', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
-  /** One connection as superuser; again from the start while the server goes down and recovers. `work` changes nothing that stays. */
+  /**
+   * One connection as superuser; again from the start while the server goes down and recovers. `work` changes nothing
+   * that stays.
+   */
   async withClient<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-    for (const end = Date.now() + 60_000; ; await sleep(50)) {
+    // The minute is for a server that is away. Work that was cut after a minute of work is begun again, a few times.
+    let end = Date.now() + 60_000;
+    for (let tries = 1; ; await sleep(50)) {
       const client = new pg.Client({ connectionString: this.#keeper.url(database) });
       client.on('error', () => {});
       try {
         await client.connect();
+        end = Date.now() + 60_000;
         return await work(client);
       } catch (error) {
         const isAway = !(error instanceof pg.DatabaseError) || error.code?.startsWith('57') === true;
-        if (!isAway || Date.now() > end) throw error;
+        if (!isAway || (Date.now() > end && tries >= 5)) throw error;
+        if (Date.now() > end) {
+          tries += 1;
+          end = Date.now() + 60_000;
+        }
       } finally {
         await client.end().catch(() => {});
       }
     }
   }
 
-  /** Number of the last sealed entry. */
+  /** The number of the last sealed entry. */
   progress(): Promise<number> {
     return this.withClient(async (client) =>
       Number((await client.query<{ n: string }>('select number as n from ledger_state')).rows[0]?.n),
@@ -178,7 +196,8 @@ export class LedgerScene {
 
   verifierKey(): Promise<string> {
     return this.withClient(
-      async (client) => (await client.query<{ k: string }>('select verifier_key as k from ledger_key')).rows[0]?.k ?? '',
+      async (client) =>
+        (await client.query<{ k: string }>('select verifier_key as k from ledger_key')).rows[0]?.k ?? '',
     );
   }
 
@@ -187,7 +206,7 @@ export class LedgerScene {
     own[randomInt(own.length)]?.process.kill('SIGKILL');
   }
 
-  /** The server ends connections one by one, as an administrator or a proxy does. */
+  /** The server ends connections one by one, as when an administrator or a proxy ends them. */
   async endBackend(like: string): Promise<void> {
     await this.withClient((client) =>
       client.query(
@@ -209,7 +228,7 @@ export class LedgerScene {
     process.kill(this.#postmaster, 'SIGQUIT');
   }
 
-  /** The leader stands still, loses its connections and its lead, and wakes up again believing in itself. */
+  /** The leader stands still, loses its connections and its lead, and continues as if it still led. */
   async stall(): Promise<void> {
     const sealers = this.hands.filter((hand) => hand.role === 'sealer');
     const { process: child } = sealers[randomInt(sealers.length)] ?? {};
@@ -220,12 +239,12 @@ export class LedgerScene {
   }
 
   /**
-   * Power cut: everything ends at once. Of the witness only what fdatasync has returned for is certain: the last line or two may be there in part,
-   * and what is allocated but was never written reads as zeros.
+   * A power failure: everything ends at once. Of the witness only what fdatasync has returned for is certain: the last
+   * line or two may be there in part, and what is allocated but was never written reads as zeros.
    */
   async cutPower(): Promise<void> {
     const children = this.hands.map((hand) => hand.process);
-    // One that ended by itself a moment ago says so no second time.
+    // A process that ended by itself a moment ago does not end a second time.
     const left = children.filter((child) => child.exitCode === null && child.signalCode === null);
     const gone = bounded(
       30_000,
@@ -259,7 +278,7 @@ export class LedgerScene {
       if (kind === 0) truncateSync(path, cut);
       else writeFileSync(path, Buffer.concat([bytes.subarray(0, cut), Buffer.alloc(bytes.length - cut)]));
     } else if (kind === 2) {
-      // A line that was on its way when the power went: of none that was written whole.
+      // A line that was on its way when the power failed: no part of a line that was written as a whole.
       const torn = `"cofferdam/${randomBytes(randomInt(1, 200)).toString('hex')}`;
       writeFileSync(path, Buffer.concat([bytes, Buffer.from(torn), Buffer.alloc(randomInt(2) * randomInt(1, 64))]));
     }

@@ -1,4 +1,5 @@
-// Owns: what a program that runs for long leaves behind: nothing, whether it ends by itself, by a failure, or by a signal; and its exit code tells them apart.
+// What a long-running program leaves behind: nothing, whether it ends by itself, by a failure, or by a signal; and its
+// exit code distinguishes these.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

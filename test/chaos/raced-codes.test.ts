@@ -1,7 +1,7 @@
 import { test } from 'tap';
 import { raceCodes, racingCluster } from './raced-codes.ts';
 
-/** `npm run soak:codes`: many more. */
+/** `npm run soak:codes` does it with many more. */
 const accounts = 400;
 
 test('one code on two edges and two wardens at once, over 400 accounts: exactly one success each', async (t) => {

@@ -1,9 +1,10 @@
-// Owns: one code of many accounts, each given on two edges of two wardens in the same moment (T-12): exactly one of the two opens a session.
+// Owns: one code of many accounts, each given on two edges of two wardens at the same moment (T-12): exactly one of the
+// two opens a session.
 import { randomUUID } from 'node:crypto';
 import { type AccountId, type CustomerId, idOf } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { fingerprintOf } from '../../server/warden/authentication/ssh-signature.ts';
-import { codeAt, newSeed, stepAt, stepEndsInMs } from '../../server/warden/authentication/totp.ts';
+import { fingerprintOf } from '../../server/warden/credentials/ssh-signature.ts';
+import { codeAt, newSeed, stepAt, stepEndsInMs } from '../../server/warden/factors/totp.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
@@ -13,7 +14,7 @@ import { attempt, connectAs, type EdgePeer, hashOf, transcript, UserKey } from '
 
 export type Raced = {
   readonly accounts: number;
-  /** Accounts for which both, or neither, of the two logins were accepted. */
+  /** Accounts for which both logins, or neither, were accepted. */
   readonly twice: number;
   readonly never: number;
   readonly accepted: number;
@@ -26,7 +27,8 @@ const atOnce = 25;
 const stepReserveMs = 4000;
 
 /** Two partner edges, stopped: the test plays both, each on the socket of a warden of its own. */
-export const racingCluster = (t: Teardown): Promise<Cluster> => Cluster.start(t, { edges: 2, wardens: 2, budgets: wideBudgets });
+export const racingCluster = (t: Teardown): Promise<Cluster> =>
+  Cluster.start(t, { edges: 2, wardens: 2, budgets: wideBudgets });
 
 async function makeRacers(cluster: Cluster, count: number): Promise<readonly Racer[]> {
   const ring = createKeyRing(cluster.config);
@@ -65,7 +67,11 @@ async function makeRacers(cluster: Cluster, count: number): Promise<readonly Rac
     await tx.query(
       `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at)
      select gen_random_uuid(), x.id, 'public-key', 'ssh-ed25519', x.blob, x.fingerprint, 'race', now() + interval '1 day' from unnest($1::uuid[], $2::bytea[], $3::text[]) x(id, blob, fingerprint)`,
-      [rows.map((row) => row.id), rows.map((row) => Buffer.from(row.racer.key.blob)), rows.map((row) => fingerprintOf(row.racer.key.blob))],
+      [
+        rows.map((row) => row.id),
+        rows.map((row) => Buffer.from(row.racer.key.blob)),
+        rows.map((row) => fingerprintOf(row.racer.key.blob)),
+      ],
     );
     // A scope without a budget has no room for a session.
     await tx.query(
@@ -86,7 +92,12 @@ type Runner = { readonly peer: EdgePeer; challenge: string };
 async function approach(runner: Runner, racer: Racer): Promise<string> {
   const exchange = transcript(runner.challenge);
   const signed = await runner.peer.call('exchange.sign', exchange);
-  const key = await attempt(runner.peer, exchange.connection, racer.name, racer.key.evidence(racer.name, hashOf(exchange, signed)));
+  const key = await attempt(
+    runner.peer,
+    exchange.connection,
+    racer.name,
+    racer.key.evidence(racer.name, hashOf(exchange, signed)),
+  );
   if (key.outcome !== 'partial') throw new Error(`the key was answered with ${key.outcome}`);
   const asked = await attempt(runner.peer, exchange.connection, racer.name, { type: 'keyboard-interactive' });
   if (asked.outcome !== 'prompt') throw new Error(`the wish to be asked was answered with ${asked.outcome}`);
@@ -120,7 +131,9 @@ export async function raceCodes(cluster: Cluster, accounts: number): Promise<Rac
       if (left < stepReserveMs) await new Promise((resolve) => setTimeout(resolve, left + 50));
       const code = codeAt(racer.seed, stepAt(Date.now() / 1000));
       const outcomes = await Promise.all(
-        runners.map((runner, i) => attempt(runner.peer, connections[i] ?? '', racer.name, { type: 'answers', answers: [code] })),
+        runners.map((runner, i) =>
+          attempt(runner.peer, connections[i] ?? '', racer.name, { type: 'answers', answers: [code] }),
+        ),
       );
       const won = outcomes.filter((one) => one.outcome === 'accepted').length;
       accepted += won;

@@ -1,4 +1,5 @@
-// Owns: `npm run rehearse:restart [ROUNDS]`, 5 by default. Last line JSON; exit code 1 when a transfer was lost or altered.
+// Owns: `npm run rehearse:restart [ROUNDS]`, 5 by default. The last line is JSON; the exit code is 1 when a transfer
+// was lost or altered.
 import { longRun } from '../support/long-run.ts';
 import { restartCluster, rollingRestart } from './rolling-restart.ts';
 

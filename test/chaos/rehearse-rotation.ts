@@ -1,4 +1,5 @@
-// Owns: `npm run rehearse:rotation [ACCOUNTS]`, 500 by default, a day = a minute. Last line JSON; exit code 1 when anybody noticed or was missed.
+// Owns: `npm run rehearse:rotation [ACCOUNTS]`, 500 by default, with a day of a minute. The last line is JSON; the exit
+// code is 1 when an account failed, or one that moved late was not named.
 import { longRun } from '../support/long-run.ts';
 import { rehearsalCluster, rehearse } from './rotation-rehearsal.ts';
 

@@ -1,4 +1,5 @@
-// Owns: a rolling restart under load: both edges by `drain`, both wardens by SIGTERM, while clients transfer without a pause; nothing may be lost or altered.
+// Owns: a rolling restart under load: both edges by `drain`, both wardens by SIGTERM, while clients transfer without a
+// pause; nothing may be lost or altered.
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,27 +12,27 @@ import { run } from '../support/world.ts';
 
 export type RestartOptions = {
   readonly rounds: number;
-  /** Clients of each kind: our own that upload, our own that download, OpenSSH's that do both in turns. */
+  /** Clients of each kind: our own that upload, our own that download, and OpenSSH's, which do both in turns. */
   readonly clients: number;
   readonly fileBytesMax: number;
-  /** Rate of one client: transfers take long enough for every blow to meet some. */
+  /** The rate of one client: transfers take long enough for every restart to meet some. */
   readonly bytesPerSecond: number;
 };
 export type Restart = {
   readonly rounds: number;
   readonly uploads: number;
   readonly downloads: number;
-  /** Transfers that had begun and did not end well. */
+  /** Transfers that had begun and failed. */
   readonly lost: number;
   /** Files that are not, byte for byte, what was sent. */
   readonly altered: number;
-  /** Connections that no session came of; the client went to the other edge. */
+  /** Connections that did not lead to a session; the client went to the other edge. */
   readonly turnedAway: number;
   readonly edgesRestarted: number;
   readonly wardensRestarted: number;
-  /** Transfers that were under way at the blows, together. */
+  /** Transfers that were under way at the restarts, in all. */
   readonly underWay: number;
-  /** Longest time in which a transfer did not move; drains and restarts of wardens. */
+  /** The longest time in which a transfer did not move; drains and restarts of wardens. */
   readonly longestPauseMs: number;
   readonly longestDrainMs: number;
   readonly faults: readonly string[];
@@ -49,7 +50,12 @@ type Active = { readonly node: string };
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 export const restartCluster = (t: Teardown): Promise<Cluster> =>
-  Cluster.start(t, { edges: 2, wardens: 2, budgets: wideBudgets, limits: { settleMs: 0, unauthenticatedPerSourceMax: 100 } });
+  Cluster.start(t, {
+    edges: 2,
+    wardens: 2,
+    budgets: wideBudgets,
+    limits: { settleMs: 0, unauthenticatedPerSourceMax: 100 },
+  });
 
 class Load {
   readonly #cluster: Cluster;
@@ -74,7 +80,7 @@ class Load {
     this.#local = local;
   }
 
-  /** What a balancer does: edges in turns; from one that refuses to the next. */
+  /** What a load balancer does: edges in turns, and from one that refuses to the next. */
   #nextNode(): string {
     this.#turn += 1;
     const nodes = this.#cluster.partnerNodes;
@@ -93,14 +99,16 @@ class Load {
       return await work();
     } catch (error) {
       this.lost += 1;
-      this.faults.push(`${new Date().toISOString()} ${what} over ${node}: ${error instanceof Error ? error.message : String(error)}`);
+      this.faults.push(
+        `${new Date().toISOString()} ${what} over ${node}: ${error instanceof Error ? error.message : String(error)}`,
+      );
       return undefined;
     } finally {
       this.active.delete(one);
     }
   }
 
-  /** One block after the other at the client's rate; what is slower than that is a pause. */
+  /** One block after the other at the client's rate; whatever is slower than that is a pause. */
   async #paced(bytes: number, move: (at: number, length: number) => Promise<void>): Promise<void> {
     const blockMs = (blockBytes / this.#options.bytesPerSecond) * 1000;
     for (let at = 0; at < bytes; at += blockBytes) {
@@ -116,13 +124,17 @@ class Load {
     for (let count = 0; !this.isOver; count += 1) {
       const node = this.#nextNode();
       const { name: username, privateKey } = account;
-      const sftp = await SftpClient.connect({ port: this.#cluster.portOf(node), username, privateKey }).catch(() => undefined);
+      const sftp = await SftpClient.connect({ port: this.#cluster.portOf(node), username, privateKey }).catch(
+        () => undefined,
+      );
       if (sftp === undefined) {
         this.turnedAway += 1;
         continue;
       }
       const name = `${username}-${kind}-${count}`;
-      await this.#moving(node, `${kind} ${name}`, () => (kind === 'upload' ? this.#upload(sftp, name) : this.#download(sftp)));
+      await this.#moving(node, `${kind} ${name}`, () =>
+        kind === 'upload' ? this.#upload(sftp, name) : this.#download(sftp),
+      );
       sftp.end();
     }
   }
@@ -145,7 +157,7 @@ class Load {
     if (sha256(Buffer.concat(got)) !== sha256(file.content)) this.#isAltered(`download of ${file.name}`);
   }
 
-  /** OpenSSH's own `sftp`, a file up and a file down in one session. */
+  /** OpenSSH's own `sftp`, with a file up and a file down in one session. */
   async openSsh(account: ClusterAccount): Promise<void> {
     const keyFile = join(this.#local, `${account.name}.key`);
     writeFileSync(keyFile, account.privateKey, { mode: 0o600 });
@@ -157,8 +169,11 @@ class Load {
       const file = this.#files[randomInt(this.#files.length)] as Source;
       writeFileSync(up, content);
       await this.#moving(node, `sftp ${name}`, async () => {
-        const done = await this.#sftp(node, account.name, keyFile, [`put ${up} deposit/${name}`, `get collect/${file.name} ${down}`]);
-        // It repeats its lines once it is logged in: without any it was turned away.
+        const done = await this.#sftp(node, account.name, keyFile, [
+          `put ${up} deposit/${name}`,
+          `get collect/${file.name} ${down}`,
+        ]);
+        // It repeats its lines once it is logged in: without any line it was refused.
         if (done.code !== 0 && !done.out.includes('sftp>')) {
           this.turnedAway += 1;
           return;
@@ -182,8 +197,23 @@ class Load {
     ];
     const port = String(this.#cluster.portOf(node));
     const rate = String(Math.round((this.#options.bytesPerSecond * 8) / 1000));
-    const args = ['-F', '/dev/null', ...options.flatMap((one) => ['-o', one]), '-i', keyFile, '-P', port, '-l', rate, '-b', '-'];
-    return run('sftp', [...args, `${username}@127.0.0.1`], { input: `${lines.join('\n')}\n`, env: { SSH_ASKPASS_REQUIRE: 'never' } });
+    const args = [
+      '-F',
+      '/dev/null',
+      ...options.flatMap((one) => ['-o', one]),
+      '-i',
+      keyFile,
+      '-P',
+      port,
+      '-l',
+      rate,
+      '-b',
+      '-',
+    ];
+    return run('sftp', [...args, `${username}@127.0.0.1`], {
+      input: `${lines.join('\n')}\n`,
+      env: { SSH_ASKPASS_REQUIRE: 'never' },
+    });
   }
 }
 
@@ -193,13 +223,18 @@ async function until(what: string, isSo: () => Promise<boolean> | boolean): Prom
 }
 
 async function fill(cluster: Cluster, depositor: ClusterAccount, fileBytesMax: number): Promise<readonly Source[]> {
-  const sftp = await SftpClient.connect({ port: cluster.portOf('internal'), username: depositor.name, privateKey: depositor.privateKey });
+  const sftp = await SftpClient.connect({
+    port: cluster.portOf('internal'),
+    username: depositor.name,
+    privateKey: depositor.privateKey,
+  });
   const files: Source[] = [];
   for (let i = 0; i < sources; i += 1) {
     const content = randomBytes(Math.ceil((fileBytesMax * (i + 1)) / sources));
     const name = `statement-${i}`;
     const handle = await sftp.open(`/${customer}/collect/${name}`, 'w');
-    for (let at = 0; at < content.length; at += blockBytes) await sftp.write(handle, at, content.subarray(at, at + blockBytes));
+    for (let at = 0; at < content.length; at += blockBytes)
+      await sftp.write(handle, at, content.subarray(at, at + blockBytes));
     await sftp.close(handle);
     files.push({ name, content });
   }
@@ -207,9 +242,13 @@ async function fill(cluster: Cluster, depositor: ClusterAccount, fileBytesMax: n
   return files;
 }
 
-/** What was acknowledged is read back by our own account, through the other plane. */
+/** Our own account reads back what was acknowledged, through the other plane. */
 async function readBack(cluster: Cluster, depositor: ClusterAccount, load: Load): Promise<void> {
-  const sftp = await SftpClient.connect({ port: cluster.portOf('internal'), username: depositor.name, privateKey: depositor.privateKey });
+  const sftp = await SftpClient.connect({
+    port: cluster.portOf('internal'),
+    username: depositor.name,
+    privateKey: depositor.privateKey,
+  });
   for (const [name, expected] of load.sent) {
     const handle = await sftp.open(`/${customer}/deposit/${name}`);
     const hash = createHash('sha256');
@@ -229,7 +268,7 @@ async function readBack(cluster: Cluster, depositor: ClusterAccount, load: Load)
   sftp.end();
 }
 
-/** Restarts both edges and both wardens `rounds` times while everybody transfers. */
+/** Restarts both edges and both wardens `rounds` times while all clients transfer. */
 export async function rollingRestart(cluster: Cluster, options: RestartOptions): Promise<Restart> {
   const { accounts, depositor } = await cluster.addCustomer(customer, 3 * options.clients);
   const local = join(cluster.directory, '..', 'rolling');
@@ -267,9 +306,14 @@ export async function rollingRestart(cluster: Cluster, options: RestartOptions):
         const before = cluster.pidOfWarden(index);
         await strikeAmid(own);
         cluster.stopWardenInOrder(index);
-        await until(`warden ${index} is another process`, () => ![undefined, before].includes(cluster.pidOfWarden(index)));
-        await until(`the edges of warden ${index} serve`, async () => (await Promise.all(own.map(serves))).every(Boolean));
-        // And transfers go on over it.
+        await until(
+          `warden ${index} is another process`,
+          () => ![undefined, before].includes(cluster.pidOfWarden(index)),
+        );
+        await until(`the edges of warden ${index} serve`, async () =>
+          (await Promise.all(own.map(serves))).every(Boolean),
+        );
+        // And transfers continue across it.
         await strikeAmid(own);
         wardensRestarted += 1;
       }

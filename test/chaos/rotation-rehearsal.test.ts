@@ -1,7 +1,7 @@
 import { test } from 'tap';
 import { rehearsalCluster, rehearse } from './rotation-rehearsal.ts';
 
-test('a rotation in scaled time: nobody who follows the procedure notices, nobody who does not is missed', async (t) => {
+test('a rotation in scaled time: whoever follows the procedure notices nothing, and whoever does not is found', async (t) => {
   const options = { accounts: 15, dayMs: 7000, overlapDays: 2, pauseMs: 3000 };
   const cluster = await rehearsalCluster(t, options);
   const result = await rehearse(cluster, options);

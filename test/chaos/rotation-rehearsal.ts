@@ -1,9 +1,10 @@
-// Owns: the rehearsal of a rotation in scaled time: many machine accounts upload in a loop while their keys are replaced; some move too late.
+// Owns: the rehearsal of a rotation in scaled time: many machine accounts upload in a loop while their keys are
+// replaced; some move too late.
 import { randomBytes, randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { newOpenSshKeyPair } from '../../server/demo/openssh-key.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { type Cluster, type ClusterOptions, Cluster as Clusters } from '../support/cluster.ts';
 import type { Teardown } from '../support/database.ts';
@@ -11,15 +12,15 @@ import { SftpClient } from '../support/sftp-client.ts';
 
 export type RehearsalOptions = {
   readonly accounts: number;
-  /** So long is a day. */
+  /** The length of a day. */
   readonly dayMs: number;
   readonly overlapDays: number;
-  /** Pause of an account between two uploads, at most. */
+  /** The longest pause of an account between two uploads. */
   readonly pauseMs: number;
 };
 export type Rehearsal = {
   readonly accounts: number;
-  /** Of accounts that followed the procedure, at any time; and of the others before the overlap was over. */
+  /** For accounts that followed the procedure, at any time; for the others, before the overlap was over. */
   readonly failedTransfers: number;
   /** Old keys that opened a session after their overlap, or were not revoked when it was over. */
   readonly overdueKeys: number;
@@ -112,7 +113,7 @@ async function upload(cluster: Cluster, machine: Machine, privateKey: string): P
   }
 }
 
-/** So many at once; the others wait in line. */
+/** This many at once; the others wait. */
 class Slots {
   #free = connectionsMax;
   readonly #waiting: (() => void)[] = [];
@@ -148,7 +149,7 @@ export async function rehearse(cluster: Cluster, options: RehearsalOptions): Pro
           await upload(cluster, machine, hasSwitched ? machine.newKey.privateText : machine.oldKey);
           transfers += 1;
         } catch (error) {
-          // Whoever still comes with the old key when the overlap is over is refused: that is the point.
+          // An account that still comes with the old key when the overlap is over is refused: that is the point.
           if (machine.isLate && !hasSwitched && Date.now() >= deadline - 50) lateRefusals += 1;
           else {
             failedTransfers += 1;
@@ -165,10 +166,21 @@ export async function rehearse(cluster: Cluster, options: RehearsalOptions): Pro
   const keysFile = join(cluster.directory, '..', 'new-keys.txt');
   writeFileSync(keysFile, `${machines.map((one) => `${one.name} ${one.newKey.publicLine}`).join('\n')}\n`);
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
-  const choice = ['credential', 'rotate', '--stale-before', tomorrow, '--keys', keysFile, '--overlap', String(options.overlapDays)];
+  const choice = [
+    'credential',
+    'rotate',
+    '--stale-before',
+    tomorrow,
+    '--keys',
+    keysFile,
+    '--overlap',
+    String(options.overlapDays),
+  ];
   const plan = JSON.parse((await cluster.cofferctlAlone([...choice, '--json'])).out) as { count: number };
   if (plan.count !== machines.length) faults.push(`the plan names ${plan.count} keys`);
-  const done = JSON.parse((await cluster.cofferctl([...choice, '--reason', 'rehearsal', '--execute', '--json'])).out) as {
+  const done = JSON.parse(
+    (await cluster.cofferctl([...choice, '--reason', 'rehearsal', '--execute', '--json'])).out,
+  ) as {
     rotation: string;
   };
   const [row] = await cluster.query<{ deadline: Date }>('select deadline from rotation where id = $1', [done.rotation]);
@@ -180,7 +192,9 @@ export async function rehearse(cluster: Cluster, options: RehearsalOptions): Pro
       : begun + (deadline - begun) * 0.6 * Math.random();
 
   await sleep(Math.max(0, deadline - Date.now()) + 1000);
-  const shown = JSON.parse((await cluster.cofferctl(['rotation', 'show', done.rotation, '--laggards', '--json'])).out) as {
+  const shown = JSON.parse(
+    (await cluster.cofferctl(['rotation', 'show', done.rotation, '--laggards', '--json'])).out,
+  ) as {
     items: readonly { account: string }[];
   };
   await sleep(overlapMs * 0.45);
@@ -200,7 +214,8 @@ export async function rehearse(cluster: Cluster, options: RehearsalOptions): Pro
     overdueKeys: overdue?.n ?? -1,
     laggards: late.size,
     laggardsReported: reported.size,
-    laggardsWrong: [...late].filter((name) => !reported.has(name)).length + [...reported].filter((name) => !late.has(name)).length,
+    laggardsWrong:
+      [...late].filter((name) => !reported.has(name)).length + [...reported].filter((name) => !late.has(name)).length,
     transfers,
     lateRefusals,
     faults: faults.slice(0, 10),

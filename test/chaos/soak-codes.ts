@@ -1,4 +1,5 @@
-// Owns: the long run of raced-codes: `npm run soak:codes [ACCOUNTS]`, 2,000 by default. Last line JSON; exit code 1 when a code opened two sessions, or none.
+// Owns: the long run of raced-codes: `npm run soak:codes [ACCOUNTS]`, 2,000 by default. The last line is JSON; the exit
+// code is 1 when a code opened two sessions, or none.
 import { longRun } from '../support/long-run.ts';
 import { raceCodes, racingCluster } from './raced-codes.ts';
 

@@ -1,4 +1,5 @@
-// Owns: the long run of bounded-egress: `npm run soak:grants [ROUNDS]`, 40 by default, half as many with a lying edge. Last line JSON; exit code 1 on any violation.
+// Owns: the long run of bounded-egress: `npm run soak:grants [ROUNDS]`, 40 by default, half as many with a lying edge.
+// The last line is JSON; the exit code is 1 on any violation.
 import { Cluster } from '../support/cluster.ts';
 import { longRun } from '../support/long-run.ts';
 import { boundedEgress, setUp, soakBudgets, soakLimits } from './bounded-egress.ts';

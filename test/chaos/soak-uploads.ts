@@ -1,4 +1,5 @@
-// Owns: the long run of acknowledged-uploads: `npm run soak:uploads [ROUNDS]`, 1,000 by default. Last line JSON; exit code 1 on any violation.
+// Owns: the long run of acknowledged-uploads: `npm run soak:uploads [ROUNDS]`, 1,000 by default. The last line is JSON;
+// the exit code is 1 on any violation.
 import { wideBudgetsEnv } from '../support/bank.ts';
 import { longRun } from '../support/long-run.ts';
 import { startWorld } from '../support/world.ts';

@@ -1,4 +1,4 @@
-// The replayed breach, short: whose files were exposed is answered completely, and what is said for certain is true.
+// The replayed breach, short: whose files were exposed is answered completely, and what is called certain is true.
 import { test } from 'tap';
 import { Cluster } from '../support/cluster.ts';
 import { addHistory, askScope, judge, play, setUp, thiefAddress } from './theft.ts';

@@ -1,5 +1,6 @@
-// Owns: the replayed breach: banks and our processor work as on any day, a thief with a stolen key takes what he can, an edge and a warden are killed
-// while he does; everybody keeps a note of what really happened. Then the record is asked, and compared with the notes.
+// Owns: the replayed breach: banks and our processor work as on any day, a thief with a stolen key takes what he can,
+// and meanwhile an edge and a warden are killed. Everybody notes what really happened. Then the record is asked, and
+// compared with the notes.
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import type { Cluster, ClusterAccount } from '../support/cluster.ts';
 import { SftpClient } from '../support/sftp-client.ts';
@@ -20,7 +21,11 @@ export type Truth = {
   readonly listings: number;
   readonly depositedByThief: readonly string[];
 };
-export type Setting = { readonly cluster: Cluster; readonly partners: readonly ClusterAccount[]; readonly processor: ClusterAccount };
+export type Setting = {
+  readonly cluster: Cluster;
+  readonly partners: readonly ClusterAccount[];
+  readonly processor: ClusterAccount;
+};
 
 export async function setUp(cluster: Cluster): Promise<Setting> {
   const partners: ClusterAccount[] = [];
@@ -32,10 +37,22 @@ export async function setUp(cluster: Cluster): Promise<Setting> {
 }
 
 const port = (cluster: Cluster, account: ClusterAccount): number =>
-  cluster.portOf(account.name === 'processor' ? 'internal' : (cluster.partnerNodes[randomInt(cluster.partnerNodes.length)] ?? ''));
+  cluster.portOf(
+    account.name === 'processor' ? 'internal' : (cluster.partnerNodes[randomInt(cluster.partnerNodes.length)] ?? ''),
+  );
 
-const connect = (cluster: Cluster, account: ClusterAccount, as: { localAddress?: string; ident?: string } = {}): Promise<SftpClient> =>
-  SftpClient.connect({ port: port(cluster, account), username: account.name, privateKey: account.privateKey, readyMs: 10_000, ...as });
+const connect = (
+  cluster: Cluster,
+  account: ClusterAccount,
+  as: { localAddress?: string; ident?: string } = {},
+): Promise<SftpClient> =>
+  SftpClient.connect({
+    port: port(cluster, account),
+    username: account.name,
+    privateKey: account.privateKey,
+    readyMs: 10_000,
+    ...as,
+  });
 
 async function put(sftp: SftpClient, path: string, content: Buffer): Promise<void> {
   const handle = await sftp.open(path, 'w');
@@ -71,8 +88,15 @@ async function persistently<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** One bank's minute: statements are filled by the processor, payments delivered by the bank, both collected by whom they are for. */
-async function ordinaryMinute({ cluster, partners, processor }: Setting, minute: number, stored: Stored[]): Promise<void> {
+/**
+ * One bank's minute: the processor fills statements, the bank delivers payments, and each is collected by whom it is
+ * for.
+ */
+async function ordinaryMinute(
+  { cluster, partners, processor }: Setting,
+  minute: number,
+  stored: Stored[],
+): Promise<void> {
   const bank = banks[minute % banks.length] ?? banks[0];
   const partner = partners[minute % banks.length];
   if (partner === undefined) return;
@@ -83,7 +107,12 @@ async function ordinaryMinute({ cluster, partners, processor }: Setting, minute:
       await put(sftp, `${directory}/${name}`, content).finally(() => sftp.end());
     });
     const sha256 = createHash('sha256').update(content).digest('hex');
-    stored.push({ customer, path: directory.endsWith('deposit') ? `/deposit/${name}` : `/collect/${name}`, sha256, size: content.length });
+    stored.push({
+      customer,
+      path: directory.endsWith('deposit') ? `/deposit/${name}` : `/collect/${name}`,
+      sha256,
+      size: content.length,
+    });
   };
   await made(partner, '/deposit', bank, `pain-${minute}.xml`);
   await made(processor, `/${bank}/collect`, bank, `camt-${minute}.xml`);
@@ -107,7 +136,7 @@ async function ordinaryMinute({ cluster, partners, processor }: Setting, minute:
   });
 }
 
-/** The large files that a thief would go for. */
+/** The large files that a thief would want. */
 async function fill({ cluster, partners }: Setting, stored: Stored[]): Promise<void> {
   for (const [i, customer] of banks.entries()) {
     const sftp = await connect(cluster, partners[i] as ClusterAccount);
@@ -115,7 +144,12 @@ async function fill({ cluster, partners }: Setting, stored: Stored[]): Promise<v
       const content = randomBytes(size);
       const name = `archive-${size}.bin`;
       await put(sftp, `/deposit/${name}`, content);
-      stored.push({ customer, path: `/deposit/${name}`, sha256: createHash('sha256').update(content).digest('hex'), size });
+      stored.push({
+        customer,
+        path: `/deposit/${name}`,
+        sha256: createHash('sha256').update(content).digest('hex'),
+        size,
+      });
     }
     sftp.end();
   }
@@ -133,11 +167,14 @@ class Thief {
   }
 
   async #session(): Promise<SftpClient> {
-    this.#sftp ??= await connect(this.#setting.cluster, this.#setting.processor, { localAddress: thiefAddress, ident: thiefIdent });
+    this.#sftp ??= await connect(this.#setting.cluster, this.#setting.processor, {
+      localAddress: thiefAddress,
+      ident: thiefIdent,
+    });
     return this.#sftp;
   }
 
-  /** Connects again after he was thrown out. */
+  /** Connects again after the connection was ended. */
   again(): void {
     this.#sftp?.destroy();
     this.#sftp = undefined;
@@ -186,7 +223,7 @@ const expectLost = async (work: Promise<void>): Promise<void> => {
   if (outcome !== 'lost') throw new Error('the transfer should have been cut');
 };
 
-/** Plays so many minutes of a day, and the theft in the middle of them. */
+/** Plays this many minutes of a day, with the theft in the middle of them. */
 export async function play(setting: Setting, minutes: number): Promise<Truth> {
   const { cluster } = setting;
   const stored: Stored[] = [];
@@ -221,12 +258,12 @@ export async function play(setting: Setting, minutes: number): Promise<Truth> {
     thief.again();
     await thief.look('alpha-2', 'deposit');
   });
-  // The warden dies while he reads: the edge waits for the next one, and he gets it all.
+  // The warden dies while he reads: the edge waits for the next one, and he gets everything.
   await thief.take(of('alpha-2', 40_000_000), async () => {
     for (let i = 0; i < cluster.wardenCount; i += 1) cluster.killWarden(i);
   });
   for (const size of sizes.slice(0, 3)) await thief.take(of('alpha-2', size));
-  // His own line breaks.
+  // His own connection breaks.
   await expectLost(
     thief.take(of('beta', 40_000_000), async () => {
       thief.again();
@@ -270,7 +307,7 @@ export async function askScope(cluster: Cluster, args: readonly string[]): Promi
   return JSON.parse(done.out) as Scope;
 }
 
-/** What the record says against what happened. */
+/** What the record says, compared with what happened. */
 export function judge(scope: Scope, truth: Truth): Verdict {
   const faults: string[] = [];
   const key = (one: { readonly customer: string; readonly folder: string; readonly path: string }): string =>
@@ -283,22 +320,28 @@ export function judge(scope: Scope, truth: Truth): Verdict {
     const row = listed.get(name);
     if (row === undefined) faults.push(`${name} was taken and is not listed`);
     else {
-      if (row.releasedBytes < bytes) faults.push(`${name}: ${bytes} bytes were taken, ${row.releasedBytes} are listed as released`);
-      if (row.sha256 !== file.sha256 || row.size !== file.size) faults.push(`${name}: another file than the one that was taken`);
+      if (row.releasedBytes < bytes)
+        faults.push(`${name}: ${bytes} bytes were taken, ${row.releasedBytes} are listed as released`);
+      if (row.sha256 !== file.sha256 || row.size !== file.size)
+        faults.push(`${name}: another file than the one that was taken`);
     }
     if (isClosed && !certain.has(name)) faults.push(`${name} was taken whole and is not certain`);
   }
-  for (const name of certain) if (!truth.taken.has(name)) faults.push(`${name} is said to be certain and was not taken`);
+  for (const name of certain)
+    if (!truth.taken.has(name)) faults.push(`${name} is said to be certain and was not taken`);
   const difference = [...truth.taken.keys()].filter((name) => !certain.has(name));
-  for (const name of possible) if (!difference.includes(name)) faults.push(`${name} is possible, and nothing was missing there`);
+  for (const name of possible)
+    if (!difference.includes(name)) faults.push(`${name} is possible, and nothing was missing there`);
   for (const name of difference) if (!possible.has(name)) faults.push(`${name} is missing among the possible`);
   for (const row of scope.files) if (row.certainty === 'unsent') faults.push(`${key(row)} was released and not sent`);
-  if (scope.totals.names !== truth.names) faults.push(`${truth.names} names were told, the record has ${scope.totals.names}`);
+  if (scope.totals.names !== truth.names)
+    faults.push(`${truth.names} names were told, the record has ${scope.totals.names}`);
   if (scope.record.completeFrom !== null) faults.push('the answer says that it is not complete');
   return {
     truth: truth.taken.size,
     recall: found.length / Math.max(1, truth.taken.size),
-    precisionOfCertain: certain.size === 0 ? 0 : [...certain].filter((name) => truth.taken.has(name)).length / certain.size,
+    precisionOfCertain:
+      certain.size === 0 ? 0 : [...certain].filter((name) => truth.taken.has(name)).length / certain.size,
     possible: possible.size,
     difference: difference.length,
     faults,
@@ -307,8 +350,8 @@ export function judge(scope: Scope, truth: Truth): Verdict {
 }
 
 /**
- * Months of history around it: sessions of the same accounts from other places, with what they read. Rows of the record without a place in its
- * trees: for questions, not for verifiers.
+ * Months of history around it: sessions of the same accounts from other places, with what they read. They are rows of
+ * the record without a place in its trees: for questions, not for verifiers.
  */
 export async function addHistory(cluster: Cluster, sessions: number): Promise<void> {
   await cluster.query("select ledger_month(clock_timestamp() - m * interval '1 month') from generate_series(0, 13) m");

@@ -1,4 +1,5 @@
-// Whoever stops a role waits as long as it may take: the supervisor, units of systemd, containers. And edges go before the warden.
+// Whoever stops a role waits for as long as the role may take: the supervisor, units of systemd, containers. Edges are
+// stopped before the warden.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -9,7 +10,7 @@ import { project } from '../support/world.ts';
 const read = (...path: readonly string[]): string => readFileSync(join(project, ...path), 'utf8');
 const grace = stopGraceMs(defaultLimits);
 
-test('an edge is given what it may wait for by itself', (t) => {
+test('an edge gets as much time as it may itself wait', (t) => {
   for (const drainMs of [0, 2000, 60_000])
     t.ok(stopGraceMs({ drainMs }).edge > transfersMs({ drainMs }) + lastWordsMs, `drainMs ${drainMs}`);
   t.end();
@@ -25,13 +26,13 @@ test('units of systemd wait as long, and stop edges before the warden', (t) => {
     const text = read('deploy', 'systemd', `cofferdam-${unit}.service`);
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(text)?.[1]);
     t.ok(seconds * 1000 >= grace[role], `${unit}: ${seconds} s`);
-    // What is started after another unit is stopped before it.
+    // A unit that is started after another unit is stopped before it.
     if (role === 'edge') t.match(text, /^After=.*\bcofferdam-warden\.service\b/m, `${unit} goes first`);
   }
   t.end();
 });
 
-test('so do containers', (t) => {
+test('containers wait as long, and stop edges before the warden', (t) => {
   const text = read('compose.yaml');
   const [head = '', ...services] = text.split(/^ {2}(?=[a-z-]+:\n)/m);
   const seconds = Number(/^ {2}stop_grace_period: (\d+)s$/m.exec(head)?.[1]);

@@ -1,10 +1,11 @@
-// So much at once, so much a minute: exact amounts at exact times, and purses of many holders that are bounded in number.
+// An allowance permits a number at once and a number per minute: exact amounts at exact times. The number of holders
+// that are remembered is bounded.
 import { test } from 'tap';
 import { fullPurse, Purses, partOf, takeOne } from '../../server/domain/allowance.ts';
 
 const allowance = { atOnce: 3, perMinute: 60 } as const;
 
-test('what was had comes back with time, up to what may be had at once', (t) => {
+test('what was taken comes back with time, up to the number that is allowed at once', (t) => {
   const purse = fullPurse(allowance, 1000);
   t.same(purse, { left: 3, at: 1000 });
   const take = (at: number): boolean => takeOne(purse, allowance, at);
@@ -20,14 +21,14 @@ test('what was had comes back with time, up to what may be had at once', (t) => 
   t.end();
 });
 
-test('a part of an allowance is never nothing', (t) => {
+test('a part of an allowance is never zero', (t) => {
   t.same(partOf({ atOnce: 10, perMinute: 61 }, 3), { atOnce: 3, perMinute: 20 });
   t.same(partOf({ atOnce: 2, perMinute: 2 }, 3), { atOnce: 1, perMinute: 1 });
   t.same(partOf({ atOnce: 7, perMinute: 8 }, 1), { atOnce: 7, perMinute: 8 });
   t.end();
 });
 
-test('each holder has a purse of their own; of more than so many the one that was used least lately is forgotten', (t) => {
+test('each holder has an allowance of its own; when there are too many holders, the one that used it least recently is forgotten', (t) => {
   const purses = new Purses(2);
   const once = { atOnce: 1, perMinute: 1 } as const;
   t.equal(purses.take('a', once, 0), true);
@@ -40,5 +41,14 @@ test('each holder has a purse of their own; of more than so many the one that wa
   t.equal(purses.take('a', once, 0), false, 'is remembered');
   t.equal(purses.take('b', once, 0), true, 'was forgotten');
   t.equal(purses.size, 2);
+  t.end();
+});
+
+test('no holder is forgotten while there is room', (t) => {
+  const purses = new Purses(3);
+  const once = { atOnce: 1, perMinute: 1 } as const;
+  for (const holder of ['a', 'b', 'c']) t.equal(purses.take(holder, once, 0), true);
+  t.equal(purses.size, 3);
+  for (const holder of ['a', 'b', 'c']) t.equal(purses.take(holder, once, 0), false, holder);
   t.end();
 });

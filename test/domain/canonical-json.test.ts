@@ -3,7 +3,7 @@ import { canonicalJson, parseCanonicalJson } from '../../server/domain/canonical
 import { areNetworksWider, isBoundWider, isChoiceWider } from '../../server/domain/widening.ts';
 
 test('one text for one value (RFC 8785)', (t) => {
-  // Section 3.2.3: names sorted by UTF-16 code units; section 3.2.2.2: the short escapes.
+  // RFC 8785 section 3.2.3: names are sorted by UTF-16 code units. Section 3.2.2.2: the short escapes.
   const odd = {
     '\u20ac': 'Euro Sign',
     '\r': 'Carriage Return',
@@ -17,18 +17,31 @@ test('one text for one value (RFC 8785)', (t) => {
     canonicalJson(odd),
     '{"\\r":"Carriage Return","1":"One","\u0080":"Control","\u00f6":"o","\u20ac":"Euro Sign","\ud83d\ude00":"Emoji","\ufb33":"Hebrew Letter Dalet With Dagesh"}',
   );
-  t.equal(canonicalJson({ b: [1, null, true, 'a"\\\n'], a: { y: -5, x: undefined } }), '{"a":{"y":-5},"b":[1,null,true,"a\\"\\\\\\n"]}');
+  t.equal(
+    canonicalJson({ b: [1, null, true, 'a"\\\n'], a: { y: -5, x: undefined } }),
+    '{"a":{"y":-5},"b":[1,null,true,"a\\"\\\\\\n"]}',
+  );
   t.equal(canonicalJson(JSON.parse('{"z":1,"a":2}')), canonicalJson(JSON.parse('{"a":2,"z":1}')));
   for (const value of [1.5, Number.NaN, 2 ** 53, -0, '\ud800', undefined, () => 1, 1n, new Date(), new Map()])
     t.throws(() => canonicalJson(value), String(typeof value));
-  for (const text of ['{"b":1,"a":2}', '{ "a":1}', '{"a":1}\n', '{"a":1.0}', '{"a":1e3}', '{"a":"\\u0041"}', '{"a":1,"a":1}', 'x', ''])
+  for (const text of [
+    '{"b":1,"a":2}',
+    '{ "a":1}',
+    '{"a":1}\n',
+    '{"a":1.0}',
+    '{"a":1e3}',
+    '{"a":"\\u0041"}',
+    '{"a":1,"a":1}',
+    'x',
+    '',
+  ])
     t.throws(() => parseCanonicalJson(text), { code: 'invalid' }, text);
   t.same(parseCanonicalJson('{"a":[1,{"b":null}]}'), { a: [1, { b: null }] });
   t.same(parseCanonicalJson('{"__proto__":1}'), JSON.parse('{"__proto__":1}'), 'a name like any other');
   t.end();
 });
 
-test('what is wider: the line between one operator and two', (t) => {
+test('what counts as wider: the line between changes by one operator and by two', (t) => {
   const networks: readonly (readonly [readonly string[], readonly string[], boolean])[] = [
     [[], [], false],
     [[], ['10.0.0.0/8'], false],
@@ -44,7 +57,8 @@ test('what is wider: the line between one operator and two', (t) => {
     [['0.0.0.0/0'], ['::/0'], true],
     [['10.0.0.0/8'], ['not a network'], true],
   ];
-  for (const [before, after, wider] of networks) t.equal(areNetworksWider(before, after), wider, `${before} to ${after}`);
+  for (const [before, after, wider] of networks)
+    t.equal(areNetworksWider(before, after), wider, `${before} to ${after}`);
   for (const [before, after, wider] of [
     [null, null, false],
     [null, ['a'], false],

@@ -1,5 +1,10 @@
 import { test } from 'tap';
-import { type ConsoleCommand, consoleHelp, parseConsoleLine } from '../../server/domain/console-grammar.ts';
+import {
+  type ConsoleCommand,
+  consoleHelp,
+  lineBytesMax,
+  parseConsoleLine,
+} from '../../server/domain/console-grammar.ts';
 import { Random } from '../fuzz/mutate.ts';
 
 const print = `SHA256:${'A'.repeat(43)}`;
@@ -47,6 +52,10 @@ const bad = [
   'keys confirm SHA256:short',
   `keys revoke ${print} ${print}`,
   'receipt',
+  'receipt ',
+  'unlock acme-batch --in 8h',
+  'unlock acme-batch --for 8h --for 8h',
+  'lock acme-batch --for 8h',
   'sh',
   'scp -t /',
   'sftp-server',
@@ -58,14 +67,36 @@ const bad = [
   'x'.repeat(513),
 ];
 
-test('what the console understands, and nothing else', async (t) => {
+test('the console understands the documented commands, and nothing else', async (t) => {
   for (const [line, command] of good) t.same(parseConsoleLine(line), { command }, JSON.stringify(line));
-  for (const line of bad) t.match(parseConsoleLine(line), { fault: /nothing was done/ }, JSON.stringify(line.slice(0, 60)));
-  for (const verb of ['whoami', 'enroll', 'windows', 'unlock', 'lock', 'keys add', 'keys confirm', 'keys revoke', 'receipt'])
+  for (const line of bad)
+    t.match(parseConsoleLine(line), { fault: /nothing was done/ }, JSON.stringify(line.slice(0, 60)));
+  for (const verb of [
+    'whoami',
+    'enroll',
+    'windows',
+    'unlock',
+    'lock',
+    'keys add',
+    'keys confirm',
+    'keys revoke',
+    'receipt',
+  ])
     t.match(consoleHelp, new RegExp(`^${verb}`, 'm'), `${verb} is in the help`);
+  t.match(consoleHelp, /^keys +your keys/m);
 });
 
-test('200,000 lines out of words, fragments and noise: parsed or refused, never another verb or an exception', async (t) => {
+test('the length of a line is counted in bytes, and the longest line that fits is accepted', (t) => {
+  t.equal(lineBytesMax, 512);
+  const longest = `receipt ${'a'.repeat(504)}`;
+  t.match(parseConsoleLine(longest), { command: { verb: 'receipt' } });
+  t.match(parseConsoleLine(`${longest}a`), { fault: /too long/ });
+  t.match(parseConsoleLine(`receipt ${'ü'.repeat(252)}`), { command: { verb: 'receipt' } });
+  t.match(parseConsoleLine(`receipt ${'ü'.repeat(252)}a`), { fault: /too long/ });
+  t.end();
+});
+
+test('200,000 lines of words, fragments and noise are parsed or refused; none becomes another verb or an exception', async (t) => {
   const random = new Random(11);
   const words = [
     'unlock',
@@ -107,7 +138,9 @@ test('200,000 lines out of words, fragments and noise: parsed or refused, never 
   let parsed = 0;
   let wrong = 0;
   for (let i = 0; i < 200_000; i += 1) {
-    const line = Array.from({ length: random.below(6) }, () => random.pick(words)).join(random.below(8) === 0 ? '' : ' ');
+    const line = Array.from({ length: random.below(6) }, () => random.pick(words)).join(
+      random.below(8) === 0 ? '' : ' ',
+    );
     const result = parseConsoleLine(line);
     if (!('command' in result)) continue;
     parsed += 1;

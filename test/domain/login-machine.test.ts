@@ -1,21 +1,26 @@
-// T-03, T-11, T-13: every sequence of login messages up to length 6, for every kind and state of an account, against an oracle written apart.
+// T-03, T-11, T-13: every sequence of up to 6 login messages, for every kind and state of an account, compared with an
+// oracle that was written independently.
 import { test } from 'tap';
 import { type AccountId, type CredentialId, idOf } from '../../server/domain/ids.ts';
 import {
   beginLogin,
-  type Evidence,
   type LoginEvent,
+  type LoginFacts,
   type LoginState,
-  type Standing,
   stepLogin,
   stillOpens,
+  type VerifiedProof,
 } from '../../server/domain/login-machine.ts';
 import { narrowed, permits, type Restrictions, unrestricted } from '../../server/domain/restrictions.ts';
 
 const account = idOf<AccountId>('mine');
 const rules = { attemptsMax: 6, probesMax: 20 };
-const place = { plane: 'partner', source: '192.0.2.7', now: 1000 } as const;
-const evidence = (proof: Evidence['proof'], credential: string | null, more: Partial<Evidence> = {}): Evidence => ({
+const origin = { plane: 'partner', source: '192.0.2.7', now: 1000 } as const;
+const evidence = (
+  proof: VerifiedProof['proof'],
+  credential: string | null,
+  more: Partial<VerifiedProof> = {},
+): VerifiedProof => ({
   proof,
   account,
   credential: credential === null ? null : idOf<CredentialId>(credential),
@@ -23,7 +28,10 @@ const evidence = (proof: Evidence['proof'], credential: string | null, more: Par
   ...more,
 });
 
-/** What a client can say. A bad, a locked and a replayed proof verify as nothing; a foreign one as somebody else's. */
+/**
+ * What a client can send. A wrong proof, one of a locked credential and a replayed one verify as nothing; a foreign
+ * proof verifies as somebody else's.
+ */
 const events = {
   'key-probe': { type: 'probe', fits: true },
   key: { type: 'proof', evidence: evidence('public-key', 'k1') },
@@ -45,7 +53,7 @@ const events = {
 type EventName = keyof typeof events;
 const names = Object.keys(events) as EventName[];
 
-const ok: Standing = {
+const ok: LoginFacts = {
   account,
   kind: 'person',
   allowed: null,
@@ -58,22 +66,30 @@ const ok: Standing = {
 };
 const elsewhere: Restrictions = { ...unrestricted, networks: [['203.0.113.0/24']] };
 const bound: Restrictions = { ...unrestricted, networks: [['192.0.2.0/24']] };
-/** Locked, suspended, expired and unknown accounts have no standing at all. */
-const cases: readonly (readonly [string, Standing | null])[] = [
+/** Locked, suspended, expired and unknown accounts have no facts at all. */
+const cases: readonly (readonly [string, LoginFacts | null])[] = [
   ['person', ok],
   ['machine', { ...ok, kind: 'machine' }],
   ['machine with a window', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000 }],
   ['machine bound to networks', { ...ok, kind: 'machine', hasNetworks: true, restrictions: bound }],
   ['person who can enrol', { ...ok, hasSecondFactor: false, canEnrol: true }],
   ['person whose customer allows passwords only', { ...ok, allowed: ['password+code'] }],
-  ['machine, window, customer wants the code', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, allowed: ['key+code'] }],
-  ['machine from a foreign network', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, restrictions: elsewhere }],
+  [
+    'machine, window, customer wants the code',
+    { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, allowed: ['key+code'] },
+  ],
+  [
+    'machine from a foreign network',
+    { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, restrictions: elsewhere },
+  ],
   ['person on the wrong plane', { ...ok, restrictions: { ...unrestricted, planes: ['internal'] } }],
   ['person, expired', { ...ok, restrictions: { ...unrestricted, until: 1000 } }],
   ['nobody, locked, suspended', null],
 ];
 
-/** In words: which proofs one user gave on this connection, and whether they suffice. Knows nothing of the machine. */
+/**
+ * The oracle: which proofs one user gave on this connection, and whether they suffice. It knows nothing of the machine.
+ */
 class Oracle {
   key: string | undefined;
   hasPassword = false;
@@ -86,7 +102,7 @@ class Oracle {
     return Object.assign(new Oracle(), from);
   }
 
-  hear(name: EventName, who: Standing | null, label: string): void {
+  hear(name: EventName, who: LoginFacts | null, label: string): void {
     const isPerson = who?.kind === 'person';
     const mayEnter = who !== null && !/foreign network|wrong plane|expired/.test(label);
     const allows = (row: string): boolean => who?.allowed == null || who.allowed.includes(row);
@@ -110,7 +126,8 @@ class Oracle {
       return;
     }
     if (name === 'key-probe') return;
-    const codeWouldHelp = (this.key !== undefined && allows('key+code')) || (this.hasPassword && isPerson && allows('password+code'));
+    const codeWouldHelp =
+      (this.key !== undefined && allows('key+code')) || (this.hasPassword && isPerson && allows('password+code'));
     if (name === 'ask') {
       if (!mayEnter || !codeWouldHelp) return refuse();
       this.asked = who?.canEnrol === true ? 'ticket' : 'code';
@@ -137,13 +154,16 @@ class Oracle {
   }
 }
 
-test('accepted exactly when one user gave the proofs of one row on one connection', (t) => {
-  for (const [label, standing] of cases) {
+test('a login is accepted exactly when one user gave the proofs of one row of the policy on one connection', (t) => {
+  for (const [label, facts] of cases) {
     let sequences = 0;
     let accepted = 0;
     let wrong = 0;
     const path: EventName[] = [];
-    /** Both are pure: what follows from the same two states, with as much left to say, was looked at already, and is counted again. */
+    /**
+     * Machine and oracle are pure. What follows from a pair of states, with the same number of messages left, was
+     * examined before, and only its count is added.
+     */
     const seen = new Map<string, readonly [sequences: number, accepted: number, wrong: number]>();
     const visit = (state: LoginState, oracle: Oracle): void => {
       if (path.length === 6) return;
@@ -160,13 +180,22 @@ test('accepted exactly when one user gave the proofs of one row on one connectio
         sequences += 1;
         path.push(name);
         const heard = Oracle.copy(oracle);
-        heard.hear(name, standing, label);
-        const { state: next, step } = stepLogin(state, name === 'other-user' ? 'else' : 'user', events[name], standing, place, rules);
+        heard.hear(name, facts, label);
+        const { state: next, step } = stepLogin(
+          state,
+          name === 'other-user' ? 'else' : 'user',
+          events[name],
+          facts,
+          origin,
+          rules,
+        );
         const opened = step.outcome === 'accepted' ? step.purpose : undefined;
         if (opened !== heard.opened || next.isOver !== heard.isOver) {
           wrong += 1;
           if (wrong < 5)
-            t.fail(`${label}: ${path.join(', ')}: ${step.outcome}, should be ${heard.opened ?? (heard.isOver ? 'over' : 'going on')}`);
+            t.fail(
+              `${label}: ${path.join(', ')}: ${step.outcome}, should be ${heard.opened ?? (heard.isOver ? 'over' : 'going on')}`,
+            );
         }
         if (step.outcome === 'accepted') accepted += 1;
         else if (!next.isOver) visit(next, heard);
@@ -181,23 +210,23 @@ test('accepted exactly when one user gave the proofs of one row on one connectio
   t.end();
 });
 
-/** What may be taken back while a login goes on. */
-const withdrawals: readonly (readonly [string, (standing: Standing) => Standing | null])[] = [
+/** What may be withdrawn while a login is under way. */
+const withdrawals: readonly (readonly [string, (facts: LoginFacts) => LoginFacts | null])[] = [
   ['locked', () => null],
-  ['given an end', (one) => ({ ...one, restrictions: { ...one.restrictions, until: place.now } })],
+  ['given an end', (one) => ({ ...one, restrictions: { ...one.restrictions, until: origin.now } })],
   ['bound to other networks', (one) => ({ ...one, restrictions: narrowed(one.restrictions, elsewhere) })],
   ['moved to the other plane', (one) => ({ ...one, restrictions: { ...one.restrictions, planes: ['internal'] } })],
   ['its customer allows nothing of it', (one) => ({ ...one, allowed: ['security-key'] })],
 ];
 
-test('what every proof opened is opened only by what holds when the session begins', (t) => {
-  for (const [label, standing] of cases) {
-    if (standing === null) continue;
+test('whatever proofs were given, a session opens only by what is true when it begins', (t) => {
+  for (const [label, facts] of cases) {
+    if (facts === null) continue;
     let accepted = 0;
     const seen = new Set<string>();
     const visit = (state: LoginState, left: number): void => {
       for (const name of names) {
-        const { state: next, step } = stepLogin(state, 'user', events[name], standing, place, rules);
+        const { state: next, step } = stepLogin(state, 'user', events[name], facts, origin, rules);
         const key = JSON.stringify([left, step.outcome, { ...next, given: [...next.given] }]);
         if (seen.has(key)) continue;
         seen.add(key);
@@ -207,20 +236,28 @@ test('what every proof opened is opened only by what holds when the session begi
         }
         accepted += 1;
         const credentials = [...next.given.values()].filter((one) => one !== null).map(() => unrestricted);
-        const open = (who: Standing | null, more: readonly Restrictions[] = [], at = place as Parameters<typeof stillOpens>[3]) =>
-          stillOpens(next, [...credentials, ...more], who, at);
+        const open = (
+          who: LoginFacts | null,
+          more: readonly Restrictions[] = [],
+          at = origin as Parameters<typeof stillOpens>[3],
+        ) => stillOpens(next, [...credentials, ...more], who, at);
         const told = `${label}: ${[...next.given.keys()].join('+')}`;
-        t.same(open(standing), step, `${told}: nothing was taken back`);
-        for (const [what, withdrawn] of withdrawals) t.equal(open(withdrawn(standing)), undefined, `${told}: ${what}`);
+        t.same(open(facts), step, `${told}: nothing was taken back`);
+        for (const [what, withdrawn] of withdrawals) t.equal(open(withdrawn(facts)), undefined, `${told}: ${what}`);
         if (next.given.has('totp'))
-          t.equal(open({ ...standing, hasSecondFactor: false }), undefined, `${told}: the second factor was reset`);
-        if (next.given.has('ticket')) t.equal(open({ ...standing, canEnrol: false }), undefined, `${told}: the ticket was used`);
+          t.equal(open({ ...facts, hasSecondFactor: false }), undefined, `${told}: the second factor was reset`);
+        if (next.given.has('ticket'))
+          t.equal(open({ ...facts, canEnrol: false }), undefined, `${told}: the ticket was used`);
         if (step.usedWindow)
-          t.equal(open({ ...standing, isWindowOpen: false, windowUntil: null }), undefined, `${told}: the window was closed`);
-        t.equal(open(standing, [{ ...unrestricted, until: place.now }]), undefined, `${told}: the credential ended`);
-        t.equal(open(standing, [elsewhere]), undefined, `${told}: the credential was bound to other networks`);
+          t.equal(
+            open({ ...facts, isWindowOpen: false, windowUntil: null }),
+            undefined,
+            `${told}: the window was closed`,
+          );
+        t.equal(open(facts, [{ ...unrestricted, until: origin.now }]), undefined, `${told}: the credential ended`);
+        t.equal(open(facts, [elsewhere]), undefined, `${told}: the credential was bound to other networks`);
         t.match(
-          open(standing, [{ ...unrestricted, readOnly: true, until: 4000 }])?.restrictions,
+          open(facts, [{ ...unrestricted, readOnly: true, until: 4000 }])?.restrictions,
           { readOnly: true, until: 4000 },
           `${told}: what was narrowed is narrow`,
         );
@@ -232,35 +269,45 @@ test('what every proof opened is opened only by what holds when the session begi
   t.end();
 });
 
-test('a session that a window opened ends with the window; no other one does', (t) => {
-  const window = { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000 } as const satisfies Standing;
-  const trials: readonly (readonly [string, Standing, number | null])[] = [
+test('a session that a window opened ends with the window; no other session does', (t) => {
+  const window = { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000 } as const satisfies LoginFacts;
+  const trials: readonly (readonly [string, LoginFacts, number | null])[] = [
     ['a window', window, 5000],
     ['the account ends before it', { ...window, restrictions: { ...unrestricted, until: 4000 } }, 4000],
     ['the window ends before the account', { ...window, restrictions: { ...unrestricted, until: 6000 } }, 5000],
     ['a window without an end of its own', { ...window, windowUntil: null }, null],
   ];
-  for (const [what, standing, until] of trials) {
-    const { state, step } = stepLogin(beginLogin('user'), 'user', events.key, standing, place, rules);
+  for (const [what, facts, until] of trials) {
+    const { state, step } = stepLogin(beginLogin('user'), 'user', events.key, facts, origin, rules);
     t.match(step, { outcome: 'accepted', usedWindow: true, restrictions: { until } }, what);
-    t.same(stillOpens(state, [unrestricted], standing, place), step, `${what}: and when it is opened`);
-    const earlier = { ...standing, windowUntil: 3000 };
-    t.match(stillOpens(state, [unrestricted], earlier, place), { restrictions: { until: 3000 } }, `${what}: closed earlier meanwhile`);
+    t.same(stillOpens(state, [unrestricted], facts, origin), step, `${what}: and when it is opened`);
+    const earlier = { ...facts, windowUntil: 3000 };
+    t.match(
+      stillOpens(state, [unrestricted], earlier, origin),
+      { restrictions: { until: 3000 } },
+      `${what}: closed earlier meanwhile`,
+    );
   }
-  const coded = stepLogin(beginLogin('user'), 'user', events.key, { ...window, allowed: ['key+code'] }, place, rules);
-  const asked = stepLogin(coded.state, 'user', events.ask, { ...window, allowed: ['key+code'] }, place, rules);
-  const { step } = stepLogin(asked.state, 'user', events.code, { ...window, allowed: ['key+code'] }, place, rules);
-  t.match(step, { outcome: 'accepted', usedWindow: false, restrictions: { until: null } }, 'the twin: it was opened by a code');
+  const coded = stepLogin(beginLogin('user'), 'user', events.key, { ...window, allowed: ['key+code'] }, origin, rules);
+  const asked = stepLogin(coded.state, 'user', events.ask, { ...window, allowed: ['key+code'] }, origin, rules);
+  const { step } = stepLogin(asked.state, 'user', events.code, { ...window, allowed: ['key+code'] }, origin, rules);
+  t.match(
+    step,
+    { outcome: 'accepted', usedWindow: false, restrictions: { until: null } },
+    'the twin: it was opened by a code',
+  );
   t.end();
 });
 
-test('whatever the reason, a stranger hears the same', (t) => {
-  const strangers = cases.filter(([label]) => /foreign network|wrong plane|expired|nobody|^person$|^machine$/.test(label));
-  const words = strangers.map(([, standing]) => {
+test('whatever the reason of a refusal, the client gets the same answer', (t) => {
+  const strangers = cases.filter(([label]) =>
+    /foreign network|wrong plane|expired|nobody|^person$|^machine$/.test(label),
+  );
+  const words = strangers.map(([, facts]) => {
     const heard: string[] = [];
     let state = beginLogin('user');
     for (const name of ['key-probe', 'bad-proof', 'ask', 'foreign-key', 'code', 'bad-proof', 'bad-proof'] as const) {
-      const stepped = stepLogin(state, 'user', events[name], standing, place, rules);
+      const stepped = stepLogin(state, 'user', events[name], facts, origin, rules);
       state = stepped.state;
       heard.push(JSON.stringify(stepped.step));
     }
@@ -284,18 +331,25 @@ test('restrictions only accumulate', (t) => {
     { ...unrestricted, networks: [['not a network']] },
   ];
   const places = (['partner', 'internal'] as const).flatMap((plane) =>
-    ['192.0.2.7', '203.0.113.1', '2001:db8::1', ''].flatMap((source) => [0, 1999, 2000, 2999, 3000].map((now) => ({ plane, source, now }))),
+    ['192.0.2.7', '203.0.113.1', '2001:db8::1', ''].flatMap((source) =>
+      [0, 1999, 2000, 2999, 3000].map((now) => ({ plane, source, now })),
+    ),
   );
   for (const a of given)
     for (const b of given) {
       const both = narrowed(a, b);
-      for (const at of places) if (permits(both, at) !== (permits(a, at) && permits(b, at))) t.fail(JSON.stringify({ a, b, at }));
+      for (const at of places)
+        if (permits(both, at) !== (permits(a, at) && permits(b, at))) t.fail(JSON.stringify({ a, b, at }));
       if (both.readOnly !== (a.readOnly || b.readOnly)) t.fail('read-only was lost');
     }
   const key = evidence('public-key', 'k1', { restrictions: { ...unrestricted, readOnly: true, until: 4000 } });
-  const first = stepLogin(beginLogin('user'), 'user', { type: 'proof', evidence: key }, ok, place, rules);
-  const asked = stepLogin(first.state, 'user', { type: 'ask' }, ok, place, rules);
-  const { step } = stepLogin(asked.state, 'user', events.code, ok, place, rules);
-  t.match(step, { outcome: 'accepted', restrictions: { readOnly: true, until: 4000 } }, 'what the key may not do, the session may not do');
+  const first = stepLogin(beginLogin('user'), 'user', { type: 'proof', evidence: key }, ok, origin, rules);
+  const asked = stepLogin(first.state, 'user', { type: 'ask' }, ok, origin, rules);
+  const { step } = stepLogin(asked.state, 'user', events.code, ok, origin, rules);
+  t.match(
+    step,
+    { outcome: 'accepted', restrictions: { readOnly: true, until: 4000 } },
+    'what the key may not do, the session may not do',
+  );
   t.end();
 });

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { test } from 'tap';
-import { isLostOutput, outlive } from '../../server/domain/lost-output.ts';
+import { isLostOutput, isWithoutRoom, outlive } from '../../server/domain/lost-output.ts';
 
 class Sink extends EventEmitter {
   readonly written: string[] = [];
@@ -11,7 +11,7 @@ class Sink extends EventEmitter {
 }
 const fault = (code: string): Error => Object.assign(new Error(code), { code });
 
-test('a reader that has gone, and a terminal that was closed, are no fault of the writer; a disk that is full loses a line', async (t) => {
+test('a reader that has gone, or a terminal that was closed, is no fault of the writer; a full disk loses a line', async (t) => {
   for (const code of ['EPIPE', 'EIO']) {
     const sink = new Sink();
     t.equal(outlive(sink), sink);
@@ -28,6 +28,22 @@ test('a reader that has gone, and a terminal that was closed, are no fault of th
   t.throws(() => sink.emit('error', fault('EBADF')), { code: 'EBADF' }, 'another fault is one');
   sink.write('later');
   t.same(sink.written, ['later']);
-  t.notOk(isLostOutput({ code: 'EIO' }));
-  t.notOk(isLostOutput(new Error('EIO')));
+});
+
+test('each failed write is of one kind, by the code of its error; what is no such error is of none', (t) => {
+  const kinds = (error: unknown): readonly boolean[] => [isLostOutput(error), isWithoutRoom(error)];
+  for (const code of ['EPIPE', 'EIO']) t.same(kinds(fault(code)), [true, false], code);
+  for (const code of ['ENOSPC', 'EDQUOT']) t.same(kinds(fault(code)), [false, true], code);
+  for (const other of [
+    fault('EBADF'),
+    fault(''),
+    new Error('EIO'),
+    new Error('ENOSPC'),
+    { code: 'EIO' },
+    { code: 'ENOSPC' },
+    'EIO',
+    null,
+  ])
+    t.same(kinds(other), [false, false], String(other));
+  t.end();
 });

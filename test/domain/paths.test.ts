@@ -33,7 +33,7 @@ test('paths resolve against the root and never above it', async (t) => {
   for (const [given, expected] of cases) t.equal(parse(given), expected, JSON.stringify(given));
 });
 
-test('what is no name is refused', async (t) => {
+test('whatever is no name is refused', async (t) => {
   const bad = [
     Buffer.from('a\0b'),
     Buffer.from('a\nb'),
@@ -51,24 +51,27 @@ test('what is no name is refused', async (t) => {
   t.ok(isValidName('...'));
 });
 
-test('account names are bytes of a small set', async (t) => {
+test('account names consist of a small set of bytes', async (t) => {
   for (const name of ['a', 'acme-2', '0.x_y', 'a'.repeat(64)]) t.ok(isValidAccountName(name), name);
   for (const name of ['', '-a', '.a', 'A', 'a b', 'a\n', 'a\0', 'ä', 'a/b', 'a'.repeat(65), 'a\u0000b'])
     t.notOk(isValidAccountName(name), JSON.stringify(name));
 });
 
-test('bounds, to the byte and to the level', async (t) => {
+test('the limits, to the byte and to the level', async (t) => {
   t.same([maxNameBytes, maxPathBytes, maxPathDepth], [255, 4096, 32]);
   const levels = (count: number): Buffer => Buffer.from('/a'.repeat(count));
   t.equal(parsePath(levels(32)).length, 32);
   t.throws(() => parsePath(levels(33)), { code: 'invalid', message: 'path has too many levels' });
   t.same(parsePath(Buffer.concat([Buffer.alloc(4095, '/'), Buffer.from('a')])), ['a'], 'as long as a path may be');
-  t.throws(() => parsePath(Buffer.concat([Buffer.alloc(4096, '/'), Buffer.from('a')])), { code: 'invalid', message: 'path is too long' });
+  t.throws(() => parsePath(Buffer.concat([Buffer.alloc(4096, '/'), Buffer.from('a')])), {
+    code: 'invalid',
+    message: 'path is too long',
+  });
   t.ok(isValidName(`${'ö'.repeat(127)}x`));
   t.notOk(isValidName('x'.repeat(256)));
 });
 
-test('every single unit: controls and the slash are in no name, everything beside them is', async (t) => {
+test('every single code unit: controls and the slash are in no name, all others may be', async (t) => {
   for (let unit = 0; unit < 0x180; unit += 1) {
     const isControl = unit < 0x20 || (unit >= 0x7f && unit <= 0x9f);
     const isName = !isControl && unit !== 0x2f;

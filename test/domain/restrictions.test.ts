@@ -1,15 +1,21 @@
-// What a session may not do: both at once is never wider than either, and an end is an end to the millisecond.
+// What a session may not do: two restrictions together are never wider than either, and an end counts to the
+// millisecond.
 import { test } from 'tap';
 import { narrowed, permits, type Restrictions, unrestricted } from '../../server/domain/restrictions.ts';
 
 const at = { plane: 'partner', source: '192.0.2.7', now: 1000 } as const;
 const made = (facts: Partial<Restrictions>): Restrictions => ({ ...unrestricted, ...facts });
 
-test('both at once', (t) => {
+test('two restrictions together', (t) => {
   t.same(unrestricted, { networks: [], planes: ['partner', 'internal'], readOnly: false, until: null });
   const a = made({ networks: [['192.0.2.0/24']], planes: ['partner'], readOnly: true, until: 5 });
   const b = made({ networks: [['198.51.100.0/24', '203.0.113.0/24']], until: 7 });
-  const both = { networks: [['192.0.2.0/24'], ['198.51.100.0/24', '203.0.113.0/24']], planes: ['partner'], readOnly: true, until: 5 };
+  const both = {
+    networks: [['192.0.2.0/24'], ['198.51.100.0/24', '203.0.113.0/24']],
+    planes: ['partner'],
+    readOnly: true,
+    until: 5,
+  };
   t.same(narrowed(a, b), both);
   t.same(narrowed(b, a), { ...both, networks: [...both.networks].reverse() });
   t.same(narrowed(a, unrestricted), a);

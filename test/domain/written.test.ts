@@ -1,8 +1,11 @@
-// Owns: what a written entry must say: read from the text of its row, compared with what was sent, and with the clock.
+// What a written entry must say. It is read from the text of its row, and compared with what was sent and with the
+// clock.
 import { test } from 'tap';
 import { Births } from '../../server/domain/ledger/births.ts';
 import {
+  entryColumns,
   faultOf as faultOfWritten,
+  idOfEntry,
   microsOf,
   parseEntry,
   textOfHashed,
@@ -27,9 +30,15 @@ const row =
   `(7,"2026-11-29 08:00:00.5+00",session.opened,warden,${customer},,,,,,,,12,"{""a"": ""x, \\\\""y\\\\"""", ""b"": [1, 2]}",,,2001:db8::1,22,` +
   `"a ""quoted"" \\\\ (client), x",,{})`;
 
-test('an entry that came back as it was sent, and each way in which it did not', (t) => {
+test('an entry that came back as it was sent, and every way in which it can differ', (t) => {
   t.equal(faultOf(row, sent), undefined);
-  t.match(parseEntry(row), { id: '7', client: sent.client, account_id: null, sensitive: '{}', public: '{"a": "x, \\"y\\"", "b": [1, 2]}' });
+  t.match(parseEntry(row), {
+    id: '7',
+    client: sent.client,
+    account_id: null,
+    sensitive: '{}',
+    public: '{"a": "x, \\"y\\"", "b": [1, 2]}',
+  });
   const other = (from: string, to: string): string | undefined => faultOf(row.replace(from, to), sent);
   t.equal(other('session.opened', 'session.ended'), 'came back with another kind than was sent');
   t.equal(other(customer, ''), 'came back with another customer_id than was sent');
@@ -46,18 +55,37 @@ test('an entry that came back as it was sent, and each way in which it did not',
   t.match(other('(7,', '(-1,'), /the number -1, which is not possible/);
   t.match(other('(7,', '(0,'), /not possible/);
   t.match(other('"2026-11-29 08:00:00.5+00"', 'infinity'), /the time infinity, which is not possible/);
+  t.match(other('"2026-11-29 08:00:00.5+00"', ''), /the time null, which is not possible/);
+  t.ok(
+    (other('(7,', `(${'9'.repeat(100_000)},`) ?? '').length < 200,
+    'a sentence quotes a bounded part of what the database says',
+  );
+  t.ok((other('"2026-11-29 08:00:00.5+00"', 'x'.repeat(100_000)) ?? '').length < 200);
   for (const odd of ['', '(7)', `${row})`, row.slice(0, -1), row.replace(',12,', ',"12,')])
     t.equal(faultOf(odd, sent), 'came back in a form that no entry has', odd);
   t.end();
 });
 
-test('the same text of an entry, read from its row and hashed by a sealer', (t) => {
+test('the text of an entry is the same when read from its row and when hashed by a sealer', (t) => {
   t.equal(microsOf('2026-11-29 08:00:00.000001+00'), Date.UTC(2026, 10, 29, 8) * 1000 + 1);
   t.equal(microsOf('2026-11-29 08:00:00+01'), undefined);
   const hashed = {
-    ...{ id: 7, at: Date.UTC(2026, 10, 29, 8) * 1000 + 500_000, kind: 'session.opened', observer: 'warden', customer, account: null },
+    ...{
+      id: 7,
+      at: Date.UTC(2026, 10, 29, 8) * 1000 + 500_000,
+      kind: 'session.opened',
+      observer: 'warden',
+      customer,
+      account: null,
+    },
     ...{ session: null, node: null, plane: null, handle: null, version: null, extent: null, bytes: 12 },
-    ...{ publicText: '{"a": "x, \\"y\\"", "b": [1, 2]}', credential: null, alsoCredential: null, source: '2001:db8::1', sourcePort: 22 },
+    ...{
+      publicText: '{"a": "x, \\"y\\"", "b": [1, 2]}',
+      credential: null,
+      alsoCredential: null,
+      source: '2001:db8::1',
+      sourcePort: 22,
+    },
     ...{ client: sent.client, operator: null, sensitiveText: '{}' },
   };
   const written = parseEntry(row);
@@ -66,9 +94,15 @@ test('the same text of an entry, read from its row and hashed by a sealer', (t) 
   t.end();
 });
 
-test("the time of an entry is that of the clock, and its number is nobody else's", (t) => {
+test('the time of an entry is that of the clock, and no other entry has its number', (t) => {
   let now = 1000;
-  const births = new Births({ digestOf: (text) => text, now: () => now, entriesMax: 10, unsureMs: 100, clockJumpMs: 30_000 });
+  const births = new Births({
+    digestOf: (text) => text,
+    now: () => now,
+    entriesMax: 10,
+    unsureMs: 100,
+    clockJumpMs: 30_000,
+  });
   const at = (seconds: string, id = 7): WrittenEntry => {
     const written = parseEntry(row.replace('08:00:00.5', seconds).replace('(7,', `(${id},`));
     if (written === undefined) throw new Error('no entry');
@@ -80,7 +114,10 @@ test("the time of an entry is that of the clock, and its number is nobody else's
   now += 60_000;
   t.equal(draft.faultOf(at('08:01:00'), now), undefined);
   t.equal(draft.faultOf(at('08:01:29.9'), now), undefined);
-  t.match(draft.faultOf(at('08:01:31'), now), /the time 2026-11-29 08:01:31\+00, which the database's clock does not show/);
+  t.match(
+    draft.faultOf(at('08:01:31'), now),
+    /the time 2026-11-29 08:01:31\+00, which the database's clock does not show/,
+  );
   t.equal(draft.faultOf(at('08:00:30.1'), now), undefined);
   t.match(draft.faultOf(at('08:00:29'), now), /does not show/);
   t.equal(draft.faultOf(at('08:00:29'), now - 5000), undefined, 'a statement that was long under way');
@@ -101,5 +138,117 @@ test("the time of an entry is that of the clock, and its number is nobody else's
   t.same(births.refusedUntil(now), [{ kind: 'file.published', fault: 'did not come back', at: now }]);
   births.forget(1);
   t.same(births.refusedUntil(now), [], 'given up with a release');
+  t.end();
+});
+
+test('the columns, as the text of a row names them', (t) => {
+  t.same(
+    entryColumns.join(' '),
+    'id at kind observer customer_id account_id session_id node plane handle_id version_id ' +
+      'extent bytes public credential also_credential source source_port client operator sensitive',
+  );
+  const values = ['7', '"2026-11-29 08:00:00+00"', ...Array.from({ length: 19 }, (_, i) => `v${i}`)];
+  const entry = parseEntry(`(${values.join()})`);
+  t.same(Object.values(entry ?? {}), ['7', '2026-11-29 08:00:00+00', ...values.slice(2)]);
+  t.end();
+});
+
+test('texts of rows that are none', (t) => {
+  const values = Array.from({ length: 21 }, (_, i) => `v${i}`);
+  const of = (changed: readonly string[]): string => `(${changed.join()})`;
+  t.ok(parseEntry(of(values)), 'the twin');
+  t.equal(parseEntry(of(values.with(20, '""')))?.sensitive, '', 'an empty text is quoted');
+  t.equal(parseEntry(of(values.with(3, '"a\\\\b""c"')))?.observer, 'a\\b"c');
+  t.equal(parseEntry(of(values.with(20, '"ends with \\\\"')))?.sensitive, 'ends with \\');
+  for (const [why, text] of [
+    ['a value too few', of(values.slice(1))],
+    ['a value too many', of([...values, 'x'])],
+    ['a parenthesis in front is missing', of(values).slice(1)],
+    ['something else in front', `x${of(values).slice(1)}`],
+    ['a quote that does not end', of(values.with(20, '"x'))],
+    ['a quote that does not end in the middle', of(values.with(5, '"x'))],
+    ['something behind a quoted value', of(values.with(5, '"x"y'))],
+    ['something behind the last value', of(values.with(20, '"x"y'))],
+    ['a quote within', of(values.with(5, 'x"y'))],
+    ['a backslash within', of(values.with(5, 'x\\y'))],
+    ['nothing', ''],
+    ['no values', '()'],
+  ] as const)
+    t.equal(parseEntry(text), undefined, why);
+  t.end();
+});
+
+test('instants and numbers of entries', (t) => {
+  t.equal(microsOf('2026-11-29 08:00:00.5+00'), Date.UTC(2026, 10, 29, 8) * 1000 + 500_000);
+  for (const text of [
+    '',
+    'infinity',
+    '2026-13-29 08:00:00+00',
+    '2026-11-29 08:00:00.1234567+00',
+    '0001-01-01 00:00:00+00 BC',
+  ])
+    t.equal(microsOf(text), undefined, text);
+  const id = (text: string | null): number | undefined => idOfEntry({ ...(parseEntry(row) as WrittenEntry), id: text });
+  t.same(['1', '999999999999999', '1000000000000000', '0', '01', '-1', '1.5', '', null].map(id), [
+    1,
+    999_999_999_999_999,
+    ...Array(7).fill(undefined),
+  ]);
+  t.end();
+});
+
+test('JSON is compared by what it says, and nothing takes the place of anything else', (t) => {
+  const compare = (mine: string, theirs: string): boolean => {
+    const quoted = `"${theirs.replaceAll('"', '""')}"`;
+    return faultOf(row.replace(/"\{""a"".*?\}"/, quoted), { ...sent, public: mine }) === undefined;
+  };
+  t.ok(compare('{"a":1,"b":[null,true]}', '{"b": [null, true], "a": 1}'));
+  for (const [mine, theirs] of [
+    ['{"a":1}', '{"a": "1"}'],
+    ['{"a":null}', '{"a": {}}'],
+    ['{"a":{}}', '{"a": null}'],
+    ['{"a":[]}', '{"a": {}}'],
+    ['{"a":{}}', '{"a": []}'],
+    ['{"a":1}', '{"b": 1}'],
+    ['{"a":{}}', '{"a": 1}'],
+    ['{"a":1}', '{"a": {}}'],
+    ['{"a":[1]}', '{"a": [1, 2]}'],
+    ['{"toString":{}}', '{"a": {}}'],
+    ['{"__proto__":{}}', '{"a": {}}'],
+    ['{"a":1}', '{"a": 1'],
+    ['null', '{}'],
+  ] as const)
+    t.notOk(compare(mine, theirs), `${mine} ${theirs}`);
+  const without = { ...sent, public: undefined } as unknown as typeof sent;
+  t.equal(faultOf(row.replace(/"\{""a"".*?\}"/, '{}'), without), undefined, 'what was left out is an empty object');
+  t.equal(
+    faultOf(row.replace(',{})', ',)'), sent),
+    'came back with another sensitive than was sent',
+    'and not nothing',
+  );
+  t.equal(faultOf(row.replace('session.opened', 'SESSION.OPENED'), { ...sent, kind: 'SESSION.OPENED' }), undefined);
+  t.equal(
+    faultOf(row.replace('session.opened', 'session.opened'), { ...sent, kind: 'SESSION.OPENED' }),
+    'came back with another kind than was sent',
+    'only ids have one case',
+  );
+  t.equal(
+    faultOf(row.replace('2001:db8::1', 'elsewhere'), { ...sent, source: 'nowhere' }),
+    'came back with another source than was sent',
+    'what is no address is never the same',
+  );
+  t.end();
+});
+
+test('both objects of an entry are compared by what they say, and nothing is not a word', (t) => {
+  const hidden = { ...sent, sensitive: '{"b":1,"a":2}' };
+  t.equal(faultOf(row.replace(',{})', ',"{""a"": 2, ""b"": 1}")'), hidden), undefined);
+  t.equal(
+    faultOf(row.replace(',{})', ',"{""a"": 2, ""b"": 2}")'), hidden),
+    'came back with another sensitive than was sent',
+  );
+  for (const word of ['undefined', 'null'])
+    t.equal(faultOf(row.replace(',,{})', `,${word},{})`), sent), 'came back with another operator than was sent', word);
+  t.equal(faultOf(row.replace(',,,,,,,,12', ',,,,,,,null,12'), sent), 'came back with another extent than was sent');
   t.end();
 });

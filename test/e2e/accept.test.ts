@@ -1,4 +1,4 @@
-// The door of an edge, from outside: balancers, banner, deadlines, penalties.
+// The door of an edge, seen from outside: load balancers, the banner, deadlines, penalties.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'tap';
@@ -8,8 +8,10 @@ import { startWorld } from '../support/world.ts';
 
 const anybody = { account: '', key: '' };
 
-test('PROXY headers count from balancers only; the banner is shown', async (t) => {
-  const world = await startWorld(t, { env: { COFFERDAM_BALANCERS: '127.0.0.5', COFFERDAM_BANNER: 'Authorised use only.\n' } });
+test('PROXY headers count only from load balancers; the banner is shown', async (t) => {
+  const world = await startWorld(t, {
+    env: { COFFERDAM_BALANCERS: '127.0.0.5', COFFERDAM_BANNER: 'Authorised use only.\n' },
+  });
   const { port } = world.demo.partner;
   const key = readFileSync(world.keyFile('acme-batch'), 'utf8');
   const open = async (more: object): Promise<RawClient | undefined> => {
@@ -31,7 +33,9 @@ test('PROXY headers count from balancers only; the banner is shown', async (t) =
     Buffer.from([0x9c, 0x40, 0, 22]),
   ]);
   const sources = async (): Promise<readonly string[]> =>
-    (await world.cofferctlJson<{ sessions: { source: string }[] }>(['session', 'list'])).sessions.map((one) => one.source);
+    (await world.cofferctlJson<{ sessions: { source: string }[] }>(['session', 'list'])).sessions.map(
+      (one) => one.source,
+    );
   const one = await open({ localAddress: '127.0.0.5', preamble: v1 });
   t.ok(one, 'version 1 from the balancer');
   const two = await open({ localAddress: '127.0.0.5', preamble: v2 });
@@ -90,7 +94,7 @@ test('deadlines run from the first moment', async (t) => {
   t.equal((await world.sftp('acme-batch', ['pwd'])).code, 0);
 });
 
-test('a source that misbehaves waits; others and exempt ones do not', async (t) => {
+test('a source that misbehaves has to wait; others and exempt ones do not', async (t) => {
   const world = await startWorld(t, { limits: { penaltyLongestMs: 16_000 } });
   const { port } = world.demo.partner;
   const answers = (localAddress: string): Promise<boolean> =>
@@ -113,8 +117,11 @@ test('a source that misbehaves waits; others and exempt ones do not', async (t) 
   t.ok(await answers('127.0.0.67'), 'another source is');
   let polite = 0;
   while (polite < 60 && (await answers('127.0.0.70'))) polite += 1;
-  t.ok(polite >= 10 && polite < 60, `who comes and goes without a login costs others a place as well (${polite} times)`);
-  // A good first proof is no misdeed, however many colleagues give one from behind one address; a bad one is.
+  t.ok(
+    polite >= 10 && polite < 60,
+    `who comes and goes without a login costs others a place as well (${polite} times)`,
+  );
+  // A good first proof earns no penalty, however many colleagues give one from behind one address; a wrong one does.
   const personKey = readFileSync(world.keyFile('acme'), 'utf8');
   const proves = async (localAddress: string, account: string): Promise<string> => {
     const client = await RawClient.open({ port, localAddress });

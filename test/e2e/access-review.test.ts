@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { test } from 'tap';
-import type { AccessRow } from '../../server/rpc/operator-access.ts';
+import type { AccessRow } from '../../server/rpc/operators/report.ts';
 import { addOperator } from '../support/operators.ts';
 import { startWorld } from '../support/world.ts';
 
@@ -35,7 +35,19 @@ test('the access review of a running gateway', async (t) => {
   );
 
   await ok('account', 'set', 'acme-2-batch', '--read-only', 'yes', '--contact', '=cmd|calc', '--reason', 'review');
-  await ok('window', 'open', 'globex-batch', '--standing', 'mo-fr 02:00-04:00', '--name', 'nightly', '--days', '30', '--reason', 'run');
+  await ok(
+    'window',
+    'open',
+    'globex-batch',
+    '--standing',
+    'mo-fr 02:00-04:00',
+    '--name',
+    'nightly',
+    '--days',
+    '30',
+    '--reason',
+    'run',
+  );
   await ok('credential', 'revoke', '--account', 'acme-2', '--reason', 'left', '--execute');
   await client.query(
     "update credential set expires_at = clock_timestamp() - interval '1 second' where account_id = (select id from account where name = 'globex')",
@@ -54,7 +66,9 @@ test('the access review of a running gateway', async (t) => {
   for (const name of ['acme-2', 'globex'])
     t.ok(
       of(name).length > 0 &&
-        of(name).every((row) => row.credential === null && row.blocked === 'no usable credential' && row.endedCredentials === 1),
+        of(name).every(
+          (row) => row.credential === null && row.blocked === 'no usable credential' && row.endedCredentials === 1,
+        ),
       `${name} has no usable credential`,
     );
   const text = await ok('report', 'access', '--customer', 'globex');
@@ -62,7 +76,10 @@ test('the access review of a running gateway', async (t) => {
   t.match(text, /^globex {2}\(person, partner plane, globex\)\n.*\n {2}no usable credential \(1 have ended\)/m);
   t.match(text, /^processor {2}\(/m, 'our own account reaches it too');
   t.notMatch(text, /acme/, 'and nobody else stands there');
-  t.match(await ok('report', 'access', '--account', 'acme-batch'), /opens with key\+window[\s\S]*acme\/deposit {2}deposit: list, write/);
+  t.match(
+    await ok('report', 'access', '--account', 'acme-batch'),
+    /opens with key\+window[\s\S]*acme\/deposit {2}deposit: list, write/,
+  );
   const csv = await ok('report', 'access', '--csv');
   t.match(csv, /^account,kind,plane,state,ends,contact,/);
   t.match(csv, /,'=cmd\|calc,/, 'no formula reaches a spreadsheet');
@@ -73,12 +90,20 @@ test('the access review of a running gateway', async (t) => {
     t.equal(unknown.code, 3, 'a name that nobody has is no empty review');
     t.match(unknown.err, /there is no (?:account|customer) named nobody/);
   }
-  t.match(await ok('report', 'access', '--account', 'acme', '--customer', 'globex'), /^nobody\n$/, 'whoever does not reach it');
+  t.match(
+    await ok('report', 'access', '--account', 'acme', '--customer', 'globex'),
+    /^nobody\n$/,
+    'whoever does not reach it',
+  );
 
   for (const role of ['viewer', 'auditor']) {
     const identity = ['--identity', await addOperator(world, `${role}-1`, role)];
     t.same((await review(...identity)).length, after.length, `a ${role} reads it`);
-    t.equal((await world.cofferctl(['account', 'lock', 'acme', '--reason', 'x', ...identity])).code, 4, `and a ${role} changes nothing`);
+    t.equal(
+      (await world.cofferctl(['account', 'lock', 'acme', '--reason', 'x', ...identity])).code,
+      4,
+      `and a ${role} changes nothing`,
+    );
   }
 
   await client.query("select set_config('cofferdam.customers', '*', false)");

@@ -24,16 +24,37 @@ function put(world: World, name: string, bytes: number): string {
   return path;
 }
 
-type Alerts = { readonly alerts: readonly { kind: string; text: string; nextCommand: string; severity: string; count: number }[] };
+type Alerts = {
+  readonly alerts: readonly { kind: string; text: string; nextCommand: string; severity: string; count: number }[];
+};
 type Keys = { readonly credentials: readonly { account: string; fingerprint: string; state: string }[] };
 const fingerprintOf = async (world: World, account: string): Promise<string> =>
   (await world.cofferctlJson<Keys>(['credential', 'list', '--account', account])).credentials[0]?.fingerprint ?? '';
 
-test('a cap refuses with words for people and codes for machines, on the record, with an alert; the operator sees and changes it', async (t) => {
+test('a cap refuses with words for people and codes for programs, and with an alert; the operator sees and changes it', async (t) => {
   const world = await startWorld(t, {
-    env: { COFFERDAM_BUDGETS: JSON.stringify({ account: { out: { bytes: { hour: 3 * MiB, day: 8 * MiB, week: 20 * MiB } } } }) },
+    env: {
+      COFFERDAM_BUDGETS: JSON.stringify({
+        account: { out: { bytes: { hour: 3 * MiB, day: 8 * MiB, week: 20 * MiB } } },
+      }),
+    },
   });
   const mib = put(world, 'mib', MiB);
+  /** Size and available space, in KiB, as `df` prints them. */
+  const df = async (name: string, path: string): Promise<readonly number[]> => {
+    const { out } = await world.sftp(name, [`df ${path}`]);
+    const [size = 0, , available = 0] = (/^\s*(\d+)\s+(\d+)\s+(\d+)\s+\d+\s+\d+%/m.exec(out) ?? [out])
+      .slice(1)
+      .map(Number);
+    return [size, available];
+  };
+  const whole = await df('acme-batch', 'deposit');
+  t.ok((whole[0] ?? 0) >= MiB, `df tells a bank its cap: ${whole}`);
+  t.same(whole[0], whole[1], 'of which all is left');
+  t.equal((await world.sftp('acme-batch', [`put ${mib} deposit/df`])).code, 0);
+  t.same(await df('acme-batch', 'deposit'), [whole[0], (whole[0] ?? 0) - 1024], 'and after a MiB a MiB less');
+  t.match(await df('acme-batch', 'collect'), [whole[0], 0], 'nothing where it only reads');
+  t.not((await world.sftp('acme-batch', ['df nowhere'])).code, 0, 'and no answer about what is not there');
   const delivered = await world.sftp(
     'processor',
     Array.from({ length: 10 }, (_, i) => `put ${mib} acme/collect/f${i}`),
@@ -71,9 +92,15 @@ test('a cap refuses with words for people and codes for machines, on the record,
   t.equal(again.code, 1, "OpenSSH's client fails too");
 
   const { alerts } = await world.cofferctlJson<Alerts>(['alert', 'list']);
-  t.match(alerts[0], { kind: 'budget.refused', severity: 'warning', nextCommand: /^cofferctl budget show --account acme(-batch)?$/ });
+  t.match(alerts[0], {
+    kind: 'budget.refused',
+    severity: 'warning',
+    nextCommand: /^cofferctl budget show --account acme(-batch)?$/,
+  });
   t.ok(
-    alerts.some((one) => /^acme-batch \(customer acme\) met the hour cap of 3 MiB out of its account acme-batch: refused$/.test(one.text)),
+    alerts.some((one) =>
+      /^acme-batch \(customer acme\) met the hour cap of 3 MiB out of its account acme-batch: refused$/.test(one.text),
+    ),
     'the facts are in it',
   );
   t.ok(await world.logged(/COFFERDAM|budget\.refused/), 'the log sink wrote it');
@@ -85,8 +112,13 @@ test('a cap refuses with words for people and codes for machines, on the record,
   const history = await world.cofferctl(['budget', 'history', '--account', 'acme-batch', '--window', 'hour']);
   t.match(history.out, /^acme-batch on acme: 3 MiB out of 3 MiB in the last hour/, history.out);
   t.match(history.out, /3 MiB ┤╌{60} cap\n[\s\S]*█[\s\S]*└─{60}/);
-  t.match((await world.cofferctl(['budget', 'show'])).out, /gateway gateway[\s\S]*plane partner plane[\s\S]*customer acme/);
-  type Exposure = { readonly customers: readonly { files: number; bytes: number; room: readonly { window: string; bytes: number }[] }[] };
+  t.match(
+    (await world.cofferctl(['budget', 'show'])).out,
+    /gateway gateway[\s\S]*plane partner plane[\s\S]*customer acme/,
+  );
+  type Exposure = {
+    readonly customers: readonly { files: number; bytes: number; room: readonly { window: string; bytes: number }[] }[];
+  };
   const fingerprint = await fingerprintOf(world, 'acme-batch');
   const exposed = await world.cofferctlJson<Exposure>(['exposure', '--credential', fingerprint]);
   t.match(exposed.customers[0], { files: 10, bytes: 10 * MiB, paidBytes: 3 * MiB });
@@ -95,7 +127,10 @@ test('a cap refuses with words for people and codes for machines, on the record,
     [0, 5 * MiB, 17 * MiB],
     'nothing more this hour, 5 MiB today',
   );
-  t.match((await world.cofferctl(['exposure', '--credential', fingerprint])).out, /acme\s+10\s+10 MiB\s+3 MiB in 10\s+8 MiB in 10/);
+  t.match(
+    (await world.cofferctl(['exposure', '--credential', fingerprint])).out,
+    /acme\s+10\s+10 MiB\s+3 MiB in 10\s+8 MiB in 10/,
+  );
 
   const tighten = await world.cofferctl([
     'budget',
@@ -128,7 +163,16 @@ test('a cap refuses with words for people and codes for machines, on the record,
     [true, true, true, true, true, false],
     'five fit now',
   );
-  const released = await world.cofferctl(['budget', 'release', '--account', 'acme-batch', '--hours', '2', '--reason', 'statement run']);
+  const released = await world.cofferctl([
+    'budget',
+    'release',
+    '--account',
+    'acme-batch',
+    '--hours',
+    '2',
+    '--reason',
+    'statement run',
+  ]);
   t.match([released.code, released.out], [0, /headroom of 40 % is released until/], released.err);
   t.same(
     (await fetch('acme-batch', 8)).map((one) => one === null),
@@ -137,8 +181,13 @@ test('a cap refuses with words for people and codes for machines, on the record,
   );
   const twice = await world.cofferctl(['budget', 'release', '--account', 'acme-batch', '--reason', 'again']);
   t.match([twice.code, twice.err], [5, /released before/], 'once');
-  const loud = (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.find((one) => one.kind === 'budget.headroom-released');
-  t.match(loud, { severity: 'critical', text: /alice released 40 % headroom of account acme-batch until .*: statement run/ });
+  const loud = (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.find(
+    (one) => one.kind === 'budget.headroom-released',
+  );
+  t.match(loud, {
+    severity: 'critical',
+    text: /alice released 40 % headroom of account acme-batch until .*: statement run/,
+  });
   for (const wrong of [
     ['budget', 'show', '--account', 'nobody'],
     ['budget', 'show', '--account', 'acme', '--gateway'],
@@ -154,7 +203,7 @@ test('a cap refuses with words for people and codes for machines, on the record,
   }
 });
 
-test('what is stored, listed and opened has caps too; a consequence ends or suspends, but never the only key', async (t) => {
+test('what is stored, listed and opened has caps, too; a consequence ends or suspends, but never the only key', async (t) => {
   const world = await startWorld(t, {
     env: {
       COFFERDAM_BUDGETS: JSON.stringify({
@@ -163,13 +212,25 @@ test('what is stored, listed and opened has caps too; a consequence ends or susp
     },
   });
   const mib = put(world, 'mib', MiB);
-  const first = await world.sftp('acme-batch', [`put ${mib} deposit/a`, `put ${mib} deposit/b`, `put ${mib} deposit/c`]);
+  const first = await world.sftp('acme-batch', [
+    `put ${mib} deposit/a`,
+    `put ${mib} deposit/b`,
+    `put ${mib} deposit/c`,
+  ]);
   t.equal(first.code, 0, first.err);
   const fourth = await world.sftp('acme-batch', [`put ${mib} deposit/d`]);
   t.equal(fourth.code, 1, 'no more bytes');
   const sftp = await client(world, 'acme-batch');
-  t.equal(await refusal(sftp.open('deposit/e', 'w')), 'COFFERDAM-BUDGET-WEEK-FILES-IN', 'no more files: refused before it starts');
-  const files = await world.cofferctlJson<{ files: readonly { path: string; state: string }[] }>(['file', 'list', 'acme']);
+  t.equal(
+    await refusal(sftp.open('deposit/e', 'w')),
+    'COFFERDAM-BUDGET-WEEK-FILES-IN',
+    'no more files: refused before it starts',
+  );
+  const files = await world.cofferctlJson<{ files: readonly { path: string; state: string }[] }>([
+    'file',
+    'list',
+    'acme',
+  ]);
   t.same(
     files.files
       .filter((one) => one.state === 'published')
@@ -185,7 +246,11 @@ test('what is stored, listed and opened has caps too; a consequence ends or susp
   t.equal(lists.at(-1), 'COFFERDAM-BUDGET-WEEK-NAMES-LIST');
 
   const second = await client(world, 'acme-batch');
-  t.match(await refusal(client(world, 'acme-batch')), /too many sessions|closed|ECONNRESET/, 'a third session is refused');
+  t.match(
+    await refusal(client(world, 'acme-batch')),
+    /too many sessions|closed|ECONNRESET/,
+    'a third session is refused',
+  );
   second.end();
   await second.closed;
   const free = async (): Promise<boolean> =>
@@ -218,10 +283,24 @@ test('what is stored, listed and opened has caps too; a consequence ends or susp
     (await world.cofferctlJson<Keys>(['credential', 'list', '--account', account])).credentials[0]?.state;
   t.equal(await keys('globex-batch'), 'suspended', 'globex has another key: this one is suspended, its sessions ended');
   t.not((await world.sftp('globex-batch', ['ls'])).code, 0, 'and no longer opens anything');
-  await world.cofferctl(['budget', 'tighten', '--account', 'globex', '--bytes-day', '1', '--consequence', 'suspend', '--reason', 'test']);
+  await world.cofferctl([
+    'budget',
+    'tighten',
+    '--account',
+    'globex',
+    '--bytes-day',
+    '1',
+    '--consequence',
+    'suspend',
+    '--reason',
+    'test',
+  ]);
   const person = await client(world, 'globex');
   const theirs = await person.open('collect/f');
-  t.match(await refusal(person.read(theirs, 0, 1000)), /^daily limit of 1 B reached; this file is larger than the limit allows$/);
+  t.match(
+    await refusal(person.read(theirs, 0, 1000)),
+    /^daily limit of 1 B reached; this file is larger than the limit allows$/,
+  );
   await person.closed;
   t.equal(await keys('globex'), 'active', 'the only usable key of a customer is never suspended by itself');
   t.match(
@@ -235,7 +314,7 @@ test('what is stored, listed and opened has caps too; a consequence ends or susp
   t.equal((await world.sftp('globex-batch', ['ls'])).code, 0, 'an operator lets it in again');
 });
 
-test('no space: refused before it starts, and the reason is told', async (t) => {
+test('without free space an upload is refused before it starts, and the reason is told', async (t) => {
   const world = await startWorld(t, { limits: { freeSpaceFloorBytes: 2 ** 50 } });
   const sftp = await client(world, 'acme-batch');
   t.match(await refusal(sftp.open('deposit/x', 'w')), /no space for new files at the moment; nothing was stored/);

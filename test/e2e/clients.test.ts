@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { run, sha256File, startWorld } from '../support/world.ts';
 
-test("OpenSSH's scp, reget, rekeying in mid-transfer, and a listing of many names", async (t) => {
+test("OpenSSH's scp, reget, rekeying in the middle of a transfer, and a listing of many names", async (t) => {
   const world = await startWorld(t);
   const local = join(world.directory, 'local');
   mkdirSync(local);
@@ -26,7 +26,13 @@ test("OpenSSH's scp, reget, rekeying in mid-transfer, and a listing of many name
     world.keyFile(name),
   ];
 
-  const up = await run('scp', [...common('acme-batch'), '-P', String(port), path, `acme-batch@${host}:deposit/scp.bin`]);
+  const up = await run('scp', [
+    ...common('acme-batch'),
+    '-P',
+    String(port),
+    path,
+    `acme-batch@${host}:deposit/scp.bin`,
+  ]);
   t.equal(up.code, 0, `scp up ends with 0: ${up.err}`);
   const down = await run('scp', [
     ...common('processor'),
@@ -48,7 +54,9 @@ test("OpenSSH's scp, reget, rekeying in mid-transfer, and a listing of many name
   ];
   const rekeyed = await run('sftp', rekey('acme-batch'), { input: `put ${path} deposit/rekey.bin\n` });
   t.equal(rekeyed.code, 0, `upload with new keys every 5 MB: ${rekeyed.err}`);
-  const back = await run('sftp', rekey('processor'), { input: `get acme/deposit/rekey.bin ${join(local, 'rekey-got')}\n` });
+  const back = await run('sftp', rekey('processor'), {
+    input: `get acme/deposit/rekey.bin ${join(local, 'rekey-got')}\n`,
+  });
   t.equal(back.code, 0, `download with new keys every 5 MB: ${back.err}`);
   t.equal(await sha256File(join(local, 'rekey-got')), sha256);
 
@@ -63,14 +71,23 @@ test("OpenSSH's scp, reget, rekeying in mid-transfer, and a listing of many name
   t.equal(resumed.code, 0, resumed.err);
   t.equal(await sha256File(join(local, 'part')), sha256, 'reget completes a download');
 
-  // Sizes around every boundary of the format, there and back.
-  const sizes = [0, 1, 32_767, 32_769, 65_535, 65_536, 65_537, 262_087, 262_088, 262_089, 16_776_151, 16_776_152, 16_776_153];
+  // Sizes around every boundary of the format, up and down.
+  const sizes = [
+    0, 1, 32_767, 32_769, 65_535, 65_536, 65_537, 262_087, 262_088, 262_089, 16_776_151, 16_776_152, 16_776_153,
+  ];
   for (const size of sizes) writeFileSync(join(local, `s${size}`), randomBytes(size));
-  const sent = await world.sftp('globex-batch', ['cd deposit', ...sizes.map((size) => `put ${join(local, `s${size}`)}`)]);
+  const sent = await world.sftp('globex-batch', [
+    'cd deposit',
+    ...sizes.map((size) => `put ${join(local, `s${size}`)}`),
+  ]);
   t.equal(sent.code, 0, sent.err);
-  const got = await world.sftp('processor', ['cd globex/deposit', ...sizes.map((size) => `get s${size} ${join(local, `g${size}`)}`)]);
+  const got = await world.sftp('processor', [
+    'cd globex/deposit',
+    ...sizes.map((size) => `get s${size} ${join(local, `g${size}`)}`),
+  ]);
   t.equal(got.code, 0, got.err);
-  for (const size of sizes) t.equal(await sha256File(join(local, `g${size}`)), await sha256File(join(local, `s${size}`)), `${size} bytes`);
+  for (const size of sizes)
+    t.equal(await sha256File(join(local, `g${size}`)), await sha256File(join(local, `s${size}`)), `${size} bytes`);
 
   const many = join(local, 'many');
   mkdirSync(many);

@@ -1,8 +1,9 @@
-// The console over the real `ssh`: enrolment with a ticket, windows, keys asked for with a signature, receipts; each refusal with its twin.
+// The console over the real `ssh`: enrolment with a ticket, windows, keys requested with a signature, receipts; each
+// refusal with its allowed twin.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { isGenuine } from '../../admin-cli/commands/file-receipt.ts';
+import { isGenuine } from '../../admin-cli/file/receipt.ts';
 import type { Teardown } from '../support/database.ts';
 import { FreshCodes } from '../support/fresh-codes.ts';
 import { makeKey, type SshRun, sftpLines, sshCommand, sshConnection } from '../support/ssh.ts';
@@ -10,7 +11,7 @@ import { type Done, run, startWorld, type World } from '../support/world.ts';
 
 type As = (account: string, command: string, input?: SshRun['input']) => Promise<Done>;
 
-/** Commands by demo persons, who log in once with key and code. */
+/** Commands by persons of the demo world, who log in once with key and code. */
 function persons(t: Teardown, world: World): As {
   const open = new Map<string, Awaited<ReturnType<typeof sshConnection>>>();
   t.teardown(async () => {
@@ -19,7 +20,11 @@ function persons(t: Teardown, world: World): As {
   return async (account, command, input) => {
     let connection = open.get(account);
     if (connection === undefined) {
-      connection = await sshConnection(world, { account, keyFile: world.keyFile(account), code: await world.code(account) });
+      connection = await sshConnection(world, {
+        account,
+        keyFile: world.keyFile(account),
+        code: await world.code(account),
+      });
       if (connection.code !== 0) throw new Error(connection.err);
       open.set(account, connection);
     }
@@ -40,7 +45,11 @@ test('windows: a person of the customer opens and closes them', async (t) => {
   t.match((await as('acme', 'windows')).out, /^acme-batch: open until /m);
   t.notMatch(opened.out, /another window/);
   const shorter = await as('acme', 'unlock acme-batch --for 1h');
-  t.match(shorter.out, /until \S+.*; another window of it is open until \d{4}-/, 'what is said is not less than what is open');
+  t.match(
+    shorter.out,
+    /until \S+.*; another window of it is open until \d{4}-/,
+    'what is said is not less than what is open',
+  );
   const locked = await as('acme', 'lock acme-batch');
   t.match(locked.out, /window closed, 0 sessions ended/);
   t.not((await sftpLines(world, batch(world), ['pwd'])).code, 0, 'and no session again');
@@ -88,7 +97,11 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
   t.match(written, /^[a-z2-7-]{16,}$/);
   t.notOk(issued.out.includes(written), 'what is written to a file is not printed, not for programs either');
   t.match(JSON.parse(issued.out), { file });
-  t.equal((await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', file])).code, 2, 'a file that is there is not overwritten');
+  t.equal(
+    (await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', file])).code,
+    2,
+    'a file that is there is not overwritten',
+  );
   const ticket = readFileSync(file, 'utf8').trim();
   const enrolling = { ...batch(world), ticket };
   t.match(
@@ -130,10 +143,18 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
     'key and code from a secret store',
   );
   t.notMatch(world.log, new RegExp(`${secret}|${ticket}`), 'neither secret is in a log');
-  const dump = await run('sh', ['-c', 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -c "$0" || true', ticket]);
+  const dump = await run('sh', [
+    '-c',
+    'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -c "$0" || true',
+    ticket,
+  ]);
   t.ok(Number(dump.out) <= 1, 'nor in the arguments of a process');
 
-  t.equal((await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', `${file}2`])).code, 5, 'no ticket while there is a factor');
+  t.equal(
+    (await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', `${file}2`])).code,
+    5,
+    'no ticket while there is a factor',
+  );
   t.match((await world.cofferctl(['mfa', 'reset', 'acme-batch', '--reason', 'test'])).out, /was removed/);
   t.not(
     (await sftpLines(world, { ...batch(world), code: await codes.next(secret) }, ['pwd'])).code,
@@ -153,7 +174,7 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   const expires = new Date(Date.now() + 200 * 86_400_000).toISOString().slice(0, 10);
   const { verifierKeys } = await world.cofferctlJson<{ verifierKeys: readonly string[] }>(['ledger', 'status']);
   const installation = /^cofferdam\/([0-9a-f-]{36})\+/.exec(verifierKeys[0] ?? '')?.[1] ?? '';
-  /** Request and signatures as a person makes them: by a key of the account, and by the new key. */
+  /** The request and its signatures as a person makes them: by a key of the account, and by the new key. */
   const signed = async (
     signer: string,
     change: Readonly<Record<string, string>> = {},
@@ -182,7 +203,11 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     ['signed by the new key itself', 'acme', await signed(next.file)],
     ["signed by the person's own key", 'acme', await signed(world.keyFile('acme'))],
     ["another customer's machine", 'globex', good],
-    ['signed for another gateway', 'acme', await signed(machineKey, { installation: '7b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11' })],
+    [
+      'signed for another gateway',
+      'acme',
+      await signed(machineKey, { installation: '7b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11' }),
+    ],
     ['signed for another purpose', 'acme', await signed(machineKey, {}, 'file')],
     ['another key under the signature', 'acme', good.replace(/^expires .*$/m, 'expires 2099-01-01')],
     ['the fingerprint of another key', 'acme', await signed(machineKey, { fingerprint: `SHA256:${'A'.repeat(43)}` })],
@@ -190,7 +215,11 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     ['longer than keys live', 'acme', await signed(machineKey, { expires: '2099-01-01' })],
     ['no signature', 'acme', good.slice(0, good.indexOf('-----BEGIN'))],
     ['without a signature by the new key', 'acme', await signed(machineKey, {}, 'cofferdam-key', null)],
-    ['another key in the place of the new one', 'acme', await signed(machineKey, {}, 'cofferdam-key', world.keyFile('acme'))],
+    [
+      'another key in the place of the new one',
+      'acme',
+      await signed(machineKey, {}, 'cofferdam-key', world.keyFile('acme')),
+    ],
     ['nothing', 'acme', ''],
   ] as const) {
     const done = await as(account, 'keys add', input);
@@ -204,7 +233,11 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   const withNew = { account: 'acme-batch', keyFile: next.file };
   t.not((await sftpLines(world, withNew, ['pwd'])).code, 0, 'not before its time');
   t.match((await as('acme', 'keys')).out, /good from/, 'its owner sees it waiting');
-  t.match((await world.cofferctl(['alert', 'list'])).out, /acme asked for a new key of acme-batch/, 'and the contact is told');
+  t.match(
+    (await world.cofferctl(['alert', 'list'])).out,
+    /acme asked for a new key of acme-batch/,
+    'and the contact is told',
+  );
   t.not((await as('acme', `keys confirm ${fingerprint}`)).code, 0, 'who asked cannot confirm');
   t.not((await as('globex', `keys confirm ${fingerprint}`)).code, 0, 'nor another customer');
   t.match(
@@ -212,14 +245,15 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     /^this key cannot be added: generate another key/,
     'the same request again adds nothing',
   );
-  // Whether a key is another bank's is said to nobody who does not have it.
+  // Nobody is told that a key belongs to another bank, except whoever holds the key.
   const theirs = readFileSync(`${world.keyFile('globex')}.pub`, 'utf8')
     .trim()
     .split(' ')
     .slice(0, 2)
     .join(' ');
   const unknown = makeKey(world, 'nobodys');
-  const printOf = async (file: string): Promise<string> => (await run('ssh-keygen', ['-lf', file])).out.split(' ')[1] ?? '';
+  const printOf = async (file: string): Promise<string> =>
+    (await run('ssh-keygen', ['-lf', file])).out.split(' ')[1] ?? '';
   const answers: string[] = [];
   for (const [key, print] of [
     [theirs, await printOf(`${world.keyFile('globex')}.pub`)],
@@ -236,7 +270,19 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   t.equal(answers[0], answers[1], 'the same words for a registered key and for one that nobody has');
 
   t.equal(
-    (await world.cofferctl(['account', 'create', 'acme-second', '--customer', 'acme', '--kind', 'person', '--manages', 'yes'])).code,
+    (
+      await world.cofferctl([
+        'account',
+        'create',
+        'acme-second',
+        '--customer',
+        'acme',
+        '--kind',
+        'person',
+        '--manages',
+        'yes',
+      ])
+    ).code,
     0,
   );
   const second = makeKey(world, 'second');
@@ -259,7 +305,11 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     'enroll',
   );
   t.equal(enrolled.code, 0, enrolled.err);
-  const confirmed = await sshCommand(world, { ...person, code: await codes.next(secret) }, `keys confirm ${fingerprint}`);
+  const confirmed = await sshCommand(
+    world,
+    { ...person, code: await codes.next(secret) },
+    `keys confirm ${fingerprint}`,
+  );
   t.equal(confirmed.code, 0, confirmed.out + confirmed.err);
   t.equal((await sftpLines(world, withNew, ['pwd'])).code, 0, 'a second person makes it good at once');
   t.equal((await sftpLines(world, batch(world), ['pwd'])).code, 0, 'old and new are both good');
@@ -270,22 +320,45 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   );
   const narrow = makeKey(world, 'narrow');
   t.equal(
-    (await world.cofferctl(['key', 'add', 'acme-batch', '--file', `${narrow.file}.pub`, '--read-only', 'yes', '--networks', '127.0.0.6']))
-      .code,
+    (
+      await world.cofferctl([
+        'key',
+        'add',
+        'acme-batch',
+        '--file',
+        `${narrow.file}.pub`,
+        '--read-only',
+        'yes',
+        '--networks',
+        '127.0.0.6',
+      ])
+    ).code,
     0,
   );
   const heir = makeKey(world, 'heir');
   const heirPrint = (await run('ssh-keygen', ['-lf', `${heir.file}.pub`])).out.split(' ')[1] ?? '';
   t.equal(
-    (await as('acme', 'keys add', await signed(narrow.file, { fingerprint: heirPrint, key: heir.publicLine }, 'cofferdam-key', heir.file)))
-      .code,
+    (
+      await as(
+        'acme',
+        'keys add',
+        await signed(narrow.file, { fingerprint: heirPrint, key: heir.publicLine }, 'cofferdam-key', heir.file),
+      )
+    ).code,
     0,
     'a restricted key may ask for its successor',
   );
   const { credential } = await world.cofferctlJson<{ credential: object }>(['credential', 'show', heirPrint]);
-  t.match(credential, { readOnly: true, networks: ['127.0.0.6/32'], state: 'pending' }, 'which may do no more than it could');
+  t.match(
+    credential,
+    { readOnly: true, networks: ['127.0.0.6/32'], state: 'pending' },
+    'which may do no more than it could',
+  );
   const reader = makeKey(world, 'reader');
-  t.equal((await world.cofferctl(['key', 'add', 'acme-second', '--file', `${reader.file}.pub`, '--read-only', 'yes'])).code, 0);
+  t.equal(
+    (await world.cofferctl(['key', 'add', 'acme-second', '--file', `${reader.file}.pub`, '--read-only', 'yes'])).code,
+    0,
+  );
   const readOnly = { account: 'acme-second', keyFile: reader.file, code: await codes.next(secret) };
   const kept = await sshConnection(world, readOnly);
   t.match((await kept.say('unlock acme-batch --for 1h')).out, /read-only/, 'a read-only key manages nothing');
@@ -297,12 +370,15 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   t.not((await as('acme', 'keys add', good)).code, 0, 'and the old request does not bring it back');
 });
 
-test('receipts, and what is on record of a console', async (t) => {
+test('receipts, and what the record says about a console', async (t) => {
   const world = await startWorld(t);
   const as = persons(t, world);
   const local = join(world.directory, 'pain.xml');
   writeFileSync(local, '<xml/>');
-  t.equal((await world.sftp('acme-batch', [`put ${local} deposit/pain 1.xml`.replace('pain 1.xml', '"pain 1.xml"')])).code, 0);
+  t.equal(
+    (await world.sftp('acme-batch', [`put ${local} deposit/pain 1.xml`.replace('pain 1.xml', '"pain 1.xml"')])).code,
+    0,
+  );
   const receipt = await as('acme', 'receipt deposit/pain 1.xml');
   t.equal(receipt.code, 0, receipt.out);
   const { publicKey } = await world.cofferctlJson<{ publicKey: string }>([
@@ -314,7 +390,11 @@ test('receipts, and what is on record of a console', async (t) => {
     '/deposit/pain 1.xml',
   ]);
   t.ok(isGenuine(receipt.out, publicKey), 'the receipt verifies');
-  t.equal((await world.sftp('acme-batch', [`put ${local} deposit/pain-2.tmp`])).code, 0, 'held: nobody else may know of it');
+  t.equal(
+    (await world.sftp('acme-batch', [`put ${local} deposit/pain-2.tmp`])).code,
+    0,
+    'held: nobody else may know of it',
+  );
   const unpublished = await as('acme', 'receipt deposit/pain-2.tmp');
   t.match(
     [unpublished.code, unpublished.out + unpublished.err],
@@ -330,7 +410,11 @@ test('receipts, and what is on record of a console', async (t) => {
     ['acme', 'deposit'],
   ] as const)
     t.not((await as(account, `receipt ${name}`)).code, 0, `${account}: receipt ${name} is refused`);
-  const acme = await sshConnection(world, { account: 'acme', keyFile: world.keyFile('acme'), code: await world.code('acme') });
+  const acme = await sshConnection(world, {
+    account: 'acme',
+    keyFile: world.keyFile('acme'),
+    code: await world.code('acme'),
+  });
   t.equal((await acme.say('whoami')).code, 0);
   await acme.close();
   const { default: pg } = await import('pg');

@@ -1,14 +1,19 @@
-// The life of credentials through the real command line and the real clients: each deny with its allow twin.
+// The life of credentials, through the real command line and the real clients: each refusal with its allowed twin.
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'tap';
-import { connect } from '../../admin-cli/client.ts';
+import { connect } from '../../admin-cli/connection/client.ts';
 import { makeKey, type SshRun, sftpLines } from '../support/ssh.ts';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-type Credential = { readonly fingerprint: string; readonly state: string; readonly account: string; readonly lastUsedFrom: string | null };
+type Credential = {
+  readonly fingerprint: string;
+  readonly state: string;
+  readonly account: string;
+  readonly lastUsedFrom: string | null;
+};
 const batch = (world: World, account = 'acme-batch'): SshRun => ({ account, keyFile: world.keyFile(account) });
 
 type Asserts = {
@@ -34,12 +39,13 @@ function tools(t: Asserts, world: World) {
     return done.out;
   };
   const credentials = async (account: string): Promise<readonly Credential[]> =>
-    (await world.cofferctlJson<{ credentials: readonly Credential[] }>(['credential', 'list', '--account', account])).credentials;
+    (await world.cofferctlJson<{ credentials: readonly Credential[] }>(['credential', 'list', '--account', account]))
+      .credentials;
   const opens = async (run: SshRun): Promise<boolean> => (await sftpLines(world, run, ['pwd'])).code === 0;
   return { ok, planned, refused, credentials, opens };
 }
 
-test('passwords: a person with the code, a machine with its key and from its networks', async (t) => {
+test('passwords: a person logs in with the code, a machine with its key and from its networks', async (t) => {
   const world = await startWorld(t);
   const { ok, planned, refused, opens } = tools(t, world);
   const file = join(world.directory, 'secret');
@@ -50,7 +56,10 @@ test('passwords: a person with the code, a machine with its key and from its net
   const wrong = `${password.slice(0, -4)}aaaa`;
   t.ok(await opens({ account: 'globex', password, code: await world.code('globex') }), 'password, then code');
   t.notOk(await opens({ account: 'globex', password, code: '000000' }), 'not with a wrong code');
-  t.notOk(await opens({ account: 'globex', password: wrong, code: await world.code('globex') }), 'not with a wrong password');
+  t.notOk(
+    await opens({ account: 'globex', password: wrong, code: await world.code('globex') }),
+    'not with a wrong password',
+  );
   t.notOk(await opens({ account: 'acme', password, code: await world.code('acme') }), "nor with somebody else's");
   t.notOk(
     await opens({ account: 'globex', keyFile: world.keyFile('globex'), password, methods: 'publickey,password' }),
@@ -68,28 +77,55 @@ test('passwords: a person with the code, a machine with its key and from its net
   t.notOk(await opens(batch(world)), 'the key alone opens nothing');
   t.notOk(await opens({ account: 'acme-batch', password: second }), 'nor does the password alone');
   t.notOk(await opens({ ...batch(world), password: second, from: '127.0.0.9' }), 'nor both from elsewhere');
-  await refused(5, /revoke the password first/, 'account', 'set', 'acme-batch', '--networks', 'any', '--reason', 'test');
+  await refused(
+    5,
+    /revoke the password first/,
+    'account',
+    'set',
+    'acme-batch',
+    '--networks',
+    'any',
+    '--reason',
+    'test',
+  );
   const name = `password:${second.slice(0, 8)}`;
   t.match(await ok('credential', 'show', name), /credential\.added/);
   t.match(await planned('credential', 'revoke', '--credential', name, '--reason', 'test'), /Nothing was done/);
   t.ok(await opens({ ...batch(world), password: second }), 'a plan does nothing');
-  t.match(await ok('credential', 'revoke', '--credential', name, '--reason', 'test', '--execute'), /1 credentials revoked/);
+  t.match(
+    await ok('credential', 'revoke', '--credential', name, '--reason', 'test', '--execute'),
+    /1 credentials revoked/,
+  );
   t.notOk(await opens({ ...batch(world), password: second }), 'a revoked password opens nothing');
 
   await ok('customer', 'policy', 'globex', '--allow', 'key+code', '--reason', 'their rule');
-  t.notOk(await opens({ account: 'globex', password, code: await world.code('globex') }), 'a stricter customer: no passwords');
+  t.notOk(
+    await opens({ account: 'globex', password, code: await world.code('globex') }),
+    'a stricter customer: no passwords',
+  );
   t.notOk(await opens(batch(world, 'globex-batch')), 'and no windows');
   await ok('customer', 'policy', 'globex', '--allow', 'all', '--reason', 'test');
   t.ok(await opens(batch(world, 'globex-batch')), 'all that the gateway has, and no more');
-  await refused(2, /wrong form|parameters|Invalid/, 'customer', 'policy', 'globex', '--allow', 'nothing-at-all', '--reason', 'x');
+  await refused(
+    2,
+    /wrong form|parameters|Invalid/,
+    'customer',
+    'policy',
+    'globex',
+    '--allow',
+    'nothing-at-all',
+    '--reason',
+    'x',
+  );
   t.notMatch(world.log, new RegExp(`${password}|${second}`), 'no password is in a log');
 });
 
-test('standing of an account: lock, end, networks, read-only; open sessions follow', async (t) => {
+test('the state of an account: lock, end, networks, read-only; open sessions follow it', async (t) => {
   const world = await startWorld(t);
   const { ok, refused, opens } = tools(t, world);
   const privateKey = readFileSync(world.keyFile('acme-batch'), 'utf8');
-  const open = () => sshLogin({ port: world.demo.partner.port, username: 'acme-batch', privateKey, answer: () => '', keepOpen: true });
+  const open = () =>
+    sshLogin({ port: world.demo.partner.port, username: 'acme-batch', privateKey, answer: () => '', keepOpen: true });
   const first = await open();
   t.match(await ok('account', 'lock', 'acme-batch', '--reason', 'test'), /1 sessions ended/);
   await first.closed;
@@ -115,13 +151,31 @@ test('standing of an account: lock, end, networks, read-only; open sessions foll
   await ok('key', 'add', 'acme-batch', '--file', `${narrow.file}.pub`, '--read-only', 'yes', '--networks', '127.0.0.6');
   const withNarrow = { account: 'acme-batch', keyFile: narrow.file };
   t.notOk(await opens(withNarrow), "a key's own networks");
-  t.not((await sftpLines(world, { ...withNarrow, from: '127.0.0.6' }, [`put ${local} deposit/y`])).code, 0, 'and its own read-only hold');
+  t.not(
+    (await sftpLines(world, { ...withNarrow, from: '127.0.0.6' }, [`put ${local} deposit/y`])).code,
+    0,
+    'and its own read-only hold',
+  );
   t.ok(await opens({ ...withNarrow, from: '127.0.0.6' }));
   await refused(5, /is or was registered/, 'key', 'add', 'globex-batch', '--file', `${narrow.file}.pub`);
 
   await ok('window', 'close', 'acme-batch');
   t.notOk(await opens(batch(world)));
-  await refused(2, /days and times/, 'window', 'open', 'acme-batch', '--standing', 'always', '--name', 'n', '--days', '5', '--reason', 'x');
+  await refused(
+    2,
+    /days and times/,
+    'window',
+    'open',
+    'acme-batch',
+    '--standing',
+    'always',
+    '--name',
+    'n',
+    '--days',
+    '5',
+    '--reason',
+    'x',
+  );
   await refused(
     2,
     /no time zone/,
@@ -184,13 +238,16 @@ test('standing of an account: lock, end, networks, read-only; open sessions foll
   const inWindow = await open();
   t.ok(inWindow.isOpen, 'one that is');
   t.match(await ok('report', 'exceptions'), /acme-batch +later[\s\S]*acme-batch +nightly/);
-  t.match(await ok('window', 'close', 'acme-batch', '--name', 'nightly'), /1 open windows of acme-batch closed; 1 sessions ended/);
+  t.match(
+    await ok('window', 'close', 'acme-batch', '--name', 'nightly'),
+    /1 open windows of acme-batch closed; 1 sessions ended/,
+  );
   await inWindow.closed;
   t.notOk(await opens(batch(world)));
   t.notMatch(await ok('report', 'exceptions'), /nightly/);
 });
 
-test('rotation: both keys good, the move on record, undone, finished; revoked in bulk', async (t) => {
+test('rotation: both keys are good, the move is recorded, it is undone, it is finished; bulk revocation', async (t) => {
   const world = await startWorld(t);
   const { ok, planned, refused, credentials, opens } = tools(t, world);
   const accounts = ['acme-batch', 'acme-2-batch', 'globex-batch'] as const;
@@ -251,7 +308,8 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   );
   await refused(5, /was undone/, 'rotation', 'finish', id, '--now', '--reason', 'test');
 
-  // The second key is refused where the first one is written already: what was planned is undone, all of it, and then done.
+  // The second key is refused when the first one is already written: everything that was planned is undone, and then
+  // carried out.
   const mixed = join(world.directory, 'mixed.txt');
   const taken = readFileSync(`${world.keyFile('globex')}.pub`, 'utf8').trim();
   writeFileSync(mixed, `acme-2-batch ${next['acme-2-batch']?.publicLine}\nacme-2 ${taken}\n`);
@@ -272,7 +330,11 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
     'one new key, and the old one',
   );
   await delay(1000);
-  t.match(await ok('status'), /everything serves/, 'nobody misses an entry of a plan, and no row is one that the warden did not write');
+  t.match(
+    await ok('status'),
+    /everything serves/,
+    'nobody misses an entry of a plan, and no row is one that the warden did not write',
+  );
   await refused(5, /nobody who moved/, 'rotation', 'finish', again.rotation, '--now', '--reason', 'test');
   t.ok(await opens(withNew('acme-2-batch')));
   const held = await sshLogin({
@@ -283,7 +345,10 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
     keepOpen: true,
   });
   t.ok(held.isOpen);
-  t.match(await ok('rotation', 'finish', again.rotation, '--now', '--reason', 'test'), /1 old keys retired, 1 sessions ended/);
+  t.match(
+    await ok('rotation', 'finish', again.rotation, '--now', '--reason', 'test'),
+    /1 old keys retired, 1 sessions ended/,
+  );
   await held.closed;
   t.notOk(await opens(batch(world, 'acme-2-batch')), 'the old key has retired');
   t.ok(await opens(withNew('acme-2-batch')));
@@ -294,7 +359,11 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
     directory: join(world.directory, 'operators', 'alice'),
     socket: join(world.directory, 'run', 'admin', 'admin.sock'),
   });
-  const begun = await operator.call('rotation.start', { selection: { account: 'globex' }, overlapDays: 3, reason: 'interrupted at once' });
+  const begun = await operator.call('rotation.start', {
+    selection: { account: 'globex' },
+    overlapDays: 3,
+    reason: 'interrupted at once',
+  });
   operator.close();
   t.match(await ok('credential', 'list', '--account', 'globex'), / active /, 'planned, and nothing has happened');
   t.match(
@@ -329,8 +398,8 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   t.match(await ok('customer', 'show', 'acme'), /acme-batch/);
 });
 
-test('age: retiring keys go, expiring ones are announced, unused ones sleep until they are woken', async (t) => {
-  // A day of two seconds: what takes months happens while one looks.
+test('age: retiring keys end, expiring ones are announced, unused ones are dormant until they are woken', async (t) => {
+  // A day lasts two seconds, so that one can watch what normally takes months.
   const ages = { dayMs: 2000, lifeDays: 300, dormantDays: 4, warnDays: 3, overlapDays: 2 };
   const world = await startWorld(t, { env: { COFFERDAM_CREDENTIALS: JSON.stringify(ages) } });
   const { ok, credentials, opens } = tools(t, world);
@@ -346,7 +415,17 @@ test('age: retiring keys go, expiring ones are announced, unused ones sleep unti
   for (const one of [first?.fingerprint ?? '', name]) await ok('credential', 'wake', one, '--reason', 'test');
   t.ok(await opens({ ...batch(world), password }), 'woken');
   const next = makeKey(world, 'next');
-  await ok('key', 'add', 'acme-batch', '--file', `${next.file}.pub`, '--replaces', first?.fingerprint ?? '', '--days', '3');
+  await ok(
+    'key',
+    'add',
+    'acme-batch',
+    '--file',
+    `${next.file}.pub`,
+    '--replaces',
+    first?.fingerprint ?? '',
+    '--days',
+    '3',
+  );
   t.equal(
     (await credentials('acme-batch')).find((one) => one.fingerprint === first?.fingerprint)?.state,
     'active',
@@ -358,5 +437,9 @@ test('age: retiring keys go, expiring ones are announced, unused ones sleep unti
   await new Promise((resolve) => setTimeout(resolve, 5500));
   t.notOk(await opens({ ...batch(world), password }), 'after it');
   t.equal((await credentials('acme-batch')).find((one) => one.fingerprint === first?.fingerprint)?.state, 'revoked');
-  t.match((await ok('alert', 'list')).replaceAll('\n', ' '), /of acme-batch ends on/, 'and its contact was told before the new one ends');
+  t.match(
+    (await ok('alert', 'list')).replaceAll('\n', ' '),
+    /of acme-batch ends on/,
+    'and its contact was told before the new one ends',
+  );
 });

@@ -1,5 +1,7 @@
-// Renames that meet crosswise: each is done or refused with a reason; none ends in an internal error.
+// Renames that meet crosswise: each is carried out or refused with a reason; none ends in an internal error.
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { test } from 'tap';
 import { RawClient, u32 } from '../support/raw-client.ts';
 import { startWorld } from '../support/world.ts';
@@ -31,4 +33,13 @@ test('a to b and b to a, again and again, from four sessions', async (t) => {
   );
   t.ok((codes.get(0) ?? 0) > 0, 'some are done');
   t.notMatch(world.log, /deadlock|"level":50/, 'none is an internal error');
+  const owner = new pg.Client({ connectionString: world.databaseUrl });
+  await owner.connect();
+  t.teardown(() => owner.end());
+  const deadlocks = async (): Promise<unknown> =>
+    (await owner.query('select deadlocks::int as n from pg_stat_database where datname = current_database()')).rows[0]
+      ?.n;
+  // The server counts a second after it happened.
+  await delay(1500);
+  t.equal(await deadlocks(), 0, 'two renames wait for each other’s end, and never for each other');
 });

@@ -9,7 +9,7 @@ import { lookUp } from '../../server/config/system-users.ts';
 import { connections, connectionsOf, incidentConnections } from '../../server/postgres/connection-limits.ts';
 import { startWorld } from '../support/world.ts';
 
-test('doctor of a running gateway: what is really broken is found, and is well again afterwards', async (t) => {
+test('doctor of a running gateway finds what is really broken, and finds it in order again afterwards', async (t) => {
   const world = await startWorld(t);
   const client = new pg.Client({ connectionString: world.databaseUrl });
   client.on('error', () => {});
@@ -22,7 +22,9 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     return findings.filter((one) => !(one.check.startsWith('listener 127.') && one.verdict === 'warning'));
   };
   const wrong = async (): Promise<readonly Finding[]> =>
-    (await look()).filter((one) => one.verdict !== 'ok' && one.check !== 'demo accounts' && one.check !== 'users of the wall');
+    (await look()).filter(
+      (one) => one.verdict !== 'ok' && one.check !== 'demo accounts' && one.check !== 'users of the wall',
+    );
   const finds = async (name: string, expected: Partial<Record<keyof Finding, string | RegExp>>): Promise<void> => {
     const found = await wrong();
     t.equal(found.length, 1, `${name}: one finding: ${found.map((one) => one.text).join('; ')}`);
@@ -62,7 +64,7 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     t.equal(names.filter((one) => one === name).length, 1, name);
   t.ok(names.includes(`listener 127.0.0.1:${world.demo.partner.port}`));
 
-  // What the processes really keep open is what the table has, by name and by number.
+  // The connections that the processes really keep open are those of the table, by name and by number.
   const counted = connectionsOf(defaultShares, 0);
   const { rows: open } = await client.query<{ name: string; role: string; n: number }>(
     "select application_name as name, usename as role, count(*)::int as n from pg_stat_activity where datname = current_database() and usename like 'cofferdam%' group by 1, 2",
@@ -76,7 +78,9 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     'cofferdam admin listen': connections.adminListener,
     'cofferdam incident': incidentConnections(defaultShares.admin),
     ...Object.fromEntries(
-      ['grants', 'charges', 'pace'].flatMap((kind) => ['partner', 'internal'].map((plane) => [`cofferdam ${kind} ${plane}`, 1])),
+      ['grants', 'charges', 'pace'].flatMap((kind) =>
+        ['partner', 'internal'].map((plane) => [`cofferdam ${kind} ${plane}`, 1]),
+      ),
     ),
   };
   for (const { name, n } of open) t.ok(n <= (most[name] ?? 0), `${name}: ${n} of ${most[name]}`);
@@ -84,7 +88,10 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     t.equal(open.find((one) => one.name === name)?.n, most[name], `${name} are there all the time`);
   for (const role of ['warden', 'admin'] as const) {
     const ours = open.filter((one) => one.role === `cofferdam_${role}`);
-    t.ok(ours.length > 0 && ours.reduce((sum, one) => sum + one.n, 0) <= counted[role], `${role}: no more than ${counted[role]}`);
+    t.ok(
+      ours.length > 0 && ours.reduce((sum, one) => sum + one.n, 0) <= counted[role],
+      `${role}: no more than ${counted[role]}`,
+    );
   }
   await well('nothing is wrong at first');
 
@@ -119,7 +126,11 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     const { uid, gid } = statSync(path);
     chownSync(path, Number(lookUp('/etc/passwd', 'cofferdam-edge')?.[2]), gid);
     chmodSync(path, 0o2750);
-    await finds('sealed objects owned by an edge', { verdict: 'fault', check: `file ${path}`, next: /^chown cofferdam-warden / });
+    await finds('sealed objects owned by an edge', {
+      verdict: 'fault',
+      check: `file ${path}`,
+      next: /^chown cofferdam-warden /,
+    });
     chownSync(path, uid, gid);
     chmodSync(path, 0o2750);
   }
@@ -129,20 +140,32 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     [
       'grant select on customer_key to cofferdam_auditor',
       'revoke select on customer_key from cofferdam_auditor',
-      { check: 'database grants', text: /1 too many: cofferdam_auditor: SELECT on table customer_key/, next: /cofferdam migrate/ },
+      {
+        check: 'database grants',
+        text: /1 too many: cofferdam_auditor: SELECT on table customer_key/,
+        next: /cofferdam migrate/,
+      },
     ],
     [
       'grant update (state) on session to cofferdam_admin',
       'revoke update (state) on session from cofferdam_admin',
       { check: 'database grants', text: /cofferdam_admin: UPDATE on column session\.state/ },
     ],
-    ['alter table download disable row level security', 'alter table download enable row level security', { check: 'row-level security' }],
+    [
+      'alter table download disable row level security',
+      'alter table download enable row level security',
+      { check: 'row-level security' },
+    ],
     [
       'alter table ledger_sealed disable trigger ledger_is_insert_only',
       'alter table ledger_sealed enable trigger ledger_is_insert_only',
       { check: 'ledger trigger', next: /^alter table NAME enable trigger/ },
     ],
-    ['alter role cofferdam_auditor bypassrls', 'alter role cofferdam_auditor nobypassrls', { check: 'database roles', text: /bypassrls/ }],
+    [
+      'alter role cofferdam_auditor bypassrls',
+      'alter role cofferdam_auditor nobypassrls',
+      { check: 'database roles', text: /bypassrls/ },
+    ],
     [
       'grant pg_read_all_data to cofferdam_auditor',
       'revoke pg_read_all_data from cofferdam_auditor',
@@ -164,7 +187,11 @@ test('doctor of a running gateway: what is really broken is found, and is well a
   await client.query('drop owned by doctor_test_stranger; drop role doctor_test_stranger');
 
   await client.query("update node set native_cipher = false where name = 'partner-1'");
-  await finds('an edge without the native cipher', { verdict: 'warning', check: 'native cipher', text: /^partner-1 run without it/ });
+  await finds('an edge without the native cipher', {
+    verdict: 'warning',
+    check: 'native cipher',
+    text: /^partner-1 run without it/,
+  });
   await client.query("update node set native_cipher = true where name = 'partner-1'");
 
   const strange = join(world.directory, 'run', 'strange');

@@ -12,7 +12,11 @@ const patienceMs = 60_000;
 const size = 40_000_000;
 
 async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + patienceMs; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 50)))
+  for (
+    const deadline = Date.now() + patienceMs;
+    !(await isSo());
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  )
     if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
 }
 
@@ -28,7 +32,13 @@ const knock = (port: number): Promise<string> =>
     socket.once('close', () => resolve('closed'));
   });
 
-type Status = { readonly nodes: readonly { readonly name: string; readonly sessions: number; readonly drainingUntil: string | null }[] };
+type Status = {
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly sessions: number;
+    readonly drainingUntil: string | null;
+  }[];
+};
 const nodeOf = async (world: World): Promise<Status['nodes'][number] | undefined> =>
   (await world.cofferctlJson<Status>(['status'])).nodes.find((one) => one.name === 'partner-1');
 
@@ -41,12 +51,17 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   const order = (...more: readonly string[]): ReturnType<World['cofferctl']> =>
     world.cofferctl(['drain', 'partner-1', '--reason', 'kernel update', ...more]);
 
-  // One who uploads and does not end, one who is logged in and idle.
-  const sftp = await SftpClient.connect({ port, username: 'acme-batch', privateKey: readFileSync(world.keyFile('acme-batch'), 'utf8') });
+  // One client uploads without an end, another one is logged in and idle.
+  const sftp = await SftpClient.connect({
+    port,
+    username: 'acme-batch',
+    privateKey: readFileSync(world.keyFile('acme-batch'), 'utf8'),
+  });
   const handle = await sftp.open('/deposit/endless.bin', 'w');
   const content = readFileSync(path);
   const blockBytes = 32_768;
-  for (let at = 0; at < 20 * 2 ** 20; at += blockBytes) await sftp.write(handle, at, content.subarray(at, at + blockBytes));
+  for (let at = 0; at < 20 * 2 ** 20; at += blockBytes)
+    await sftp.write(handle, at, content.subarray(at, at + blockBytes));
   const idle = spawn(
     'sftp',
     [...world.sftpArguments('globex-batch')].filter((one) => one !== '-q'),
@@ -104,7 +119,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   t.equal(await sha256File(got), await sha256File(path), 'resumed, whole');
 });
 
-test('who may drain what', async (t) => {
+test('who may drain which node', async (t) => {
   const world = await startWorld(t);
   const [edge] = world.pidsOf('partner-1');
   const orders = ['drain', 'nowhere', '--reason', 'x'];
@@ -114,7 +129,11 @@ test('who may drain what', async (t) => {
     t.match(unknown.err, /there is no node named nowhere: see cofferctl status/);
   }
   t.equal((await world.cofferctl(['drain', 'partner-1'])).code, 2, 'not without a reason');
-  t.equal((await world.cofferctl(['drain', 'partner-1', '--reason', 'x', '--within', '1441', '--execute'])).code, 2, 'nor for days');
+  t.equal(
+    (await world.cofferctl(['drain', 'partner-1', '--reason', 'x', '--within', '1441', '--execute'])).code,
+    2,
+    'nor for days',
+  );
 
   const viewer = ['drain', 'partner-1', '--reason', 'x', '--identity', await addOperator(world, 'vera', 'viewer')];
   const denied = await world.cofferctl([...viewer, '--execute']);

@@ -1,4 +1,5 @@
-// T-33: whoever ends a session in the middle of a fast file, with calls under way: what its client was told to be taken is stored.
+// T-33: a session is ended in the middle of a fast file, with calls under way. What its client was told to be accepted
+// is stored, whoever ended the session.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'tap';
@@ -45,7 +46,8 @@ test('an operator ends sessions in the middle of fast files', async (t) => {
         (one) => one.path === `/deposit/fast-${round}`,
       )?.size ?? 0;
     let stored = await size();
-    for (const end = Date.now() + 20_000; stored < acknowledged && Date.now() < end; stored = await size()) await sleep(200);
+    for (const end = Date.now() + 20_000; stored < acknowledged && Date.now() < end; stored = await size())
+      await sleep(200);
     t.ok(stored >= acknowledged, `round ${round}: ${acknowledged} bytes were acknowledged, ${stored} are stored`);
   }
 });
@@ -78,7 +80,7 @@ test('a gateway that is stopped in the middle of a file keeps what it acknowledg
     const path = `deposit/stopped-${name.slice(0, 7).replaceAll(/\W/g, '')}`;
     const handle = await client.open(path, 'w');
     let acknowledged = 0;
-    // The gateway waits for transfers that go on, for half of its time, and cuts them then.
+    // The gateway waits half of its time for transfers under way, and then cuts them.
     const writing = (async () => {
       for (;;) {
         await client.write(handle, acknowledged, piece.subarray(0, 100_000));
@@ -95,6 +97,9 @@ test('a gateway that is stopped in the middle of a file keeps what it acknowledg
     await world.start();
     const { files } = await world.cofferctlJson<Listed>(['file', 'list', 'acme', '--folder', 'deposit']);
     const stored = files.find((one) => one.path === `/${path}`)?.size ?? 0;
-    t.ok(acknowledged > 1_000_000 && stored >= acknowledged, `${name}: ${acknowledged} bytes were acknowledged, ${stored} are stored`);
+    t.ok(
+      acknowledged > 1_000_000 && stored >= acknowledged,
+      `${name}: ${acknowledged} bytes were acknowledged, ${stored} are stored`,
+    );
   }
 });

@@ -1,22 +1,23 @@
-// Every command of cofferctl, end to end: its help, its plan (which changes nothing), its effect, its JSON.
+// Every verb of cofferctl, end to end: its help, its plan (which changes nothing), its effect, its JSON. The list of
+// verbs is the registration (admin-cli/verbs.ts); what asks and needs no argument is run by itself, and everything else
+// has a line of the scene below.
 import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import type { Command } from '../../admin-cli/command.ts';
-import { commands } from '../../admin-cli/main.ts';
-import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { verbs } from '../../admin-cli/verbs.ts';
+import { newOpenSshKeyPair } from '../../server/demo/openssh-key.ts';
 import { asWarden } from '../support/as-warden.ts';
 import { addOperator } from '../support/operators.ts';
 import { sshLogin } from '../support/ssh-login.ts';
+import { nameOf, runsAlone } from '../support/verbs.ts';
 import { type Done, run, startWorld, type World } from '../support/world.ts';
 
-const nameOf = (command: Command): string => command.words.join(' ');
 const reason = ['--reason', 'test'];
 const escapeCharacter = '\u001b';
 
-/** Runs commands and remembers which; for each that changes something the plan is asked first. */
+/** Runs commands and remembers which. For each command that changes something, the plan is asked for first. */
 class Walk {
   readonly #t: Test;
   readonly #world: World;
@@ -34,17 +35,21 @@ class Walk {
     args: readonly string[],
     options: { readonly input?: string; readonly code?: number } = {},
   ): Promise<Record<string, unknown>> {
-    const command = commands.find((one) => nameOf(one) === words);
+    const command = verbs.find((one) => nameOf(one) === words);
     if (command === undefined) throw new Error(`no command ${words}`);
     const all = [...command.words, ...args];
     if (command.changes === true || command.options.some((one) => one.name === 'execute')) {
       const before = await this.#state();
-      // What follows starts a program of its own, as everybody does; this need not.
+      // The following commands start a program of their own, as everybody does; this one need not.
       this.#world.startsEachCommand = false;
       const plan = await this.#world.cofferctlAlone([...all, '--json'], options.input);
       this.#world.startsEachCommand = true;
       this.#t.equal(plan.code, 0, `plan of ${words}: ${plan.err}`);
-      this.#t.equal((JSON.parse(plan.out || '{}') as { executed?: boolean }).executed, false, `${words} without --execute`);
+      this.#t.equal(
+        (JSON.parse(plan.out || '{}') as { executed?: boolean }).executed,
+        false,
+        `${words} without --execute`,
+      );
       this.#t.equal(await this.#state(), before, 'and has changed nothing');
     }
     const done: Done = await this.#world.cofferctl([...all, '--json'], options.input);
@@ -55,11 +60,12 @@ class Walk {
   }
 }
 
-test('every command has words that need no manual', async (t) => {
+test('every command has a help text that needs no manual', async (t) => {
   const env = { COFFERDAM_VAR: '/nonexistent' };
-  const ctl = (args: readonly string[]): Promise<Done> => run(process.execPath, ['admin-cli/main.ts', ...args], { env });
+  const ctl = (args: readonly string[]): Promise<Done> =>
+    run(process.execPath, ['admin-cli/main.ts', ...args], { env });
   const general = await ctl(['--help']);
-  for (const command of commands) {
+  for (const command of verbs) {
     t.match(general.out, new RegExp(`^ {2}${nameOf(command)} `, 'm'), `${nameOf(command)} is in the list`);
     const example = command.example.replace(/^source <\(/, '');
     t.match(example, new RegExp(`^cofferctl ${nameOf(command)}`), 'its example is of itself');
@@ -68,7 +74,7 @@ test('every command has words that need no manual', async (t) => {
       if (option.required === true) t.match(command.example, `--${option.name}`, `the example gives --${option.name}`);
     }
   }
-  const [one] = commands.filter((command) => command.changes === true);
+  const [one] = verbs.filter((command) => command.changes === true);
   const help = await ctl([...(one?.words ?? []), '--help']);
   t.equal(help.code, 0);
   t.match(help.out, /--execute/);
@@ -76,7 +82,7 @@ test('every command has words that need no manual', async (t) => {
   t.match((await ctl(['account', 'lock', 'x'])).err, /--reason is missing/);
 });
 
-test('completion completes: words, then options, in a real shell', async (t) => {
+test('completion completes words, then options, in a real shell', async (t) => {
   const complete = async (...typed: readonly string[]): Promise<readonly string[]> => {
     const words = typed.map((word) => `'${word}'`).join(' ');
     const script = `source <(node admin-cli/main.ts completion bash); COMP_WORDS=(cofferctl ${words}); COMP_CWORD=${typed.length}; _cofferctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -127,7 +133,9 @@ test('every command does what it says', async (t) => {
     const hash = createHash('sha256');
     for (const table of tables) {
       const columns = table === 'node' ? 'name, drain_until' : '*';
-      hash.update(String(await one(`select string_agg(x::text, '|' order by x::text) from (select ${columns} from ${table}) x`)));
+      hash.update(
+        String(await one(`select string_agg(x::text, '|' order by x::text) from (select ${columns} from ${table}) x`)),
+      );
     }
     return hash.digest('hex');
   };
@@ -139,28 +147,7 @@ test('every command does what it says', async (t) => {
       `select k.fingerprint from credential k join account a on a.id = k.account_id where a.name = '${account}' order by k.created_at limit 1`,
     );
 
-  for (const words of [
-    'status',
-    'doctor',
-    'whoami',
-    'customer list',
-    'account list',
-    'credential list',
-    'credential stale',
-    'rotation list',
-    'window list',
-    'session list',
-    'hold list',
-    'alert list',
-    'operator list',
-    'change list',
-    'break-glass list',
-    'budget show',
-    'report access',
-    'report exceptions',
-    'report key-exchange',
-  ])
-    await ctl(words, []);
+  for (const verb of verbs.filter(runsAlone)) await ctl(nameOf(verb), []);
   await ctl('report changes', ['--since', '1d']);
 
   t.match(
@@ -186,6 +173,13 @@ test('every command does what it says', async (t) => {
   await ctl('customer policy', ['northbank', '--allow', 'key+code', ...reason]);
   await ctl('customer suspend', ['northbank', ...reason]);
   await ctl('customer resume', ['northbank', ...reason]);
+  t.match(await ctl('customer rename', ['northbank', '--to', 'northern-bank', ...reason]), { internalAccounts: [] });
+  t.match((await world.cofferctl(['customer', 'show', 'northbank'])).err, /it was renamed, and is northern-bank now/);
+  t.match(
+    await ctl('customer rename', ['northern-bank', '--to', 'northbank', ...reason]),
+    { executed: true },
+    'its own name, again',
+  );
   await ctl('key suspend', [String(key.fingerprint), ...reason]);
   await ctl('key resume', [String(key.fingerprint), ...reason]);
   await ctl('credential wake', [String(key.fingerprint), ...reason]);
@@ -206,9 +200,21 @@ test('every command does what it says', async (t) => {
   await ctl('file list', ['acme']);
   await ctl('file receipt', ['--customer', 'acme', '--path', '/collect/payment.xml']);
   const version = await one<string>("select id from version where state = 'published'");
-  t.match((await world.cofferctl(['file', 'receipt', version])).out, /^cofferdam receipt\/1/, 'by its version, as it is withdrawn');
-  t.match((await world.cofferctl(['file', 'receipt', '--key-only'])).out, /^-----BEGIN PUBLIC KEY-----/, 'the key alone needs no file');
-  t.match((await world.cofferctl(['doctor'])).out, /7 demo accounts exist/, 'accounts that are made beside the demo are none of it');
+  t.match(
+    (await world.cofferctl(['file', 'receipt', version])).out,
+    /^cofferdam receipt\/1/,
+    'by its version, as it is withdrawn',
+  );
+  t.match(
+    (await world.cofferctl(['file', 'receipt', '--key-only'])).out,
+    /^-----BEGIN PUBLIC KEY-----/,
+    'the key alone needs no file',
+  );
+  t.match(
+    (await world.cofferctl(['doctor'])).out,
+    /7 demo accounts exist/,
+    'accounts that are made beside the demo are none of it',
+  );
   await ctl('file withdraw', [version, ...reason]);
   await ctl('file release', [version, '--days', '2', ...reason]);
   await ctl('folder set', ['acme', 'collect', '--window-days', '60', ...reason]);
@@ -227,19 +233,28 @@ test('every command does what it says', async (t) => {
   await ctl('credential revoke', ['--account', 'acme-2', ...reason]);
   await ctl('mfa reset', ['globex', ...reason]);
 
-  const login = await sshLogin({
+  const asBatch = {
     port: world.demo.partner.port,
     username: 'acme-batch',
     privateKey: readFileSync(world.keyFile('acme-batch'), 'utf8'),
     answer: () => '',
     keepOpen: true,
-  });
+  };
+  const login = await sshLogin(asBatch);
   t.ok(login.isOpen);
   const session = await one<string>(
     "select s.id from session s join account a on a.id = s.account_id where a.name = 'acme-batch' and s.state = 'open'",
   );
   await ctl('session end', [session, ...reason]);
   await login.closed;
+  const anew = await sshLogin(asBatch);
+  t.match(await ctl('account end-sessions', ['acme-batch', ...reason]), { sessionsEnded: 1 });
+  await anew.closed;
+  t.equal(
+    (await world.cofferctl(['account', 'end-sessions', 'acme-batch', ...reason])).code,
+    5,
+    'there is none left to end',
+  );
 
   const dora = await addOperator(world, 'dora', 'viewer');
   walk.done.add('operator create');
@@ -265,7 +280,11 @@ test('every command does what it says', async (t) => {
   t.equal(issued.code, 0, issued.err);
   const added = await ctl('operator add-key', ['dora', '--certificate', join(second, 'cert.pem'), ...reason]);
   writeFileSync(join(second, 'ca.pem'), readFileSync(join(dora, 'ca.pem')));
-  t.match((await world.cofferctlAlone(['whoami', '--identity', second])).out, /^dora \(operator\)/, 'the new key is good');
+  t.match(
+    (await world.cofferctlAlone(['whoami', '--identity', second])).out,
+    /^dora \(operator\)/,
+    'the new key is good',
+  );
   t.match((await world.cofferctlAlone(['whoami', '--identity', dora])).out, /^dora/, 'and so is the former');
   const former = await one<string>(
     `select fingerprint from operator_key k join operator o on o.id = k.operator_id where o.name = 'dora' and fingerprint <> '${added.fingerprint}'`,
@@ -273,32 +292,76 @@ test('every command does what it says', async (t) => {
   await ctl('operator end-key', ['dora', former, ...reason]);
   t.equal((await world.cofferctlAlone(['whoami', '--identity', dora])).code, 4, 'until it ends');
 
-  const wished = await world.cofferctlAlone(['window', 'open', 'acme-batch', '--hours', '1', ...reason, '--execute', '--json']);
+  const wished = await world.cofferctlAlone([
+    'window',
+    'open',
+    'acme-batch',
+    '--hours',
+    '1',
+    ...reason,
+    '--execute',
+    '--json',
+  ]);
   const { change, hash } = JSON.parse(wished.out) as { change: string; hash: string };
   await ctl('change show', [change]);
   const planned = await world.cofferctlAlone(['change', 'approve', change, '--operator', 'bob']);
   t.match(planned.out, /account +acme-batch\nhours +1\nreason +test\nproposed by +alice[\s\S]*Nothing was done/);
-  t.equal((await world.cofferctlAlone(['change', 'approve', change, '--operator', 'bob', '--execute'])).code, 2, 'not without the hash');
   t.equal(
-    (await world.cofferctlAlone(['change', 'approve', change, '--hash', '0'.repeat(64), '--operator', 'bob', '--execute'])).code,
+    (await world.cofferctlAlone(['change', 'approve', change, '--operator', 'bob', '--execute'])).code,
+    2,
+    'not without the hash',
+  );
+  t.equal(
+    (
+      await world.cofferctlAlone([
+        'change',
+        'approve',
+        change,
+        '--hash',
+        '0'.repeat(64),
+        '--operator',
+        'bob',
+        '--execute',
+      ])
+    ).code,
     5,
     'nor with another',
   );
   t.equal(
-    (await world.cofferctlAlone(['change', 'approve', change, '--hash', hash.slice(0, 63), '--operator', 'bob', '--execute'])).code,
+    (
+      await world.cofferctlAlone([
+        'change',
+        'approve',
+        change,
+        '--hash',
+        hash.slice(0, 63),
+        '--operator',
+        'bob',
+        '--execute',
+      ])
+    ).code,
     2,
     'nor with too little of it',
   );
   t.equal(
-    (await world.cofferctlAlone(['change', 'approve', change, '--hash', hash, '--operator', 'carol', '--execute'])).code,
+    (await world.cofferctlAlone(['change', 'approve', change, '--hash', hash, '--operator', 'carol', '--execute']))
+      .code,
     4,
     'nor by an operator',
   );
-  t.equal((await world.cofferctlAlone(['change', 'approve', change, '--hash', hash, '--operator', 'bob', '--execute'])).code, 0);
+  t.equal(
+    (await world.cofferctlAlone(['change', 'approve', change, '--hash', hash, '--operator', 'bob', '--execute'])).code,
+    0,
+  );
   walk.done.add('change approve');
-  t.equal((await world.cofferctlAlone(['change', 'approve', change, '--hash', hash, '--operator', 'bob', '--execute'])).code, 5, 'once');
+  t.equal(
+    (await world.cofferctlAlone(['change', 'approve', change, '--hash', hash, '--operator', 'bob', '--execute'])).code,
+    5,
+    'once',
+  );
   const other = JSON.parse(
-    (await world.cofferctlAlone(['window', 'open', 'acme-batch', '--hours', '2', ...reason, '--execute', '--json'])).out,
+    (await world.cofferctlAlone(['window', 'open', 'acme-batch', '--hours', '2', ...reason, '--execute', '--json']))
+      .out,
   ) as { change: string };
   t.equal((await world.cofferctlAlone(['change', 'reject', other.change, ...reason, '--execute'])).code, 0);
   walk.done.add('change reject');
@@ -313,9 +376,14 @@ test('every command does what it says', async (t) => {
     '1',
     ...reason,
   ]);
-  const carol = (...args: readonly string[]): Promise<Done> => world.cofferctlAlone([...args, '--operator', 'carol', '--execute']);
+  const carol = (...args: readonly string[]): Promise<Done> =>
+    world.cofferctlAlone([...args, '--operator', 'carol', '--execute']);
   const id = String(glass.breakGlass);
-  t.match((await carol('window', 'open', 'acme-batch', '--hours', '1', ...reason)).out, /^proposed/, 'without the glass: proposed');
+  t.match(
+    (await carol('window', 'open', 'acme-batch', '--hours', '1', ...reason)).out,
+    /^proposed/,
+    'without the glass: proposed',
+  );
   t.equal(
     (await carol('account', 'expire', 'globex', '--days', 'never', ...reason, '--break-glass', id)).code,
     0,
@@ -333,17 +401,36 @@ test('every command does what it says', async (t) => {
     'what was, is',
   );
   t.match(
-    (await world.cofferctlAlone(['window', 'open', 'acme-batch', '--hours', '1', ...reason, '--break-glass', id, '--execute'])).err,
+    (
+      await world.cofferctlAlone([
+        'window',
+        'open',
+        'acme-batch',
+        '--hours',
+        '1',
+        ...reason,
+        '--break-glass',
+        id,
+        '--execute',
+      ])
+    ).err,
     /no emergency of this id was prepared for you/,
   );
   const shown = await world.cofferctlAlone(['break-glass', 'list']);
   t.match([shown.code, shown.out], [1, / carol +open /], 'a fault until it was reviewed');
   t.match((await world.cofferctl(['doctor'])).out, /fault +break-glass[\s\S]*cofferctl break-glass review/);
   const alerts = await ctl('alert list', []);
-  t.ok(JSON.stringify(alerts).includes('break-glass.used') && JSON.stringify(alerts).includes('break-glass.opened'), 'loud');
+  t.ok(
+    JSON.stringify(alerts).includes('break-glass.used') && JSON.stringify(alerts).includes('break-glass.opened'),
+    'loud',
+  );
   t.equal((await world.cofferctl(['break-glass', 'review', id, '--finding', 'x'])).code, 5, 'not while it is open');
   await ctl('break-glass end', [id, ...reason]);
-  t.equal((await carol('window', 'open', 'acme-batch', '--hours', '1', ...reason, '--break-glass', id)).code, 5, 'it is over');
+  t.equal(
+    (await carol('window', 'open', 'acme-batch', '--hours', '1', ...reason, '--break-glass', id)).code,
+    5,
+    'it is over',
+  );
   await ctl('break-glass review', [id, '--finding', 'as agreed by telephone']);
   t.equal((await world.cofferctlAlone(['break-glass', 'list'])).code, 0);
 
@@ -355,13 +442,18 @@ test('every command does what it says', async (t) => {
   t.match([bootstrap.code, bootstrap.err], [5, /this installation has its operators/], 'a second bootstrap is refused');
   walk.done.add('bootstrap');
   walk.done.add('completion');
-  // Nothing is frozen here: test/attack/restored-database has the scene.
+  // Nothing is frozen here: test/attack/restored-database has that scene.
   t.match((await world.cofferctlAlone(['ledger', 'release', randomUUID(), ...reason])).err, /there is no such freeze/);
   walk.done.add('ledger release');
   t.match(await ctl('ledger status', []), { freeze: null, forwards: [] });
   t.match(await ctl('ledger verify', []), { verdict: 'good', findings: [], entries: Number });
-  const { entries } = (await ctl('ledger search', ['--kind', 'session.opened', '--limit', '1'])) as { entries: { number: number }[] };
-  t.match(await ctl('ledger show', [String(entries[0]?.number)]), { entry: { kind: 'session.opened' }, checked: { is: 'good' } });
+  const { entries } = (await ctl('ledger search', ['--kind', 'session.opened', '--limit', '1'])) as {
+    entries: { number: number }[];
+  };
+  t.match(await ctl('ledger show', [String(entries[0]?.number)]), {
+    entry: { kind: 'session.opened' },
+    checked: { is: 'good' },
+  });
   let isOver = false;
   const tail = ctl('ledger tail', ['--count', '1']).finally(() => (isOver = true));
   for (let tries = 0; tries < 30 && !isOver; tries += 1) await world.sftp('acme', ['ls']);
@@ -374,7 +466,10 @@ test('every command does what it says', async (t) => {
   await ctl('incident pack', ['--account', 'processor', '--aware', '1h', '--out', pack]);
   t.ok(readdirSync(pack).length > 0, 'there is a pack');
   const assured = join(world.directory, 'assured');
-  t.match(await ctl('incident assure', ['--account', 'processor', '--out', assured]), { assured: Array, touched: Array });
+  t.match(await ctl('incident assure', ['--account', 'processor', '--out', assured]), {
+    assured: Array,
+    touched: Array,
+  });
   t.ok(readdirSync(assured).includes('ledger-verifier.mjs'), 'there is what the untouched are given');
   await ctl('drain', ['internal-1', ...reason]).catch(() => {});
   const drained = await world.cofferctlAlone(['drain', 'internal-1', ...reason, '--execute', '--json']);
@@ -384,14 +479,25 @@ test('every command does what it says', async (t) => {
     changes: { operation: string; by: string; approvedBy: string | null; breakGlass: string | null; outcome: string }[];
   };
   t.ok(
-    since.changes.some((row) => row.operation === 'key.add' && row.by === 'alice' && row.approvedBy === 'bob' && row.outcome === 'applied'),
+    since.changes.some(
+      (row) =>
+        row.operation === 'key.add' && row.by === 'alice' && row.approvedBy === 'bob' && row.outcome === 'applied',
+    ),
   );
   t.ok(
-    since.changes.some((row) => row.operation === 'window.open' && row.by === 'carol' && row.approvedBy === null && row.breakGlass === id),
+    since.changes.some(
+      (row) =>
+        row.operation === 'window.open' && row.by === 'carol' && row.approvedBy === null && row.breakGlass === id,
+    ),
   );
   t.ok(since.changes.some((row) => row.outcome === 'rejected by alice'));
-  t.ok(since.changes.some((row) => row.operation === 'account.lock' && row.approvedBy === null && row.outcome === 'done'));
-  t.match((await world.cofferctlAlone(['report', 'changes', '--since', '1h', '--csv'])).out, /^AT,OPERATION,BY,APPROVED BY/);
+  t.ok(
+    since.changes.some((row) => row.operation === 'account.lock' && row.approvedBy === null && row.outcome === 'done'),
+  );
+  t.match(
+    (await world.cofferctlAlone(['report', 'changes', '--since', '1h', '--csv'])).out,
+    /^AT,OPERATION,BY,APPROVED BY/,
+  );
   t.equal((await world.cofferctlAlone(['report', 'changes', '--since', 'yesterday'])).code, 2);
 
   const colours = await run('script', ['-qec', `${process.execPath} admin-cli/main.ts doctor`, '/dev/null'], {
@@ -401,6 +507,6 @@ test('every command does what it says', async (t) => {
     [31, 32, 33].some((colour) => colours.out.includes(`${escapeCharacter}[${colour}m`)),
     'colours on a terminal',
   );
-  const missing = commands.map(nameOf).filter((name) => !walk.done.has(name));
+  const missing = verbs.map(nameOf).filter((name) => !walk.done.has(name));
   t.same(missing, [], 'none is left out');
 });

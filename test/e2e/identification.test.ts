@@ -1,9 +1,9 @@
-// An identification in many small TCP segments is a good one (stock ssh2 refuses it from three segments on).
+// An identification in many small TCP segments is valid (stock ssh2 refuses it from three segments on).
 import { connect } from 'node:net';
 import { test } from 'tap';
 import { startWorld } from '../support/world.ts';
 
-test('an identification in many small pieces is a good one', async (t) => {
+test('an identification in many small pieces is valid', async (t) => {
   const world = await startWorld(t);
   const socket = connect(world.demo.partner.port, '127.0.0.1');
   socket.on('error', () => {});
@@ -11,7 +11,7 @@ test('an identification in many small pieces is a good one', async (t) => {
     let bytes = 0;
     socket.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      // Its identification is short; a key exchange offer follows only for a client that was understood.
+      // Its identification is short. A key exchange offer follows only for a client that was understood.
       if (bytes > 300) resolve(true);
     });
     socket.on('close', () => resolve(false));

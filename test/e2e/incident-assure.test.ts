@@ -1,4 +1,5 @@
-// Who is told that nothing of theirs was touched, and who is not: by one definition of what belongs to an incident, and by slices that say which time they prove.
+// Who is told that nothing of theirs was touched, and who is not: by one definition of what belongs to an incident, and
+// by slices that say which time they prove.
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,8 +13,12 @@ test('a stolen key without a session, a selection that finds nothing, and slices
   const world = await startWorld(t);
   const local = join(world.directory, 'deposit.xml');
   writeFileSync(local, randomBytes(1000));
-  for (const bank of ['acme', 'globex']) t.equal((await world.sftp(bank, [`put ${local} deposit/deposit.xml`])).code, 0);
-  const { customers } = await world.cofferctlJson<{ customers: readonly { id: string; name: string }[] }>(['customer', 'list']);
+  for (const bank of ['acme', 'globex'])
+    t.equal((await world.sftp(bank, [`put ${local} deposit/deposit.xml`])).code, 0);
+  const { customers } = await world.cofferctlJson<{ customers: readonly { id: string; name: string }[] }>([
+    'customer',
+    'list',
+  ]);
   const idOf = (bank: string): string => customers.find((one) => one.name === bank)?.id ?? '';
   const place = (name: string): string => join(world.directory, name);
   const own = (out: string, bank: string, file: string): string => join(place(out), `${bank}_${idOf(bank)}`, file);
@@ -23,7 +28,7 @@ test('a stolen key without a session, a selection that finds nothing, and slices
       .map((name) => name.split('_')[0] ?? '')
       .filter((name) => ['acme', 'globex'].includes(name));
 
-  // The right key of globex, and no code: a thief who has only the key.
+  // The right key of globex and no code: a thief who has only the key.
   const [options, target] = [world.sftpArguments('globex').slice(0, -1), world.sftpArguments('globex').at(-1) ?? ''];
   await new Promise((resolve) => setTimeout(resolve, 10));
   const before = new Date().toISOString();
@@ -32,15 +37,17 @@ test('a stolen key without a session, a selection that finds nothing, and slices
     input: 'ls\n',
   });
   t.not(tried.code, 0, 'it opened nothing');
-  const { credentials } = await world.cofferctlJson<{ credentials: readonly { fingerprint: string; algorithm: string }[] }>([
-    ...['credential', 'list', '--account', 'globex'],
-  ]);
+  const { credentials } = await world.cofferctlJson<{
+    credentials: readonly { fingerprint: string; algorithm: string }[];
+  }>([...['credential', 'list', '--account', 'globex']]);
   const key = credentials.find((one) => one.fingerprint.startsWith('SHA256:'))?.fingerprint ?? '';
   const stolen = ['--credential', key, '--since', before];
 
-  const scope = await world.cofferctlJson<{ customers: readonly Record<string, unknown>[]; isEmpty: boolean; totals: object }>([
-    ...['incident', 'scope', ...stolen],
-  ]);
+  const scope = await world.cofferctlJson<{
+    customers: readonly Record<string, unknown>[];
+    isEmpty: boolean;
+    totals: object;
+  }>([...['incident', 'scope', ...stolen]]);
   t.match(scope, { isEmpty: false, totals: { sessions: 0, partialLogins: 1 } });
   const rows = scope.customers.filter((one) => Number(one.entries) > 0);
   t.match(rows, [{ customer: 'globex', customerId: idOf('globex') }]);
@@ -53,7 +60,10 @@ test('a stolen key without a session, a selection that finds nothing, and slices
   t.match(assured.out, /verified, and compared with the witness/);
   const letter = textOf('assured', 'acme', 'assurance.md');
   t.match(letter, new RegExp(`acme has the id ${idOf('acme')}`));
-  t.match(letter, /We have asked our record for what was done with one credential \[which: .*\], from \d{4}-.* up to \d{4}-/);
+  t.match(
+    letter,
+    /We have asked our record for what was done with one credential \[which: .*\], from \d{4}-.* up to \d{4}-/,
+  );
   t.match(letter, /Of the \d+ entries of that time that concern acme none belongs to it/);
   t.notMatch(letter, new RegExp(key.slice(0, 20).replaceAll('+', '.')), 'whose key it is is not told to others');
 
@@ -65,10 +75,15 @@ test('a stolen key without a session, a selection that finds nothing, and slices
     textOf('packed', 'globex', 'notice.md'),
     /no file of yours was sent.*\d+ logins to your accounts were refused, or stopped before the last proof/s,
   );
-  t.match(readFileSync(join(place('packed'), 'incident.md'), 'utf8'), /time of awareness .* lies before the first event/);
+  t.match(
+    readFileSync(join(place('packed'), 'incident.md'), 'utf8'),
+    /time of awareness .* lies before the first event/,
+  );
   const verify = (out: string, bank: string, file = 'slice.jsonl', more: readonly string[] = []) => {
     const command = (/^node .*$/m.exec(textOf(out, bank, 'VERIFY.md'))?.[0] ?? '').split(' ').slice(1, -1);
-    return run(process.execPath, [...command, '--witness', place('witness'), ...more, file], { cwd: dirname(own(out, bank, file)) });
+    return run(process.execPath, [...command, '--witness', place('witness'), ...more, file], {
+      cwd: dirname(own(out, bank, file)),
+    });
   };
   const good = await verify('packed', 'globex');
   t.equal(good.code, 0, good.out + good.err);
@@ -77,29 +92,66 @@ test('a stolen key without a session, a selection that finds nothing, and slices
     /GOOD: these are all entries of this customer that were sealed (?:behind head \d+ .*|from the first entry ever) up to head \d+ \(sealed /,
   );
 
-  await t.test('a selection that found nothing assures nobody, unless that is said', async (t) => {
-    const nothing = ['--credential', `SHA256:${'A'.repeat(43)}`, '--since', before];
-    const found = await world.cofferctl(['incident', 'scope', ...nothing]);
-    t.match(found.out, /THE RECORD KNOWS NO credential SHA256:AAAA.*\nNOTHING WAS FOUND/);
-    for (const verb of [['assure'], ['pack', '--aware', '1m']] as const) {
-      const refused = await world.cofferctl(['incident', ...verb, ...nothing, '--out', place('nothing')]);
-      t.not(refused.code, 0);
-      t.match(refused.err, /found nothing at all.*knows no credential SHA256:AAAA.*--found-nothing/s);
-      t.same(readdirSync(place('nothing')), []);
-    }
-    const source = await world.cofferctl(['incident', 'assure', '--source', '198.51.100.7', '--since', before, '--out', place('nothing')]);
-    t.match(source.err, /knows no source 198\.51\.100\.7/);
-    const meant = await world.cofferctl(['incident', 'assure', ...nothing, '--found-nothing', '--out', place('nothing')]);
-    t.equal(meant.code, 0, meant.err);
-    t.match(textOf('nothing', 'acme', 'assurance.md'), /Our record has nothing of it at all/);
-    const future = new Date(Date.now() + 3_600_000).toISOString();
-    t.match(
-      (await world.cofferctl(['incident', 'assure', '--credential', key, '--since', future, '--out', place('future')])).err,
-      /in the future/,
-    );
-    const late = await world.cofferctlJson<{ window: { until: string } }>(['incident', 'scope', '--credential', key, '--until', future]);
-    t.ok(late.window.until < future, 'an answer ends when it was asked for, and says so');
-  });
+  await t.test(
+    'a selection that found nothing assures nobody, unless the option says that this is meant',
+    async (t) => {
+      const nothing = ['--credential', `SHA256:${'A'.repeat(43)}`, '--since', before];
+      const found = await world.cofferctl(['incident', 'scope', ...nothing]);
+      t.match(found.out, /THE RECORD KNOWS NO credential SHA256:AAAA.*\nNOTHING WAS FOUND/);
+      for (const verb of [['assure'], ['pack', '--aware', '1m']] as const) {
+        const refused = await world.cofferctl(['incident', ...verb, ...nothing, '--out', place('nothing')]);
+        t.not(refused.code, 0);
+        t.match(refused.err, /found nothing at all.*knows no credential SHA256:AAAA.*--found-nothing/s);
+        t.same(readdirSync(place('nothing')), []);
+      }
+      const source = await world.cofferctl([
+        'incident',
+        'assure',
+        '--source',
+        '198.51.100.7',
+        '--since',
+        before,
+        '--out',
+        place('nothing'),
+      ]);
+      t.match(source.err, /knows no source 198\.51\.100\.7/);
+      const meant = await world.cofferctl([
+        'incident',
+        'assure',
+        ...nothing,
+        '--found-nothing',
+        '--out',
+        place('nothing'),
+      ]);
+      t.equal(meant.code, 0, meant.err);
+      t.match(textOf('nothing', 'acme', 'assurance.md'), /Our record has nothing of it at all/);
+      const future = new Date(Date.now() + 3_600_000).toISOString();
+      t.match(
+        (
+          await world.cofferctl([
+            'incident',
+            'assure',
+            '--credential',
+            key,
+            '--since',
+            future,
+            '--out',
+            place('future'),
+          ])
+        ).err,
+        /in the future/,
+      );
+      const late = await world.cofferctlJson<{ window: { until: string } }>([
+        'incident',
+        'scope',
+        '--credential',
+        key,
+        '--until',
+        future,
+      ]);
+      t.ok(late.window.until < future, 'an answer ends when it was asked for, and says so');
+    },
+  );
 
   await t.test('an older head of a later slice hides nothing', async (t) => {
     const taken = new Date().toISOString();
@@ -120,19 +172,33 @@ test('a stolen key without a session, a selection that finds nothing, and slices
     t.equal(theft.code, 0, theft.err);
     t.equal((await verify('theft', 'acme')).code, 0);
     const linesOf = (out: string): readonly string[] => textOf(out, 'acme', 'slice.jsonl').trimEnd().split('\n');
-    const [late, early] = [JSON.parse(linesOf('theft')[0] ?? '') as Header, JSON.parse(linesOf('assured')[0] ?? '') as Header];
+    const [late, early] = [
+      JSON.parse(linesOf('theft')[0] ?? '') as Header,
+      JSON.parse(linesOf('assured')[0] ?? '') as Header,
+    ];
     const put = (change: Record<string, unknown>): void => {
       const slice = { ...early.slice, ...change };
-      writeFileSync(own('theft', 'acme', 'spliced.jsonl'), [JSON.stringify({ slice }), ...linesOf('assured').slice(1), ''].join('\n'));
+      writeFileSync(
+        own('theft', 'acme', 'spliced.jsonl'),
+        [JSON.stringify({ slice }), ...linesOf('assured').slice(1), ''].join('\n'),
+      );
     };
     const { begin, end, from, entries } = late.slice;
     put({});
     const alone = await verify('theft', 'acme', 'spliced.jsonl');
-    t.match(alone, { code: 1, out: /has to reach to/ }, 'a genuine slice of before, to whom asks for the time of the theft');
+    t.match(
+      alone,
+      { code: 1, out: /has to reach to/ },
+      'a genuine slice of before, to whom asks for the time of the theft',
+    );
     put({ begin, end });
     t.match(await verify('theft', 'acme', 'spliced.jsonl'), { code: 1, out: /NOT GOOD/ }, 'with another window');
     put({ begin, end, to: from });
-    t.match(await verify('theft', 'acme', 'spliced.jsonl'), { code: 1, out: /NOT GOOD/ }, 'with an older head of the newest checkpoint');
+    t.match(
+      await verify('theft', 'acme', 'spliced.jsonl'),
+      { code: 1, out: /NOT GOOD/ },
+      'with an older head of the newest checkpoint',
+    );
     const nothing = { ...late.slice, to: from, entries: 0, selected: 0, says: 'not-affected' };
     writeFileSync(own('theft', 'acme', 'spliced.jsonl'), `${JSON.stringify({ slice: nothing })}\n`);
     t.match(

@@ -1,11 +1,12 @@
-// Whose files were exposed: what was really done through sftp is what the scope says, neither more nor less; and who is hunted is found.
+// Whose files were exposed: the scope says what was really done through sftp, neither more nor less; and the indicators
+// that are hunted are found.
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { connect } from '../../admin-cli/client.ts';
-import { type Answer, ask } from '../../admin-cli/incident.ts';
-import { saveSlice, waitForEpoch } from '../../admin-cli/incident-folder.ts';
+import { connect } from '../../admin-cli/connection/client.ts';
+import { type Answer, ask } from '../../admin-cli/incident/answer.ts';
+import { saveSlice, waitForEpoch } from '../../admin-cli/incident/folder.ts';
 import { run, startWorld } from '../support/world.ts';
 
 type Scope = {
@@ -48,7 +49,12 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const scope = (...args: string[]): Promise<Scope> => world.cofferctlJson<Scope>(['incident', 'scope', ...args]);
   const [small, large, other] = [randomBytes(1000), randomBytes(20 * 2 ** 20), randomBytes(5000)];
   t.equal(
-    (await world.sftp('acme', [`put ${file('small', small)} deposit/small.xml`, `put ${file('large', large)} deposit/large.bin`])).code,
+    (
+      await world.sftp('acme', [
+        `put ${file('small', small)} deposit/small.xml`,
+        `put ${file('large', large)} deposit/large.bin`,
+      ])
+    ).code,
     0,
   );
   t.equal((await world.sftp('globex', [`put ${file('other', other)} deposit/other.xml`])).code, 0);
@@ -91,7 +97,9 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   );
   t.equal(all.record.completeFrom, null);
   t.match(all.totals, { sessions: 1, certain: 2, possible: 0, unsent: 0, deposits: 0, names: 2, unread: 1 });
-  t.match(all.sessions, [{ account: 'processor', source: '127.0.0.1', client: /OpenSSH/, reason: /client-closed|connection-lost/ }]);
+  t.match(all.sessions, [
+    { account: 'processor', source: '127.0.0.1', client: /OpenSSH/, reason: /client-closed|connection-lost/ },
+  ]);
 
   const credential = all.sessions[0]?.credential ?? '';
   for (const args of [
@@ -111,7 +119,11 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
     ['--node', 'internal-1', '--until', '1d'],
     ['--account', 'globex-batch'],
   ])
-    t.match((await scope(...args)).totals, { certain: 0, possible: 0, unsent: 0, releasedBytes: 0 }, `nothing: ${args.join(' ')}`);
+    t.match(
+      (await scope(...args)).totals,
+      { certain: 0, possible: 0, unsent: 0, releasedBytes: 0 },
+      `nothing: ${args.join(' ')}`,
+    );
 
   const depositors = await scope('--node', 'partner-1');
   t.same(
@@ -138,12 +150,30 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   t.equal(lines.length, 4, 'a header, two files, the end');
 
   const out = join(world.directory, 'pack');
-  const packed = await world.cofferctl(['incident', 'pack', '--account', 'processor', '--aware', '2026-11-24T18:00Z', '--out', out]);
+  const packed = await world.cofferctl([
+    'incident',
+    'pack',
+    '--account',
+    'processor',
+    '--aware',
+    '2026-11-24T18:00Z',
+    '--out',
+    out,
+  ]);
   t.equal(packed.code, 0, packed.err);
-  const { customers } = await world.cofferctlJson<{ customers: readonly { id: string; name: string }[] }>(['customer', 'list']);
+  const { customers } = await world.cofferctlJson<{ customers: readonly { id: string; name: string }[] }>([
+    'customer',
+    'list',
+  ]);
   const folderOf = (bank: string): string => `${bank}_${customers.find((one) => one.name === bank)?.id}`;
   const own = join(out, folderOf('acme'));
-  t.same(readdirSync(out).sort(), [folderOf('acme'), folderOf('globex'), 'incident.md', 'ledger-verifier.mjs', 'scope.json']);
+  t.same(readdirSync(out).sort(), [
+    folderOf('acme'),
+    folderOf('globex'),
+    'incident.md',
+    'ledger-verifier.mjs',
+    'scope.json',
+  ]);
   t.same(readdirSync(own).sort(), [
     'VERIFY.md',
     'attempts.csv',
@@ -155,7 +185,13 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
     'slice.jsonl',
   ]);
   const page = readFileSync(join(out, 'incident.md'), 'utf8');
-  for (const clock of ['2026-11-24 22:00', '2026-11-25 18:00', '2026-11-26 06:00', '2026-11-27 18:00', '2026-12-28 18:00'])
+  for (const clock of [
+    '2026-11-24 22:00',
+    '2026-11-25 18:00',
+    '2026-11-26 06:00',
+    '2026-11-27 18:00',
+    '2026-12-28 18:00',
+  ])
     t.ok(page.includes(clock), clock);
   const acme = readdirSync(own)
     .map((name) => readFileSync(join(own, name), 'utf8'))
@@ -174,7 +210,7 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   t.match(slice, /extent\.granted/);
   writeFileSync(join(own, 'slice.jsonl'), slice.replace('extent.granted', 'extent.refused'));
   t.equal((await run(process.execPath, command, { cwd: own })).code, 1, 'a changed entry does not verify');
-  // Node makes a way of several directories for ever where a place of it cannot hold any.
+  // Node makes the directories of a path forever when a part of the path cannot be a directory.
   for (const [place, words] of [
     ['/proc/pack', /cannot be made \(E[A-Z]+\)/],
     [join(out, 'no', 'such'), /cannot be made \(ENOENT\)/],
@@ -199,7 +235,10 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const hunt = await world.cofferctl(['incident', 'hunt', '--ioc', ioc, '--json']);
   t.equal(hunt.code, 1, hunt.err);
   const { lines: found } = JSON.parse(hunt.out) as {
-    lines: readonly { type: string; found: { hits: number; kinds: readonly { kind: string; count: number }[] } | null }[];
+    lines: readonly {
+      type: string;
+      found: { hits: number; kinds: readonly { kind: string; count: number }[] } | null;
+    }[];
   };
   const kindsOf = (type: string): string =>
     (found.find((one) => one.type === type)?.found?.kinds ?? [])
@@ -214,18 +253,22 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   t.equal(clean.code, 0);
   t.match(clean.out, /0 of 1 indicators occur/);
   t.match(
-    (await world.cofferctl(['incident', 'hunt', '--ioc', file('bad.csv', Buffer.from('198.51.100.7\nwhat is this\n'))])).err,
+    (await world.cofferctl(['incident', 'hunt', '--ioc', file('bad.csv', Buffer.from('198.51.100.7\nwhat is this\n'))]))
+      .err,
     /2.*what is this/s,
   );
 });
 
-test('what is told of an answer ends when it was asked for: what comes behind it is neither denied nor in the way', async (t) => {
+test('an answer ends when it was asked for: what happens later is neither denied nor in the way', async (t) => {
   const world = await startWorld(t);
   const local = join(world.directory, 'deposit.xml');
   writeFileSync(local, randomBytes(1000));
-  for (const bank of ['acme', 'globex']) t.equal((await world.sftp(bank, [`put ${local} deposit/deposit.xml`])).code, 0);
+  for (const bank of ['acme', 'globex'])
+    t.equal((await world.sftp(bank, [`put ${local} deposit/deposit.xml`])).code, 0);
   const read = async (bank: string): Promise<void> => {
-    const got = await world.sftp('processor', [`get ${bank}/deposit/deposit.xml ${join(world.directory, `got-${bank}`)}`]);
+    const got = await world.sftp('processor', [
+      `get ${bank}/deposit/deposit.xml ${join(world.directory, `got-${bank}`)}`,
+    ]);
     t.equal(got.code, 0, got.err);
   };
   await read('acme');
@@ -237,9 +280,12 @@ test('what is told of an answer ends when it was asked for: what comes behind it
   const { customers } = await client.call('customer.list', {});
   const idOf = (name: string): string => customers.find((one) => one.name === name)?.id ?? '';
   const options = { unread: false, isTerminal: false };
-  const answers = [await ask(client, { account: 'processor' }, options), await ask(client, { node: 'internal-1' }, options)];
+  const answers = [
+    await ask(client, { account: 'processor' }, options),
+    await ask(client, { node: 'internal-1' }, options),
+  ];
   const askedBefore = new Date().toISOString();
-  // The thief goes on, and everybody else.
+  // The thief goes on, and so does everybody else.
   await read('globex');
   await waitForEpoch(client);
   await read('globex');
@@ -255,9 +301,12 @@ test('what is told of an answer ends when it was asked for: what comes behind it
     t.match(await slice('acme'), { says: 'affected' });
     const told = (await slice('globex')) as { readonly says: string; readonly end: number };
     t.equal(told.says, 'not-affected');
-    t.ok(told.end > Date.UTC(2026) * 1000 && told.end < Date.parse(askedBefore) * 1000, `it says until when: ${told.end}`);
+    t.ok(
+      told.end > Date.UTC(2026) * 1000 && told.end < Date.parse(askedBefore) * 1000,
+      `it says until when: ${told.end}`,
+    );
   }
   const now = await ask(client, { account: 'processor' }, options);
   await waitForEpoch(client);
-  t.match(await save('globex', now, 'globex-now.jsonl'), { says: 'affected', name: 'globex' }, 'the twin');
+  t.match(await save('globex', now, 'globex-now.jsonl'), { says: 'affected', named: { name: 'globex' } }, 'the twin');
 });

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
-import type { IncidentRow, IncidentSummary } from '../../server/rpc/operator-incident.ts';
+import type { IncidentRow, IncidentSummary } from '../../server/rpc/operators/incident.ts';
 import { archiveMonths, monthsAgo } from '../support/archived-months.ts';
 import { SftpClient } from '../support/sftp-client.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -26,35 +26,42 @@ type Hunt = {
 };
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Months that left the database of this world, with two refused logins of one account each; the directory of their archives. */
+/**
+ * Months that left the database of this world, with two refused logins of one account each, and the directory of their
+ * archives.
+ */
 async function withArchivedMonths(world: World, directory: string, months: readonly number[]): Promise<string> {
-  // As the owner: no role chooses when its entries happened, and nobody seals what happened so long ago.
+  // As the owner: no role chooses when its entries happened, and nobody seals what happened so long ago. Their
+  // positions are the first ones of the tree, because a statement stands behind what it states.
   const warden = new Database({ url: world.databaseUrl, applicationName: 'test', connectionsMax: 1 });
   try {
-    for (const month of months) {
+    for (const [place, month] of months.entries()) {
       await warden.withSystem((tx) => tx.query('select ledger_month($1)', [monthsAgo(month)]));
       for (const [i, address] of ['192.0.2.66', '192.0.2.6'].entries())
         await warden.withSystem((tx) =>
           tx.query(
             `insert into ledger_sealed (number, tree, position, salt, leaf, id, at, kind, observer, customer_id, account_id, source, public, sensitive)
-             select n, coalesce(a.customer_id, '00000000-0000-0000-0000-000000000000'), n, sha256('s'), sha256('l'), n, $1, 'login.refused', 'warden', a.customer_id, a.id, $2, '{}', '{}'
+             select n, coalesce(a.customer_id, '00000000-0000-0000-0000-000000000000'), $3::bigint * 2 + $4::bigint, sha256('s'), sha256('l'), n, $1, 'login.refused', 'warden', a.customer_id, a.id, $2, '{}', '{}'
              from account a cross join (select 1000000000 + 10 * $3::bigint + $4::bigint as n) x where a.name = 'acme-batch'`,
-            [monthsAgo(month, i), address, month, i],
+            [monthsAgo(month, i), address, place, i],
           ),
         );
     }
-    // The gateway seals and witnesses what is told of the months.
+    // The gateway seals and witnesses the statements about the months.
     const isWitnessed = async (): Promise<boolean> =>
       (
         await warden.withSystem((tx) =>
-          tx.query('select 1 from ledger_fresh union all select 1 from ledger_state where unwitnessed_since is not null'),
+          tx.query(
+            'select 1 from ledger_fresh union all select 1 from ledger_state where unwitnessed_since is not null',
+          ),
         )
       ).length === 0;
     await archiveMonths(
       warden,
       directory,
       async () => {
-        for (let tries = 0; tries < 1000 && !(await isWitnessed()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+        for (let tries = 0; tries < 1000 && !(await isWitnessed()); tries += 1)
+          await new Promise((resolve) => setTimeout(resolve, 50));
       },
       { onlineMonths: 13 },
     );
@@ -64,7 +71,7 @@ async function withArchivedMonths(world: World, directory: string, months: reado
   }
 }
 
-test('what was done over SFTP is what an incident says, no more and no less', async (t) => {
+test('an incident says what was done over SFTP, no more and no less', async (t) => {
   const world = await startWorld(t);
   const local = join(world.directory, 'local');
   mkdirSync(local);
@@ -88,7 +95,7 @@ test('what was done over SFTP is what an incident says, no more and no less', as
     `get big.bin ${join(local, 'got-2')}`,
   ]);
   t.equal(got.code, 0, got.err);
-  // One that opens, reads the first extent, and vanishes.
+  // A client that opens a file, reads its first extent, and vanishes.
   const client = await SftpClient.connect({
     port: world.demo.internal.port,
     username: 'processor',
@@ -104,7 +111,7 @@ test('what was done over SFTP is what an incident says, no more and no less', as
     t.equal(done.code, 0, done.err);
     return JSON.parse(done.out) as Answer;
   };
-  // The edge says how it ended a moment later.
+  // The edge says a moment later how it ended.
   let thief = await scope('--account', 'processor');
   for (let tries = 0; tries < 100 && thief.sessions.some((one) => one.end === null); tries += 1)
     thief = await scope('--account', 'processor');
@@ -145,7 +152,9 @@ test('what was done over SFTP is what an incident says, no more and no less', as
   t.same(depositor.files, [], 'a depositor reads nothing');
   t.same(
     depositor.deposits.map((row) => [row.path, row.state, row.size, row.sha256]).sort(),
-    (['one.xml', 'two.xml', 'big.bin'] as const).map((name) => [`/${name}`, 'closed', files[name].length, sha256(files[name])]).sort(),
+    (['one.xml', 'two.xml', 'big.bin'] as const)
+      .map((name) => [`/${name}`, 'closed', files[name].length, sha256(files[name])])
+      .sort(),
   );
   const key = depositor.sessions[0]?.credential ?? '';
   t.match(key, /^SHA256:/);
@@ -207,11 +216,22 @@ test('what was done over SFTP is what an incident says, no more and no less', as
   const whole = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--json']);
   t.equal(whole.code, 1, whole.err);
   const both = JSON.parse(whole.out) as Hunt & { readonly completeFrom: string | null; readonly archives: unknown };
-  t.match(both, { occurring: 3, completeFrom: null, archives: { months: [String, String], entries: 4 }, retentionEnded: [] });
+  t.match(both, {
+    occurring: 3,
+    completeFrom: null,
+    archives: { months: [String, String], entries: 4 },
+    retentionEnded: [],
+  });
   t.match(both.lines, [
     {
       found: null,
-      archived: { hits: 2, sessions: 0, accounts: ['acme-batch'], customers: ['acme'], kinds: [{ kind: 'login.refused', count: 2 }] },
+      archived: {
+        hits: 2,
+        sessions: 0,
+        accounts: ['acme-batch'],
+        customers: ['acme'],
+        kinds: [{ kind: 'login.refused', count: 2 }],
+      },
     },
     { found: { accounts: ['acme'] }, archived: null },
     { found: null, archived: null },
@@ -226,11 +246,18 @@ test('what was done over SFTP is what an incident says, no more and no less', as
   const rows = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--csv']);
   t.match(
     [rows.err, rows.out],
-    ['', /^line,type,value,hits,archived,[\s\S]*\r\n2,address,192\.0\.2\.66,2,2,[\s\S]*\r\n4,address,192\.0\.2\.67,0,0,/],
+    [
+      '',
+      /^line,type,value,hits,archived,[\s\S]*\r\n2,address,192\.0\.2\.66,2,2,[\s\S]*\r\n4,address,192\.0\.2\.67,0,0,/,
+    ],
   );
   t.match((await world.cofferctl(['incident', 'hunt', '--ioc', list, '--csv'])).err, /cofferctl: NOT COMPLETE/);
   writeFileSync(list, '192.0.2.67\n');
-  t.equal((await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive])).code, 0, 'nothing, in the whole record');
+  t.equal(
+    (await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive])).code,
+    0,
+    'nothing, in the whole record',
+  );
   const [file = '', other = ''] = readdirSync(archive).sort();
   const bytes = readFileSync(join(archive, file));
   writeFileSync(join(archive, file), bytes.subarray(0, -1));

@@ -13,14 +13,18 @@ type FileRow = {
   readonly number: number;
 };
 const size = 120_000_000;
-/** A client that is interrupted closes in order: what follows it here must happen before that counts as an end. Ten times what it takes. */
+/**
+ * An interrupted client closes in order: what follows here must happen before that counts as an end. This is ten times
+ * what it takes.
+ */
 const settleMs = 15_000;
 
 async function fileRows(world: World): Promise<readonly FileRow[]> {
-  return (await world.cofferctlJson<{ files: readonly FileRow[] }>(['file', 'list', 'acme', '--folder', 'deposit'])).files;
+  return (await world.cofferctlJson<{ files: readonly FileRow[] }>(['file', 'list', 'acme', '--folder', 'deposit']))
+    .files;
 }
 
-/** Starts `put` and resolves once this many bytes are durable in the gateway. */
+/** Starts `put`, and resolves when this many bytes are durable in the gateway. */
 async function startPut(
   world: World,
   path: string,
@@ -39,7 +43,8 @@ async function startPut(
   for (;;) {
     const row = (await fileRows(world)).find((one) => one.path === `/deposit/${name}`);
     if (row !== undefined && row.size >= storedMin) return { child, gone };
-    if (Date.now() > deadline || child.exitCode !== null) throw new Error(`the upload did not get going: ${JSON.stringify(row)}`);
+    if (Date.now() > deadline || child.exitCode !== null)
+      throw new Error(`the upload did not get going: ${JSON.stringify(row)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -78,7 +83,8 @@ test('an upload that was cut is never shown as complete, and reput completes it 
     const { child, gone } = await startPut(world, path, name, 20_000_000);
     await strike(child);
     if (what === 'warden') {
-      // The session outlives the warden: the transfer goes on where it was, or the client is told; either way nothing half is shown.
+      // The session outlives the warden: the transfer continues where it was, or the client is told; in either case
+      // nothing incomplete is shown.
       await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 20_000))]);
       child.kill('SIGKILL');
     }
@@ -93,7 +99,9 @@ test('an upload that was cut is never shown as complete, and reput completes it 
       const again = await world.sftp('acme-batch', [`reput ${path} deposit/${name}`]);
       t.equal(again.code, 0, `${what} cut: reput completes it: ${again.err}`);
     }
-    const complete = (await fileRows(world)).filter((one) => one.path === `/deposit/${name}` && one.state !== 'discarded');
+    const complete = (await fileRows(world)).filter(
+      (one) => one.path === `/deposit/${name}` && one.state !== 'discarded',
+    );
     t.equal(complete.length, 1, 'one version');
     t.equal(complete[0]?.size, size, 'whole');
     t.equal(complete[0]?.sha256, sha256, 'with the right hash');
@@ -102,7 +110,8 @@ test('an upload that was cut is never shown as complete, and reput completes it 
   for (const [what] of faults) {
     const name = `cut-by-${what}.bin`;
     const deadline = Date.now() + 10 * settleMs;
-    while (!(await readersSee()).includes(name) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1000));
+    while (!(await readersSee()).includes(name) && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 1000));
     const got = await world.sftp('processor', [`get acme/deposit/${name} ${join(local, 'got')}`]);
     t.equal(got.code, 0, got.err);
     t.equal(await sha256File(join(local, 'got')), sha256, `${what} cut: the reader gets what was meant`);

@@ -1,4 +1,5 @@
-// A record that is behind for a while holds up downloads that are under way, and cuts none of them: what they ask for is waited for, charged once, and whole.
+// A record that is behind for a while delays downloads under way, and cuts none of them: what they ask for is waited
+// for, charged once, and whole.
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,10 @@ import { startWorld } from '../support/world.ts';
 
 const extentBytes = 16 * 2 ** 20;
 const downloads = 64;
-/** Longer than an edge waits for a warden that is away (`wardenRetryMs`, 20 s), shorter than the record may be late (`witnessStopMs`, 60 s). */
+/**
+ * Longer than an edge waits for a warden that is away (`wardenRetryMs`, 20 s), shorter than the record may be late
+ * (`witnessStopMs`, 60 s).
+ */
 const behindMs = 30_000;
 
 test('64 downloads under way while the record is behind', async (t) => {
@@ -24,14 +28,15 @@ test('64 downloads under way while the record is behind', async (t) => {
   const privateKey = readFileSync(world.keyFile('acme-batch'), 'utf8');
   const login = { port: world.demo.partner.port, username: 'acme-batch', privateKey };
   const client = await SftpClient.connect(login);
-  for (const end = Date.now() + 60_000; !(await client.list('collect')).includes('statement') && Date.now() < end; ) await delay(200);
+  for (const end = Date.now() + 60_000; !(await client.list('collect')).includes('statement') && Date.now() < end; )
+    await delay(200);
   const handles = await Promise.all(Array.from({ length: downloads }, () => client.open('collect/statement', 'r')));
   const firsts = await Promise.all(handles.map((handle) => client.read(handle, 0, 1000)));
   t.ok(
     firsts.every((bytes) => bytes.equals(plain.subarray(0, 1000))),
     'all are under way',
   );
-  // It is found to be behind at the sealer's next look, and has room again at the one after it.
+  // The sealer finds at its next look that the record is behind, and at the one after it that there is room again.
   let isBehind = false;
   for (const end = Date.now() + 2 * behindMs; !isBehind && Date.now() < end; await delay(100))
     isBehind = await SftpClient.connect(login).then(
@@ -51,7 +56,9 @@ test('64 downloads under way while the record is behind', async (t) => {
   const wanted = createHash('sha256')
     .update(plain.subarray(extentBytes + 50_000, extentBytes + 51_000))
     .digest('hex');
-  const got = seconds.map((one) => (one.status === 'fulfilled' ? createHash('sha256').update(one.value).digest('hex') : ''));
+  const got = seconds.map((one) =>
+    one.status === 'fulfilled' ? createHash('sha256').update(one.value).digest('hex') : '',
+  );
   t.same([...new Set(got)], [wanted], 'what they read is what was written');
   await Promise.all(handles.map((handle) => client.close(handle)));
   client.end();

@@ -7,7 +7,7 @@ import { sha256File, startWorld } from '../support/world.ts';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-test('without the warden an edge stops sending and keeps its sessions; with it back the transfer goes on', async (t) => {
+test('without the warden an edge stops sending and keeps its sessions; when it is back, the transfer continues', async (t) => {
   const world = await startWorld(t);
   const path = join(world.directory, 'file');
   const size = 120_000_000;
@@ -27,7 +27,7 @@ test('without the warden an edge stops sending and keeps its sessions; with it b
   if (warden === undefined) throw new Error('no warden');
   process.kill(warden, 'SIGSTOP');
   let before = -1;
-  // What was under way still arrives; then nothing does, long before the file is whole.
+  // What was under way still arrives; then nothing does, long before the file is complete.
   for (let waited = 0; received() !== before && waited < 10_000; waited += 1500) {
     before = received();
     await sleep(1500);

@@ -1,4 +1,5 @@
-// Operators read the record through cofferctl while a receiver gets it over syslog: and a receiver that does not read slows nobody down.
+// Operators read the record through cofferctl while a receiver gets it over syslog. A receiver that does not read slows
+// nobody down.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -33,8 +34,13 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>): Prom
 test('tail, search, show, and the same entries at a receiver', async (t) => {
   const receiver = await Receiver.listen({ port: 0 });
   t.teardown(() => receiver.close());
-  const forwards = [{ name: 'siem', format: 'rfc5424', destination: { transport: 'tcp', host: '127.0.0.1', port: receiver.port } }];
-  const world = await startWorld(t, { limits: { forwardAlarmMs: 2000 }, env: { COFFERDAM_LEDGER: JSON.stringify({ forwards }) } });
+  const forwards = [
+    { name: 'siem', format: 'rfc5424', destination: { transport: 'tcp', host: '127.0.0.1', port: receiver.port } },
+  ];
+  const world = await startWorld(t, {
+    limits: { forwardAlarmMs: 2000 },
+    env: { COFFERDAM_LEDGER: JSON.stringify({ forwards }) },
+  });
   const owner = new pg.Client({ connectionString: world.databaseUrl });
   await owner.connect();
   t.teardown(() => owner.end());
@@ -53,12 +59,23 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
     t.teardown(() => void child.kill('SIGKILL'));
     return { child, gone: once(child, 'exit'), out: () => out, err: () => err };
   };
-  const newest = async (): Promise<number> => Number((await owner.query('select number from ledger_state')).rows[0]?.number);
+  const newest = async (): Promise<number> =>
+    Number((await owner.query('select number from ledger_state')).rows[0]?.number);
 
   const start = await newest();
-  const following = tail('--customer', 'acme', '--kind', 'upload.*', '--after', String(start), '--count', '2', '--json');
+  const following = tail(
+    '--customer',
+    'acme',
+    '--kind',
+    'upload.*',
+    '--after',
+    String(start),
+    '--count',
+    '2',
+    '--json',
+  );
   const endless = tail('--after', String(start));
-  // Text that would turn a terminal's line around.
+  // Text that would reverse a terminal's line.
   const name = 'in\u202evoice-\u2067.xml';
   t.equal((await world.sftp('acme', [`put ${content} deposit/${name}`])).code, 0);
   t.same(await following.gone, [0, null], following.err());
@@ -113,7 +130,9 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   t.match([unknown.code === 0, unknown.err], [false, /there is no customer named acmee/]);
   t.match((await world.cofferctl(['ledger', 'search', '--credential', 'x'])).err, /a credential looks like/);
 
-  await until('it is witnessed', async () => (await world.cofferctl(['ledger', 'show', String(closed)])).out.includes('witnessed   yes'));
+  await until('it is witnessed', async () =>
+    (await world.cofferctl(['ledger', 'show', String(closed)])).out.includes('witnessed   yes'),
+  );
   const shown = (await world.cofferctl(['ledger', 'show', String(closed)])).out;
   t.match(shown, new RegExp(`^Entry ${closed}: upload\\.closed \\(an upload is whole`));
   t.match(shown, /file \/deposit\/in\ufffdvoice-\ufffd\.xml, version 1/);
@@ -125,7 +144,8 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   t.match([none.code === 0, none.err], [false, /there is no entry 99999999/]);
   t.match((await world.cofferctl(['ledger', 'show', 'x'])).err, /entries have numbers/);
 
-  // As the owner of the database, past every trigger: the proof of that entry fails, and the command says so with its exit code.
+  // As the owner of the database, past every trigger: the proof of that entry fails, and the command says so with its
+  // exit code.
   await owner.query('set session_replication_role = replica');
   await owner.query('update ledger_sealed set bytes = bytes + 1 where number = $1', [closed]);
   const bad = await world.cofferctl(['ledger', 'show', String(closed)]);
@@ -135,7 +155,9 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
 
   await t.test('the receiver', async (t) => {
     const siem = async (): Promise<Forward | undefined> =>
-      (await world.cofferctlJson<{ forwards: Forward[] }>(['ledger', 'status'])).forwards.find((one) => one.name === 'siem');
+      (await world.cofferctlJson<{ forwards: Forward[] }>(['ledger', 'status'])).forwards.find(
+        (one) => one.name === 'siem',
+      );
     await until('it has the upload', () => receiver.numbers.includes(closed));
     const message = receiver.messages.find((one) => parseSyslog(one).params.number === String(closed));
     t.match(parseSyslog(message ?? '').params, {
@@ -148,8 +170,11 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
     receiver.stopReading();
     const rounds = 12;
     const started = performance.now();
-    for (let i = 0; i < rounds; i += 1) t.equal((await world.sftp('processor', [`get acme/deposit/* ${content}.got`])).code, 0);
-    t.comment(`${rounds} logins with a download each in ${Math.round(performance.now() - started)} ms while nobody read`);
+    for (let i = 0; i < rounds; i += 1)
+      t.equal((await world.sftp('processor', [`get acme/deposit/* ${content}.got`])).code, 0);
+    t.comment(
+      `${rounds} logins with a download each in ${Math.round(performance.now() - started)} ms while nobody read`,
+    );
     await until('an alarm', async () => (await world.cofferctl(['alert', 'list'])).out.includes('the receiver siem'));
     t.match((await world.cofferctl(['ledger', 'status'])).out, /forward siem +sent up to \d+, confirmed up to \d+/);
     receiver.readAgain();

@@ -1,4 +1,5 @@
-// The record through the operators' own commands: sealed and witnessed within a second, verified as good, and the row that somebody changed is named.
+// The record through the operators' own commands: sealed and witnessed within a second, verified as good, and a row
+// that somebody changed is named.
 import { createPrivateKey, randomBytes, sign } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,9 +27,13 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   t.equal((await world.sftp('acme', [`put ${content} deposit/a.xml`, 'ls deposit'])).code, 0);
   t.equal((await world.sftp('processor', [`get acme/deposit/a.xml ${content}.got`])).code, 0);
   const kindsOf = async (): Promise<readonly string[]> =>
-    (await owner.query<{ kind: string }>('select distinct kind from ledger_sealed order by kind')).rows.map((row) => row.kind);
-  const isWhole = (kinds: readonly string[]): boolean => kinds.includes('session.ended') && kinds.includes('download.closed');
-  for (let tries = 0; tries < 300 && !isWhole(await kindsOf()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    (await owner.query<{ kind: string }>('select distinct kind from ledger_sealed order by kind')).rows.map(
+      (row) => row.kind,
+    );
+  const isWhole = (kinds: readonly string[]): boolean =>
+    kinds.includes('session.ended') && kinds.includes('download.closed');
+  for (let tries = 0; tries < 300 && !isWhole(await kindsOf()); tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 100));
   t.match(
     new Set(await kindsOf()),
     new Set([
@@ -54,7 +59,13 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
     source_port: Number,
     client: /^SSH-2\.0-OpenSSH/,
     node: 'partner-1',
-    public: { keyExchange: String, hostKey: String, cipherIn: /gcm|ctr/, cipherOut: /gcm|ctr/, proofs: ['public-key', 'totp'] },
+    public: {
+      keyExchange: String,
+      hostKey: String,
+      cipherIn: /gcm|ctr/,
+      cipherOut: /gcm|ctr/,
+      proofs: ['public-key', 'totp'],
+    },
   });
 
   const { rows: used } = await owner.query<{ kind: string; public: string[]; sensitive: string[] }>(
@@ -71,7 +82,10 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   );
 
   const status = await world.cofferctlJson<Status>(['ledger', 'status']);
-  t.ok(status.entries > 50 && status.heads > 0 && status.witnessedSize >= status.heads - 3, 'sealed, and witnessed up to the last breath');
+  t.ok(
+    status.entries > 50 && status.heads > 0 && status.witnessedSize >= status.heads - 3,
+    'sealed, and witnessed up to the last breath',
+  );
   t.match((await world.cofferctl(['ledger', 'status'])).out, /entries +\d+ in \d+ trees/);
   t.ok(readdirSync(witness).every((name) => /^checkpoints-\d{4}-\d\d-\d\d\.jsonl$/.test(name)));
   const key = join(world.directory, 'ledger.vkey');
@@ -82,8 +96,12 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   t.match(good.out, /GOOD: every witnessed entry is what was sealed/);
   t.match((await world.cofferctl(['ledger', 'verify'])).out, /The key was told by the gateway itself/);
   t.match(good.out, /checkpoints of .*witness were read, every one of them/);
-  t.match(good.out, /the verdict of the gateway\u2019s own admin process.*`cofferdam verify`/, 'it says whose verdict it is');
-  // A witness that holds two truths, somewhere in the middle of many notes: a second root of one size, rightly signed.
+  t.match(
+    good.out,
+    /the verdict of the gateway\u2019s own admin process.*`cofferdam verify`/,
+    'it says whose verdict it is',
+  );
+  // A witness with two contradicting notes, somewhere among many: a second root of one size, validly signed.
   const twice = join(world.directory, 'two-truths');
   const second = join(world.directory, 'second');
   await run('cp', ['-r', witness, twice]);
@@ -94,7 +112,10 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   const forgedNote = (note: string): string => {
     const [, body = '', name = '', signed = ''] = /^(.*\n)\n\u2014 (\S+) (\S+)\n$/s.exec(note) ?? [];
     const other = body.replace(/\n[A-Za-z0-9+/]{43}=\n/, `\n${randomBytes(32).toString('base64')}\n`);
-    const signature = Buffer.concat([Buffer.from(signed, 'base64').subarray(0, 4), sign(null, Buffer.from(other), ledgerKey)]);
+    const signature = Buffer.concat([
+      Buffer.from(signed, 'base64').subarray(0, 4),
+      sign(null, Buffer.from(other), ledgerKey),
+    ]);
     return `${other}\n\u2014 ${name} ${signature.toString('base64')}\n`;
   };
   const middle = Math.floor(notes.length / 2);
@@ -121,7 +142,9 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
       '-c',
       'select line from ledger_dump order by part, tree, position',
     ]);
-    return run(process.execPath, ['verifier/ledger-verifier.mjs', 'dump', '--key', key, '--witness', copy, '-'], { input: dump.out });
+    return run(process.execPath, ['verifier/ledger-verifier.mjs', 'dump', '--key', key, '--witness', copy, '-'], {
+      input: dump.out,
+    });
   };
   const clean = await alone();
   t.equal(clean.code, 0, clean.out);
@@ -153,11 +176,24 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   t.same(await search(['--kind', 'upload', '--source', '192.0.2.0/24']), []);
   t.ok((await search(['--kind', 'login', '--source', '127.0.0.0/8', '--client-id', 'openssh'])).length > 0);
   t.equal((await search(['--limit', '3'])).length, 3);
-  t.match((await world.cofferctl(['ledger', 'search', '--kind', 'extent', '--account', 'processor'])).out, /extent\.granted/);
+  t.match(
+    (await world.cofferctl(['ledger', 'search', '--kind', 'extent', '--account', 'processor'])).out,
+    /extent\.granted/,
+  );
   t.match((await world.cofferctl(['ledger', 'search', '--csv', '--limit', '1'])).out, /^number,at,kind,/);
   t.equal((await world.cofferctl(['ledger', 'search', '--source', 'nonsense'])).code, 2, 'a network is a network');
 
-  const tail = world.cofferctl(['ledger', 'tail', '--kind', 'session.opened', '--account', 'acme', '--count', '1', '--json']);
+  const tail = world.cofferctl([
+    'ledger',
+    'tail',
+    '--kind',
+    'session.opened',
+    '--account',
+    'acme',
+    '--count',
+    '1',
+    '--json',
+  ]);
   let isSeen = false;
   const seen = tail.then((done) => {
     isSeen = true;
@@ -171,7 +207,10 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   const one = String(closed[0]?.number);
   const shown = await world.cofferctl(['ledger', 'show', one]);
   t.equal(shown.code, 0, shown.out + shown.err);
-  t.match(shown.out, /upload\.closed[\s\S]*sha256 .*\[public; [\s\S]*Its session began with entry [\s\S]*this entry is what was sealed/);
+  t.match(
+    shown.out,
+    /upload\.closed[\s\S]*sha256 .*\[public; [\s\S]*Its session began with entry [\s\S]*this entry is what was sealed/,
+  );
   t.match((await world.cofferctl(['ledger', 'show', '999999999'])).err, /there is no entry 999999999/);
   t.equal((await world.cofferctl(['ledger', 'show', 'x'])).code, 2);
 
@@ -184,7 +223,9 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   await owner.query('update ledger_sealed set bytes = bytes + 1 where number = $1', [row?.number]);
   const bad = await world.cofferctl(['ledger', 'verify', '--key', key]);
   t.equal(bad.code, 1);
-  const byName = new RegExp(`tree ${row?.tree} position ${row?.position} \\(entry number ${row?.number}\\): the entry was changed`);
+  const byName = new RegExp(
+    `tree ${row?.tree} position ${row?.position} \\(entry number ${row?.number}\\): the entry was changed`,
+  );
   t.match(bad.out, byName, 'the row is named');
   t.match((await alone()).out, byName, 'by whoever verifies without us, too');
   const forged = await world.cofferctl(['ledger', 'show', String(row?.number)]);

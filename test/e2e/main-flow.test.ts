@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { isGenuine } from '../../admin-cli/commands/file-receipt.ts';
+import { isGenuine } from '../../admin-cli/file/receipt.ts';
 import { run, sha256File, startWorld, type World } from '../support/world.ts';
 
 const marker = randomBytes(24).toString('hex');
@@ -35,7 +35,7 @@ function contains(path: string, needle: Buffer): boolean {
   }
 }
 
-/** Files of the gateway's own state in which these bytes stand. */
+/** Files of the gateway's own state in which these bytes occur. */
 function findPlaintext(world: World, needle: Buffer): readonly string[] {
   return ['store', 'postgres'].flatMap((name) => {
     const directory = join(world.directory, name);
@@ -58,7 +58,11 @@ test('a first start: a bank delivers, the processor collects, a statement goes b
   writeFileSync(join(local, 'camt.053.xml'), camt053);
   const names = ['pain.001.xml', 'payments.ach', 'big.bin'];
 
-  const delivered = await world.sftp('acme', ['cd deposit', ...names.map((name) => `put ${join(local, name)}`), 'ls -l']);
+  const delivered = await world.sftp('acme', [
+    'cd deposit',
+    ...names.map((name) => `put ${join(local, name)}`),
+    'ls -l',
+  ]);
   t.equal(delivered.code, 0, `delivered with key and code: ${delivered.err}`);
 
   const collected = await world.sftp('processor', [
@@ -68,7 +72,11 @@ test('a first start: a bank delivers, the processor collects, a statement goes b
   ]);
   t.equal(collected.code, 0, `the processor collected: ${collected.err}`);
   for (const name of names)
-    t.equal(await sha256File(join(local, `got-${name}`)), await sha256File(join(local, name)), `${name} is what was sent`);
+    t.equal(
+      await sha256File(join(local, `got-${name}`)),
+      await sha256File(join(local, name)),
+      `${name} is what was sent`,
+    );
 
   const statement = await world.sftp('acme', [`get collect/camt.053.xml ${join(local, 'got-camt.053.xml')}`]);
   t.equal(statement.code, 0, statement.err);
@@ -120,7 +128,10 @@ test('a first start: a bank delivers, the processor collects, a statement goes b
   ]);
   t.ok(isGenuine(receipt, publicKey), 'the receipt verifies');
   t.match(receipt, await sha256File(join(local, 'big.bin')), 'and names the hash of what was sent');
-  t.notOk(isGenuine(receipt.replace(`"size":${bigBytes}`, `"size":${bigBytes + 1}`), publicKey), 'an altered receipt does not');
+  t.notOk(
+    isGenuine(receipt.replace(`"size":${bigBytes}`, `"size":${bigBytes + 1}`), publicKey),
+    'an altered receipt does not',
+  );
 
   t.equal((await world.sftp('globex-batch', [`put ${join(local, 'camt.053.xml')} deposit/one.txt`])).code, 0);
 

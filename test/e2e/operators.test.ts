@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { test } from 'tap';
 import { totp } from '../../admin-cli/demo-otp.ts';
-import { createAuthority, issueOperatorCertificate } from '../../certs/authority.ts';
-import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { createAuthority } from '../../certs/authority.ts';
+import { newOpenSshKeyPair } from '../../server/demo/openssh-key.ts';
+import { issueOperatorCertificate } from '../support/issued.ts';
 import { sshCommand } from '../support/ssh.ts';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld } from '../support/world.ts';
@@ -48,7 +49,12 @@ test('a bank is set up from nothing to its first login, by the command line alon
   t.match(ticket, /^[a-z2-7]{6}(-[a-z2-7]{6}){3}$/);
   t.equal(statSync(ticketFile).mode & 0o777, 0o600, 'for its owner only');
   const { port } = world.demo.partner;
-  const wrong = await sshLogin({ port, username: 'north', privateKey: pair.privateText, answer: () => 'aaaaaa-bbbbbb-cccccc-dddddd' });
+  const wrong = await sshLogin({
+    port,
+    username: 'north',
+    privateKey: pair.privateText,
+    answer: () => 'aaaaaa-bbbbbb-cccccc-dddddd',
+  });
   t.equal(wrong.isOpen, false, 'a wrong ticket opens nothing');
   let secret = '';
   const enrolled = await sshCommand(
@@ -71,7 +77,14 @@ test('a bank is set up from nothing to its first login, by the command line alon
     'the ticket is good once',
   );
   t.equal(
-    (await sshLogin({ port, username: 'north', privateKey: pair.privateText, answer: () => totp(secret, Date.now() / 1000 + 30) })).isOpen,
+    (
+      await sshLogin({
+        port,
+        username: 'north',
+        privateKey: pair.privateText,
+        answer: () => totp(secret, Date.now() / 1000 + 30),
+      })
+    ).isOpen,
     true,
     'from now on key and code',
   );
@@ -103,7 +116,10 @@ test('sessions end, customers are suspended, windows close: at once, and only th
     sshLogin({ port, username, privateKey: readFileSync(key(username), 'utf8'), answer: () => '', keepOpen: true });
   const [acme, globex] = await Promise.all([login('acme-batch'), login('globex-batch')]);
   t.ok(acme.isOpen && globex.isOpen);
-  const { sessions } = await world.cofferctlJson<{ sessions: readonly { session: string; account: string }[] }>(['session', 'list']);
+  const { sessions } = await world.cofferctlJson<{ sessions: readonly { session: string; account: string }[] }>([
+    'session',
+    'list',
+  ]);
   t.same(sessions.map((one) => one.account).sort(), ['acme-batch', 'globex-batch']);
   const mine = sessions.find((one) => one.account === 'globex-batch')?.session ?? '';
   t.equal((await world.cofferctl(['session', 'end', mine, '--reason', 'test'])).code, 0);
@@ -133,9 +149,14 @@ test('the operators’ socket: no certificate, a foreign one, a lesser role', as
   const socketPath = join(world.directory, 'run', 'admin', 'admin.sock');
   const handshake = (options: { cert?: string; key?: string; maxVersion?: 'TLSv1.2' }): Promise<string> =>
     new Promise((resolve) => {
-      const stream = connectTls({ socket: connect(socketPath), rejectUnauthorized: false, servername: 'cofferdam-admin', ...options });
+      const stream = connectTls({
+        socket: connect(socketPath),
+        rejectUnauthorized: false,
+        servername: 'cofferdam-admin',
+        ...options,
+      });
       stream.on('error', (error) => resolve(`refused: ${error.message}`));
-      // TLS 1.3 lets the client finish before the server has looked at its certificate: only an answer counts.
+      // TLS 1.3 lets the client finish before the server has examined its certificate: only an answer counts.
       stream.on('secureConnect', () => stream.write(Buffer.from('\0\0\0\x27{"id":0,"op":"whoami","params":{}}      ')));
       stream.on('data', () => resolve('answered'));
       stream.on('close', () => resolve('refused: closed'));
@@ -151,7 +172,8 @@ test('the operators’ socket: no certificate, a foreign one, a lesser role', as
   t.match(await handshake({ ...own, maxVersion: 'TLSv1.2' }), /refused/, 'TLS 1.2');
   t.equal(await handshake(own), 'answered', "and the installation's carol is heard");
 
-  const asCarol = (...args: readonly string[]): ReturnType<typeof world.cofferctl> => world.cofferctl([...args, '--operator', 'carol']);
+  const asCarol = (...args: readonly string[]): ReturnType<typeof world.cofferctl> =>
+    world.cofferctl([...args, '--operator', 'carol']);
   t.equal((await asCarol('status')).code, 0, 'an operator reads');
   const denied = await asCarol('customer', 'create', 'carolsbank', '--reason', 'x');
   t.equal(denied.code, 4, 'and does not widen access');
@@ -222,14 +244,20 @@ test('what the folders allow: each rule with its twin', async (t) => {
   t.match(await sftp('globex-batch', `get collect/s.xml ${join(local, 'got')}`), /^0/);
   t.equal(readFileSync(join(local, 'got'), 'utf8'), 'two', 'the newest version is read');
   t.match(await sftp('processor', 'rm globex/collect/s.xml'), /^1[\s\S]*denied/, 'what was read stays');
-  t.match(await sftp('processor', `put ${one} globex/collect/t.xml`, 'rm globex/collect/t.xml'), /^0/, 'what was not may be withdrawn');
+  t.match(
+    await sftp('processor', `put ${one} globex/collect/t.xml`, 'rm globex/collect/t.xml'),
+    /^0/,
+    'what was not may be withdrawn',
+  );
   t.match(await sftp('processor', `put ${one} globex/deposit/x`), /^1[\s\S]*denied/, 'the processor does not deposit');
   t.match(await sftp('processor', 'get globex/collect/s.xml /dev/null'), /^1/, 'nor read what it gave');
 
   const odd = ['with space', 'ümläut-日本', 'x'.repeat(255), '-dash', "quo'te", '...'];
-  for (const name of odd) t.match(await sftp('acme-2-batch', `put ${one} "deposit/${name}"`), /^0/, `a name like ${name.slice(0, 20)}`);
+  for (const name of odd)
+    t.match(await sftp('acme-2-batch', `put ${one} "deposit/${name}"`), /^0/, `a name like ${name.slice(0, 20)}`);
   t.equal(
-    (await sftp('processor', 'ls -1 acme-2/deposit')).split('\n').filter((line) => line.includes('acme-2/deposit/')).length,
+    (await sftp('processor', 'ls -1 acme-2/deposit')).split('\n').filter((line) => line.includes('acme-2/deposit/'))
+      .length,
     odd.length - 1,
     'all of them are there, but the one that begins with a dot: it is held',
   );

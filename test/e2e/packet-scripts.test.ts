@@ -1,5 +1,6 @@
-// What clients that cannot run here send, packet by packet: WinSCP (temporary name, rename, times and permissions afterwards), FileZilla (probes,
-// attributes by handle), Go's sftp package of 2022 (a WRITE with more bytes than its length).
+// What clients that cannot run here send, packet by packet: WinSCP (temporary name, rename, times and permissions
+// afterwards), FileZilla (probes, attributes by handle), Go's sftp package of 2022 (a WRITE with more bytes than its
+// length).
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { t as file, test } from 'tap';
@@ -11,14 +12,18 @@ const ok = 0;
 const noSuchFile = 2;
 const noAttributes = u32(0);
 const permissionsAndTimes = Buffer.concat([u32(0x4 | 0x8), u32(0o640), u32(1_700_000_000), u32(1_700_000_000)]);
-const isStatus = (packet: Buffer | undefined, code: number): boolean => packet?.[0] === fx.status && packet.readUInt32BE(5) === code;
+const isStatus = (packet: Buffer | undefined, code: number): boolean =>
+  packet?.[0] === fx.status && packet.readUInt32BE(5) === code;
 
 async function open(world: World, version = 3): Promise<RawClient> {
   const client = await RawClient.open({ port: world.demo.partner.port, identification: 'WinSCP_release_6.3.5' });
-  if (!(await client.login('acme-batch', readFileSync(world.keyFile('acme-batch'), 'utf8')))) throw new Error('no login');
+  if (!(await client.login('acme-batch', readFileSync(world.keyFile('acme-batch'), 'utf8'))))
+    throw new Error('no login');
   client.send(Buffer.concat([Buffer.of(90), u32(7), Buffer.from('session'), u32(7), u32(0x7fffffff), u32(0x4000)]));
   await client.next(91);
-  client.send(Buffer.concat([Buffer.of(98), u32(0), u32(9), Buffer.from('subsystem'), Buffer.of(1), u32(4), Buffer.from('sftp')]));
+  client.send(
+    Buffer.concat([Buffer.of(98), u32(0), u32(9), Buffer.from('subsystem'), Buffer.of(1), u32(4), Buffer.from('sftp')]),
+  );
   await client.next(99);
   client.data(sftpPacket(1, u32(version)));
   const greeting = await client.sftpReply();
@@ -52,11 +57,15 @@ const sha256 = (content: Buffer): string => createHash('sha256').update(content)
 /** Each client has names and a connection of its own. */
 const world = await startWorld(file, { limits: { channelsPerConnectionMax: 2 } });
 
-test('WinSCP: version 6 asked, temporary name, rename, times and permissions', async (t) => {
+test('WinSCP: asks for version 6, then temporary name, rename, times and permissions', async (t) => {
   const client = await open(world, 6);
   const content = randomBytes(300_000);
   t.equal((await client.ask(fx.realpath, '.'))?.[0], fx.name, 'where am I');
-  t.equal((await client.ask(fx.realpath, '/deposit/'))?.subarray(13).toString('latin1', 0, 8), '/deposit', 'the name of a folder');
+  t.equal(
+    (await client.ask(fx.realpath, '/deposit/'))?.subarray(13).toString('latin1', 0, 8),
+    '/deposit',
+    'the name of a folder',
+  );
   const listing = await client.ask(fx.opendir, '/deposit');
   t.equal(listing?.[0], fx.handle);
   let last: Buffer | undefined;
@@ -69,14 +78,20 @@ test('WinSCP: version 6 asked, temporary name, rename, times and permissions', a
   const handle = await write(client, '/deposit/pay.xml.filepart', content);
   t.ok(isStatus(await client.ask(fx.fsetstat, handle, permissionsAndTimes), ok), 'attributes by handle');
   t.ok(isStatus(await client.ask(fx.close, handle), ok));
-  t.ok(isStatus(await client.ask(fx.rename, '/deposit/pay.xml.filepart', '/deposit/pay.xml'), ok), 'the temporary name becomes the name');
-  t.ok(isStatus(await client.ask(fx.setstat, '/deposit/pay.xml', permissionsAndTimes), ok), 'attributes by name afterwards');
+  t.ok(
+    isStatus(await client.ask(fx.rename, '/deposit/pay.xml.filepart', '/deposit/pay.xml'), ok),
+    'the temporary name becomes the name',
+  );
+  t.ok(
+    isStatus(await client.ask(fx.setstat, '/deposit/pay.xml', permissionsAndTimes), ok),
+    'attributes by name afterwards',
+  );
   t.equal((await client.ask(fx.stat, '/deposit/pay.xml'))?.[0], fx.attrs);
   t.equal((await stored(world, 'pay.xml'))?.sha256, sha256(content), 'what is stored is what was sent');
   client.close();
 });
 
-test('FileZilla: a zero-length probe, then the file; permissions by name; listing beside it', async (t) => {
+test('FileZilla: a zero-length probe, then the file; permissions by name; a listing beside it', async (t) => {
   const client = await open(world);
   const probe = await write(client, '/deposit/.probe', Buffer.alloc(0));
   t.ok(isStatus(await client.ask(fx.close, probe), ok), 'an empty file is a file');
@@ -102,7 +117,11 @@ test('a WRITE with more bytes than its length writes its length; one with fewer 
   t.ok(isStatus(await client.ask(fx.close, handle), ok));
   t.equal((await stored(world, 'go.bin'))?.sha256, sha256(Buffer.concat([content, Buffer.from('!')])));
   const torn = await write(client, '/deposit/torn.bin', content);
-  t.equal((await client.ask(fx.write, torn, u64(content.length), u32(100), Buffer.alloc(50)))?.readUInt32BE(5), 5, 'SSH_FX_BAD_MESSAGE');
+  t.equal(
+    (await client.ask(fx.write, torn, u64(content.length), u32(100), Buffer.alloc(50)))?.readUInt32BE(5),
+    5,
+    'SSH_FX_BAD_MESSAGE',
+  );
   const closed = await client.ask(fx.close, torn);
   t.match(closed?.toString('latin1'), /packet is too short; the file stays incomplete and can be resumed/);
   t.equal((await stored(world, 'torn.bin'))?.sha256, null, 'what arrived in order is kept, and is no file');

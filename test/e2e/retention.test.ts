@@ -5,13 +5,21 @@ import pg from 'pg';
 import { test } from 'tap';
 import { startWorld, type World } from '../support/world.ts';
 
-type File = { readonly version: string; readonly path: string; readonly state: string; readonly withdrawnWhy: string | null };
+type File = {
+  readonly version: string;
+  readonly path: string;
+  readonly state: string;
+  readonly withdrawnWhy: string | null;
+};
 const files = async (world: World): Promise<readonly File[]> =>
   (await world.cofferctlJson<{ files: readonly File[] }>(['file', 'list', 'acme', '--folder', 'collect'])).files;
-const find = async (world: World, path: string): Promise<File | undefined> => (await files(world)).find((one) => one.path === path);
+const find = async (world: World, path: string): Promise<File | undefined> =>
+  (await files(world)).find((one) => one.path === path);
 
 const objectsOf = (world: World): number =>
-  readdirSync(join(world.directory, 'store', 'objects'), { recursive: true, withFileTypes: true }).filter((one) => one.isFile()).length;
+  readdirSync(join(world.directory, 'store', 'objects'), { recursive: true, withFileTypes: true }).filter((one) =>
+    one.isFile(),
+  ).length;
 
 async function until(what: () => Promise<boolean>): Promise<boolean> {
   for (let i = 0; i < 300; i += 1) {
@@ -34,7 +42,11 @@ async function age(world: World, days: number): Promise<void> {
     await client.end();
   }
 }
-async function query<T extends pg.QueryResultRow>(world: World, text: string, values: readonly unknown[] = []): Promise<readonly T[]> {
+async function query<T extends pg.QueryResultRow>(
+  world: World,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<readonly T[]> {
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
   try {
@@ -44,7 +56,7 @@ async function query<T extends pg.QueryResultRow>(world: World, text: string, va
   }
 }
 
-test('a version leaves the tree after its window or its reads, comes back by an operator, and its key goes when retention ends', async (t) => {
+test('a version leaves after its window or its reads, an operator brings it back, its key goes when retention ends', async (t) => {
   const world = await startWorld(t, { limits: { collectEveryMs: 300 } });
   const local = join(world.directory, 'r');
   const content = randomBytes(300_000);
@@ -67,12 +79,16 @@ test('a version leaves the tree after its window or its reads, comes back by an 
   ]);
   t.match([set.code, set.out], [0, /readsMax 2\nwindowDays 10\nretentionDays 20\n/], set.err);
 
-  const read = (name: string): Promise<{ code: number | null }> => world.sftp('acme-batch', [`get collect/${name} ${got}`]);
+  const read = (name: string): Promise<{ code: number | null }> =>
+    world.sftp('acme-batch', [`get collect/${name} ${got}`]);
   t.equal((await read('a')).code, 0);
   t.equal((await world.sftp('processor', ['ls acme/collect/a'])).code, 0);
   t.equal((await find(world, '/collect/a'))?.state, 'published', 'one read of two');
   t.equal((await read('a')).code, 0);
-  t.ok(await until(async () => (await find(world, '/collect/a'))?.state === 'withdrawn'), 'after the second it leaves the tree');
+  t.ok(
+    await until(async () => (await find(world, '/collect/a'))?.state === 'withdrawn'),
+    'after the second it leaves the tree',
+  );
   t.match(await find(world, '/collect/a'), { withdrawnWhy: 'reads' });
   t.equal((await read('a')).code, 1, 'and can no longer be read');
   t.notMatch((await world.sftp('acme-batch', ['ls collect'])).out, /collect\/a/);
@@ -84,14 +100,26 @@ test('a version leaves the tree after its window or its reads, comes back by an 
   t.match([released.code, released.out], [0, /until 20/], released.err);
   t.equal((await read('a')).code, 0, 'an operator released it again');
   t.ok(readFileSync(got).equals(content));
-  t.match([(await world.cofferctl(['file', 'release', b, '--reason', 'x'])).code], [5], 'what is published needs no release');
+  t.match(
+    [(await world.cofferctl(['file', 'release', b, '--reason', 'x'])).code],
+    [5],
+    'what is published needs no release',
+  );
 
   await age(world, 11);
   t.ok(await until(async () => (await find(world, '/collect/b'))?.state === 'withdrawn'), 'the window is over');
   t.match(await find(world, '/collect/b'), { withdrawnWhy: 'window' });
   t.ok(await until(async () => (await find(world, '/collect/a'))?.state === 'withdrawn'), 'and so is the release');
 
-  const hold = await world.cofferctlJson<{ hold: string }>(['hold', 'place', 'acme', '--version', b, '--reason', 'investigation']);
+  const hold = await world.cofferctlJson<{ hold: string }>([
+    'hold',
+    'place',
+    'acme',
+    '--version',
+    b,
+    '--reason',
+    'investigation',
+  ]);
   t.match((await world.cofferctl(['hold', 'list'])).out, new RegExp(`${hold.hold}[\\s\\S]*investigation`));
   t.equal(objectsOf(world), 2, 'both are in the store');
   await age(world, 10);
@@ -128,7 +156,11 @@ test('a version leaves the tree after its window or its reads, comes back by an 
   t.ok(await until(async () => (await find(world, '/collect/b'))?.state === 'destroyed'), 'lifted: destroyed');
   t.ok(await until(async () => objectsOf(world) === 0), 'and nothing of it is left');
 
-  await t.rejects(query(world, "update version set state = 'published' where id = $1", [a]), /final/, 'not even the owner brings it back');
+  await t.rejects(
+    query(world, "update version set state = 'published' where id = $1", [a]),
+    /final/,
+    'not even the owner brings it back',
+  );
   await t.rejects(query(world, "update content set wrapped_key = 'x', destroyed_at = null"), /stays destroyed/);
   const kinds = await query<{ kind: string; n: string }>(
     world,
@@ -160,7 +192,7 @@ test('a version leaves the tree after its window or its reads, comes back by an 
   }
 });
 
-test('a read counts when it was whole: halves, repeats of one half and lost connections', async (t) => {
+test('a read counts when it was complete: halves, repeats of one half, and lost connections', async (t) => {
   const world = await startWorld(t);
   const local = join(world.directory, 'r');
   writeFileSync(local, randomBytes(20 * 1024 ** 2));
@@ -183,15 +215,31 @@ test('a read counts when it was whole: halves, repeats of one half and lost conn
   t.equal(await state(), 'published', 'the first extent twice is no whole read');
   const ours = await world.sftp('processor', ['ls -l acme/collect/big']);
   t.equal(ours.code, 0);
-  // The second extent is known to the same credential, but not through one handle with the first.
+  // The second extent is known to the same credential, but not through one handle together with the first.
   const tail = await first.open('collect/big');
   await first.read(tail, 17 * 1024 ** 2, 1000);
   await first.close(tail);
   t.equal(await state(), 'published', 'halves of two handles do not add up');
+  const late = await connect();
+  const open = await late.open('collect/big');
+  await late.read(open, 0, 1000);
   const both = await first.open('collect/big');
   await first.read(both, 0, 1000);
   await first.read(both, 17 * 1024 ** 2, 1000);
   t.equal(await state(), 'published', 'not while it is open');
   first.destroy();
-  t.ok(await until(async () => (await state()) === 'withdrawn'), 'a lost connection closes the handle: what was released counts as read');
+  t.ok(
+    await until(async () => (await state()) === 'withdrawn'),
+    'a lost connection closes the handle: what was released counts as read',
+  );
+  // Somebody else has it open, and reads on after it has left the tree.
+  await t.rejects(late.read(open, 17 * 1024 ** 2, 1000), 'nothing more of it is released');
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  t.match(
+    await world.cofferctlJson(['ledger', 'status']),
+    { freeze: null },
+    'and that is no reason to doubt the record',
+  );
+  t.notOk((await late.list('collect')).includes('big'), 'the session goes on, and the file is out of the tree');
+  late.end();
 });

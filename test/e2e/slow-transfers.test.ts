@@ -1,4 +1,5 @@
-// T-33: an honest slow transfer is no idle session; whoever ends a session says why, and what was acknowledged is kept.
+// T-33: an honest slow transfer is no idle session. Whoever ends a session, its client reads why, and what was
+// acknowledged is kept.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +26,13 @@ type SessionRow = {
 };
 
 async function fileRow(world: World, name: string): Promise<FileRow | undefined> {
-  const { files } = await world.cofferctlJson<{ files: readonly FileRow[] }>(['file', 'list', 'acme', '--folder', 'deposit']);
+  const { files } = await world.cofferctlJson<{ files: readonly FileRow[] }>([
+    'file',
+    'list',
+    'acme',
+    '--folder',
+    'deposit',
+  ]);
   return files.find((one) => one.path === `/deposit/${name}` && one.state !== 'discarded');
 }
 
@@ -44,11 +51,16 @@ const connect = async (world: World, name: string): Promise<SftpClient> =>
     ...(world.account(name).totpSecret === null ? {} : { code: await world.code(name) }),
   });
 
-/** What was acknowledged is in the partial, and `reput` goes on from there to one whole file. */
+/** What was acknowledged is in the partial upload, and `reput` continues it to one whole file. */
 async function isKept(t: Test, world: World, name: string, acknowledged: number): Promise<void> {
-  // The edge seals the tail when the session is over already.
+  // The edge seals the tail after the session is over.
   let row = await fileRow(world, name);
-  for (const end = Date.now() + 20_000; row?.size !== acknowledged && Date.now() < end; row = await fileRow(world, name)) await sleep(200);
+  for (
+    const end = Date.now() + 20_000;
+    row?.size !== acknowledged && Date.now() < end;
+    row = await fileRow(world, name)
+  )
+    await sleep(200);
   t.match(row, { state: 'partial', size: acknowledged }, `${name}: what was acknowledged is stored`);
 }
 
@@ -61,7 +73,7 @@ async function continues(t: Test, world: World, name: string, path: string): Pro
   t.not(row?.state, 'partial');
 }
 
-test('slow transfers outlive three idle lives and a warden; whoever ends a session says why and loses nothing', async (t) => {
+test('slow transfers outlive three idle lives and a warden; whoever ends a session, its client reads why and loses nothing', async (t) => {
   const world = await startWorld(t, { limits: { sessionIdleLifeMs: idleMs, sessionAbsoluteLifeMs: absoluteMs } });
   const path = join(world.directory, 'local');
   const bytes = randomBytes(100_000);
@@ -96,20 +108,23 @@ test('slow transfers outlive three idle lives and a warden; whoever ends a sessi
   await sleep(idleMs / 2);
   t.equal((await world.sftpWhenServed('acme-batch', ['pwd'])).code, 0, 'there is a warden again');
 
-  await t.test('who does nothing is idle, and reads so; who says every second that it is there is not', async (t) => {
-    // WinSCP and PuTTY keep a session alive with SSH_MSG_IGNORE.
-    const alive = await RawClient.open({ port: world.demo.partner.port });
-    t.ok(await alive.login('globex-batch', readFileSync(world.keyFile('globex-batch'), 'utf8')));
-    const beat = setInterval(() => alive.send(message(2, '')), 1000);
-    const idler = await connect(world, 'acme-batch');
-    const { session } = await newestSession(world, 'acme-batch');
-    t.match(await idler.closed, /^no activity for too long/);
-    await sleep(idleMs / 2);
-    t.notOk(alive.isClosed, 'its keep-alives are activity');
-    clearInterval(beat);
-    alive.close();
-    t.match(await newestSession(world, 'acme-batch'), { session, state: 'ended', endReason: 'idle' });
-  });
+  await t.test(
+    'a client that does nothing is idle, and reads so; one that says every second that it is there is not',
+    async (t) => {
+      // WinSCP and PuTTY keep a session alive with SSH_MSG_IGNORE.
+      const alive = await RawClient.open({ port: world.demo.partner.port });
+      t.ok(await alive.login('globex-batch', readFileSync(world.keyFile('globex-batch'), 'utf8')));
+      const beat = setInterval(() => alive.send(message(2, '')), 1000);
+      const idler = await connect(world, 'acme-batch');
+      const { session } = await newestSession(world, 'acme-batch');
+      t.match(await idler.closed, /^no activity for too long/);
+      await sleep(idleMs / 2);
+      t.notOk(alive.isClosed, 'its keep-alives are activity');
+      clearInterval(beat);
+      alive.close();
+      t.match(await newestSession(world, 'acme-batch'), { session, state: 'ended', endReason: 'idle' });
+    },
+  );
 
   await t.test('an operator ends a session in the middle of a file', async (t) => {
     const client = await connect(world, 'acme-batch');
@@ -129,44 +144,47 @@ test('slow transfers outlive three idle lives and a warden; whoever ends a sessi
   );
 
   const { sent, lastAt, farewell } = await upload;
-  t.ok(lastAt > 3 * idleMs, `an upload of 1 KiB/s goes on for three idle lives (${Math.round(lastAt)} ms, ${sent} bytes)`);
+  t.ok(
+    lastAt > 3 * idleMs,
+    `an upload of 1 KiB/s goes on for three idle lives (${Math.round(lastAt)} ms, ${sent} bytes)`,
+  );
   t.match(farewell, /maximum duration/, 'until its longest life is over, and says so');
   await isKept(t, world, 'slow', sent);
   await continues(t, world, 'slow', path);
 
-  await t.test('a session whose end was told to nobody is over with the next listening connection', async (t) => {
-    const client = await connect(world, 'acme-batch');
-    const { session } = await newestSession(world, 'acme-batch');
-    t.ok((await client.list('/')).length > 0);
-    const owner = new pg.Client({ connectionString: world.databaseUrl });
-    await owner.connect();
-    try {
-      // Without triggers nobody is notified, and without its number no renewal of a lease tells it.
-      await owner.query(
-        `begin; set local session_replication_role = replica;
+  await t.test(
+    'a session whose end nobody was told about is over when the next listening connection is made',
+    async (t) => {
+      const client = await connect(world, 'acme-batch');
+      const { session } = await newestSession(world, 'acme-batch');
+      t.ok((await client.list('/')).length > 0);
+      const owner = new pg.Client({ connectionString: world.databaseUrl });
+      await owner.connect();
+      try {
+        // Without triggers nobody is notified, and without its number no renewal of a lease reports it.
+        await owner.query(
+          `begin; set local session_replication_role = replica;
          update session set state = 'ended', ended_at = clock_timestamp(), end_reason = 'a test', end_kind = 'operator' where id = '${session}'; commit`,
-      );
-      await owner.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cofferdam warden listen' and datname = current_database()",
-      );
-    } finally {
-      await owner.end();
-    }
-    const listed = async (): Promise<boolean> => (await refusal(client.list('/'))) === null;
-    for (const end = Date.now() + 20_000; (await listed()) && Date.now() < end; ) await sleep(100);
-    t.notOk(await listed(), 'what this warden remembered of it is forgotten');
-    client.destroy();
-  });
+        );
+        await owner.query(
+          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cofferdam warden listen' and datname = current_database()",
+        );
+      } finally {
+        await owner.end();
+      }
+      const listed = async (): Promise<boolean> => (await refusal(client.list('/'))) === null;
+      for (const end = Date.now() + 20_000; (await listed()) && Date.now() < end; ) await sleep(100);
+      t.notOk(await listed(), 'what this warden remembered of it is forgotten');
+      client.destroy();
+    },
+  );
 
   await t.test('a key is suspended in the middle of a file', async (t) => {
     const client = await connect(world, 'acme-batch');
     await client.write(await client.open('deposit/revoked', 'w'), 0, bytes.subarray(0, 40_000));
-    const { credentials } = await world.cofferctlJson<{ credentials: readonly { fingerprint: string; state: string }[] }>([
-      'credential',
-      'list',
-      '--account',
-      'acme-batch',
-    ]);
+    const { credentials } = await world.cofferctlJson<{
+      credentials: readonly { fingerprint: string; state: string }[];
+    }>(['credential', 'list', '--account', 'acme-batch']);
     t.equal(
       (
         await world.cofferctl([

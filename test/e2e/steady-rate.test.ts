@@ -1,4 +1,4 @@
-// The flow of a scope, measured: nothing runs beside it.
+// The flow of a scope, measured while nothing else runs.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,15 +15,32 @@ function put(world: World, name: string, bytes: number): string {
 }
 
 const client = (world: World, name: string): Promise<SftpClient> =>
-  SftpClient.connect({ port: world.demo.partner.port, username: name, privateKey: readFileSync(world.keyFile(name), 'utf8') });
+  SftpClient.connect({
+    port: world.demo.partner.port,
+    username: name,
+    privateKey: readFileSync(world.keyFile(name), 'utf8'),
+  });
 
-test('one steady flow per scope, however many transfers share it', async (t) => {
+test('a scope has one steady flow, however many transfers share it', async (t) => {
   const rate = 2 * MiB;
-  const world = await startWorld(t, { env: { COFFERDAM_BUDGETS: JSON.stringify({ account: { out: { rate }, in: { rate } } }) } });
+  const world = await startWorld(t, {
+    env: { COFFERDAM_BUDGETS: JSON.stringify({ account: { out: { rate }, in: { rate } } }) },
+  });
   const big = put(world, 'big', 24 * MiB);
   t.equal((await world.sftp('processor', [`put ${put(world, 'small', 1000)} acme/collect/small`])).code, 0);
-  // The processor has an account budget of its own: widen it, so that the files are there soon.
-  await world.cofferctl(['budget', 'set', '--account', 'processor', '--direction', 'in', '--rate', '1GiB', '--reason', 'test']);
+  // The processor has an account budget of its own: it is widened, so that the files are there soon.
+  await world.cofferctl([
+    'budget',
+    'set',
+    '--account',
+    'processor',
+    '--direction',
+    'in',
+    '--rate',
+    '1GiB',
+    '--reason',
+    'test',
+  ]);
   t.equal((await world.sftp('processor', [`put ${big} acme/collect/big`])).code, 0);
   const clients = await Promise.all(Array.from({ length: 4 }, () => client(world, 'acme-batch')));
   const arrivals: { readonly at: number; readonly bytes: number }[] = [];
@@ -38,7 +55,7 @@ test('one steady flow per scope, however many transfers share it', async (t) => 
       one.end();
     }),
   );
-  // Every whole second and every span of five: what arrived, against the rate.
+  // Every whole second and every span of five seconds: what arrived, compared with the rate.
   const start = arrivals[0]?.at ?? 0;
   const inSpan = (from: number, seconds: number): number =>
     arrivals
@@ -49,7 +66,7 @@ test('one steady flow per scope, however many transfers share it', async (t) => 
     `MiB/s over any 5 s: ${spans.map((one) => (one / MiB).toFixed(2)).join(' ')}; by second: ${[...Array(9).keys()].map((s) => (inSpan(s, 1) / MiB).toFixed(2)).join(' ')}`,
   );
   for (const span of spans) t.ok(span <= rate * 1.1, `at most the rate (${(span / MiB).toFixed(2)} MiB/s)`);
-  // Half of it at least: machines are noisy, a stall of seconds is not noise.
+  // At least half of it: machines are noisy, but a stall of seconds is not noise.
   for (const span of spans) t.ok(span >= rate * 0.5, 'and no stall');
 
   const started = performance.now();

@@ -1,6 +1,6 @@
-// The door: bounds in all and per source, random early drop, penalties that grow and end.
+// Which connections an edge accepts: limits in all and for each source, random early drop, penalties that grow and end.
 import { test } from 'tap';
-import { Admission, type Place } from '../../server/edge/accept/admission.ts';
+import { Admission, type ConnectionPlace } from '../../server/edge/accept/admission.ts';
 
 const limits = {
   connectionsMax: 40,
@@ -9,12 +9,12 @@ const limits = {
   unauthenticatedDropFromPercent: 50,
   penaltyLongestMs: 600_000,
 };
-const place = (given: Place | string): Place => {
+const place = (given: ConnectionPlace | string): ConnectionPlace => {
   if (typeof given === 'string') throw new Error(given);
   return given;
 };
 
-test('bounds', (t) => {
+test('the limits on connections', (t) => {
   const door = new Admission(
     limits,
     [],
@@ -55,7 +55,7 @@ test('an IPv6 /64 is one source', (t) => {
   t.end();
 });
 
-test('full: the strangers of few networks make room for others, the oldest of the busiest first', (t) => {
+test('when the edge is full, networks with many connections make room for others, the oldest of the busiest network first', (t) => {
   const door = new Admission(
     limits,
     [],
@@ -63,16 +63,23 @@ test('full: the strangers of few networks make room for others, the oldest of th
     () => 0.999_999,
   );
   const gone: string[] = [];
-  const come = (address: string): Place => {
+  const come = (address: string): ConnectionPlace => {
     const one = place(door.enter(address));
     one.onEvicted = () => gone.push(address);
     return one;
   };
-  // Four addresses of one network hold everything that there is.
+  // Four addresses of one network hold all places.
   const held = [1, 2, 3, 4].flatMap((host) => [1, 2, 3, 4, 5].map(() => come(`198.51.100.${host}`)));
   t.equal(door.strangers, 20);
   for (let i = 0; i < 9; i += 1) come(`203.0.${i}.1`);
-  t.same(gone, ['198.51.100.1', '198.51.100.1', '198.51.100.1', '198.51.100.1', '198.51.100.1', ...Array(4).fill('198.51.100.2')]);
+  t.same(gone, [
+    '198.51.100.1',
+    '198.51.100.1',
+    '198.51.100.1',
+    '198.51.100.1',
+    '198.51.100.1',
+    ...Array(4).fill('198.51.100.2'),
+  ]);
   t.equal(door.strangers, 20, 'never more than there may be');
   t.equal(door.evicted, 9);
   t.equal(door.enter('198.51.100.9'), 'strangers-full', 'nobody makes room for the flood, from whichever address');
@@ -97,7 +104,7 @@ test('an IPv6 /48 is one network', (t) => {
   t.end();
 });
 
-test('places are kept for sources from which somebody logged in lately', (t) => {
+test('places are reserved for sources from which somebody logged in lately', (t) => {
   let now = 0;
   const door = new Admission(
     limits,
@@ -109,7 +116,8 @@ test('places are kept for sources from which somebody logged in lately', (t) => 
   const login = place(door.enter(bank));
   door.known(login);
   door.leave(login);
-  // Strangers of as many networks as there are places: nobody is sent away, and everybody else is dropped early.
+  // There are as many connections without a login as places, each from its own network: none is closed, and all
+  // newcomers without a known source are dropped early.
   for (let i = 0; door.strangers < 10; i += 1) door.enter(`10.${i}.0.1`);
   t.equal(door.enter('10.1.0.2'), 'early-drop');
   const all = [door.enter(bank)];
@@ -132,12 +140,13 @@ test('places are kept for sources from which somebody logged in lately', (t) => 
   now += 24 * 3_600_000 + 1;
   t.equal(late.enter('192.0.2.8'), 'strangers-full');
   late.sweep();
-  for (let i = 0; i < 40_000; i += 1) late.known({ source: `s${i}`, neighbourhood: 'n', isStranger: false, onEvicted: () => {} });
+  for (let i = 0; i < 40_000; i += 1)
+    late.known({ source: `s${i}`, neighbourhood: 'n', isStranger: false, onEvicted: () => {} });
   t.ok(late.knownSources <= 16_384, 'their memory is bounded');
   t.end();
 });
 
-test('who was turned away by us pays as one who comes and goes, and not at all where people log in from', (t) => {
+test('a client that we turned away pays like one that comes and goes, and not at all where people log in from', (t) => {
   const door = new Admission(
     limits,
     [],
@@ -158,7 +167,7 @@ test('who was turned away by us pays as one who comes and goes, and not at all w
   t.end();
 });
 
-test('four addresses that come and go without a login: they pay, and honest logins go through', (t) => {
+test('four addresses that come and go without a login pay, and honest logins succeed', (t) => {
   let now = 0;
   let chance = 7;
   const door = new Admission(
@@ -176,7 +185,7 @@ test('four addresses that come and go without a login: they pay, and honest logi
       return chance / 2_147_483_647;
     },
   );
-  const open: { place: Place; address: string; until: number }[] = [];
+  const open: { place: ConnectionPlace; address: string; until: number }[] = [];
   let honest = 0;
   let served = 0;
   let floodIn = 0;
@@ -207,7 +216,7 @@ test('four addresses that come and go without a login: they pay, and honest logi
   t.end();
 });
 
-test('random early drop grows evenly to the bound', (t) => {
+test('random early drop grows evenly up to the limit', (t) => {
   let chance = 0;
   const door = new Admission(
     { ...limits, unauthenticatedPerSourceMax: 1000 },
@@ -228,7 +237,7 @@ test('random early drop grows evenly to the bound', (t) => {
   t.end();
 });
 
-test('penalties', (t) => {
+test('penalties grow, end, and are forgotten', (t) => {
   let now = 0;
   const door = new Admission(
     limits,

@@ -1,16 +1,21 @@
-// The channels of one connection: what a closed one holds is counted until it has let go of it, and the connection waits for all of them, whatever their number was.
+// The channels of one connection: what a closed channel holds is counted until it has released it, and the connection
+// waits for all of them, whatever their numbers were.
 import { test } from 'tap';
 import { defaultLimits } from '../../server/config/config.ts';
-import type { SftpOutput } from '../../server/edge/sftp-seam.ts';
+import type { SftpOutput } from '../../server/edge/seam/sftp-seam.ts';
 import { BufferReserve } from '../../server/edge/transport/buffer-reserve.ts';
-import { message as number } from '../../server/edge/transport/channel.ts';
 import { Channels } from '../../server/edge/transport/channels.ts';
+import { number } from '../../server/edge/transport/messages/numbers.ts';
 import { message, u32 } from '../support/raw-client.ts';
 
-/** Channels whose inputs let go when the test says so. */
+/** Channels whose inputs release what they hold when the test says so. */
 function connection() {
   const reserve = new BufferReserve(512 * 2 ** 20);
-  const inputs: { readonly output: SftpOutput; readonly over: PromiseWithResolvers<void>; reason: string | undefined }[] = [];
+  const inputs: {
+    readonly output: SftpOutput;
+    readonly over: PromiseWithResolvers<void>;
+    reason: string | undefined;
+  }[] = [];
   const said: Buffer[] = [];
   const failed: string[] = [];
   const start = (output: SftpOutput) => {
@@ -40,17 +45,17 @@ function connection() {
   );
   const take = (payload: Buffer): boolean => channels.take(payload[0] ?? 0, payload);
   const request = (type: string, wantsReply: number, ...more: readonly string[]): void =>
-    void take(message(number.request, u32(0), type, Uint8Array.of(wantsReply), ...more));
+    void take(message(number.channelRequest, u32(0), type, Uint8Array.of(wantsReply), ...more));
   const open = (): void => {
-    take(message(number.open, 'session', u32(7), u32(1_000_000), u32(32_768)));
+    take(message(number.channelOpen, 'session', u32(7), u32(1_000_000), u32(32_768)));
     request('subsystem', 1, 'sftp');
   };
-  const close = (): void => void take(message(number.close, u32(0)));
-  return { channels, reserve, inputs, said, failed, request, open, close };
+  const close = (): void => void take(message(number.channelClose, u32(0)));
+  return { channels, reserve, inputs, said, failed, take, request, open, close };
 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('what a closed channel holds is counted until it has let go, and the next one of its number begins with that', async (t) => {
+test('what a closed channel holds is counted until it is released, and the next channel of its number begins with that', async (t) => {
   const { reserve, inputs, open, close } = connection();
   open();
   inputs[0]?.output.buffers.addReplies(1_000_000);
@@ -69,7 +74,30 @@ test('what a closed channel holds is counted until it has let go, and the next o
   t.equal(reserve.totals.uploads, 0, 'afterwards nothing of it counts');
 });
 
-test('the end of a connection waits for every channel that lets go, not for the newest of each number', async (t) => {
+test('what moved on all channels of a connection is told together, each way by itself, whatever number they had', async (t) => {
+  const { channels, inputs, open, close, take } = connection();
+  let [bytesIn, bytesOut] = [0, 0];
+  for (const [sent, answered] of [
+    [100, 7],
+    [20_000, 3],
+    [0, 30_000],
+    [5, 0],
+  ] as const) {
+    open();
+    const input = inputs.at(-1);
+    take(message(number.channelData, u32(0), u32(sent), Buffer.alloc(sent)));
+    input?.output.consumed(sent);
+    input?.output.send([Buffer.alloc(answered)]);
+    [bytesIn, bytesOut] = [bytesIn + sent, bytesOut + answered];
+    t.same(channels.transferred, { bytesIn, bytesOut }, 'while it is open');
+    close();
+    t.same(channels.transferred, { bytesIn, bytesOut }, 'and once it is closed');
+    input?.over.resolve();
+    await turn();
+  }
+});
+
+test('the end of a connection waits for every channel that releases something, not only for the newest of each number', async (t) => {
   const { channels, inputs, open, close } = connection();
   for (let i = 0; i < 3; i += 1) {
     open();
@@ -91,15 +119,19 @@ test('the end of a connection waits for every channel that lets go, not for the 
   t.ok(isOver);
 });
 
-test('a channel is started once: whatever is asked of it afterwards is refused, and what runs goes on', async (t) => {
+test('a channel is started once: every later request to start is refused, and what runs continues', async (t) => {
   const { channels, inputs, said, failed, request, open } = connection();
   const answers = (): readonly number[] => said.splice(0).map((one) => one[0] ?? 0);
   open();
-  t.same(answers(), [number.openConfirmation, number.success]);
+  t.same(answers(), [number.channelOpenConfirmation, number.channelSuccess]);
   for (const wants of [1, 0]) {
     for (const [type, ...more] of [['subsystem', 'sftp'], ['shell'], ['exec', 'help']] as const) {
       request(type, wants, ...more);
-      t.same(answers(), wants === 1 ? [number.failure] : [], `${type}, ${wants === 1 ? 'with' : 'without'} a wish for a reply`);
+      t.same(
+        answers(),
+        wants === 1 ? [number.channelFailure] : [],
+        `${type}, ${wants === 1 ? 'with' : 'without'} a wish for a reply`,
+      );
     }
   }
   t.equal(inputs.length, 1, 'nothing else was started');
@@ -110,7 +142,7 @@ test('a channel is started once: whatever is asked of it afterwards is refused, 
   t.same(failed, []);
 });
 
-test('a channel that cannot let go ends its connection, and does not keep it', async (t) => {
+test('a channel that cannot release what it holds ends its connection, and does not keep it open', async (t) => {
   const { channels, inputs, failed, open, close } = connection();
   open();
   close();

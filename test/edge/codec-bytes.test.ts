@@ -1,4 +1,5 @@
-// Every reply byte by byte, and every field of ATTRS by itself: what draft-ietf-secsh-filexfer-02 writes down, written down once more.
+// Every reply byte by byte, and every field of ATTRS by itself, written down once more from
+// draft-ietf-secsh-filexfer-02.
 import { test } from 'tap';
 import {
   attributesPacket,
@@ -14,7 +15,7 @@ import {
   versionPacket,
 } from '../../server/edge/sftp/codec.ts';
 
-/** Hexadecimal with blanks, for the eye. */
+/** Hexadecimal digits with blanks, to be readable. */
 const hex = (bytes: Buffer): string => bytes.toString('hex');
 const plain = (text: string): string => text.replace(/\s/g, '');
 const file = { kind: 'file', size: 0x1_0203_0405, permissions: 0o640, modifiedAt: 0x66778899 } as const;
@@ -55,7 +56,8 @@ test('packet types (section 3)', (t) => {
 });
 
 test('replies', (t) => {
-  // Memory as it may come: every byte of a reply is written, or it would tell what stood there before.
+  // Memory with arbitrary content: every byte of a reply must be written, or the reply would leak what was there
+  // before.
   const { allocUnsafe } = Buffer;
   Buffer.allocUnsafe = (bytes) => allocUnsafe(bytes).fill(0xee);
   t.teardown(() => {
@@ -67,7 +69,10 @@ test('replies', (t) => {
     [handlePacket(7, Buffer.from('abcd')), '0000000d 66 00000007 00000004 61626364'],
     [dataHeader(7, 0x010203), '0001020c 67 00000007 00010203'],
     [attributesPacket(7, file), `00000025 69 00000007 ${fileAttributes}`],
-    [attributesPacket(7, { kind: 'directory', size: 0, permissions: 0o750, modifiedAt: 1 }), `00000025 69 00000007 ${directoryAttributes}`],
+    [
+      attributesPacket(7, { kind: 'directory', size: 0, permissions: 0o750, modifiedAt: 1 }),
+      `00000025 69 00000007 ${directoryAttributes}`,
+    ],
     [namePacket(7, []), '00000009 68 00000007 00000000'],
     [
       namePacket(7, [
@@ -87,7 +92,7 @@ test('replies', (t) => {
   t.end();
 });
 
-test('fields are read where they stand', (t) => {
+test('fields are read from their positions', (t) => {
   const bytes = Buffer.from(plain('ff 01020304 0000000000000005 00000002 6162 99'), 'hex');
   const fields = new FieldReader(bytes, 1);
   t.equal(fields.bytes, bytes.length);
@@ -98,23 +103,35 @@ test('fields are read where they stand', (t) => {
   t.equal(fields.position, bytes.length - 1);
   t.throws(() => fields.uint32(), { code: 'invalid', message: 'packet is too short' });
   t.equal(fields.position, bytes.length - 1, 'what is not there was not taken');
-  t.equal(new FieldReader(Buffer.from([9, 0, 0, 0, 0])).uint32(), 0x0900_0000, 'from the beginning, when nobody says where');
+  t.equal(
+    new FieldReader(Buffer.from([9, 0, 0, 0, 0])).uint32(),
+    0x0900_0000,
+    'from the beginning, when nobody says where',
+  );
   t.equal(new FieldReader(Buffer.alloc(4)).string().length, 0, 'a text of nothing');
   const most = Buffer.from('001fffffffffffff', 'hex');
   t.equal(new FieldReader(most).uint64(), Number.MAX_SAFE_INTEGER, 'the largest that is exact');
   t.equal(new FieldReader(Buffer.from('001ffffffffffffe', 'hex')).uint64(), Number.MAX_SAFE_INTEGER - 1);
-  t.equal(new FieldReader(Buffer.from('0020000000000000', 'hex')).uint64(), Number.MAX_SAFE_INTEGER, 'and one more is as far as that');
+  t.equal(
+    new FieldReader(Buffer.from('0020000000000000', 'hex')).uint64(),
+    Number.MAX_SAFE_INTEGER,
+    'and one more is as far as that',
+  );
   t.end();
 });
 
-test('attributes that were sent, each alone and all of them (section 5)', (t) => {
+test('attributes that were sent, each alone and all together (section 5)', (t) => {
   const known: readonly (readonly [string, object, number])[] = [
     ['00000000', {}, 4],
     ['00000001 0000000000000007', { size: 7 }, 12],
     ['00000002 00000001 00000002', {}, 12],
     ['00000004 000001a4', { permissions: 0o644 }, 8],
     ['00000008 00000001 00000002', { modifiedAt: 2 }, 12],
-    ['0000000f 0000000000000007 00000001 00000002 000001a4 00000003 00000004', { size: 7, permissions: 0o644, modifiedAt: 4 }, 32],
+    [
+      '0000000f 0000000000000007 00000001 00000002 000001a4 00000003 00000004',
+      { size: 7, permissions: 0o644, modifiedAt: 4 },
+      32,
+    ],
     ['80000000 00000001', {}, 4],
   ];
   for (const [text, wanted, end] of known) {

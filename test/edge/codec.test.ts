@@ -9,7 +9,7 @@ const framed = (body: Buffer): Buffer => {
   return Buffer.concat([length, body]);
 };
 
-test('packets come out whole, however the stream was cut', async (t) => {
+test('packets come out complete, however the stream was cut', async (t) => {
   for (let round = 0; round < 200; round += 1) {
     const bodies = Array.from({ length: randomInt(1, 20) }, () => randomBytes(randomInt(1, 3000)));
     const stream = Buffer.concat(bodies.map(framed));
@@ -17,10 +17,10 @@ test('packets come out whole, however the stream was cut', async (t) => {
     const got: Buffer[] = [];
     const step = round === 0 ? 1 : randomInt(1, 5000);
     for (let at = 0; at < stream.length; at += step) {
-      // What the socket gave is somebody else's afterwards.
+      // The buffer that the socket gave belongs to somebody else afterwards.
       const chunk = Buffer.from(stream.subarray(at, at + step));
       cutter.push(chunk);
-      // Some of it is taken at once, the rest when more has come.
+      // Some packets are consumed at once, the others after more has arrived.
       for (let left = randomInt(0, 4) || Number.POSITIVE_INFINITY; left > 0; left -= 1) {
         const packet = cutter.next();
         if (packet === undefined) break;
@@ -37,7 +37,7 @@ test('packets come out whole, however the stream was cut', async (t) => {
   t.pass('200 rounds');
 });
 
-test('a length out of bounds ends the stream before anything is held', async (t) => {
+test('a length beyond the limits ends the stream before anything is allocated', async (t) => {
   for (const length of [0, packetBytesMax + 1, 0x7fff_ffff, 0xffff_ffff]) {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(length);
@@ -48,7 +48,7 @@ test('a length out of bounds ends the stream before anything is held', async (t)
   }
 });
 
-test('what waits is held in a bounded multiple of its bytes, and nothing of what it came in', async (t) => {
+test('what waits takes a bounded multiple of its bytes, and keeps nothing of the buffers in which it arrived', async (t) => {
   const cutter = new PacketCutter();
   const socket = Buffer.alloc(65_536, 1);
   const head = Buffer.alloc(4);
@@ -82,7 +82,7 @@ test('what waits is held in a bounded multiple of its bytes, and nothing of what
   t.ok(cutter.waitingBytes === 4 && cutter.heldBytes < 200_000, 'a packet that has begun keeps no more than it needs');
 });
 
-test('fields beyond the packet are refused, at every cut', async (t) => {
+test('fields beyond the end of the packet are refused, wherever it is cut', async (t) => {
   const body = Buffer.concat([
     framed(Buffer.from('handle')),
     Buffer.alloc(8, 1),
@@ -99,12 +99,13 @@ test('fields beyond the packet are refused, at every cut', async (t) => {
     readAttributes(fields);
   };
   read(body);
-  for (let cut = 0; cut < body.length; cut += 1) t.throws(() => read(body.subarray(0, cut)), { code: 'invalid' }, `cut at ${cut}`);
+  for (let cut = 0; cut < body.length; cut += 1)
+    t.throws(() => read(body.subarray(0, cut)), { code: 'invalid' }, `cut at ${cut}`);
   t.throws(() => new FieldReader(Buffer.alloc(7, 0xff)).uint64(), { code: 'invalid' }, 'half a number');
   t.equal(new FieldReader(Buffer.alloc(8, 0xff)).uint64(), Number.MAX_SAFE_INTEGER, 'a place that no file has');
 });
 
-test('replies say what they hold', async (t) => {
+test('replies contain what they are made of', async (t) => {
   const status = statusPacket(7, 3, 'nö');
   t.equal(status.readUInt32BE(0), status.length - 4);
   t.equal(status.readUInt32BE(9), 3);

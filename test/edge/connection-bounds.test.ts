@@ -1,18 +1,22 @@
-// Bounds of one connection, each without a connection: its identification, its exchanges of keys, what it may have proved.
+// Limits of one connection, each tested without a connection: its identification, its key exchanges, and the proofs
+// that it may ask for.
 import { test } from 'tap';
 import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
 import { announcement, GlobalRequests } from '../../server/edge/transport/global-requests.ts';
 import { Identification, RateGate } from '../../server/edge/transport/guard.ts';
 import { RekeyPolicy } from '../../server/edge/transport/rekey.ts';
 
-test('an identification has 255 bytes before its end, however it arrives', (t) => {
+test('an identification has up to 255 bytes before its end, however they arrive', (t) => {
   const line = (bytes: number): Buffer => Buffer.concat([Buffer.alloc(bytes, 'x'), Buffer.from('\n')]);
   t.ok(new Identification().take(line(255))?.equals(line(255)));
   t.throws(() => new Identification().take(line(256)), /identification too long/, 'a byte more, with its end');
   t.throws(() => new Identification().take(Buffer.alloc(256, 'x')), /identification too long/, 'and without');
   const slow = new Identification();
   for (let i = 0; i < 255; i += 1) if (slow.take(Buffer.from('x')) !== undefined) t.fail(`byte ${i}`);
-  t.ok(slow.take(Buffer.from('\nrest'))?.equals(Buffer.concat([line(255), Buffer.from('rest')])), 'byte by byte, and handed on as one');
+  t.ok(
+    slow.take(Buffer.from('\nrest'))?.equals(Buffer.concat([line(255), Buffer.from('rest')])),
+    'byte by byte, and handed on as one',
+  );
   t.equal(slow.take(Buffer.alloc(1000, 'x'))?.length, 1000, 'afterwards everything is handed on');
   const late = new Identification();
   late.take(Buffer.alloc(255, 'x'));
@@ -20,7 +24,7 @@ test('an identification has 255 bytes before its end, however it arrives', (t) =
   t.end();
 });
 
-test('a gate: so many in a time, and as many again when it is over', async (t) => {
+test('a gate lets a number pass within a period, and as many again when the period is over', async (t) => {
   const hour = new RateGate(2, 3_600_000);
   t.same([hour.pass(), hour.pass(), hour.pass()], [true, true, false]);
   const moment = new RateGate(1, 1);
@@ -29,7 +33,7 @@ test('a gate: so many in a time, and as many again when it is over', async (t) =
   t.equal(moment.pass(), true);
 });
 
-test('when new keys are due, and when an exchange has taken too long', async (t) => {
+test('when new keys are due, and when a key exchange has taken too long', async (t) => {
   const hourMs = 3_600_000;
   let maySign = true;
   const policy = new RekeyPolicy({ rekeyBytes: 1000, rekeyMs: hourMs, keyExchangeMs: hourMs }, () => maySign);
@@ -57,7 +61,7 @@ test('when new keys are due, and when an exchange has taken too long', async (t)
 const longLimits = { rekeyBytes: 2 ** 40, rekeyMs: 3_600_000, keyExchangeMs: 3_600_000 };
 const MiB = 2 ** 20;
 
-test('a client may begin exchanges: in answer to ours, after a quarter of a MiB, and ten a minute besides', (t) => {
+test('a client may begin key exchanges: in answer to ours, after a quarter of a MiB, and ten more a minute', (t) => {
   const policy = new RekeyPolicy(longLimits, () => true);
   const round = (bytes: number): boolean => {
     const waitMs = policy.clientWaitMs(bytes);
@@ -76,7 +80,7 @@ test('a client may begin exchanges: in answer to ours, after a quarter of a MiB,
   t.end();
 });
 
-test('a client that asks for keys again and again waits for each: ten at once, then one each 64 MiB, or each three seconds', (t) => {
+test('a client that asks for keys again and again waits for each: ten at once, then one for each 64 MiB or each three seconds', (t) => {
   const policy = new RekeyPolicy(longLimits, () => true);
   let bytes = 0;
   const after = (more: number): number => {
@@ -94,10 +98,16 @@ test('a client that asks for keys again and again waits for each: ten at once, t
   const [first, second] = [after(64 * MiB), after(64 * MiB)];
   t.ok(second <= first, 'who has sent so much owes nothing more for it');
   t.equal(after(1024 * MiB), 0, 'an honest client, with the limit that they all have, never waits');
+  t.same(
+    [after(2 ** 16 * MiB), ...Array.from({ length: 9 }, () => after(MiB))],
+    Array.from({ length: 10 }, () => 0),
+    'ten at once again',
+  );
+  t.ok(after(MiB) > 0, 'and no more than ten, however much was transferred before');
   t.end();
 });
 
-test('what a client waits by our will is not counted as its delay', async (t) => {
+test('time that a client waits because of us is not counted as its delay', async (t) => {
   const policy = new RekeyPolicy({ ...longLimits, keyExchangeMs: 10 }, () => true);
   let waitMs: number | undefined = 0;
   for (let bytes = MiB; waitMs === 0; bytes += MiB) {
@@ -137,7 +147,7 @@ function globalRequests(prove: (keys: readonly string[]) => Promise<readonly str
 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('host keys are announced, and proved once a connection', async (t) => {
+test('host keys are announced, and proved once for each connection', async (t) => {
   const name = 'hostkeys-prove-00@openssh.com';
   t.equal(
     Buffer.concat(announcement(hosts) as Uint8Array[]).toString('latin1'),
@@ -158,7 +168,7 @@ test('host keys are announced, and proved once a connection', async (t) => {
   t.same(failing.seen.sent, ['52'], 'what cannot be proved is told');
 });
 
-test('every other global request is refused, and answered when an answer is wanted', (t) => {
+test('every other global request is refused, and answered when it wants an answer', (t) => {
   const { requests, seen } = globalRequests();
   requests.take(request('tcpip-forward', 1));
   requests.take(request('keepalive@openssh.com', 0));

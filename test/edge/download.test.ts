@@ -1,4 +1,5 @@
-// T-34: one file being read, whatever its extents are: that a READ is whole, that keys are asked for side by side, and what a closed file gives back.
+// T-34: one file that is read, whatever its extents are. A READ is answered as a whole, keys are asked for side by
+// side, and a closed file releases what it kept.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { t as file, test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
@@ -13,7 +14,7 @@ import { edgeProcess, ScriptedWarden, uploadContext } from '../support/scripted-
 const edge = edgeProcess(file);
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
 
-/** A warden that has `plain` in extents of these lengths, all of them in their rows. */
+/** A warden that has `plain` in extents of these lengths, all of them stored in their rows. */
 function holding(plain: Buffer, lengths: readonly number[]) {
   const warden = new ScriptedWarden();
   const seen = { underWay: 0, most: 0, granted: [] as number[] };
@@ -23,7 +24,12 @@ function holding(plain: Buffer, lengths: readonly number[]) {
     offset += bytes;
     return extent;
   });
-  warden.answer('download.open', () => ({ download: randomUUID(), customer: randomUUID(), size: offset, modifiedAt: 0 }));
+  warden.answer('download.open', () => ({
+    download: randomUUID(),
+    customer: randomUUID(),
+    size: offset,
+    modifiedAt: 0,
+  }));
   warden.answer('download.locate', ({ offset: from }: { offset: number }) => ({
     extents: extents.filter((one) => one.offset + one.bytes > from).slice(0, 256),
   }));
@@ -37,7 +43,10 @@ function holding(plain: Buffer, lengths: readonly number[]) {
     const one = extents[index] ?? { offset: 0, bytes: 0 };
     const [key, context] = [randomBytes(32), randomBytes(20)];
     const sealer = new SegmentSealer(key, context);
-    const sealed = Buffer.concat([sealer.header, ...sealer.seal(plain.subarray(one.offset, one.offset + one.bytes), true)]);
+    const sealed = Buffer.concat([
+      sealer.header,
+      ...sealer.seal(plain.subarray(one.offset, one.offset + one.bytes), true),
+    ]);
     const objectId = randomBytes(16).toString('hex');
     const granted = { index, objectId, key: base64(key), context: base64(context), bytes: one.bytes };
     return { ...granted, sealedBytes: sealedLength(one.bytes), inline: base64(sealed) };
@@ -47,7 +56,7 @@ function holding(plain: Buffer, lengths: readonly number[]) {
 const fetched = async (download: Download, offset: number, length: number): Promise<Buffer> =>
   Buffer.concat(await download.read(offset, length));
 
-test('a READ of a file of single bytes is whole; so many extents are opened side by side', async (t) => {
+test('a READ of a file of single-byte extents is answered as a whole; a bounded number of extents is opened side by side', async (t) => {
   const plain = randomBytes(300);
   const { warden, seen } = holding(plain, Array<number>(plain.length).fill(1));
   const download = await Download.open(uploadContext(edge, warden), ['collect', 'f']);
@@ -64,7 +73,7 @@ test('a READ of a file of single bytes is whole; so many extents are opened side
   await download.close('client');
 });
 
-test('many such READs at once: a session asks for so many keys at a time', async (t) => {
+test('many such READs at once: a session asks for a bounded number of keys at a time', async (t) => {
   const plain = randomBytes(400);
   const { warden, seen } = holding(plain, Array<number>(plain.length).fill(1));
   const download = await Download.open({ ...uploadContext(edge, warden), grants: new Turns(8) }, ['collect', 'f']);
@@ -74,7 +83,7 @@ test('many such READs at once: a session asks for so many keys at a time', async
   await download.close('client');
 });
 
-test('a READ over extents of ordinary length is whole', async (t) => {
+test('a READ over extents of ordinary length is answered as a whole', async (t) => {
   const plain = randomBytes(8 * 60_000);
   const { warden, seen } = holding(plain, Array<number>(8).fill(60_000));
   const download = await Download.open(uploadContext(edge, warden), ['collect', 'f']);
@@ -84,13 +93,17 @@ test('a READ over extents of ordinary length is whole', async (t) => {
     [100_000, 261_120],
     [470_000, 261_120],
   ] as const)
-    t.same(await fetched(download, offset, length), plain.subarray(offset, offset + length), `${length} bytes at ${offset}`);
+    t.same(
+      await fetched(download, offset, length),
+      plain.subarray(offset, offset + length),
+      `${length} bytes at ${offset}`,
+    );
   t.ok(seen.granted.length >= 8);
   await download.close('client');
   await t.rejects(download.read(0, 1), /closed/);
 });
 
-test('a key that is refused is refused to the READ that needs it; what comes before it can still be read', async (t) => {
+test('a refused key fails only the READ that needs it; what comes before it can still be read', async (t) => {
   const plain = randomBytes(40);
   const { warden } = holding(plain, Array<number>(4).fill(10));
   const download = await Download.open(uploadContext(edge, warden), ['collect', 'f']);
@@ -101,21 +114,34 @@ test('a key that is refused is refused to the READ that needs it; what comes bef
   warden.faults.clear();
   t.same(await fetched(download, 0, 40), plain, 'the next READ asks again');
   await download.close('client');
+
+  // Of a file of one extent nothing else pushes the refused one out of its place.
+  const { warden: other } = holding(plain, [40]);
+  const single = await Download.open(uploadContext(edge, other), ['collect', 'f']);
+  other.faults.set('download.grant', (nth) => {
+    if (nth <= 2) throw new Error('refused');
+  });
+  for (const offset of [0, 20]) await t.rejects(single.read(offset, 20), /refused/);
+  t.same(await fetched(single, 0, 40), plain, 'as often as it was refused');
+  await single.close('client');
 });
 
-test('what is kept of a file is counted by its bytes, and a closed one gives it back', async (t) => {
+test('what is kept of a file is counted by its bytes, and released when the file is closed', async (t) => {
   const reserve = new BufferReserve(512 * 2 ** 20);
   const plain = randomBytes(120_000);
   const { warden } = holding(plain, [60_000, 60_000]);
   const context = { ...uploadContext(edge, warden), shelf: new SegmentShelf(reserve.account()) };
   const download = await Download.open(context, ['collect', 'f']);
   await download.read(0, 120_000);
-  t.ok(reserve.totals.segments >= plain.length && reserve.totals.segments < plain.length + 2000, `${reserve.totals.segments} bytes`);
+  t.ok(
+    reserve.totals.segments >= plain.length && reserve.totals.segments < plain.length + 2000,
+    `${reserve.totals.segments} bytes`,
+  );
   await download.close('client');
   t.equal(reserve.totals.segments, 0);
 });
 
-test('READs at far places of one file, side by side: each finds its own extents', async (t) => {
+test('READs at distant positions of one file, side by side: each finds its own extents', async (t) => {
   const plain = randomBytes(1200);
   const { warden } = holding(plain, Array<number>(plain.length).fill(1));
   const download = await Download.open(uploadContext(edge, warden), ['collect', 'f']);
@@ -131,21 +157,23 @@ test('READs at far places of one file, side by side: each finds its own extents'
 const behind = (): CofferdamError => new CofferdamError('unavailable', 'the record is behind; try again in a moment');
 const patient = (warden: ScriptedWarden, limits: Readonly<Record<string, number>>): UploadContext => {
   const context = uploadContext(edge, warden);
-  const { config } = context.node;
-  return { ...context, node: { ...context.node, config: { ...config, limits: { ...config.limits, ...limits } } } };
+  return { ...context, node: { ...context.node, limits: { ...context.node.limits, ...limits } } };
 };
 
-test('a READ waits while keys are refused for want of time, as long as the record may be late', async (t) => {
+test('a READ waits while keys are refused because the record is late, for as long as the record may be late', async (t) => {
   const plain = randomBytes(2000);
   const { warden, seen } = holding(plain, [1000, 1000]);
   warden.faults.set('download.grant', (nth) => (nth <= 2 ? Promise.reject(behind()) : undefined));
-  const download = await Download.open(patient(warden, { witnessStopMs: 60_000, wardenRetryMs: 100 }), ['collect', 'f']);
+  const download = await Download.open(patient(warden, { witnessStopMs: 60_000, wardenRetryMs: 100 }), [
+    'collect',
+    'f',
+  ]);
   t.same(await fetched(download, 0, 2000), plain, 'it is late, and whole');
   t.same(seen.granted, [0, 1], 'each key was given once');
   await download.close('client');
 });
 
-test('its patience ends: by its bound, by any other refusal, and when its file is closed', async (t) => {
+test('a READ stops waiting at its limit, at any other refusal, and when its file is closed', async (t) => {
   const { warden } = holding(randomBytes(1000), [1000]);
   let asked = 0;
   warden.faults.set('download.grant', () => {
@@ -168,7 +196,10 @@ test('its patience ends: by its bound, by any other refusal, and when its file i
     asked += 1;
     return Promise.reject(new CofferdamError('over-limit', 'hourly limit reached'));
   });
-  const refused = await Download.open(patient(warden, { witnessStopMs: 600_000, wardenRetryMs: 100 }), ['collect', 'f']);
+  const refused = await Download.open(patient(warden, { witnessStopMs: 600_000, wardenRetryMs: 100 }), [
+    'collect',
+    'f',
+  ]);
   await t.rejects(fetched(refused, 0, 10), { code: 'over-limit' });
   t.equal(asked, 1, 'a budget is not asked again');
   await refused.close('client');

@@ -5,7 +5,7 @@ import { createLogger } from '../../server/observability/logger.ts';
 const log = createLogger({ log: { level: 'error', pretty: false } } as never, 'edge');
 const waitMs = 20_000;
 
-/** Ends leave the set, as a closed connection does. */
+/** Ended sessions leave the set, as a closed connection does. */
 function people(...all: readonly (readonly [name: string, session: unknown, quietMs: () => number])[]) {
   const connections = new Set<Drained>();
   const ended = new Map<string, number>();
@@ -25,7 +25,7 @@ function people(...all: readonly (readonly [name: string, session: unknown, quie
 const within = (work: Promise<void>): Promise<boolean> =>
   Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setTimeout(resolve, waitMs, false).unref())]);
 
-test('strangers and idle sessions go at once, a transfer when it is done', async (t) => {
+test('connections without a login and idle sessions end at once, a session with a transfer when the transfer is done', async (t) => {
   let isDone = false;
   const { connections, ended } = people(
     ['stranger', undefined, () => 1],
@@ -42,7 +42,7 @@ test('strangers and idle sessions go at once, a transfer when it is done', async
   t.ok(ended.has('transfer'));
 });
 
-test('at the bound what still transfers is ended; a session that never pauses, between two files after half the time', async (t) => {
+test('transfers still under way end at the bound; a session that never pauses ends between two files after half the time', async (t) => {
   const { connections, ended } = people(['endless', {}, () => 0], ['restless', {}, () => 5]);
   const drain = new Drain(connections, new Set(), log);
   const began = performance.now();
@@ -54,7 +54,7 @@ test('at the bound what still transfers is ended; a session that never pauses, b
   t.ok((ended.get('endless') ?? 0) - began >= 1490, 'not before the bound');
 });
 
-test('a newer order moves the bound; last words are waited for', async (t) => {
+test('a newer order moves the bound; the last calls are waited for', async (t) => {
   const { connections, ended } = people(['endless', {}, () => 0]);
   const words = new Set<Promise<void>>();
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,4 +1,5 @@
-// What the warden grants is what it said the file is: an extent of another length is given to nobody, and nothing of it.
+// An extent must be as long as the warden said when the file was opened: an extent of another length is given to
+// nobody, not even in part.
 import { test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
 import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
@@ -8,7 +9,7 @@ import { handleOf, honest, SessionBench, statusOf, textOf } from '../support/ses
 const key = Buffer.alloc(32, 1);
 const context = Buffer.from('context');
 
-/** An extent that stands in its row, of so many bytes. */
+/** An extent of this many bytes, stored in its row. */
 function granted(bytes: number): object {
   const sealer = new SegmentSealer(key, context);
   const inline = Buffer.concat([sealer.header, ...sealer.seal(Buffer.alloc(bytes, 'x'), true)]);
@@ -24,7 +25,7 @@ function granted(bytes: number): object {
   };
 }
 
-test('as long as the file is, longer, and shorter', async (t) => {
+test('an extent of the right length, a longer one, and a shorter one', async (t) => {
   for (const [bytes, isGiven] of [
     [1000, true],
     [1001, false],

@@ -1,14 +1,16 @@
-// The handles of one session without a session: so many and no more, each gone when it was closed, its place kept until that has begun, all gone at the end.
+// The handles of one session, without a session: their number is limited, a handle is gone once it was closed, its
+// place is kept until the close has begun, and all are gone at the end.
 import { test } from 'tap';
 import type { Download } from '../../server/edge/sftp/download.ts';
 import { type Handle, Handles } from '../../server/edge/sftp/handles.ts';
+import type { Listing } from '../../server/edge/sftp/listing.ts';
 import type { Upload } from '../../server/edge/sftp/upload.ts';
 
 const upload = (): Handle => ({ kind: 'upload', upload: {} as Upload });
 const download = (): Handle => ({ kind: 'download', download: {} as Download });
-const directory = (): Handle => ({ kind: 'directory', path: [], after: undefined, isStarted: false, isDone: false });
+const directory = (): Handle => ({ kind: 'directory', path: [], listing: {} as Listing });
 
-test('as many as may be open, and not one more; a place that was given back is free', (t) => {
+test('as many handles as may be open, and not one more; a place that was given back is free', (t) => {
   const handles = new Handles(2);
   const names = [upload(), directory()].map((one) => {
     handles.requireRoom();
@@ -22,23 +24,30 @@ test('as many as may be open, and not one more; a place that was given back is f
   t.end();
 });
 
-test('a name is eight random bytes, good for its own handle until it is closed', (t) => {
+test('a handle is eight random bytes, valid for its own file until it is closed', (t) => {
   const handles = new Handles(100);
   const all = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? upload() : download()));
   const names = all.map((one) => handles.add(one));
   t.ok(names.every((name) => name.length === 8));
   t.equal(new Set(names.map((name) => name.toString('hex'))).size, 100);
-  for (const [i, name] of names.entries()) t.equal(handles.get(name).handle, all[i]);
+  for (const [i, name] of names.entries()) {
+    t.equal(handles.get(name).handle, all[i]);
+    t.match(handles.get(name), { waiting: 0, isClosing: false }, 'nothing waits for it yet');
+  }
   const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = names;
   t.equal(handles.close(first).handle, all[0]);
   for (const again of ['get', 'close'] as const)
-    t.throws(() => handles[again](first), { code: 'invalid', message: 'this handle is not open' }, `${again} after it was closed`);
+    t.throws(
+      () => handles[again](first),
+      { code: 'invalid', message: 'this handle is not open' },
+      `${again} after it was closed`,
+    );
   t.equal(handles.get(second).handle, all[1], 'and no other one is');
   t.throws(() => handles.get(Buffer.alloc(8)), { code: 'invalid' }, 'a name that was never given');
   t.end();
 });
 
-test('whether files are open: directories are none', (t) => {
+test('whether files are open: directories do not count', (t) => {
   const handles = new Handles(10);
   t.equal(handles.hasFiles, false);
   const listing = handles.add(directory());
@@ -53,7 +62,7 @@ test('whether files are open: directories are none', (t) => {
   t.end();
 });
 
-test('at the end every handle is given out, once', (t) => {
+test('at the end every handle is returned, once', (t) => {
   const handles = new Handles(10);
   const all = [upload(), directory(), download()];
   const names = all.map((one) => handles.add(one));

@@ -1,4 +1,4 @@
-// Key agreement: the other side computes the same secret; bad values are refused.
+// Key agreement: the other side computes the same secret, and invalid values are refused.
 import {
   createDiffieHellmanGroup,
   createECDH,
@@ -35,7 +35,10 @@ test('both sides agree', (t) => {
     t.equal(hybrid.serverPublic.length, 1088 + 32);
     const shared = decapsulate(kem.privateKey, hybrid.serverPublic.subarray(0, 1088));
     const classical = x25519With(own.privateKey as never, hybrid.serverPublic.subarray(1088));
-    t.ok(createHash('sha256').update(shared).update(classical).digest().equals(hybrid.secret), 'ML-KEM-768 with X25519');
+    t.ok(
+      createHash('sha256').update(shared).update(classical).digest().equals(hybrid.secret),
+      'ML-KEM-768 with X25519',
+    );
 
     for (const [method, name] of [
       ['ecdh-sha2-nistp256', 'prime256v1'],
@@ -53,7 +56,7 @@ test('both sides agree', (t) => {
   t.end();
 });
 
-test('bad values are refused', (t) => {
+test('invalid values are refused', (t) => {
   const prime = createDiffieHellmanGroup('modp14').getPrime();
   const big = Buffer.concat([Buffer.of(0), prime]);
   const minusOne = Buffer.from(big);
@@ -79,6 +82,7 @@ test('bad values are refused', (t) => {
     ['diffie-hellman-group14-sha256', Buffer.of(0x80)],
     ['diffie-hellman-group14-sha256', Buffer.alloc(2000, 1)],
   ] as const;
-  for (const [method, value] of bad) t.throws(() => agree(method, value), `${method}: ${value.length} bytes, first ${value[0] ?? '-'}`);
+  for (const [method, value] of bad)
+    t.throws(() => agree(method, value), `${method}: ${value.length} bytes, first ${value[0] ?? '-'}`);
   t.end();
 });

@@ -1,5 +1,5 @@
-// T-34: every answer of the warden that an open file, a directory or a session needs: refused, lost, or late. The client is told, nothing floats
-// (tap fails the file when something does), and the session goes on.
+// T-34: every answer of the warden that an open file, a directory or a session needs: refused, lost, or late. The
+// client is told, no promise is left without an owner (tap fails the file otherwise), and the session continues.
 import { test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
 import { sftpPacket, u32, u64 } from '../support/raw-client.ts';
@@ -31,6 +31,7 @@ async function use(bench: SessionBench): Promise<readonly (number | undefined)[]
     await ask(fx.close, handle);
   }
   await ask(fx.stat, '/f');
+  await ask(fx.extended, 'statvfs@openssh.com', '/f');
   await ask(fx.setstat, '/f', u32(8), u32(1), u32(1));
   await ask(fx.remove, '/f');
   await ask(fx.mkdir, '/d', none);
@@ -48,7 +49,7 @@ const granted = {
   key: Buffer.alloc(32, 1).toString('base64'),
   context: Buffer.alloc(32, 2).toString('base64'),
 };
-/** Everything is found and granted; what the store is to read is not there, which is one more fault. */
+/** Everything is found and granted. The object that the store should read does not exist, which is one more fault. */
 const giving: Script = (op, params) =>
   op === 'download.locate'
     ? { extents: [extent] }
@@ -56,10 +57,13 @@ const giving: Script = (op, params) =>
       ? granted
       : op === 'tree.stat'
         ? { ...stat }
-        : honest(op, params);
+        : op === 'tree.space'
+          ? { capBytes: 1, freeBytes: 1, capFiles: 1, freeFiles: 1, isWritable: true }
+          : honest(op, params);
 const stat = { kind: 'directory', size: 1000, permissions: 0o750, modifiedAt: 1 };
 const operations = [
   'tree.stat',
+  'tree.space',
   'tree.list',
   'tree.set-times',
   'tree.remove',
@@ -102,7 +106,7 @@ test('without a fault', async (t) => {
 for (const [fault, inject] of Object.entries(faults))
   test(`${fault}: each answer in turn`, async (t) => {
     for (const op of operations) {
-      // A key that does not come is waited for as long as the record may be late; here that is short.
+      // The edge waits for a late key for as long as the record may be late; here that time is short.
       const bench = new SessionBench(t, { witnessStopMs: 1000 });
       bench.script = (asked, params) => (asked === op ? inject(() => giving(asked, params)) : giving(asked, params));
       const statuses = await use(bench);
@@ -124,7 +128,9 @@ test('the connection is lost while each answer is awaited', async (t) => {
     const bench = new SessionBench(t);
     const waiting: (() => void)[] = [];
     bench.script = (asked, params) =>
-      asked === op ? new Promise((_resolve, reject) => waiting.push(() => reject(new Error('gone')))) : giving(asked, params);
+      asked === op
+        ? new Promise((_resolve, reject) => waiting.push(() => reject(new Error('gone'))))
+        : giving(asked, params);
     const used = use(bench).catch(() => {});
     for (let i = 0; i < 200 && waiting.length === 0; i += 1) await soon(1);
     const closed = bench.session.closed('connection-lost');
@@ -139,7 +145,7 @@ test('the connection is lost while each answer is awaited', async (t) => {
   }
 });
 
-test('a request that has no end, no name or no type ends its own connection at most', async (t) => {
+test('a request without an end, a name or a type ends at most its own connection', async (t) => {
   for (const bytes of [
     Buffer.concat([u32(1), Buffer.of(fx.read)]),
     sftpPacket(fx.read, u32(1)),
@@ -156,7 +162,10 @@ test('a request that has no end, no name or no type ends its own connection at m
     bench.send(bytes);
     await soon(1);
     const answered = bench.replies().length === 1;
-    t.ok(answered !== (bench.failed !== undefined), `${bytes.toString('hex').slice(0, 30)}: answered, or ended in words (${bench.failed})`);
+    t.ok(
+      answered !== (bench.failed !== undefined),
+      `${bytes.toString('hex').slice(0, 30)}: answered, or ended in words (${bench.failed})`,
+    );
     await bench.session.closed('connection-lost');
   }
 });

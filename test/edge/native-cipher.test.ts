@@ -1,4 +1,4 @@
-// A cipher that is collected outside of any JavaScript context must not end the process.
+// A cipher that is collected outside any JavaScript context must not end the process.
 import { createRequire } from 'node:module';
 import { test } from 'tap';
 import { run } from '../support/world.ts';

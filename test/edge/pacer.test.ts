@@ -1,8 +1,9 @@
-// The flow of one session: nothing runs ahead of its permits or of what was asked before, and who asks again soon asks for more.
+// The flow of one session: nothing overtakes its permits or what was asked for before, and a session that soon asks
+// again asks for more.
 import { test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
+import type { WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
 import { Pacer, Pacers } from '../../server/edge/sftp/pacer.ts';
-import type { WardenCalls } from '../../server/edge/sftp-seam.ts';
 import { testSession } from '../support/scripted-warden.ts';
 
 type Permit = { readonly bytes: number; readonly waitMs: number };
@@ -26,7 +27,7 @@ function scripted() {
 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('bytes go in the order of the calls, and a small piece does not pass a large one', async (t) => {
+test('bytes go in the order of the calls, and a small piece does not overtake a large one', async (t) => {
   const { warden, asked, next } = scripted();
   const pacer = new Pacer(testSession, warden, 'c', 'out');
   const done: string[] = [];
@@ -45,7 +46,7 @@ test('bytes go in the order of the calls, and a small piece does not pass a larg
   t.same(asked.length, 2, 'what was given is used up first');
 });
 
-test('what is left of a permit needs no other one; a wait is kept', async (t) => {
+test('what is left of a permit needs no further permit; a wait is observed', async (t) => {
   const { warden, asked, next } = scripted();
   const pacer = new Pacer(testSession, warden, 'c', 'out');
   const first = pacer.pass(10);
@@ -61,7 +62,7 @@ test('what is left of a permit needs no other one; a wait is kept', async (t) =>
   t.equal(asked.length, 2, 'not a byte more');
 });
 
-test('an ended session sends nothing more, and what it was acknowledged is still stored', async (t) => {
+test('an ended session sends nothing more, and what was acknowledged to it is still stored', async (t) => {
   const ended = new CofferdamError('session-ended', 'over');
   for (const [direction, error, goesOn] of [
     ['in', ended, true],

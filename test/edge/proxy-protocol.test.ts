@@ -1,4 +1,4 @@
-// PROXY protocol, versions 1 and 2: every form, every cut, and what is no header.
+// The PROXY protocol, versions 1 and 2: every form, every cut, and what is no header.
 import { test } from 'tap';
 import { parseProxyHeader } from '../../server/edge/accept/proxy-protocol.ts';
 
@@ -11,20 +11,44 @@ function binary(version: number, family: number, body: Buffer): Buffer {
   return Buffer.concat([signature, head, body]);
 }
 const v4 = Buffer.from([192, 0, 2, 1, 198, 51, 100, 1, 0xc3, 0x50, 0, 22]);
-const v6 = Buffer.concat([Buffer.from('20010db8000000000000000000000001', 'hex'), Buffer.alloc(16), Buffer.from([0xc3, 0x50, 0, 22])]);
-const mapped = Buffer.concat([Buffer.from('00000000000000000000ffffc0000201', 'hex'), Buffer.alloc(16), Buffer.from([0xc3, 0x50, 0, 22])]);
+const v6 = Buffer.concat([
+  Buffer.from('20010db8000000000000000000000001', 'hex'),
+  Buffer.alloc(16),
+  Buffer.from([0xc3, 0x50, 0, 22]),
+]);
+const mapped = Buffer.concat([
+  Buffer.from('00000000000000000000ffffc0000201', 'hex'),
+  Buffer.alloc(16),
+  Buffer.from([0xc3, 0x50, 0, 22]),
+]);
 
 test('headers', (t) => {
   const good: readonly (readonly [string, Buffer, { address: string; port: number } | undefined])[] = [
     ['v1 TCP4', Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.1 50000 22\r\n'), { address: '192.0.2.1', port: 50_000 }],
-    ['v1 TCP6', Buffer.from('PROXY TCP6 2001:DB8::1 2001:db8::2 50000 22\r\n'), { address: '2001:db8::1', port: 50_000 }],
+    [
+      'v1 TCP6',
+      Buffer.from('PROXY TCP6 2001:DB8::1 2001:db8::2 50000 22\r\n'),
+      { address: '2001:db8::1', port: 50_000 },
+    ],
     ['v1 TCP6 mapped', Buffer.from('PROXY TCP6 ::ffff:192.0.2.1 ::1 1 22\r\n'), { address: '192.0.2.1', port: 1 }],
     ['v1 UNKNOWN', Buffer.from('PROXY UNKNOWN\r\n'), undefined],
     ['v1 UNKNOWN with more', Buffer.from('PROXY UNKNOWN ff ff 1 2\r\n'), undefined],
     ['v2 IPv4', binary(0x21, 0x11, v4), { address: '192.0.2.1', port: 50_000 }],
-    ['v2 IPv4 with extras', binary(0x21, 0x11, Buffer.concat([v4, Buffer.alloc(40)])), { address: '192.0.2.1', port: 50_000 }],
-    ['v2 IPv4, the largest', binary(0x21, 0x11, Buffer.concat([v4, Buffer.alloc(2048 - 12)])), { address: '192.0.2.1', port: 50_000 }],
-    ['v1 the largest ports', Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.1 65535 65535\r\n'), { address: '192.0.2.1', port: 65_535 }],
+    [
+      'v2 IPv4 with extras',
+      binary(0x21, 0x11, Buffer.concat([v4, Buffer.alloc(40)])),
+      { address: '192.0.2.1', port: 50_000 },
+    ],
+    [
+      'v2 IPv4, the largest',
+      binary(0x21, 0x11, Buffer.concat([v4, Buffer.alloc(2048 - 12)])),
+      { address: '192.0.2.1', port: 50_000 },
+    ],
+    [
+      'v1 the largest ports',
+      Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.1 65535 65535\r\n'),
+      { address: '192.0.2.1', port: 65_535 },
+    ],
     ['v1 the longest line', Buffer.from(`PROXY UNKNOWN ${'x'.repeat(107 - 16)}\r\n`), undefined],
     ['v2 IPv6', binary(0x21, 0x21, v6), { address: '2001:db8::1', port: 50_000 }],
     ['v2 IPv6 mapped', binary(0x21, 0x21, mapped), { address: '192.0.2.1', port: 50_000 }],

@@ -1,10 +1,11 @@
-// Owns: whose connection is one of the self-test: from this machine and one of its ports; a stranger from the same port is a stranger.
+// Which connection is that of the self-test: one from this machine and from one of its ports. Any other client from the
+// same port is not.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'tap';
 import { isFromHere } from '../../server/edge/self-test/self-test.ts';
 
-test('a connection of this machine, by its real ends', async (t) => {
+test('a connection of this machine is recognised by its real addresses and ports', async (t) => {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,5 +1,5 @@
-// The order of one session's requests, packet by packet: those on one handle are done as they were sent, whatever else the session waits for, a CLOSE waits for
-// the READs that were sent before it, and a handle that is closed is closed.
+// The order of one session's requests, packet by packet: requests on one handle are carried out as they were sent,
+// whatever else the session waits for; a CLOSE waits for the READs that were sent before it; a closed handle is closed.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { t as file, test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
@@ -37,13 +37,14 @@ function session(t: { teardown(work: () => Promise<void>): void }, warden: Scrip
   };
   input.data(sftpPacket(fx.init, u32(3)));
   return {
-    send: (type: number, id: number, ...parts: readonly (Uint8Array | string)[]) => input.data(sftpPacket(type, u32(id), ...parts)),
+    send: (type: number, id: number, ...parts: readonly (Uint8Array | string)[]) =>
+      input.data(sftpPacket(type, u32(id), ...parts)),
     reply,
   };
 }
 const idOf = (packet: Buffer): number => packet.readUInt32BE(1);
 
-test('a CLOSE behind READs whose key is late: they are answered with their bytes, then it is', async (t) => {
+test('a CLOSE after READs whose key is late: they are answered with their bytes, then the file is closed', async (t) => {
   const plain = randomBytes(1000);
   const [key, context] = [randomBytes(32), randomBytes(20)];
   const sealer = new SegmentSealer(key, context);
@@ -84,7 +85,7 @@ test('a CLOSE behind READs whose key is late: they are answered with their bytes
   t.match((await reply(5)).toString('latin1'), /not open/, 'its handle is good for nothing then');
 });
 
-test('a CLOSE behind WRITEs and an fsync in one stream: all of them are in the file', async (t) => {
+test('a CLOSE after WRITEs and an fsync in one stream: all of them are in the file', async (t) => {
   const whole = randomBytes(250_000);
   const warden = new ScriptedWarden();
   warden.faults.set('upload.seal-extent', () => new Promise((resolve) => setTimeout(resolve, 100)));
@@ -103,7 +104,7 @@ test('a CLOSE behind WRITEs and an fsync in one stream: all of them are in the f
   t.ok(warden.isFile(whole));
 });
 
-test('a WRITE that cannot be read marks its handle, one for an unknown handle marks nobody', async (t) => {
+test('a WRITE that cannot be parsed marks its handle, and one for an unknown handle marks none', async (t) => {
   const warden = new ScriptedWarden();
   const { send, reply } = session(t, warden);
   send(fx.open, 1, '/deposit/f', u32(0x1a), u32(0));
@@ -123,8 +124,11 @@ test('a WRITE that cannot be read marks its handle, one for an unknown handle ma
   t.equal(warden.closed, undefined);
 });
 
-/** Something slow of the same session, that everything behind it waits for; `done` lets it end. */
-function slowly(warden: ScriptedWarden): { readonly send: (send: ReturnType<typeof session>['send']) => void; readonly done: () => void } {
+/** Something slow in the same session, for which everything after it waits; `done` ends it. */
+function slowly(warden: ScriptedWarden): {
+  readonly send: (send: ReturnType<typeof session>['send']) => void;
+  readonly done: () => void;
+} {
   const { promise, resolve } = Promise.withResolvers<void>();
   warden.answer('tree.stat', () => ({ kind: 'file', size: 1, modifiedAt: 1, permissions: 0o640 }));
   warden.faults.set('tree.stat', () => promise);
@@ -133,7 +137,7 @@ function slowly(warden: ScriptedWarden): { readonly send: (send: ReturnType<type
 const statuses = (packets: readonly Buffer[]): Record<number, number> =>
   Object.fromEntries(packets.filter((one) => one[0] === fx.status).map((one) => [idOf(one), one.readUInt32BE(5)]));
 
-test('a size, WRITEs and a CLOSE behind something slow, in one stream: done as they were sent', async (t) => {
+test('a size, WRITEs and a CLOSE after something slow, in one stream: carried out as they were sent', async (t) => {
   const stored = randomBytes(60_000);
   const whole = randomBytes(250_000);
   const warden = new ScriptedWarden();
@@ -162,7 +166,7 @@ test('a size, WRITEs and a CLOSE behind something slow, in one stream: done as t
   t.same([said[6], said[7]], [5, 5], 'what came behind the CLOSE finds no open handle');
 });
 
-test('an fsync that has not begun covers what was sent before it, and not what comes behind', async (t) => {
+test('an fsync that has not begun covers what was sent before it, and not what comes after it', async (t) => {
   const warden = new ScriptedWarden();
   const slow = slowly(warden);
   const { send, reply } = session(t, warden);
@@ -185,7 +189,7 @@ test('an fsync that has not begun covers what was sent before it, and not what c
   t.equal(warden.closed?.size, 1510);
 });
 
-test('a READ behind a CLOSE that waits finds no open handle', async (t) => {
+test('a READ after a CLOSE that waits finds no open handle', async (t) => {
   const warden = new ScriptedWarden();
   warden.answer('download.open', () => ({ download: randomUUID(), customer: randomUUID(), size: 1000, modifiedAt: 0 }));
   warden.answer('download.close', () => ({}));

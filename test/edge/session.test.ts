@@ -1,4 +1,5 @@
-// T-34: one session without a connection: what a well-formed packet may say, which handle is good for how long, and what small pieces cost.
+// T-34: one session without a connection: what a well-formed packet may say, how long a handle is valid, and what small
+// pieces cost.
 import { randomBytes } from 'node:crypto';
 import { test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
@@ -12,12 +13,19 @@ const none = u32(0);
 const [eof, ok, badMessage, unsupported] = [1, 0, 5, 8];
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('every number of 64 bits has an answer; none ends the connection', async (t) => {
+test('every number of 64 bits has an answer, and none ends the connection', async (t) => {
   const bench = new SessionBench(t);
-  const [down, up] = [handleOf(await bench.ask(fx.open, '/f', openRead, none)), handleOf(await bench.ask(fx.open, '/g', openWrite, none))];
+  const [down, up] = [
+    handleOf(await bench.ask(fx.open, '/f', openRead, none)),
+    handleOf(await bench.ask(fx.open, '/g', openWrite, none)),
+  ];
   for (const value of beyond) {
     t.equal(statusOf(await bench.ask(fx.read, down, u64(value), u32(100))), eof, `READ at ${value}: there is nothing`);
-    t.equal(statusOf(await bench.ask(fx.write, up, u64(value), u32(1), Buffer.of(1))), unsupported, `WRITE at ${value}: too far ahead`);
+    t.equal(
+      statusOf(await bench.ask(fx.write, up, u64(value), u32(1), Buffer.of(1))),
+      unsupported,
+      `WRITE at ${value}: too far ahead`,
+    );
     t.equal(statusOf(await bench.ask(fx.setstat, '/f', u32(1), u64(value))), unsupported, `SETSTAT to ${value}`);
     t.equal(statusOf(await bench.ask(fx.fsetstat, up, u32(1), u64(value))), unsupported, `FSETSTAT to ${value}`);
     handleOf(await bench.ask(fx.open, '/h', openWrite, u32(1), u64(value)));
@@ -27,10 +35,14 @@ test('every number of 64 bits has an answer; none ends the connection', async (t
   t.equal(bench.failed, undefined);
 });
 
-test('a closed handle is good for nothing, and its place is free', async (t) => {
+test('a closed handle is invalid, and its place is free', async (t) => {
   const bench = new SessionBench(t, { handlesPerSessionMax: 3 });
   const open = (): Promise<Buffer | undefined> => bench.ask(fx.opendir, '/');
-  const handles = [handleOf(await open()), handleOf(await bench.ask(fx.open, '/f', openRead, none)), handleOf(await open())];
+  const handles = [
+    handleOf(await open()),
+    handleOf(await bench.ask(fx.open, '/f', openRead, none)),
+    handleOf(await open()),
+  ];
   t.match(textOf(await open()), /no more than 3 files/, 'one more directory');
   t.match(textOf(await bench.ask(fx.open, '/f', openRead, none)), /no more than 3 files/, 'one more file to read');
   t.match(textOf(await bench.ask(fx.open, '/f', openWrite, none)), /no more than 3 files/, 'one more file to write');
@@ -56,7 +68,9 @@ test('CLOSE waits for the READs that were sent before it', async (t) => {
   const bench = new SessionBench(t);
   let locate = (): void => {};
   bench.script = (op, params) =>
-    op === 'download.locate' ? new Promise((_resolve, reject) => (locate = () => reject(new Error('late')))) : honest(op, params);
+    op === 'download.locate'
+      ? new Promise((_resolve, reject) => (locate = () => reject(new Error('late'))))
+      : honest(op, params);
   const handle = handleOf(await bench.ask(fx.open, '/f', openRead, none));
   const read = bench.request(fx.read, handle, u64(0), u32(10));
   const close = bench.request(fx.close, handle);
@@ -69,7 +83,7 @@ test('CLOSE waits for the READs that were sent before it', async (t) => {
   t.ok(order.indexOf(read) < order.indexOf(close), 'and it is answered after them');
 });
 
-test('a download is closed by its client when its CLOSE came, and cut however else its session ends', async (t) => {
+test('a download is closed by its client when its CLOSE arrived, and cut however else its session ends', async (t) => {
   const bytes = 1000;
   const stored = atRest(0, randomBytes(bytes));
   const ends: Readonly<Record<string, readonly [(bench: SessionBench, handle: Buffer) => unknown, string]>> = {
@@ -87,7 +101,7 @@ test('a download is closed by its client when its CLOSE came, and cut however el
       return op === 'download.grant' ? stored.answer : honest(op, params);
     };
     const handle = handleOf(await bench.ask(fx.open, '/f', openRead, none));
-    // More than there is: what counts is what came.
+    // More than there is: the bytes that arrived count.
     t.equal((await bench.ask(fx.read, handle, u64(0), u32(32_768)))?.readUInt32BE(5), bytes);
     await end(bench, handle);
     await bench.session.closed('connection-lost');
@@ -128,7 +142,7 @@ test('a packet of a quarter of a million pieces costs what its bytes cost', asyn
   const socket = Buffer.alloc(65_536);
   const started = performance.now();
   for (let at = 0; at < packet.length; at += 1) {
-    // As they come out of a socket: each a slice of something large, which must be free to change afterwards.
+    // As they come out of a socket: each is a slice of something large, which may change afterwards.
     const place = at % socket.length;
     socket[place] = packet[at] ?? 0;
     bench.send(socket.subarray(place, place + 1));
@@ -141,29 +155,33 @@ test('a packet of a quarter of a million pieces costs what its bytes cost', asyn
   t.equal(bench.failed, undefined);
 });
 
-test('small pieces behind something that is awaited: joined, in the window until they are taken, then in portions', async (t) => {
+test('small pieces after something awaited are joined, counted until they are consumed, then consumed in portions', async (t) => {
   const bench = new SessionBench(t);
-  // No room for replies: nothing more is taken.
+  // There is no room for replies: nothing more is consumed.
   bench.buffers.addReplies(2 ** 30);
   const request = sftpPacket(fx.symlink, u32(5), 'a', 'b');
   const consumed = bench.consumedBytes;
   const started = performance.now();
   const pieces = 20_000;
-  for (let i = 0; i < pieces; i += 1) for (const half of [request.subarray(0, 9), request.subarray(9)]) bench.send(half);
+  for (let i = 0; i < pieces; i += 1)
+    for (const half of [request.subarray(0, 9), request.subarray(9)]) bench.send(half);
   t.equal(bench.consumedBytes, consumed, 'the client may send no more for it');
   t.ok(bench.session.isBusy);
   bench.buffers.addReplies(-(2 ** 30));
   const before = bench.sentBytes;
   bench.output.onDrain?.();
   const inOneTurn = (bench.sentBytes - before) / 60;
-  t.ok(bench.sentBytes > before && inOneTurn < 2000, `others come in between (${Math.round(inOneTurn)} answers in one turn)`);
+  t.ok(
+    bench.sentBytes > before && inOneTurn < 2000,
+    `others come in between (${Math.round(inOneTurn)} answers in one turn)`,
+  );
   for (let turns = 0; bench.session.isBusy && turns < 10_000; turns += 1) await turn();
   t.equal(bench.replies().length, pieces, 'every one is answered');
   t.equal(bench.consumedBytes, consumed + pieces * request.length, 'and the window is whole again');
   t.ok(performance.now() - started < 5000);
 });
 
-test('what comes while others have their turn is kept as it was', async (t) => {
+test('what arrives while others have their turn is kept as it was', async (t) => {
   const bench = new SessionBench(t);
   const request = sftpPacket(fx.symlink, u32(5), 'a', 'b');
   bench.send(Buffer.concat(Array.from({ length: 300 }, () => request)));
@@ -176,7 +194,30 @@ test('what comes while others have their turn is kept as it was', async (t) => {
   t.equal(bench.failed, undefined);
 });
 
-test('what a lost channel leaves in the line is not done: nothing becomes a file of which a size was announced in vain', async (t) => {
+test('a CLOSE, a removal, an OPEN that have not begun when their channel is lost are not done, whole as the file may be', async (t) => {
+  const bench = new SessionBench(t);
+  const up = handleOf(await bench.ask(fx.open, '/g', openWrite, none));
+  const awaited = Promise.withResolvers<void>();
+  bench.script = (op, params) =>
+    op === 'tree.stat' ? awaited.promise.then(() => honest(op, params)) : honest(op, params);
+  bench.request(fx.write, up, u64(0), u32(1), Buffer.of(1));
+  bench.request(fx.stat, '/slow');
+  bench.request(fx.close, up);
+  bench.request(fx.remove, '/h');
+  bench.request(fx.mkdir, '/d', none);
+  bench.request(fx.rename, '/h', '/i');
+  bench.request(fx.open, '/k', openWrite, none);
+  await turn();
+  const asked = bench.calls.length;
+  const over = bench.session.closed('connection-lost');
+  awaited.resolve();
+  await over;
+  for (let i = 0; i < 10; i += 1) await turn();
+  const after = bench.calls.slice(asked).filter((op) => op !== 'flow.permit');
+  t.same(after, ['upload.interrupt'], 'the upload is let go, and nothing else is asked');
+});
+
+test('what a lost channel leaves unprocessed is not carried out: no file results of which a size was announced in vain', async (t) => {
   const bench = new SessionBench(t);
   const up = handleOf(await bench.ask(fx.open, '/g', openWrite, none));
   let answer = (): void => {};

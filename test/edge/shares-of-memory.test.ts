@@ -1,4 +1,5 @@
-// What one channel may hold, to the byte: its floor, its most, what all of them may hold together; and each thing given back once.
+// What one channel may hold, to the byte: its minimum, its maximum, and what all channels may hold together. Each thing
+// is given back once.
 import { test } from 'tap';
 import { SegmentShelf } from '../../server/edge/sftp/segment-shelf.ts';
 import { BufferReserve, floors } from '../../server/edge/transport/buffer-reserve.ts';
@@ -6,7 +7,7 @@ import { segmentBytes } from '../../server/extents/sealed-format.ts';
 
 const MiB = 2 ** 20;
 
-test('early bytes: a floor for everybody, a most for each, a sixteenth for all', (t) => {
+test('early bytes: a minimum for every channel, a maximum for each, a sixteenth for all', (t) => {
   const most = 4.25 * MiB;
   const roomy = new BufferReserve(1024 * MiB);
   const one = roomy.account();
@@ -30,7 +31,7 @@ test('early bytes: a floor for everybody, a most for each, a sixteenth for all',
   t.end();
 });
 
-test('windows: what is free, or the floor; segments, replies and uploads: room until the most', (t) => {
+test('windows: what is free, or the minimum; segments, replies and uploads: room up to the maximum', (t) => {
   const reserve = new BufferReserve(16 * MiB);
   const [first, second] = [reserve.account(), reserve.account()];
   t.equal(first.takeWindow(10 * MiB), 6 * MiB, 'six sixteenths');
@@ -60,7 +61,7 @@ test('windows: what is free, or the floor; segments, replies and uploads: room u
   t.end();
 });
 
-/** What the shelf counts for each beside its bytes. */
+/** What the shelf counts for each segment beside its bytes. */
 const segmentCostBytes = 512;
 
 test('a shelf keeps the newest segments; each is counted once and given back once', (t) => {

@@ -1,4 +1,5 @@
-// T-34: what waits in uploads is in the channel's account, however many files one session writes at once and however slow what is behind them.
+// T-34: what waits in uploads is in the channel's account, however many files one session writes at once and however
+// slow the store and the warden are.
 import { randomBytes } from 'node:crypto';
 import { t as file, test } from 'tap';
 import { Filling } from '../../server/edge/sftp/filling.ts';
@@ -11,7 +12,7 @@ const MiB = 2 ** 20;
 const mode = { continue: true, exclusive: false, appends: false };
 const files = 62;
 const piece = randomBytes(32_768);
-/** A channel's most for segments of uploads, and what one WRITE more takes. */
+/** A channel's maximum for segments of uploads, and what one more WRITE takes. */
 const boundBytes = 10 * MiB + 256 * 1024;
 
 /** Files of one session: one account, and one place where they are filled. */
@@ -42,7 +43,7 @@ test('many files at once behind a warden that does not answer: held back, and gi
     }),
   );
   const written = uploads.map(() => 0);
-  // As a session does: each WRITE to whichever file takes more, until none does.
+  // As a session does: each WRITE to whichever file accepts more, until none does.
   for (let isGoing = true; isGoing; ) {
     isGoing = false;
     for (const [at, upload] of uploads.entries()) {
@@ -52,7 +53,10 @@ test('many files at once behind a warden that does not answer: held back, and gi
       isGoing = true;
     }
   }
-  t.ok(reserve.totals.uploads <= boundBytes, `${Math.round(reserve.totals.uploads / MiB)} MiB are kept for one channel`);
+  t.ok(
+    reserve.totals.uploads <= boundBytes,
+    `${Math.round(reserve.totals.uploads / MiB)} MiB are kept for one channel`,
+  );
   t.ok(
     written.some((bytes) => bytes < 4 * MiB),
     'some were held back',
@@ -74,7 +78,7 @@ test('a failed upload gives back what it had', async (t) => {
   t.equal(reserve.totals.uploads, 0);
 });
 
-test('readers that stand still cost no upload anything: one extent is one extent', async (t) => {
+test('readers that stall cost no upload anything: one extent is one extent', async (t) => {
   const reserve = new BufferReserve(512 * MiB);
   // Their segments are kept to the last byte of what the process has for them.
   for (let i = 0; i < 20; i += 1) reserve.account().addSegments(10 * MiB);
@@ -93,7 +97,7 @@ test('readers that stand still cost no upload anything: one extent is one extent
   );
 });
 
-test('uploads that stand still: another one is held back to its floor, and cuts nothing short', async (t) => {
+test('uploads that stall hold another one back to its minimum, and make it cut nothing short', async (t) => {
   const reserve = new BufferReserve(512 * MiB);
   for (let i = 0; i < 20; i += 1) reserve.account().addUploads(10 * MiB);
   const warden = new ScriptedWarden();
@@ -118,7 +122,7 @@ test('many files in turn: the longest pieces are sealed, so that an extent is as
   const bytes = 24 * piece.length;
   for (let at = 0; at < bytes; at += piece.length)
     for (const upload of uploads) {
-      // A session takes nothing more for any of them meanwhile.
+      // Meanwhile the session accepts nothing more for any of them.
       while (upload.isFull) await roomOf(upload);
       upload.write(at, [piece]);
       most = Math.max(most, reserve.totals.uploads);
@@ -136,7 +140,7 @@ test('many files in turn: the longest pieces are sealed, so that an extent is as
   t.equal(reserve.totals.uploads, 0);
 });
 
-test('a byte in each of many files costs a page for each, also behind whole segments', async (t) => {
+test('a byte in each of many files costs a page for each, also after whole segments', async (t) => {
   const reserve = new BufferReserve(512 * MiB);
   const open = sessionOf(reserve.account());
   const wardens = Array.from({ length: files }, () => new ScriptedWarden());
@@ -148,7 +152,7 @@ test('a byte in each of many files costs a page for each, also behind whole segm
     upload.write(1, [segment]);
     while (upload.isFull) await roomOf(upload);
   }
-  // What was full is on its way and gives its room back; what is kept of each are a few bytes.
+  // Full segments are on their way and will give their room back; of each file a few bytes are kept.
   for (const end = Date.now() + 20_000; reserve.totals.uploads > 10 * MiB && Date.now() < end; )
     await new Promise((wake) => setTimeout(wake, 5));
   t.ok(reserve.totals.uploads <= 10 * MiB, `${reserve.totals.uploads} bytes`);
@@ -172,7 +176,8 @@ test('the text of a small extent is counted until the warden has it', async (t) 
   warden.faults.set('upload.seal-extent', () => answered);
   upload.write(0, [piece]);
   const synced = upload.sync();
-  for (const end = Date.now() + 20_000; sealed(warden) === 0 && Date.now() < end; ) await new Promise((wake) => setTimeout(wake, 5));
+  for (const end = Date.now() + 20_000; sealed(warden) === 0 && Date.now() < end; )
+    await new Promise((wake) => setTimeout(wake, 5));
   t.ok(reserve.totals.uploads >= 3 * piece.length, `${reserve.totals.uploads} bytes`);
   answer();
   await synced;
@@ -180,7 +185,7 @@ test('the text of a small extent is counted until the warden has it', async (t) 
   await upload.close();
 });
 
-test('short of room: buffers are made to fit first, then the longest piece goes, and nothing while something is on its way', (t) => {
+test('short of room: buffers shrink to their content first, then the longest piece is sealed, unless something is on its way', (t) => {
   let bytes = 0;
   const account = { addUploads: (more: number) => (bytes += more), hasUploadRoom: false };
   const filling = new Filling(account, edge.store);
@@ -217,14 +222,17 @@ test('short of room: buffers are made to fit first, then the longest piece goes,
   t.end();
 });
 
-test('an extent that was ended for want of room says so, and its tail and a full one do not: they have another price', async (t) => {
+test('an extent that was ended for want of room says so; its tail and a full one do not: they have another price', async (t) => {
   const reserve = new BufferReserve(512 * MiB);
   const said: { readonly op: string; readonly bytes: number; readonly isCut: unknown }[] = [];
   const wardens = Array.from({ length: files }, () => {
     const warden = new ScriptedWarden();
     const { call } = warden;
     warden.call = (op, params) => {
-      const given = params as { readonly extent?: { bytes: number; isCut?: true }; readonly lastExtent?: { bytes: number; isCut?: true } };
+      const given = params as {
+        readonly extent?: { bytes: number; isCut?: true };
+        readonly lastExtent?: { bytes: number; isCut?: true };
+      };
       const extent = given.extent ?? given.lastExtent;
       if (extent !== undefined) said.push({ op, bytes: extent.bytes, isCut: extent.isCut });
       return call(op, params);
@@ -236,7 +244,8 @@ test('an extent that was ended for want of room says so, and its tail and a full
   const uploads = await Promise.all(wardens.map((warden) => open(warden)));
   for (let at = 0; at < 4 * MiB; at += piece.length)
     for (const upload of uploads) {
-      for (let waits = 0; upload.isFull && waits < 1000; waits += 1) await new Promise((resolve) => setTimeout(resolve, 5));
+      for (let waits = 0; upload.isFull && waits < 1000; waits += 1)
+        await new Promise((resolve) => setTimeout(resolve, 5));
       upload.write(at, [piece]);
     }
   await Promise.all(uploads.map((upload) => upload.close()));

@@ -1,5 +1,6 @@
-// T-31, T-34: whoever waits for room in a session's memory is woken when there is some, also an upload that keeps nothing there itself; and when the session is
-// over, nothing waits any more: what its uploads acknowledged is said to the warden, whatever is under way beside them.
+// T-31, T-34: whoever waits for room in a session's memory is woken when there is some, also an upload that keeps
+// nothing there itself. When the session is over, nothing waits any more: the warden is told what its uploads
+// acknowledged, whatever is under way beside them.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { test } from 'tap';
@@ -11,19 +12,22 @@ import { handleOf, SessionBench, statusOf } from '../support/session-bench.ts';
 
 const MiB = 2 ** 20;
 const openWrite = u32(0x1a);
-/** Opened without truncation: what is there stays. */
+/** Opened without truncation: the existing bytes stay. */
 const openToContinue = u32(0x0a);
 const none = u32(0);
 const ok = 0;
 const piece = randomBytes(250_000);
-/** Three of these are more than the floor of a channel, which is all that it gets while others fill the process. */
+/** Three of these are more than the minimum of a channel, which is all that it gets while others fill the process. */
 const piecesUntilFull = 3;
 const base = randomBytes(40_000);
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 type Told = { readonly op: string; readonly upload: string; readonly bytes: number };
 
-/** A session in a full process, and a warden that gives no permit before `permit()`: what is on its way stays there until then. */
+/**
+ * A session in a full process, and a warden that gives no permit before `permit()`: until then, what is on its way
+ * stays there.
+ */
 function world(t: Teardown, limits: Readonly<Record<string, number>> = {}) {
   const directory = temporaryDirectory(t);
   mkdirSync(`${directory}/store/incoming/partner-1`, { recursive: true });
@@ -81,7 +85,8 @@ function world(t: Teardown, limits: Readonly<Record<string, number>> = {}) {
     permit,
     endSlow: () => slow.resolve({ kind: 'directory', size: 0, permissions: 0o750, modifiedAt: 1 }),
     open: async (name: string, flags = openWrite) => handleOf(await bench.ask(fx.open, name, flags, none)),
-    write: (handle: Buffer, at: number, bytes: Buffer) => bench.request(fx.write, handle, u64(at), u32(bytes.length), bytes),
+    write: (handle: Buffer, at: number, bytes: Buffer) =>
+      bench.request(fx.write, handle, u64(at), u32(bytes.length), bytes),
     fill: (handle: Buffer) =>
       Array.from({ length: piecesUntilFull }, (_, nth) =>
         bench.request(fx.write, handle, u64(nth * piece.length), u32(piece.length), piece),
@@ -93,7 +98,7 @@ function world(t: Teardown, limits: Readonly<Record<string, number>> = {}) {
 const within = <T>(work: Promise<T>, ms = 10_000): Promise<T | 'nothing'> =>
   Promise.race([work, new Promise<'nothing'>((resolve) => setTimeout(() => resolve('nothing'), ms).unref())]);
 
-test('a WRITE in line, the first of its file, while another file fills the session: it is taken when there is room', async (t) => {
+test('a WRITE that waits while another file fills the session is accepted when there is room', async (t) => {
   const { bench, told, permit, endSlow, open, write, fill } = world(t);
   const [large, small] = [await open('/large'), await open('/small')];
   bench.request(fx.stat, '/slow');
@@ -117,7 +122,7 @@ test('a WRITE in line, the first of its file, while another file fills the sessi
   );
 });
 
-test('a file that is continued, while another one fills the session: what was there is taken over when there is room', async (t) => {
+test('a file is continued while another one fills the session: the existing bytes are taken over when there is room', async (t) => {
   const { bench, told, permit, endSlow, open, write, fill } = world(t);
   const [large, grown] = [await open('/large'), await open('/base', openToContinue)];
   const full = Promise.withResolvers<void>();
@@ -126,7 +131,7 @@ test('a file that is continued, while another one fills the session: what was th
     if (op === 'upload.base-extent') await full.promise;
     return script(op, params);
   };
-  // In line: the session takes nothing more of its stream while the other file's beginning is taken over.
+  // The session accepts nothing more of its stream while the beginning of the other file is taken over.
   bench.request(fx.stat, '/slow');
   const size = bench.request(fx.fsetstat, large, u32(1), u64(0));
   fill(large);
@@ -135,7 +140,7 @@ test('a file that is continued, while another one fills the session: what was th
   t.equal(statusOf(await bench.reply(size)), ok);
   await turn();
   full.resolve();
-  // It reads what was there, and finds no room for it.
+  // It reads the existing bytes, and finds no room for them.
   await new Promise((resolve) => setTimeout(resolve, 100));
   permit();
   t.equal(statusOf(await bench.ask(fx.close, grown)), ok);
@@ -149,7 +154,7 @@ for (const [what, at, bytes] of [
   test(`a WRITE ${what} to a fresh file, while another one fills the session: the session goes on when there is room`, async (t) => {
     const { bench, permit, endSlow, open, write, fill } = world(t);
     const [large, fresh] = [await open('/large'), await open('/fresh')];
-    // In line, so that the session is full without being held back.
+    // It waits, so the session is full without being held back.
     bench.request(fx.stat, '/slow');
     const size = bench.request(fx.fsetstat, large, u32(1), u64(0));
     fill(large);
@@ -162,7 +167,7 @@ for (const [what, at, bytes] of [
     t.ok(await bench.reply(behind), 'what was sent behind it is answered');
   });
 
-test('the end of a session in which a WRITE waits for room: every upload is let go with what it acknowledged', async (t) => {
+test('a session ends in which a WRITE waits for room: every upload is interrupted with what it acknowledged', async (t) => {
   const { bench, told, permit, endSlow, open, write, fill, kept } = world(t);
   const [large, small, third] = [await open('/large'), await open('/small'), await open('/third')];
   write(third, 0, Buffer.from('acknowledged'));
@@ -191,7 +196,7 @@ test('the end of a session in which a WRITE waits for room: every upload is let 
   t.equal(kept(), 0, 'nothing is left in the account');
 });
 
-test('the end of a session in which something does not end: uploads are let go at once, and the session is over after a while', async (t) => {
+test('a session ends in which something does not end: uploads are interrupted at once, and later the session is over', async (t) => {
   const { bench, told, permit, open, write, kept } = world(t, { wardenRetryMs: 100 });
   permit();
   const file = await open('/f');
@@ -205,7 +210,7 @@ test('the end of a session in which something does not end: uploads are let go a
   t.equal(kept(), 0);
 });
 
-test('a file whose OPEN was under way when its session ended is let go as well', async (t) => {
+test('a file whose OPEN was under way when its session ended is interrupted as well', async (t) => {
   const { bench, told, open } = world(t);
   await open('/f');
   const late = Promise.withResolvers<void>();

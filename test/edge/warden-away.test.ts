@@ -1,4 +1,4 @@
-// An edge and a warden that comes and goes: when the lease is good again, and what becomes of those who wait at the door.
+// An edge and a warden that comes and goes: when the lease is valid again, and what becomes of connections that wait.
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -27,17 +27,28 @@ const hello = {
   epoch: 1,
   banner: '',
 } as const;
-const renewal = (more: Partial<Renewal> = {}): Renewal => ({ epoch: 1, ended: [], challenge, drainWithinMs: null, ...more });
+const renewal = (more: Partial<Renewal> = {}): Renewal => ({
+  epoch: 1,
+  ended: [],
+  challenge,
+  drainWithinMs: null,
+  ...more,
+});
 const endings = (count: number): Renewal['ended'] =>
   Array.from({ length: count }, () => ({ session: randomUUID(), reason: 'operator' as const }));
 
 async function until(isSo: () => boolean, waitMs = 20_000): Promise<boolean> {
-  for (const end = performance.now() + waitMs; !isSo() && performance.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const end = performance.now() + waitMs; !isSo() && performance.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 5));
   return isSo();
 }
 
 function configOf(t: Teardown, limits: object, env: Readonly<Record<string, string>> = {}): Config {
-  const given = { COFFERDAM_VAR: temporaryDirectory(t), COFFERDAM_LIMITS: JSON.stringify({ selfTestEveryMs: 0, ...limits }), ...env };
+  const given = {
+    COFFERDAM_VAR: temporaryDirectory(t),
+    COFFERDAM_LIMITS: JSON.stringify({ selfTestEveryMs: 0, ...limits }),
+    ...env,
+  };
   return loadConfig({
     file: undefined,
     env: { ...given, COFFERDAM_LOG_LEVEL: 'error' },
@@ -47,7 +58,10 @@ function configOf(t: Teardown, limits: object, env: Readonly<Record<string, stri
   });
 }
 
-/** A warden that greets and renews; `renew` says how, `leave` ends it and what it holds. */
+/**
+ * A warden that accepts greetings and renewals; `renew` says how it answers, `leave` ends it and everything that it
+ * holds, `edges` returns how many edges are connected.
+ */
 async function warden(t: Teardown, config: Config, renew: (nth: number) => Promise<Renewal> = async () => renewal()) {
   const path = runtimePaths(config).wardenSocket('partner-1');
   mkdirSync(dirname(path), { recursive: true });
@@ -81,10 +95,10 @@ async function warden(t: Teardown, config: Config, renew: (nth: number) => Promi
     for (const stream of streams) stream.destroy();
   };
   t.teardown(leave);
-  return { leave };
+  return { leave, edges: () => streams.size };
 }
 
-test('the lease is good when all that ended meanwhile is known: page by page, however many there are', async (t) => {
+test('the lease is valid once everything that ended meanwhile is known, page by page, however much it is', async (t) => {
   for (const pages of [[0], [1], [999], [1000, 0], [1000, 1000, 3]]) {
     // No renewal comes by the clock.
     const config = configOf(t, { leaseIntervalMs: 3_600_000, leaseLostMs: 3_600_000 });
@@ -98,7 +112,8 @@ test('the lease is good when all that ended meanwhile is known: page by page, ho
     const seen = { ended: 0, told: 0, live: [] as boolean[] };
     const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
     const client = new WardenClient(
-      { config, node: idOf<NodeName>('partner-1'), log },
+      { node: idOf<NodeName>('partner-1'), limits: config.limits, paths: runtimePaths(config), log },
+      config.shares.edge.calls,
       {
         terminated: () => (seen.ended += 1),
         active: () => ({ active: [], told: () => (seen.told += 1) }),
@@ -114,7 +129,11 @@ test('the lease is good when all that ended meanwhile is known: page by page, ho
     let known = 0;
     for (const [i, page] of pages.entries()) {
       t.ok(await until(() => asked === i + 1), `${pages}: page ${i + 1} is asked for at once`);
-      t.same([client.isLeaseLive, seen.ended, seen.told], [false, known, i], 'not yet: nothing is sent, nothing is taken as told');
+      t.same(
+        [client.isLeaseLive, seen.ended, seen.told],
+        [false, known, i],
+        'not yet: nothing is sent, nothing is taken as told',
+      );
       answers[i]?.resolve();
       known += page;
     }
@@ -135,13 +154,17 @@ function guest(t: Teardown, port: number): Guest {
 }
 const isServed = (one: Guest): boolean => one.heard.startsWith('SSH-2.0-');
 
-test('who waits at the door for a warden is served when it is back; who left meanwhile has given his place back', async (t) => {
+test('a connection that waits for a warden is served when it is back; one that left meanwhile has given its place back', async (t) => {
   const probe = createServer();
   probe.listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as { readonly port: number };
   await new Promise((resolve) => probe.close(resolve));
-  const config = configOf(t, { unauthenticatedPerSourceMax: 3, wardenRetryMs: 120_000 }, { COFFERDAM_PARTNER_PORT: String(port) });
+  const config = configOf(
+    t,
+    { unauthenticatedPerSourceMax: 3, wardenRetryMs: 120_000 },
+    { COFFERDAM_PARTNER_PORT: String(port) },
+  );
   const [edgeConfig] = config.edges;
   if (edgeConfig === undefined) throw new Error('no edge');
   const first = await warden(t, config);
@@ -181,4 +204,21 @@ test('who waits at the door for a warden is served when it is back; who left mea
     await until(() => two.every((one) => one.isGone));
   }
   t.ok(isFree, 'and the places of those who left are free again');
+});
+
+test('an edge that cannot listen leaves nothing running: no connection to the warden, no thread, no timer', async (t) => {
+  const taken = createServer();
+  taken.listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  t.teardown(() => void taken.close());
+  const { port } = taken.address() as { readonly port: number };
+  const config = configOf(t, { selfTestEveryMs: 60_000 }, { COFFERDAM_PARTNER_PORT: String(port) });
+  const [edgeConfig] = config.edges;
+  if (edgeConfig === undefined) throw new Error('no edge');
+  const { edges } = await warden(t, config);
+  const before = process.getActiveResourcesInfo().toSorted();
+  await t.rejects(startEdge(config, edgeConfig), { code: 'configuration', message: /cannot listen/ });
+  t.ok(await until(() => edges() === 0), 'the warden has no edge any more');
+  const isAsBefore = () => `${process.getActiveResourcesInfo().toSorted()}` === `${before}`;
+  t.ok(await until(isAsBefore), `${process.getActiveResourcesInfo()}, and before: ${before}`);
 });

@@ -12,6 +12,7 @@ import {
   segmentAt,
   segmentBytes,
   segmentCount,
+  segmentPlainBytes,
 } from '../../server/extents/sealed-format.ts';
 
 const key = Buffer.alloc(32, 1);
@@ -38,7 +39,7 @@ function open(sealed: Buffer, plainBytes: number, withKey = key, withContext = c
   );
 }
 
-/** The published format written down once more, straight, from its description. */
+/** The published format, written down once more, directly from its description. */
 function reference(plain: Buffer, salt: Buffer, prefix: Buffer): Buffer {
   const derived = Buffer.from(hkdfSync('sha256', key, salt, context, 32));
   const out = [Buffer.from([40]), salt, prefix];
@@ -72,7 +73,7 @@ const sizes = [
   3_000_000,
 ];
 
-test('every size round-trips, has the length it should, and equals the reference', async (t) => {
+test('every size round-trips, has the expected length, and equals the reference', async (t) => {
   for (const size of sizes) {
     const plain = randomBytes(size);
     const sealed = seal(plain);
@@ -83,7 +84,10 @@ test('every size round-trips, has the length it should, and equals the reference
       call += 1;
       return Buffer.alloc(bytes, call);
     };
-    t.ok(seal(plain, fixed).equals(reference(plain, Buffer.alloc(32, 1), Buffer.alloc(7, 2))), `${size}: equals the reference`);
+    t.ok(
+      seal(plain, fixed).equals(reference(plain, Buffer.alloc(32, 1), Buffer.alloc(7, 2))),
+      `${size}: equals the reference`,
+    );
   }
   t.equal(sealedLength(extentPlainBytesMax), 16 * 1024 * 1024, 'the largest extent is 16 MiB of ciphertext');
   t.equal(segmentCount(extentPlainBytesMax), 64);
@@ -99,11 +103,14 @@ test('segments are found by offset', async (t) => {
     extentPlainBytesMax - 1,
   ]) {
     const { index, plainStart } = segmentAt(offset);
-    t.ok(offset >= plainStart && offset < plainStart + (index === 0 ? firstPlainBytes : laterPlainBytes), `${offset} in ${index}`);
+    t.ok(
+      offset >= plainStart && offset < plainStart + (index === 0 ? firstPlainBytes : laterPlainBytes),
+      `${offset} in ${index}`,
+    );
   }
 });
 
-test('anything that was not sealed so does not open', async (t) => {
+test('whatever was not sealed in this way does not open', async (t) => {
   const size = 600_000;
   const plain = randomBytes(size);
   const sealed = seal(plain);
@@ -119,14 +126,71 @@ test('anything that was not sealed so does not open', async (t) => {
     sealed.subarray(segmentBytes, 2 * segmentBytes),
   ]);
   refuses('segments in another order', () => open(swapped, size));
-  refuses('the last segment cut away', () => open(sealed.subarray(0, 2 * segmentBytes), firstPlainBytes + laterPlainBytes));
+  refuses('the last segment cut away', () =>
+    open(sealed.subarray(0, 2 * segmentBytes), firstPlainBytes + laterPlainBytes),
+  );
   refuses('bytes cut away', () => open(sealed.subarray(0, sealed.length - 1), size));
   const other = seal(randomBytes(size));
-  refuses('a segment of another extent', () => open(Buffer.concat([sealed.subarray(0, segmentBytes), other.subarray(segmentBytes)]), size));
+  refuses('a segment of another extent', () =>
+    open(Buffer.concat([sealed.subarray(0, segmentBytes), other.subarray(segmentBytes)]), size),
+  );
   refuses('another context', () => open(sealed, size, key, Buffer.from('other')));
   refuses('another key', () => open(sealed, size, Buffer.alloc(32, 2)));
   t.ok(open(sealed, size).equals(plain), 'and as it was, it opens');
   t.throws(() => new SegmentSealer(Buffer.alloc(31), context), RangeError);
   const sealer = new SegmentSealer(key, context);
   t.throws(() => sealer.seal(Buffer.alloc(10), false), RangeError, 'a short segment that is not the last');
+});
+
+test('where each segment is, and what it has', (t) => {
+  const first = 262_144 - 40 - 16;
+  const later = 262_144 - 16;
+  t.same([firstPlainBytes, laterPlainBytes, headerBytes, segmentBytes], [first, later, 40, 262_144]);
+  t.same([1, first, first + 1, first + later, first + later + 1].map(segmentCount), [1, 1, 2, 2, 3]);
+  t.same(segmentAt(0), { index: 0, plainStart: 0 });
+  t.same(segmentAt(first - 1), { index: 0, plainStart: 0 });
+  t.same(segmentAt(first), { index: 1, plainStart: first });
+  t.same(segmentAt(first + later - 1), { index: 1, plainStart: first });
+  t.same(segmentAt(first + later), { index: 2, plainStart: first + later });
+  const three = first + later + 5;
+  t.same(
+    [0, 1, 2].map((index) => segmentPlainBytes(index, three)),
+    [first, later, 5],
+  );
+  t.equal(segmentPlainBytes(0, 9), 9);
+  t.equal(segmentPlainBytes(1, first + 3), 3);
+  t.same(sealedSegment(0, three), { offset: 40, length: 262_144 - 40, isLast: false });
+  t.same(sealedSegment(1, three), { offset: 262_144, length: 262_144, isLast: false });
+  t.same(sealedSegment(2, three), { offset: 2 * 262_144, length: 5 + 16, isLast: true });
+  t.same(sealedSegment(0, 9), { offset: 40, length: 25, isLast: true });
+  for (const index of [-1, 3, 4]) t.throws(() => sealedSegment(index, three), RangeError, `segment ${index} of 3`);
+  t.end();
+});
+
+test('a sealer accepts full segments, one last segment, and nothing after it', (t) => {
+  const sealer = new SegmentSealer(key, context);
+  t.throws(() => sealer.seal(Buffer.alloc(firstPlainBytes + 1), false), RangeError, 'a segment that is too long');
+  t.throws(() => sealer.seal(Buffer.alloc(firstPlainBytes + 1), true), RangeError, 'also when it is the last');
+  sealer.seal(Buffer.alloc(firstPlainBytes), false);
+  t.equal(sealer.plainCapacity, laterPlainBytes);
+  t.throws(() => sealer.seal(Buffer.alloc(firstPlainBytes), false), RangeError, 'later segments are longer');
+  sealer.seal(Buffer.alloc(1), true);
+  t.throws(() => sealer.seal(Buffer.alloc(1), true), RangeError, 'one more');
+  t.throws(() => sealer.seal(Buffer.alloc(laterPlainBytes), false), RangeError, 'one more of full length');
+  t.end();
+});
+
+test('a header of another length is refused', (t) => {
+  const { header } = new SegmentSealer(key, context);
+  t.doesNotThrow(() => new SegmentOpener(key, context, header, 1));
+  for (const wrong of [
+    header.subarray(0, 39),
+    Buffer.concat([header, Buffer.of(0)]),
+    Buffer.concat([Buffer.of(41), header.subarray(1)]),
+  ])
+    t.throws(() => new SegmentOpener(key, context, wrong, 1), {
+      code: 'corrupt',
+      message: 'stored data does not verify',
+    });
+  t.end();
 });

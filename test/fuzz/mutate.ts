@@ -24,7 +24,9 @@ export class Random {
   }
 }
 
-const interesting = [0, 1, 2, 4, 255, 256, 32_768, 35_000, 65_535, 262_145, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff];
+const interesting = [
+  0, 1, 2, 4, 255, 256, 32_768, 35_000, 65_535, 262_145, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff,
+];
 
 const changes: readonly ((bytes: Buffer, random: Random) => Buffer)[] = [
   (bytes, random) => {

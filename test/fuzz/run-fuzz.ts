@@ -1,4 +1,5 @@
-// Owns: fuzzing a whole gateway for a time: many rounds beside each other, and what must hold meanwhile and afterwards.
+// Owns: fuzzing a whole gateway for a time: many rounds beside each other, and what must be true meanwhile and
+// afterwards.
 
 import { readFileSync } from 'node:fs';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
@@ -20,18 +21,23 @@ export type FuzzResult = {
 };
 
 const targets: Readonly<Record<string, Round>> = { handshake, authentication, session, 'rpc frames': rpcFrames };
-/** A warden takes four connections a node. */
+/** A warden accepts four connections for each node. */
 const lanesOf = (name: string): number => (name === 'rpc frames' ? 2 : 8);
-/** Fewer say nothing, however slow the machine is. */
+/** Fewer prove nothing, however slow the machine is. */
 export const roundsMin = 100;
 const stallMsMax = 1000;
 const grownMiBMax = 100;
 
-/** Each target for `secondsEach`. The same seed makes the same bytes; what the clock does to them differs. */
-export async function runFuzz(t: Teardown, secondsEach: number, seed: number, report: (result: FuzzResult) => void): Promise<void> {
+/** Each target for `secondsEach`. The same seed makes the same bytes; how they meet the clock differs. */
+export async function runFuzz(
+  t: Teardown,
+  secondsEach: number,
+  seed: number,
+  report: (result: FuzzResult) => void,
+): Promise<void> {
   const world = await startWorld(t, {
     limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400 },
-    // It says hello more often than any edge, on purpose: what is looked for is defects, not that refusal.
+    // It greets more often than any edge, on purpose: the test looks for defects, not for that refusal.
     env: { ...wideBudgetsEnv, ...wideAllowancesEnv, ...wideFaultsEnv },
   });
   const config = JSON.parse(readFileSync(`${world.directory}/run/config.json`, 'utf8')) as Config;
@@ -62,7 +68,7 @@ export async function runFuzz(t: Teardown, secondsEach: number, seed: number, re
       );
       return true;
     };
-    // The first part fills heaps and pools; growth after it is growth.
+    // The first part fills heaps and pools; growth after it is real growth.
     const warm = await harmOf(target.port, pid, attack(0, (secondsEach * 2) / 3));
     const before = memoryOf(pid);
     const harm = await harmOf(target.port, pid, attack(1, secondsEach / 3));
@@ -73,7 +79,7 @@ export async function runFuzz(t: Teardown, secondsEach: number, seed: number, re
     const stallMs = Math.max(warm.stallMs, harm.stallMs);
     if (stallMs >= stallMsMax) faults.push(`a stranger waited ${stallMs} ms`);
     if (grownMiB >= grownMiBMax) faults.push(`memory grew by ${grownMiB} MiB`);
-    // That an edge says what has no form is what the warden should say of the frames of a taken one.
+    // The warden should log that an edge sends malformed messages, for the frames of a compromised one.
     const defects = (world.log.slice(logged).match(/^.*"level":(?:50|60).*$/gm) ?? []).filter(
       (line) => name !== 'rpc frames' || !line.includes('"msg":"an edge sent a malformed message'),
     );

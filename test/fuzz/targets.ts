@@ -1,4 +1,5 @@
-// Owns: what is fuzzed, each as one round against a running gateway: a valid conversation with some of its bytes changed.
+// Owns: what is fuzzed, each as one round against a running gateway: a valid conversation with some of its bytes
+// changed.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
@@ -7,7 +8,12 @@ import { transcript } from '../support/impostor.ts';
 import { message, RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
 import { mutate, type Random } from './mutate.ts';
 
-export type FuzzTarget = { readonly port: number; readonly account: string; readonly key: string; readonly wardenSocket: string };
+type FuzzTarget = {
+  readonly port: number;
+  readonly account: string;
+  readonly key: string;
+  readonly wardenSocket: string;
+};
 export type Round = (target: FuzzTarget, random: Random) => Promise<void>;
 
 const settleMs = 30;
@@ -34,10 +40,17 @@ const kexInit = message(
 export const handshake: Round = async (target, random) => {
   const { socket, closed } = rawSocket({ port: target.port, account: '', key: '', localAddress: '127.0.0.1' });
   const ident = Buffer.from('SSH-2.0-OpenSSH_9.6 fuzz\r\n');
-  const parts = [ident, plainPacket(kexInit), plainPacket(message(30, u32(32), random.bytes(32))), plainPacket(message(21))];
+  const parts = [
+    ident,
+    plainPacket(kexInit),
+    plainPacket(message(30, u32(32), random.bytes(32))),
+    plainPacket(message(21)),
+  ];
   const victim = random.below(parts.length);
   for (const [i, part] of parts.entries())
-    socket.write(i === victim ? mutate(part, random) : random.below(8) === 0 ? plainPacket(mutate(kexInit, random)) : part);
+    socket.write(
+      i === victim ? mutate(part, random) : random.below(8) === 0 ? plainPacket(mutate(kexInit, random)) : part,
+    );
   await endsWithin(settleMs, closed);
   socket.destroy();
 };
@@ -155,6 +168,7 @@ const calls: readonly (readonly [string, () => unknown])[] = [
   ['login.abandon', () => ({ connection: randomUUID() })],
   ['session.end', () => ({ token, reason: 'idle', bytesIn: 0, bytesOut: 0 })],
   ['tree.stat', () => ({ token, path: ['deposit'] })],
+  ['tree.space', () => ({ token, path: ['deposit'] })],
   ['tree.list', () => ({ token, path: ['deposit'], limit: 10 })],
   ['tree.remove', () => ({ token, path: ['deposit', 'x'] })],
   ['tree.rename', () => ({ token, from: ['a'], to: ['b'], replace: true })],
@@ -167,7 +181,10 @@ const calls: readonly (readonly [string, () => unknown])[] = [
   ['upload.verify-extent', () => ({ token, upload: randomUUID(), index: 0 })],
   ['upload.rewrite', () => ({ token, upload: randomUUID(), cut: true })],
   ['upload.base-extent', () => ({ token, upload: randomUUID(), offset: 0 })],
-  ['upload.close', () => ({ token, upload: randomUUID(), whole: true, size: 1, sha256: 'a'.repeat(64), lastExtent: extent })],
+  [
+    'upload.close',
+    () => ({ token, upload: randomUUID(), whole: true, size: 1, sha256: 'a'.repeat(64), lastExtent: extent }),
+  ],
   ['upload.interrupt', () => ({ token, upload: randomUUID() })],
   ['download.open', () => ({ token, path: ['a'] })],
   ['download.locate', () => ({ token, download: randomUUID(), offset: 0 })],
@@ -204,7 +221,9 @@ function mutateValue(value: unknown, random: Random): unknown {
   if (random.below(4) === 0) return random.pick(odd);
   if (Array.isArray(value)) return value.map((one) => (random.below(2) === 0 ? mutateValue(one, random) : one));
   if (typeof value === 'object' && value !== null) {
-    const entries = Object.entries(value).map(([name, one]) => [name, random.below(3) === 0 ? mutateValue(one, random) : one] as const);
+    const entries = Object.entries(value).map(
+      ([name, one]) => [name, random.below(3) === 0 ? mutateValue(one, random) : one] as const,
+    );
     return Object.fromEntries(
       random.below(6) === 0
         ? [...entries, [random.pick(['__proto__', 'constructor', 'node', 'plane', 'token']), random.pick(odd)]]
@@ -215,7 +234,7 @@ function mutateValue(value: unknown, random: Random): unknown {
   return typeof value === 'number' ? value + random.below(5) - 2 : value;
 }
 
-/** Frames that a taken edge could send to its warden: bytes changed, or values changed in well-formed JSON. */
+/** Frames that a compromised edge could send to its warden: bytes changed, or values changed in well-formed JSON. */
 export const rpcFrames: Round = async (target, random) => {
   const socket = connect(target.wardenSocket);
   socket.on('error', () => {});
@@ -225,7 +244,8 @@ export const rpcFrames: Round = async (target, random) => {
     const body = Buffer.from(JSON.stringify(value));
     return Buffer.concat([u32(body.length), body]);
   };
-  if (random.below(3) > 0) socket.write(frame({ id: 0, op: 'node.hello', params: { protocol: 1, startId: randomUUID() } }));
+  if (random.below(3) > 0)
+    socket.write(frame({ id: 0, op: 'node.hello', params: { protocol: 1, startId: randomUUID() } }));
   for (let left = 1 + random.below(20); left > 0; left -= 1) {
     const [op, params] = random.pick(calls);
     const call = { id: left, op, params: params() };

@@ -1,8 +1,9 @@
-// Every alert that the warden can raise is explained to whoever is woken by it: what it means, and a command that there is.
+// The runbook explains every alert that the warden can raise: what it means, and a command that exists.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { commands, readLine } from '../../admin-cli/main.ts';
+import { readLine } from '../../admin-cli/arguments.ts';
+import { verbs } from '../../admin-cli/verbs.ts';
 import { alertKinds } from '../../server/warden/alerts/alert-kinds.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -18,11 +19,11 @@ const rowsOf = (text: string): readonly Row[] =>
 const commandsOf = (cell: string): readonly string[] =>
   [...cell.matchAll(/`(?:cofferctl )?([^`]+)`/g)]
     .map(([, line = '']) => line)
-    .filter((line) => commands.some(({ words }) => line === words.join(' ') || line.startsWith(`${words.join(' ')} `)));
+    .filter((line) => verbs.some(({ words }) => line === words.join(' ') || line.startsWith(`${words.join(' ')} `)));
 const namesNothing = /there is no command|has no option|Unknown option/;
-/** A command that is named alone is named, not printed to be typed as it stands. */
+/** A command that is named without arguments is only mentioned, and is not meant to be typed as it stands. */
 const faultOf = (line: string): string | undefined => {
-  if (commands.some(({ words }) => line === words.join(' '))) return undefined;
+  if (verbs.some(({ words }) => line === words.join(' '))) return undefined;
   try {
     readLine(line.replaceAll(/"[^"]*"/g, 'X').split(' '));
     return undefined;
@@ -30,7 +31,7 @@ const faultOf = (line: string): string | undefined => {
     return error instanceof Error ? error.message : String(error);
   }
 };
-/** What is missing of a kind; undefined: nothing. */
+/** Returns what is missing for a kind of alert, or undefined when nothing is. */
 function lackOf(rows: readonly Row[], kind: string): string | undefined {
   const own = rows.filter((row) => row.seen.includes(`\`${kind}\``));
   if (own.length !== 1) return own.length === 0 ? 'no row' : `${own.length} rows`;
@@ -39,12 +40,15 @@ function lackOf(rows: readonly Row[], kind: string): string | undefined {
   const next = commandsOf(row.next);
   if (next.length === 0) return 'no command to go on with';
   const faults = next.map(faultOf);
-  // Prose leaves out what does not matter to it; what it names must be there, and one of them can be typed.
-  return faults.find((fault) => fault !== undefined && (faults.every((one) => one !== undefined) || namesNothing.test(fault)));
+  // A sentence may leave out options that do not matter to it. What it names must exist, and at
+  // least one of its commands must be complete.
+  return faults.find(
+    (fault) => fault !== undefined && (faults.every((one) => one !== undefined) || namesNothing.test(fault)),
+  );
 }
 
-test('OPERATIONS.md has a row for every kind of alert, with a command that cofferctl takes; and for none that there is not', async (t) => {
-  const rows = rowsOf(readFileSync(join(root, 'OPERATIONS.md'), 'utf8'));
+test('at-night.md has a row for every kind of alert, with a command that cofferctl accepts, and for no other kind', async (t) => {
+  const rows = rowsOf(readFileSync(join(root, 'docs', 'operations', 'at-night.md'), 'utf8'));
   for (const kind of alertKinds) t.equal(lackOf(rows, kind), undefined, kind);
   t.same([...alertKinds].sort(), [...new Set(alertKinds)], 'each once, in order');
   t.equal(lackOf(rows, 'nobody.raises-this'), 'no row', 'the rule bites');

@@ -1,4 +1,5 @@
-// T-34: nothing floats: every promise of every role has an owner, by the types of the real checker; and what floats all the same fails a test.
+// T-34: every promise of every role has an owner, by the types of the real checker. A rejection that still has no owner
+// fails the test in which it happens.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -8,10 +9,10 @@ import { linesFoundIn } from '../support/planted.ts';
 import { unownedIn } from '../support/unowned.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-/** The two helpers are where it is allowed to happen. */
+/** Only these two helpers may leave a promise unawaited. */
 const allowed = /^server\/domain\/detached\.ts:/;
 
-test('no role leaves a promise alone', (t) => {
+test('no role leaves a promise without an owner', (t) => {
   const found = floating(join(root, 'tsconfig.json'), root, ['server', 'admin-cli', 'certs', 'verifier']);
   t.same(
     found.filter((one) => !allowed.test(one)),
@@ -48,7 +49,7 @@ export class One {
 }
 `;
 
-test('each way to leave one alone is found, and the honest ways are not', (t) => {
+test('every way to leave a promise without an owner is found, and correct code is not reported', (t) => {
   t.same(linesFoundIn(t, planted, floating), [8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
   t.end();
 });
@@ -62,22 +63,26 @@ const node = (text: string): { readonly status: number | null; readonly out: str
   return { status: done.status, out: `${done.stdout}${done.stderr}` };
 };
 
-test('a rejection that nobody takes fails the test in which it happens', (t) => {
-  const planted = (body: string): string => `import { test } from 'tap'; test('planted', async (t) => { t.pass(); ${body} });`;
+test('an unhandled rejection fails the test in which it happens', (t) => {
+  const planted = (body: string): string =>
+    `import { test } from 'tap'; test('planted', async (t) => { t.pass(); ${body} });`;
   const wait = 'await new Promise((resolve) => setTimeout(resolve, 50));';
   t.not(node(planted(`Promise.reject(new Error('floating')); ${wait}`)).status, 0);
   t.equal(node(planted(wait)).status, 0, 'and its twin passes');
   t.end();
 });
 
-test('a role says it in one line and ends; whoever reads its log finds it', (t) => {
+test('a role logs an unhandled failure in one line and ends, and whoever reads its log finds the line', (t) => {
   const role = (body: string): string => `
     import { createLogger } from './server/observability/logger.ts';
     import { endOnUnownedFailure } from './server/observability/last-word.ts';
     endOnUnownedFailure(createLogger({ log: { level: 'info', pretty: false } }, 'edge', 'partner-1'));
     ${body}
     setTimeout(() => process.exit(0), 2000);`;
-  for (const body of ["Promise.reject(new Error('floating'));", "setTimeout(() => { throw new Error('floating'); }, 1);"]) {
+  for (const body of [
+    "Promise.reject(new Error('floating'));",
+    "setTimeout(() => { throw new Error('floating'); }, 1);",
+  ]) {
     const { status, out } = node(role(body));
     t.equal(status, 1, 'it does not go on');
     const [line = ''] = unownedIn(out);

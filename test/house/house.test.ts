@@ -1,9 +1,11 @@
-// The house: who may import whom, where each outside package lives, where SQL stands, and what no file may contain.
+// The rules of the house: which room may import which, where each outside package may be imported, where SQL may stand,
+// and what no file may contain.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { test } from 'tap';
-import { commands } from '../../admin-cli/main.ts';
+import { verbs } from '../../admin-cli/verbs.ts';
+import { linesOf } from '../support/sources.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -26,27 +28,31 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   rpc: ['domain'],
   config: ['domain'],
   observability: ['config', 'domain'],
-  extents: ['domain'],
+  // Writing files durably is the same for everybody who writes one.
+  disk: [],
+  extents: ['domain', 'disk'],
   postgres: ['config', 'domain'],
   edge: ['rpc', 'extents', 'domain', 'config', 'observability'],
-  warden: ['domain', 'rpc', 'postgres', 'extents', 'config', 'observability'],
+  warden: ['domain', 'rpc', 'postgres', 'extents', 'disk', 'config', 'observability'],
   admin: ['domain', 'rpc', 'postgres', 'config', 'observability', 'certs/inspect.ts', 'verifier'],
-  supervisor: ['domain', 'config', 'postgres', 'observability', 'admin', 'certs'],
-  // From another host: it reads as operators' verifications do, and tells its verdict.
-  verify: ['config', 'domain', 'postgres', 'admin', 'verifier'],
+  // What exists in the demo world only, made as an operator would make it.
+  demo: ['domain', 'disk', 'config', 'admin'],
+  supervisor: ['domain', 'disk', 'config', 'postgres', 'observability', 'admin', 'certs', 'demo'],
+  // This room runs on another host: it reads the record as operators' verifications do, and reports its verdict.
+  verify: ['config', 'disk', 'domain', 'postgres', 'admin', 'verifier'],
   main: ['config', 'domain', 'observability', 'supervisor', 'warden', 'admin', 'edge', 'verify'],
-  'admin-cli': ['rpc', 'domain', 'verifier'],
-  certs: ['domain'],
-  // Whoever checks the record carries it away: it shares nothing with what it checks.
+  'admin-cli': ['rpc', 'domain', 'disk', 'verifier'],
+  certs: ['domain', 'disk'],
+  // Whoever checks the record takes this room away: it shares nothing with what it checks.
   verifier: [],
 };
 
-/** Outside packages and the only folder that may name them. */
+/** The outside packages, with the only folder that may import each of them. */
 const homes: Readonly<Record<string, string>> = {
   ssh2: 'server/edge/transport/',
   pg: 'server/postgres/',
-  otplib: 'server/warden/authentication/',
-  '@node-rs/argon2': 'server/warden/authentication/',
+  otplib: 'server/warden/factors/',
+  '@node-rs/argon2': 'server/warden/credentials/',
   uqr: 'server/warden/console/',
   pino: 'server/observability/',
   'pino-pretty': 'server/observability/',
@@ -54,10 +60,10 @@ const homes: Readonly<Record<string, string>> = {
   'reflect-metadata': 'certs/',
 };
 const everywhere = ['zod'];
-/** Rooms that bring nothing with them. */
+/** Rooms that use no outside package. */
 const alone = ['verifier'];
 
-test('each room imports what it may and nothing else', async (t) => {
+test('each room imports only what it may import', async (t) => {
   t.ok(sources.length > 80, 'the walk found the house');
   for (const path of sources) {
     const room = roomOf(path);
@@ -70,7 +76,8 @@ test('each room imports what it may and nothing else', async (t) => {
       if (name.startsWith('.')) {
         const file = relative(root, resolve(join(root, path), '..', name));
         const target = roomOf(file);
-        if (target !== room && !allowed.includes(target) && !allowed.includes(file)) t.fail(`${path} imports ${name} (${target})`);
+        if (target !== room && !allowed.includes(target) && !allowed.includes(file))
+          t.fail(`${path} imports ${name} (${target})`);
       } else if (name.startsWith('node:')) {
         if (room === 'domain') t.fail(`${path} imports ${name}: the domain is pure`);
       } else {
@@ -89,7 +96,7 @@ test('each room imports what it may and nothing else', async (t) => {
   t.pass(`${sources.length} files`);
 });
 
-test('the edge can reach neither database nor child processes, even by a detour', async (t) => {
+test('the edge can reach neither the database nor child processes, not even indirectly', async (t) => {
   const seen = new Set<string>();
   const visit = (path: string): void => {
     if (seen.has(path)) return;
@@ -105,37 +112,44 @@ test('the edge can reach neither database nor child processes, even by a detour'
   t.ok(seen.size > 25, `${seen.size} files`);
 });
 
-test('SQL stands in query files, postgres/ and migrations/ only', async (t) => {
+test('SQL stands only in query files, postgres/ and migrations/', async (t) => {
   for (const path of sources) {
     if (path.endsWith('-queries.ts') || path.startsWith('server/postgres/')) continue;
     const text = readFileSync(join(root, path), 'utf8').replace(/^\s*(?:\/\/|\*|\/\*).*$/gm, '');
-    t.notMatch(text, /['"`]\s*(?:select\s+[\w*(]+[\s\S]{0,80}\bfrom\b|insert into|update \w+ set|delete from)\b/i, path);
+    t.notMatch(
+      text,
+      /['"`]\s*(?:select\s+[\w*(]+[\s\S]{0,80}\bfrom\b|insert into|update \w+ set|delete from)\b/i,
+      path,
+    );
   }
 });
 
-test('values never go into SQL text', async (t) => {
+test('values are never put into SQL text', async (t) => {
   for (const path of sources.filter((one) => one.endsWith('-queries.ts')))
     for (const match of readFileSync(join(root, path), 'utf8').matchAll(/\$\{([^}]+)\}/g))
       t.match(
         match[1],
-        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|sessionColumns$|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|marked$|belongs$|fitting$|ofEntry$|pathInFolder$|readable$|overdue$|isOutlived$|isDue$|returned$|isExpired$|isUnused$|isWaiting$|isRetired$|isExpiring$|isOver$|windowIsOver$|retentionIsOver$|strangerKey$|serverIdentity$|text$|column$|parameter$|account$|content\(|entryColumns$|stateAndWaiting$|rowLock$|names$|marks$|accountOfSelfTest$|customerOfSelfTest$)/,
+        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|sessionColumns$|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|archivedMonths$|commonTree$|counts$|condition$|upTo$|days$|inWindow$|openSessions$|closings$|made$|oddCount$|marked$|belongs$|fitting$|ofEntry$|pathInFolder$|readable$|overdue$|isOutlived$|isDue$|returned$|isExpired$|isUnused$|isWaiting$|isRetired$|isExpiring$|isOver$|windowIsOver$|windowEnd$|retentionIsOver$|retentionEnd$|versionIsHeld$|folderIsHeld$|now$|strangerKey$|serverIdentity$|text$|column$|parameter$|account$|content\(|entryColumns$|stateAndWaiting$|rowLock$|names$|marks$|accountOfSelfTest$|customerOfSelfTest$)/,
         `${path}: \${${match[1]}} is a constant fragment`,
       );
 });
 
-test('every file says what it owns; none breaks the habits', async (t) => {
+test('every file says what it owns, and none breaks the habits', async (t) => {
   for (const path of sources) {
     const text = readFileSync(join(root, path), 'utf8');
-    if (!path.startsWith('admin-cli/commands/')) t.match(text.replace(/^#!.*\n/, ''), /^\/\/ /, `${path} opens with what it owns`);
+    t.match(text.replace(/^#!.*\n/, ''), /^\/\/ /, `${path} opens with what it owns`);
     t.notMatch(text, /@ts-(?:ignore|expect-error|nocheck)|\bas any\b|export default|biome-ignore/, path);
-    t.ok(text.split('\n').length <= 400, `${path} is one idea long`);
+    t.ok(linesOf(text).code <= 400, `${path} is one idea long`);
     t.notMatch(path, /(?:utils|helpers|common|manager|types)\.[jt]s$/, path);
     if (path !== 'server/config/load.ts' && path.startsWith('server/'))
       t.notMatch(text, /process\.env(?!,)/, `${path} does not read the environment`);
   }
 });
 
-/** What moves everything that waits when one leaves, or comes to the front. A socket gives bytes back by the same name. */
+/**
+ * Array methods that move all waiting items when one leaves the front or comes to it. `unshift` of a socket, which
+ * gives bytes back, has the same name.
+ */
 const shifts = /\.shift\(\)|(?<!socket)\.unshift\(|\.splice\(0\b/;
 
 test('no queue is shifted: what waits in order waits in a Queue', async (t) => {
@@ -144,10 +158,13 @@ test('no queue is shifted: what waits in order waits in a Queue', async (t) => {
   for (const path of sources) t.notMatch(readFileSync(join(root, path), 'utf8'), shifts, path);
 });
 
-/** A signal that asks to stop, heeded by itself: whoever forgets one of them ends without a drain when it comes. */
+/**
+ * Code that handles a single stop signal by itself. When it forgets one of the others, the process ends without a
+ * drain.
+ */
 const ownSignal = /\.(?:on|once|addListener)\(\s*'SIG(?:TERM|INT|HUP)'/;
 
-test('whoever stops for one signal stops for all of them', async (t) => {
+test('whoever stops for one stop signal stops for all of them', async (t) => {
   t.match("process.once('SIGTERM', end)", ownSignal, 'the rule bites');
   const programs = [...files('test'), ...files('bench')].filter((path) => !path.endsWith('.test.ts'));
   for (const path of [...sources, ...programs]) t.notMatch(readFileSync(join(root, path), 'utf8'), ownSignal, path);
@@ -155,15 +172,15 @@ test('whoever stops for one signal stops for all of them', async (t) => {
 
 test('an option of cofferctl takes a value in every command, or in none', async (t) => {
   const arity = new Map<string, boolean>();
-  for (const command of commands)
-    for (const { name, value } of command.options) {
-      t.equal(arity.get(name) ?? value !== null, value !== null, `${command.words.join(' ')} --${name}`);
+  for (const verb of verbs)
+    for (const { name, value } of verb.options) {
+      t.equal(arity.get(name) ?? value !== null, value !== null, `${verb.words.join(' ')} --${name}`);
       arity.set(name, value !== null);
     }
   t.ok(arity.size > 20);
 });
 
-test('the verifier in one file is what its sources make', async (t) => {
+test('the verifier in one file is what the bundler makes of its sources', async (t) => {
   const checked = spawnSync(process.execPath, [join(root, 'scripts', 'bundle-verifier.mjs'), '--check'], {
     encoding: 'utf8',
     timeout: 60_000,

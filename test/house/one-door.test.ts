@@ -1,4 +1,5 @@
-// Owns: the one door through which entries get into the record: whoever writes one learns what it wrote, and asks later what became of it (decision 0036).
+// Entries get into the record through one door only. Whoever writes an entry learns what was written, and later asks
+// what became of it (decision 36).
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { test } from 'tap';
@@ -14,7 +15,8 @@ const sources = ['server', 'admin-cli', 'certs', 'verifier'].flatMap((directory)
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 const door = 'server/postgres/entry-queries.ts';
-const inserts = /insert\s+into\s+(?:only\s+)?(?:public\.)?"?ledger_fresh\b|(?:copy|merge\s+into|update)\s+(?:public\.)?"?ledger_fresh\b/i;
+const inserts =
+  /insert\s+into\s+(?:only\s+)?(?:public\.)?"?ledger_fresh\b|(?:copy|merge\s+into|update)\s+(?:public\.)?"?ledger_fresh\b/i;
 
 test('one file writes entries, and two places use it', async (t) => {
   t.same(
@@ -23,7 +25,7 @@ test('one file writes entries, and two places use it', async (t) => {
   );
   t.same(
     sources.filter((path) => path !== door && /\binsertEntry\b/.test(textOf(path))),
-    ['server/admin/operator-queries.ts', 'server/warden/ledger/ledger-queries.ts'],
+    ['server/admin/calls/operator-queries.ts', 'server/warden/ledger/entries/record.ts'],
   );
   for (const text of [
     'insert into ledger_fresh (a)',
@@ -34,7 +36,7 @@ test('one file writes entries, and two places use it', async (t) => {
     t.match(text, inserts, 'the rule bites');
 });
 
-test('a function of the database that writes entries gives them back: there is one', async (t) => {
+test('exactly one function of the database writes entries, and it returns them', async (t) => {
   const sql = await createTestDatabase(t);
   const rows = await sql.query<{ name: string; source: string }>(
     `select p.proname as name, p.prosrc as source from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -47,7 +49,7 @@ test('a function of the database that writes entries gives them back: there is o
   t.match(rows[0]?.source, /returning row\(f\.id, f\.at/);
 });
 
-/** Pools that write no entries. */
+/** The pools that write no entries. */
 const silent: Readonly<Record<string, string>> = {
   'server/admin/development-operators.ts': 'makes operators of a development world',
   'server/admin/incident/scopes.ts': 'reads snapshots',

@@ -1,4 +1,4 @@
-// No path of the file system is made of a row, or of anything else that was not parsed.
+// No path of the file system is made from a row, or from anything else that was not parsed.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -6,13 +6,22 @@ import { unparsedPaths } from '../support/path-parts.ts';
 import { linesFoundIn } from '../support/planted.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const rooms = ['server/warden', 'server/edge', 'server/extents', 'server/admin', 'server/config', 'server/verify', 'server/rpc'];
+const rooms = [
+  'server/warden',
+  'server/edge',
+  'server/extents',
+  'server/admin',
+  'server/config',
+  'server/verify',
+  'server/rpc',
+];
 
-/** What is no path made of a row, and why. */
+/** Expressions that no row can influence, with the reason. */
 const allowed: Readonly<Record<string, string>> = {
   "server/config/load.ts: a path of env.COFFERDAM_VAR || 'var'": 'whoever starts the product says where it stands',
   'server/verify/library.ts: a path of name': 'a name that the directory of our own verifier gave',
-  'server/warden/self-test/self-test.ts: a path of `/${nameOf(caller)}/${folder}`': 'a virtual path, which is looked up in the catalogue',
+  'server/warden/self-test/self-test.ts: a path of `/${nameOf(caller)}/${folder}`':
+    'a virtual path, which is looked up in the catalogue',
 };
 
 test('every path is made of parts that were parsed', (t) => {
@@ -30,7 +39,7 @@ test('every path is made of parts that were parsed', (t) => {
   t.end();
 });
 
-test('only the parsers make a part', (t) => {
+test('only the parsers make a path part', (t) => {
   const files = readdirSync(join(root, 'server'), { recursive: true, withFileTypes: true })
     .filter((one) => one.isFile() && one.name.endsWith('.ts'))
     .map((one) => join(one.parentPath, one.name));
@@ -61,7 +70,7 @@ export const one = (directory: string, row: { file: string; id: ObjectId; n: num
 ];
 `;
 
-test('each way to make one of a row is found, and the honest ways are not', (t) => {
+test('every way to make a path from a row is found, and correct code is not reported', (t) => {
   t.same(linesFoundIn(t, planted, unparsedPaths), [7, 8, 9, 10, 11]);
   t.end();
 });

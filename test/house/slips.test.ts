@@ -1,12 +1,13 @@
-// The slips of `npm run mutate`: which are made of a source, that none of them is put where the compiler catches it, and that every explanation in the
-// tree is still about one. The trials themselves take minutes, and are not run here.
+// The slips of `npm run mutate`: which slips are made of a source, that none of them is made where the compiler would
+// catch it, and that every explanation in the tree is about an existing slip. The trials themselves take minutes and
+// are not run here.
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { explained, staleIn } from '../mutation/explained.ts';
 import { quickTests, triedFiles } from '../mutation/rooms.ts';
 import { slipsOf } from '../mutation/slips-of.ts';
-import { temporaryDirectory } from '../support/database.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -23,6 +24,7 @@ export async function wait(work: Promise<void>, say: (word: Word, text: string) 
   say('a', 'text');
 }
 export const context = (customer: string, index: number): readonly string[] => ['kind', customer, String(index)];
+export const left = (room: number, taken: number): number => Math.hypot(room, taken);
 `;
 
 test('the slips of a planted source, each with its place', (t) => {
@@ -31,7 +33,14 @@ test('the slips of a planted source, each with its place', (t) => {
   writeFileSync(join(directory, 'room', 'planted.ts'), planted);
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-  const compilerOptions = { target: 'es2024', lib: ['es2024'], module: 'nodenext', strict: true, noEmit: true, types: ['node'] };
+  const compilerOptions = {
+    target: 'es2024',
+    lib: ['es2024'],
+    module: 'nodenext',
+    strict: true,
+    noEmit: true,
+    types: ['node'],
+  };
   writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['room'] }));
   const slips = slipsOf(directory, ['room/planted.ts']);
   const marks = (line: number): readonly string[] =>
@@ -60,23 +69,26 @@ test('the slips of a planted source, each with its place', (t) => {
     ],
     'what is thrown at people is left alone',
   );
-  t.same(marks(6), [
-    'Math.min(limit - 1, list.length) → 0',
-    'limit - 1, list.length → list.length, limit - 1',
-    'min → max',
-    '- → +',
-    '1 → 2',
-    '1 → 0',
+  t.same(marks(6), ['Math.min(limit - 1, list.length) → 0', 'min → max', '- → +', '1 → 2', '1 → 0']);
+  t.same(marks(8), [
+    "word.startsWith('x') → true",
+    "word.startsWith('x') → false",
+    'startsWith → endsWith',
+    "'x' → ''",
   ]);
-  t.same(marks(8), ["word.startsWith('x') → true", "word.startsWith('x') → false", 'startsWith → endsWith', "'x' → ''"]);
   t.same(marks(10), ['await work; → ;', 'await work → (work)']);
   t.same(marks(11), ["say('a', 'text'); → ;", "'text' → ''"], 'a word of few is checked by the compiler');
-  t.same(marks(13), ['customer,  → ', 'String(index) → ', "'kind' → ''"], 'each part of a context');
+  t.same(marks(13), ['customer,  → ', ', String(index) → ', "'kind' → ''"], 'each part of a context');
+  t.same(
+    marks(14),
+    ['Math.hypot(room, taken) → 0', 'room, taken → taken, room'],
+    'two of a type are swapped, but for a minimum',
+  );
   for (const { start, end, text } of slips) t.not(planted.slice(start, end), text, 'something is changed');
   t.end();
 });
 
-test('every explanation is about a slip that there is, and says why nothing can catch it', (t) => {
+test('every explanation is about an existing slip, and says why nothing can catch it', (t) => {
   const files = triedFiles(root, []);
   t.ok(files.length > 40, `${files.length} files`);
   const slips = slipsOf(root, files);
@@ -98,7 +110,11 @@ test('every explanation is about a slip that there is, and says why nothing can 
 
 test('the tests that are tried need no database and no gateway', (t) => {
   const tests = [...quickTests(root).keys()];
-  for (const wanted of ['test/domain/login-machine.test.ts', 'test/warden/key-vectors.test.ts', 'test/edge/session.test.ts'])
+  for (const wanted of [
+    'test/domain/login-machine.test.ts',
+    'test/warden/key-vectors.test.ts',
+    'test/edge/session.test.ts',
+  ])
     t.ok(tests.includes(wanted), wanted);
   for (const other of ['test/warden/grants.test.ts', 'test/warden/pace.test.ts', 'test/e2e/main-flow.test.ts'])
     t.notOk(tests.includes(other), other);

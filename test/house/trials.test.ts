@@ -1,4 +1,4 @@
-// `npm run mutate` that is stopped leaves no trial behind.
+// When `npm run mutate` is stopped, it leaves no trial running.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,8 @@ import { test } from 'tap';
 import { temporaryDirectory } from '../support/database.ts';
 
 const trials = join(import.meta.dirname, '..', 'mutation', 'trial.ts');
-const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+const isAlive = (pid: number): boolean =>
+  existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
   test(`a run of slips that gets ${signal} ends the trial that runs, and cleans up`, async (t) => {
@@ -26,7 +27,9 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
       endTrialsOnStop(() => writeFileSync('${cleaned}', ''));
       await runAlone('${copy}', 'sleeper.mjs', 600_000, {});
     `;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const pid = (): number => (existsSync(named) ? Number(readFileSync(named, 'utf8')) : 0);
     for (const end = Date.now() + 60_000; pid() === 0 && Date.now() < end; ) await delay(20);
     const trial = pid();

@@ -1,4 +1,5 @@
-// Every wait of the product, and of what runs for long beside it, has a bound, a next step and a sentence: found by shape, with the few that are bounded elsewhere.
+// Every wait of the product, and of programs that run beside it for long, has a bound, a next step and an explanation.
+// Waits are found by their shape; the few whose bound is elsewhere are listed.
 import { join } from 'node:path';
 import { test } from 'tap';
 import { linesFoundIn } from '../support/planted.ts';
@@ -6,20 +7,24 @@ import { unbounded } from '../support/unbounded.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** Waits whose bound stands elsewhere, and where. One that is no longer found goes from this list. */
+/** Waits whose bound is elsewhere, and where. A wait that is no longer found must be removed from this list. */
 const elsewhere: Readonly<Record<string, string>> = {
-  'server/postgres/snapshot.ts': 'a query ends with its statement_timeout, or by the signal of its snapshot, which cancels it',
-  'server/postgres/embedded.ts': 'the end of the server: whoever stops it waits with a bound; whoever watches it waits for its whole life',
-  'server/warden/authentication/penalties.ts': 'so many waits, each no longer than the patience of a login',
+  'server/postgres/snapshot.ts':
+    'a query ends with its statement_timeout, or by the signal of its snapshot, which cancels it',
+  'server/postgres/embedded.ts':
+    'the end of the server: whoever stops it waits with a bound; whoever watches it waits for its whole life',
+  'server/warden/guesses/penalties.ts': 'so many waits, each no longer than the patience of a login',
   'server/warden/ledger/forward/syslog-connection.ts': 'its socket is destroyed by the timers of a connection',
   'server/warden/ledger/witness/witness.ts':
     'it goes on for the life of the warden; its stop wakes it, and each call on a witness has its bound',
   'server/edge/self-test/round.ts': 'a round is ended from outside with its thread',
   'server/supervisor/database-keeper.ts':
     'it goes on for the life of the supervisor; each start has its bound, and its stop is looked at before each',
-  'server/verify/verify.ts': 'it watches until it is told to stop, which ends its pause; each statement of a run has its bound',
-  'admin-cli/commands/ledger-tail.ts': 'it is watched until Ctrl-C',
-  'admin-cli/commands/ledger-verify.ts': 'each call is answered in time, or ends it; the work is the whole record, however long that is',
+  'server/verify/verify.ts':
+    'it watches until it is told to stop, which ends its pause; each statement of a run has its bound',
+  'admin-cli/ledger/tail.ts': 'it is watched until Ctrl-C',
+  'admin-cli/ledger/verify.ts':
+    'each call is answered in time, or ends it; the work is the whole record, however long that is',
   'test/chaos/bounded-egress.ts': 'clients of a round: they look at its end, and the round waits for them with a bound',
   'test/chaos/ledger-hand.ts': 'a process that is there to be killed',
   'test/model/scene.ts': 'whether a connection is gone: nothing waits for that alone',
@@ -27,9 +32,11 @@ const elsewhere: Readonly<Record<string, string>> = {
   'test/support/raw-client.ts': 'the same: whoever wants its end asks `endsWithin`, and each message has its time',
   'test/support/attacks.ts': 'the same: `endsWithin`',
   'test/support/ssh-login.ts': 'the same: the login that it belongs to has a bound',
-  'test/support/sftp-client.ts': 'the same, and a session, which the library gives up after `readyTimeout`; each answer has a bound',
+  'test/support/sftp-client.ts':
+    'the same, and a session, which the library gives up after `readyTimeout`; each answer has a bound',
   'test/support/debian-server.ts': 'the end of a server, which is its whole life: whoever kills it waits with a bound',
-  'test/walk/bystanders.ts': 'it goes on until the walk is over, which looks at that before each round; each of its steps has a bound',
+  'test/walk/bystanders.ts':
+    'it goes on until the walk is over, which looks at that before each round; each of its steps has a bound',
 };
 
 const folders = ['server', 'admin-cli', 'test/chaos', 'test/model', 'test/support', 'test/walk'];
@@ -77,7 +84,7 @@ export async function waits(child: ChildProcess): Promise<void> {
 }
 `;
 
-test('each shape is found, and the honest ones are not', (t) => {
+test('every shape of an unbounded wait is found, and bounded ones are not reported', (t) => {
   t.same(linesFoundIn(t, planted, unbounded), [8, 9, 10, 11, 18, 22]);
   t.end();
 });

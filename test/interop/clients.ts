@@ -9,7 +9,7 @@ export type Op =
   | readonly ['list', string]
   | readonly ['rename', string, string]
   | readonly ['remove', string]
-  /** Remote file, local file that holds its beginning. */
+  /** The remote file, and a local file that has its beginning. */
   | readonly ['resume', string, string];
 export type Kind = Op[0];
 
@@ -17,7 +17,7 @@ export type Gateway = {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  /** OpenSSH private key, its public half beside it as .pub, PuTTY's form as .ppk. */
+  /** OpenSSH private key, with its public half beside it as .pub, and PuTTY's form as .ppk. */
   readonly key: string;
   readonly knownHosts: string;
   readonly fingerprint: string;
@@ -27,12 +27,12 @@ export type Client = {
   readonly name: string;
   readonly profile: 'default' | 'legacy';
   readonly kinds: readonly Kind[];
-  /** Files must lie below this directory: a root of its own, or the client's usual one. */
+  /** Files must be below this directory: a root of its own, or the client's usual one. */
   readonly root?: string;
-  /** A line that names the version, or undefined where the client is not on this machine. */
+  /** A line that names the version, or undefined when the client is not on this machine. */
   readonly version: () => Promise<string | undefined>;
   readonly run: (gateway: Gateway, ops: readonly Op[]) => Promise<Done>;
-  /** What only this client does: names of checks, and whether each is good. `home` is a directory for its files. */
+  /** What only this client does: names of checks, and whether each succeeded. `home` is a directory for its files. */
   readonly extra?: (gateway: Gateway, home: string, slug: string) => Promise<Readonly<Record<string, boolean>>>;
 };
 
@@ -41,7 +41,7 @@ const timeoutMs = 180_000;
 const env = { LC_ALL: 'C.UTF-8' };
 const fine: Done = { code: 0, out: '', err: '' };
 
-/** Runs one command per operation, until one fails. */
+/** Runs one command for each operation, until one fails. */
 async function each(ops: readonly Op[], one: (op: Op) => Promise<Done>): Promise<Done> {
   let all = fine;
   for (const op of ops) {
@@ -79,7 +79,9 @@ const sshOptions = (gateway: Gateway, local: (path: string) => string): readonly
 function openssh(name: string, root: string | undefined): readonly Client[] {
   const local = (path: string): string => (root === undefined ? path : path.slice(root.length));
   const inside = (program: string, args: readonly string[], input = ''): Promise<Done> =>
-    root === undefined ? run(program, args, { input, timeoutMs, env }) : run('chroot', [root, program, ...args], { input, timeoutMs, env });
+    root === undefined
+      ? run(program, args, { input, timeoutMs, env })
+      : run('chroot', [root, program, ...args], { input, timeoutMs, env });
   const version = async (): Promise<string | undefined> => {
     if (root !== undefined && !existsSync(join(root, 'usr/bin/ssh'))) return undefined;
     return root === undefined ? versionOf('ssh', ['-V']) : versionOf('chroot', [root, 'ssh', '-V']);
@@ -161,7 +163,17 @@ const psftp: Client = {
     };
     const script = `${gateway.key}.psftp-${process.hrtime.bigint()}`;
     writeFileSync(script, `${ops.map(line).join('\n')}\nquit\n`);
-    const args = ['-batch', '-P', String(gateway.port), '-i', `${gateway.key}.ppk`, '-hostkey', gateway.fingerprint, '-b', script];
+    const args = [
+      '-batch',
+      '-P',
+      String(gateway.port),
+      '-i',
+      `${gateway.key}.ppk`,
+      '-hostkey',
+      gateway.fingerprint,
+      '-b',
+      script,
+    ];
     return run('psftp', [...args, `${gateway.user}@${gateway.host}`], { timeoutMs, env });
   },
 };
@@ -224,8 +236,19 @@ const curl: Client = {
   version: () => versionOf('curl', ['-V']),
   run: (gateway, ops) =>
     each(ops, (op) => {
-      const url = (path: string): string => `sftp://${gateway.host}:${gateway.port}/${path.split('/').map(encodeURIComponent).join('/')}`;
-      const common = ['-sS', '--globoff', '--key', gateway.key, '--pubkey', `${gateway.key}.pub`, '-u', `${gateway.user}:`, '--insecure'];
+      const url = (path: string): string =>
+        `sftp://${gateway.host}:${gateway.port}/${path.split('/').map(encodeURIComponent).join('/')}`;
+      const common = [
+        '-sS',
+        '--globoff',
+        '--key',
+        gateway.key,
+        '--pubkey',
+        `${gateway.key}.pub`,
+        '-u',
+        `${gateway.user}:`,
+        '--insecure',
+      ];
       const quote = (...words: readonly string[]): readonly string[] => [
         '-Q',
         words.map((word, i) => (i === 0 ? word : quoted(`/${word}`))).join(' '),
@@ -286,8 +309,14 @@ const rclone: Client = {
     const { at, common } = rcloneWords(gateway);
     const target = join(home, 'tree');
     const copied = await run('rclone', [...common, 'copy', at('collect/many'), target], { timeoutMs, env });
-    const checked = await run('rclone', [...common, 'check', '--download', at('collect/many'), target], { timeoutMs, env });
-    return { 'copy of a folder': copied.code === 0 && readdirSync(target).length === 1000, 'check of a folder': checked.code === 0 };
+    const checked = await run('rclone', [...common, 'check', '--download', at('collect/many'), target], {
+      timeoutMs,
+      env,
+    });
+    return {
+      'copy of a folder': copied.code === 0 && readdirSync(target).length === 1000,
+      'check of a folder': checked.code === 0,
+    };
   },
 };
 
@@ -307,7 +336,7 @@ const sshfs: Client = {
     );
     if (mounted.code !== 0) return mounted;
     try {
-      // cp in a process of its own: a file system that hangs must not hang us.
+      // cp in a process of its own: a file system that hangs must not block the test.
       return await each(ops, async (op) => {
         const at = (path: string): string => join(mount, path);
         switch (op[0]) {
@@ -324,7 +353,9 @@ const sshfs: Client = {
         }
       });
     } finally {
-      await run('fusermount3', ['-u', mount], { timeoutMs: 20_000 }).catch(() => run('fusermount', ['-u', mount], { timeoutMs: 20_000 }));
+      await run('fusermount3', ['-u', mount], { timeoutMs: 20_000 }).catch(() =>
+        run('fusermount', ['-u', mount], { timeoutMs: 20_000 }),
+      );
     }
   },
 };
@@ -336,14 +367,16 @@ function python(name: string, profile: Client['profile']): Client {
     profile,
     kinds: everything,
     version: async () => {
-      const done = await run('/usr/bin/python3', [script, JSON.stringify({ version: true })], { timeoutMs: 20_000 }).catch(() => undefined);
+      const done = await run('/usr/bin/python3', [script, JSON.stringify({ version: true })], {
+        timeoutMs: 20_000,
+      }).catch(() => undefined);
       return done?.code === 0 ? `${name} ${done.out.trim()}` : undefined;
     },
     run: (gateway, ops) => run('/usr/bin/python3', [script, JSON.stringify({ ...gateway, ops })], { timeoutMs, env }),
   };
 }
 
-/** OpenSSH 10 lives in a Debian 13 folder of its own. */
+/** OpenSSH 10 is in a directory with Debian 13 of its own. */
 export const trixie = join(import.meta.dirname, '..', '..', '.interop', 'trixie');
 
 export const clients: readonly Client[] = [

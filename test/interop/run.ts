@@ -1,4 +1,5 @@
-// Owns: `npm run interop`: real clients against a real gateway, every content compared by hash. Last line: JSON {clients, passed, failed, absent}.
+// Owns: `npm run interop`: real clients against a real gateway, every content compared by hash. Last line: JSON
+// {clients, passed, failed, absent}.
 
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
@@ -18,7 +19,7 @@ const sizes: readonly number[] = [
 ];
 const oddNames: readonly string[] = ['with two  spaces.txt', 'Überweisung €.xml', `${'n'.repeat(251)}.txt`];
 const listed = 1000;
-/** Ten times what the slowest client takes to have its last close answered. */
+/** Ten times the time in which the slowest client has its last close answered. */
 const closedMs = 30_000;
 const only = process.argv.slice(2);
 
@@ -34,17 +35,19 @@ function check(client: string, what: string, isGood: boolean, detail = ''): void
   }
 }
 
-/** A Debian 13 folder with its OpenSSH 10; made once. */
+/** A directory with Debian 13 and its OpenSSH 10; made once. */
 async function makeTrixie(): Promise<void> {
   if (existsSync(join(trixie, 'usr/bin/ssh')) || process.getuid?.() !== 0) return;
-  const made = await run('debootstrap', ['--variant=minbase', '--include=openssh-client', 'trixie', trixie], { timeoutMs: 600_000 }).catch(
-    () => undefined,
-  );
+  const made = await run('debootstrap', ['--variant=minbase', '--include=openssh-client', 'trixie', trixie], {
+    timeoutMs: 600_000,
+  }).catch(() => undefined);
   if (made?.code !== 0)
-    process.stdout.write(`  no Debian 13 folder: ${made === undefined ? 'debootstrap is not installed' : made.out.slice(-300)}\n`);
+    process.stdout.write(
+      `  no Debian 13 folder: ${made === undefined ? 'debootstrap is not installed' : made.out.slice(-300)}\n`,
+    );
 }
 
-/** The processor fills the collect folder that every client reads from. */
+/** The processor fills the collect folder from which every client reads. */
 async function seed(world: World, files: string): Promise<void> {
   mkdirSync(join(files, 'many'));
   for (const size of sizes) writeFileSync(join(files, `size-${size}`), randomBytes(size));
@@ -72,7 +75,9 @@ async function gatewayFor(world: World, directory: string): Promise<Gateway> {
 }
 
 async function tryClient(world: World, client: Client, seeded: string): Promise<void> {
-  const home = emptyDirectory(client.root === undefined ? join(temporaryDirectory(ending), 'client') : join(client.root, 'work'));
+  const home = emptyDirectory(
+    client.root === undefined ? join(temporaryDirectory(ending), 'client') : join(client.root, 'work'),
+  );
   const gateway = await gatewayFor(world, home);
   const slug = client.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
   const has = (kind: Kind): boolean => client.kinds.includes(kind);
@@ -129,7 +134,9 @@ async function tryClient(world: World, client: Client, seeded: string): Promise<
     check(client.name, 'resume', done.code === 0 && isWhole, done.err + done.out);
   }
   const both = await Promise.all(
-    [1, 2].map((n) => client.run(gateway, [['put', local(`size-${16 * mebibyte + 1}`), `deposit/${slug}-parallel-${n}`]])),
+    [1, 2].map((n) =>
+      client.run(gateway, [['put', local(`size-${16 * mebibyte + 1}`), `deposit/${slug}-parallel-${n}`]]),
+    ),
   );
   check(
     client.name,
@@ -140,13 +147,27 @@ async function tryClient(world: World, client: Client, seeded: string): Promise<
 
   type FileRow = { readonly path: string; readonly sha256: string | null };
   const fileRows = async (): Promise<readonly FileRow[]> =>
-    (await world.cofferctlJson<{ files: readonly FileRow[] }>(['file', 'list', 'acme', '--folder', 'deposit', '--limit', '500'])).files;
+    (
+      await world.cofferctlJson<{ files: readonly FileRow[] }>([
+        'file',
+        'list',
+        'acme',
+        '--folder',
+        'deposit',
+        '--limit',
+        '500',
+      ])
+    ).files;
   const hashIn = (files: readonly FileRow[], path: string): string | null | undefined =>
-    files.find((file) => file.path === path || file.path === `deposit/${path}` || file.path === `/deposit/${path}`)?.sha256;
-  // sshfs tells the program that closed a file before it has heard that the file is closed.
+    files.find((file) => file.path === path || file.path === `deposit/${path}` || file.path === `/deposit/${path}`)
+      ?.sha256;
+  // sshfs tells the program that closed a file before it knows that the file is closed.
   const last = [1, 2].map((n) => `${slug}-parallel-${n}`);
   let files = await fileRows();
-  for (const end = performance.now() + closedMs; last.some((path) => !hashIn(files, path)) && performance.now() < end; ) {
+  for (
+    const end = performance.now() + closedMs;
+    last.some((path) => !hashIn(files, path)) && performance.now() < end;
+  ) {
     await delay(100);
     files = await fileRows();
   }
@@ -159,19 +180,25 @@ async function tryClient(world: World, client: Client, seeded: string): Promise<
       String(hashOf(deposited(name))),
     );
   for (const path of last)
-    check(client.name, `content of ${path}`, hashOf(path) === hashes.get(`size-${16 * mebibyte + 1}`), String(hashOf(path)));
+    check(
+      client.name,
+      `content of ${path}`,
+      hashOf(path) === hashes.get(`size-${16 * mebibyte + 1}`),
+      String(hashOf(path)),
+    );
   if (has('rename')) check(client.name, 'the renamed file', hashOf(`${slug}-renamed`) === hashes.get('size-1'));
   if (has('remove')) check(client.name, 'the removed file', hashOf(`${slug}-gone.part`) === undefined);
-  for (const [what, isGood] of Object.entries((await client.extra?.(gateway, home, slug)) ?? {})) check(client.name, what, isGood);
+  for (const [what, isGood] of Object.entries((await client.extra?.(gateway, home, slug)) ?? {}))
+    check(client.name, what, isGood);
   process.stdout.write(`  ${client.name}: ${Math.round((performance.now() - started) / 100) / 10} s\n`);
 }
 
-/** ssh-audit refuses NIST curves on principle; anything else that it fails is a fault. */
+/** ssh-audit rejects NIST curves on principle; anything else that it fails is a fault. */
 const failuresAccepted = ['ecdh-sha2-nistp256', 'ecdh-sha2-nistp384', 'ecdsa-sha2-nistp256'];
 async function audit(world: World): Promise<void> {
-  const done = await run('ssh-audit', ['-n', '-p', String(world.demo.partner.port), world.demo.partner.host], { timeoutMs: 60_000 }).catch(
-    () => undefined,
-  );
+  const done = await run('ssh-audit', ['-n', '-p', String(world.demo.partner.port), world.demo.partner.host], {
+    timeoutMs: 60_000,
+  }).catch(() => undefined);
   if (done === undefined) {
     absent.push('ssh-audit');
     return;
@@ -185,7 +212,8 @@ async function audit(world: World): Promise<void> {
   );
 }
 
-const isWanted = ({ name }: Client): boolean => only.length === 0 || only.some((word) => name.toLowerCase().includes(word.toLowerCase()));
+const isWanted = ({ name }: Client): boolean =>
+  only.length === 0 || only.some((word) => name.toLowerCase().includes(word.toLowerCase()));
 const wanted = clients.filter(isWanted);
 let present = 0;
 const absent: string[] = [];
@@ -216,13 +244,17 @@ async function tryProfile(profile: Client['profile']): Promise<void> {
   for (const client of mine) await tryPresent(world, client, seeded);
   if (profile !== 'default' || only.length > 0) return;
   await audit(world);
-  const person = await world.sftp('acme', [`put "${seeded}/size-32769" deposit/person`, `get collect/size-32769 ${seeded}/person`]);
-  const isSame = (await sha256File(join(seeded, 'person')).catch(() => '')) === (await sha256File(join(seeded, 'size-32769')));
+  const person = await world.sftp('acme', [
+    `put "${seeded}/size-32769" deposit/person`,
+    `get collect/size-32769 ${seeded}/person`,
+  ]);
+  const isSame =
+    (await sha256File(join(seeded, 'person')).catch(() => '')) === (await sha256File(join(seeded, 'size-32769')));
   check('OpenSSH sftp, a person with key and code', 'put and get', person.code === 0 && isSame, person.err);
 }
 
 try {
-  // Beside each other: what a client takes it mostly waits.
+  // Beside each other: clients mostly wait.
   await Promise.all((['default', 'legacy'] as const).map(tryProfile));
 } finally {
   for (const end of endings.reverse()) await end();

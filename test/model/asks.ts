@@ -1,4 +1,5 @@
-// Owns: moves that ask for something, or that somebody else makes: questions about names, lists, directories, and what operators and time do.
+// Owns: moves that ask for something, or that somebody else makes: questions about names, lists, directories, and what
+// operators and time do.
 import type { Lives } from './lives.ts';
 import { type Look, noSuchFile } from './look.ts';
 import type { Beliefs, Seen } from './oracle.ts';
@@ -11,7 +12,7 @@ const isDirectory = (mode: number): boolean => (mode & 0o170_000) === 0o040_000;
 const live = ['partial', 'held', 'settling', 'published'];
 const lockedMs = 200;
 
-/** What a run knows that is asked by it. */
+/** What a run knows, as far as these moves need it. */
 export type Asking = {
   readonly look: Look;
   readonly beliefs: Beliefs;
@@ -33,7 +34,8 @@ const maySee =
   (actor: Actor) =>
   (row: Seen): boolean =>
     row.state === 'published' || (live.includes(row.state) && row.account === accounts[actor]);
-const same = (before: readonly Seen[], after: readonly Seen[]): boolean => JSON.stringify(before) === JSON.stringify(after);
+const same = (before: readonly Seen[], after: readonly Seen[]): boolean =>
+  JSON.stringify(before) === JSON.stringify(after);
 
 export async function ask(asking: Asking, actor: Actor, { what, at }: Extract<Step, { op: 'ask' }>): Promise<void> {
   const { look, beliefs } = asking;
@@ -50,19 +52,25 @@ export async function ask(asking: Asking, actor: Actor, { what, at }: Extract<St
         : await client.ask(what === 'space' ? 'ext_openssh_statvfs' : what, named);
   const after = await look.rows();
   if (isAlone && what !== 'times') asking.changedNothing(before, after, `${what} of ${path}`);
-  if ((what === 'symlink' || what === 'readlink') && reply.kind === 'ok') beliefs.violate(`${what} of ${path} was answered OK`);
+  if ((what === 'symlink' || what === 'readlink') && reply.kind === 'ok')
+    beliefs.violate(`${what} of ${path} was answered OK`);
   if (!isAlone || !same(before, after) || (what !== 'stat' && what !== 'lstat')) return;
   const seen = after.filter((row) => row.path === path).filter(maySee(actor));
   if (reply.kind === 'refused' && reply.status === noSuchFile && seen.length > 0)
     beliefs.violate(`${what} of ${path} by ${actor} said that there is no such file: ${JSON.stringify(seen)}`);
   if (reply.kind !== 'ok') return;
   const { size, mode } = reply.value as Attributes;
-  // An upload may have taken more than is sealed of it.
+  // An upload may have accepted more than is sealed of it.
   const fits = seen.some((row) => row.size === size || (row.state === 'partial' && size >= row.size));
-  if (!isDirectory(mode) && !fits) beliefs.violate(`${what} of ${path} by ${actor} said ${size} bytes: ${JSON.stringify(seen)}`);
+  if (!isDirectory(mode) && !fits)
+    beliefs.violate(`${what} of ${path} by ${actor} said ${size} bytes: ${JSON.stringify(seen)}`);
 }
 
-export async function list(asking: Asking, actor: Actor, { at, inDirectory }: Extract<Step, { op: 'list' }>): Promise<void> {
+export async function list(
+  asking: Asking,
+  actor: Actor,
+  { at, inDirectory }: Extract<Step, { op: 'list' }>,
+): Promise<void> {
   const { look, beliefs } = asking;
   const folder = `/${look.folderOf(look.path(at)).name}`;
   const where = inDirectory ? `${folder}/${look.prefix}${directory}` : folder;
@@ -74,14 +82,21 @@ export async function list(asking: Asking, actor: Actor, { at, inDirectory }: Ex
   if (!isAlone || !same(before, after) || reply.kind !== 'ok') return;
   const there = after.filter((row) => row.path.slice(0, row.path.lastIndexOf('/')) === where && maySee(actor)(row));
   const names = new Set(there.map((row) => row.path.slice(where.length + 1)));
-  const listed = new Set(reply.value.map((one) => one.filename).filter((name) => inDirectory || name.includes(look.prefix)));
-  for (const name of names) if (!listed.has(name)) beliefs.violate(`${where}/${name} is there and was not listed to ${actor}`);
+  const listed = new Set(
+    reply.value.map((one) => one.filename).filter((name) => inDirectory || name.includes(look.prefix)),
+  );
+  for (const name of names)
+    if (!listed.has(name)) beliefs.violate(`${where}/${name} is there and was not listed to ${actor}`);
   for (const name of listed)
     if (!names.has(name) && name !== `${look.prefix}${directory}`)
       beliefs.violate(`${where}/${name} was listed to ${actor} and is not there`);
 }
 
-export async function makeDirectory(asking: Asking, actor: Actor, { at, what }: Extract<Step, { op: 'directory' }>): Promise<void> {
+export async function makeDirectory(
+  asking: Asking,
+  actor: Actor,
+  { at, what }: Extract<Step, { op: 'directory' }>,
+): Promise<void> {
   const { look, beliefs } = asking;
   const path = `/${look.folderOf(look.path(at)).name}/${look.prefix}${directory}`;
   const client = await look.scene.client(actor);
@@ -100,11 +115,14 @@ export async function operate(asking: Asking, { what, at }: Extract<Step, { op: 
   const { world } = look.scene;
   const command = async (...words: string[]): Promise<string> => {
     const done = await world.cofferctl([...words, '--reason', 'model', '--json']);
-    if (done.code !== 0 && done.code !== 3 && done.code !== 5) beliefs.violate(`cofferctl ${words.join(' ')}: ${done.code} ${done.err}`);
+    if (done.code !== 0 && done.code !== 3 && done.code !== 5)
+      beliefs.violate(`cofferctl ${words.join(' ')}: ${done.code} ${done.err}`);
     return done.code === 0 ? done.out : '';
   };
   const newest = async (): Promise<Seen | undefined> =>
-    (await look.rows()).filter((row) => row.path === look.path(at) && row.sha !== null && row.state !== 'discarded').at(-1);
+    (await look.rows())
+      .filter((row) => row.path === look.path(at) && row.sha !== null && row.state !== 'discarded')
+      .at(-1);
   if (what === 'hold') {
     const row = await newest();
     const out = row === undefined ? '' : await command('hold', 'place', 'acme', '--version', row.id);
@@ -132,7 +150,10 @@ export async function operate(asking: Asking, { what, at }: Extract<Step, { op: 
 export async function age({ look, lives }: Asking, days: number): Promise<void> {
   const rows = await look.rowsOf<{ id: string }>('v.id', '', 'and v.published_at is not null');
   const ids = rows.map((row) => row.id);
-  // Believed first: what is due may go at once.
+  // Noted first: what is due may leave at once.
   lives.passed(ids, days);
-  await look.scene.rows("update version set published_at = published_at - $2 * interval '1 day' where id = any ($1::uuid[])", [ids, days]);
+  await look.scene.rows(
+    "update version set published_at = published_at - $2 * interval '1 day' where id = any ($1::uuid[])",
+    [ids, days],
+  );
 }

@@ -1,4 +1,5 @@
-// Owns: what is believed of the lives of files: how often each was read, how many days passed for it, and who keeps it; and what may therefore become of it.
+// Owns: what is known about the lives of files: how often each was read, how many days passed for it, and who keeps it;
+// and what may therefore become of it.
 import type { Look } from './look.ts';
 import type { Seen } from './oracle.ts';
 
@@ -12,7 +13,7 @@ export class Lives {
   readonly #look: Look;
   /** By path: reads that may have been complete. */
   readonly #tried = new Map<string, number>();
-  /** By digest: reads that were. */
+  /** By digest: reads that were complete. */
   readonly #read = new Map<string, number>();
   /** By digest: the bytes that readers got. */
   readonly bytesRead = new Map<string, number>();
@@ -49,28 +50,30 @@ export class Lives {
     return hold;
   }
 
-  /** Whether a version that was published may be in another state now. */
+  /** Returns whether a version that was published may be in another state now. */
   mayBecome(row: Seen, state: string): boolean {
     return this.mayLeave(row, state) || (state === 'withdrawn' && this.#look.folderOf(row.path).replace);
   }
 
-  /** The same by reads and time alone, which need nobody to ask for it. */
+  /** The same by reads and time alone, which happen without anybody asking. */
   mayLeave({ id, path }: Seen, state: string): boolean {
     const { readsMax, windowDays, retentionDays } = this.#look.folderOf(path);
     const days = this.#days.get(id) ?? 0;
     const isPast = (limit: number | null): boolean => limit !== null && days >= limit;
-    if (state === 'withdrawn') return isPast(windowDays) || (readsMax !== null && (this.#tried.get(path) ?? 0) >= readsMax);
+    if (state === 'withdrawn')
+      return isPast(windowDays) || (readsMax !== null && (this.#tried.get(path) ?? 0) >= readsMax);
     return state === 'destroyed' && isPast(retentionDays) && !this.#holds.has(id);
   }
 
-  /** What should be gone by now and is there. */
+  /** What should be gone by now and is still there. */
   leaving(rows: readonly Seen[]): readonly string[] {
     return rows.flatMap(({ id, path, state, sha, size }) => {
       const { readsMax, windowDays, retentionDays } = this.#look.folderOf(path);
       const days = this.#days.get(id) ?? 0;
       const isRead = size > 0 && readsMax !== null && (this.#read.get(sha ?? '') ?? 0) >= readsMax;
       if (state === 'published' && isRead) return [`${path} was read ${readsMax} times and is still published`];
-      if (state === 'published' && windowDays !== null && days >= windowDays) return [`${path} is still published after ${days} days`];
+      if (state === 'published' && windowDays !== null && days >= windowDays)
+        return [`${path} is still published after ${days} days`];
       if (state === 'withdrawn' && retentionDays !== null && days >= retentionDays && !this.#holds.has(id))
         return [`${path} is not destroyed after ${days} days, and nobody keeps it`];
       return [];

@@ -1,4 +1,5 @@
-// Owns: what a run sees of its own files: the rows of the catalogue, as the owner of the database reads them, and whole files as a client reads them.
+// Owns: what a run sees of its own files: the rows of the catalogue, as the owner of the database reads them, and whole
+// files as a client reads them.
 import type { Seen } from './oracle.ts';
 import type { ModelClient, Reply, Scene } from './scene.ts';
 import { type FileName, type Folder, folders, names } from './steps.ts';
@@ -25,12 +26,12 @@ export class Look {
 
   path(at: FileName): string {
     const name = names[at.name] ?? names[0];
-    // A leading dot and the endings say what they say to the gateway behind the run's own word.
+    // A leading dot and the endings keep their meaning for the gateway when the run's own word is put into the name.
     const own = name.startsWith('.') ? `.${this.prefix}${name.slice(1)}` : `${this.prefix}${name}`;
     return `/${folders[at.folder]?.name ?? ''}/${own}`;
   }
 
-  /** Versions of this run's names, `v`, `f` the file and `w` its directory. */
+  /** Versions of this run's names: `v`, `f` the file and `w` its directory. */
   rowsOf<T>(columns: string, more = '', tail = ''): Promise<readonly T[]> {
     return this.scene.rows<T>(
       `select ${columns} from version v join file f on f.id = v.file_id join folder d on d.id = f.folder_id left join directory w on w.id = f.directory_id
@@ -39,7 +40,10 @@ export class Look {
     );
   }
 
-  /** By the order in which they took their name: who was renamed onto it may have been opened before the one that he replaced. */
+  /**
+   * In the order in which they took their name: a file that was renamed onto a name may have been opened before the
+   * file that it replaced.
+   */
   rows(): Promise<readonly Seen[]> {
     return this.rowsOf<Seen>(
       `v.id, '/' || d.name || '/' || coalesce(w.name || '/', '') || f.name as path, v.state, encode(v.sha256, 'hex') as sha, v.size::float8 as size, a.name as account`,
@@ -55,7 +59,14 @@ export class Look {
     if (attributes.kind !== 'ok') return attributes;
     const whole = Buffer.alloc(attributes.value.size);
     for (let at = 0; at < whole.length; ) {
-      const read = await client.ask<number>('read', opened.value, whole, at, Math.min(readBytes, whole.length - at), at);
+      const read = await client.ask<number>(
+        'read',
+        opened.value,
+        whole,
+        at,
+        Math.min(readBytes, whole.length - at),
+        at,
+      );
       if (read.kind !== 'ok') return read;
       at += read.value;
     }

@@ -6,7 +6,7 @@ import { Scene } from './scene.ts';
 import { seams } from './seams.ts';
 import { describe, nothingRare } from './steps.ts';
 
-/** Long enough for some two hundred lists on a free machine; `npm run soak:model` plays for as long as it is told. */
+/** Long enough for about two hundred lists on a free machine; `npm run soak:model` plays for as long as it is told. */
 const playMs = 75_000;
 const faultsMs = 20_000;
 /** The same lists in every run; the soak takes others each time. */
@@ -20,7 +20,7 @@ test('whatever clients do, in any order: what is acknowledged is there, what is 
   t.comment(`${played.seeds} lists of moves from seed ${seed} on, ${played.steps} moves`);
 });
 
-test('the same while answers between edge and warden are refused, lost and late: receipts stay true, and what is tried again succeeds', async (t) => {
+test('while answers between edge and warden are refused, lost and late, receipts stay true, and trying again succeeds', async (t) => {
   await scene.placeWire(file);
   for (const [at, list] of seams.entries()) {
     const { violations } = await new Run(scene).play(list);

@@ -1,16 +1,17 @@
-// Owns: what must be true, said without the product's code: what each handle was told, what may therefore be seen, and what may never change.
+// Owns: what must be true, without the product's code: what each handle was told, what may therefore be visible, and
+// what may never change.
 import { createHash } from 'node:crypto';
 
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-/** What a name held when it was opened: nothing, an incomplete upload, or a file. */
+/** What a name had when it was opened: nothing, an incomplete upload, or a file. */
 export type Before = 'nothing' | 'partial' | 'complete';
 
-/** What one open handle was asked and answered, and the bytes that its file would have. */
+/** What was asked and answered on one open handle, and the bytes that its file would have. */
 export class HandleBelief {
   path: string;
   readonly account: string;
-  /** The bytes of the file: what was there, written over from `#position` backwards. */
+  /** The bytes of the file: the existing ones, written over from `#position` backwards. */
   image: Buffer;
   /** Where the next byte in sequence belongs, once something was written. */
   #position = 0;
@@ -22,7 +23,7 @@ export class HandleBelief {
   refusal: string | undefined;
   announced: number | undefined;
   isClosed = false;
-  /** False: it began with bytes of which a fault left two possibilities. */
+  /** False: it began with bytes for which a fault left two possibilities. */
   readonly isCertain: boolean;
   readonly #opening: Buffer;
 
@@ -36,7 +37,7 @@ export class HandleBelief {
     this.#beforeBytes = base.length;
   }
 
-  /** Where a client that writes in sequence goes on. */
+  /** Where a client that writes in sequence continues. */
   get next(): number {
     return this.hasWritten ? this.#position : this.image.length;
   }
@@ -46,7 +47,10 @@ export class HandleBelief {
     return Math.max(this.next, this.#beforeBytes);
   }
 
-  /** The first write decides where the sequence begins; behind that only the next byte, or one further ahead, is taken. */
+  /**
+   * The first write decides where the sequence begins; after that only the next byte, or one further ahead, is
+   * accepted.
+   */
   write(offset: number, data: Buffer): void {
     if (!this.hasWritten) this.#position = Math.min(offset, this.image.length);
     this.hasWritten = true;
@@ -55,12 +59,16 @@ export class HandleBelief {
     this.#early.set(offset, data);
     for (let next = this.#early.get(this.#position); next !== undefined; next = this.#early.get(this.#position)) {
       this.#early.delete(this.#position);
-      this.image = Buffer.concat([this.image.subarray(0, this.#position), next, this.image.subarray(this.#position + next.length)]);
+      this.image = Buffer.concat([
+        this.image.subarray(0, this.#position),
+        next,
+        this.image.subarray(this.#position + next.length),
+      ]);
       this.#position += next.length;
     }
   }
 
-  /** Something of what was there when it was opened is written over. */
+  /** Some of the bytes that existed when it was opened are written over. */
   get isRewritten(): boolean {
     return !this.image.subarray(0, this.#opening.length).equals(this.#opening);
   }
@@ -90,7 +98,10 @@ export type Acknowledged = {
   readonly account: string;
   readonly sha: string;
   readonly size: number;
-  /** Something that its sender may do followed: it need not be there any more, unless a reader could have seen it. */
+  /**
+   * Its sender did something afterwards that is allowed: it need not be there any more, unless a reader could have seen
+   * it.
+   */
   isSuperseded: boolean;
 };
 
@@ -103,7 +114,7 @@ export type Seen = {
   readonly account: string;
 };
 
-/** Everything that is believed in one run. */
+/** Everything that is known in one run. */
 export class Beliefs {
   readonly handles: HandleBelief[] = [];
   readonly acknowledged: Acknowledged[] = [];
@@ -127,7 +138,13 @@ export class Beliefs {
     this.whole.set(sha, handle.path);
     if (outcome === 'lost') return;
     this.supersede(handle.path);
-    this.acknowledged.push({ path: handle.path, account: handle.account, sha, size: handle.image.length, isSuperseded: false });
+    this.acknowledged.push({
+      path: handle.path,
+      account: handle.account,
+      sha,
+      size: handle.image.length,
+      isSuperseded: false,
+    });
   }
 
   supersede(path: string): void {
@@ -136,7 +153,8 @@ export class Beliefs {
 
   renamed(from: string, to: string, account: string): void {
     this.supersede(to);
-    for (const one of this.acknowledged) if (one.path === from && one.account === account && !one.isSuperseded) one.path = to;
+    for (const one of this.acknowledged)
+      if (one.path === from && one.account === account && !one.isSuperseded) one.path = to;
     // They took the name after all who had it before.
     const moved = this.handles.filter((handle) => handle.path === from && handle.account === account);
     for (const handle of moved) handle.path = to;
@@ -151,7 +169,8 @@ export class Beliefs {
       if (row === undefined) this.violate(`${before.path} was published and its version is gone`);
       else if (row.sha !== before.sha || row.size !== before.size)
         this.violate(`${before.path} was published and its version is another now`);
-      else if (row.state !== 'published' && !mayBecome(before, row.state)) this.violate(`${before.path} was published and is ${row.state}`);
+      else if (row.state !== 'published' && !mayBecome(before, row.state))
+        this.violate(`${before.path} was published and is ${row.state}`);
     }
     for (const row of rows) {
       if (row.state !== 'published') continue;
@@ -161,10 +180,12 @@ export class Beliefs {
     }
   }
 
-  /** At the end of a run: everything that was acknowledged and not given up by its sender is there. */
+  /** At the end of a run: everything that was acknowledged and not discarded by its sender is there. */
   account(rows: readonly Seen[], isMarker: (path: string, size: number) => boolean): void {
     const kept = new Set(
-      rows.filter((row) => ['held', 'settling', 'published', 'withdrawn', 'destroyed'].includes(row.state)).map((row) => row.sha),
+      rows
+        .filter((row) => ['held', 'settling', 'published', 'withdrawn', 'destroyed'].includes(row.state))
+        .map((row) => row.sha),
     );
     for (const one of this.acknowledged)
       if (!one.isSuperseded && !kept.has(one.sha) && !isMarker(one.path, one.size))

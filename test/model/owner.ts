@@ -1,5 +1,5 @@
-// Owns: a dishonest owner of the database between any two moves: one row of any table is touched, clients go on, what must be found is found, and the row is
-// put back. What must follow stands in test/owner/classes.ts.
+// Owns: a dishonest owner of the database between any two moves: one row of any table is touched, clients continue,
+// what must be found is found, and the row is put back. What must follow is in test/owner/classes.ts.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseVerifierKey, readWitness, Verification } from '../../verifier/index.js';
 import { type Class, classes, classOf, mustBeFound } from '../owner/classes.ts';
@@ -11,18 +11,27 @@ import type { OwnersTally } from './owner-tally.ts';
 import { type ModelClient, pathFor, type Scene } from './scene.ts';
 import type { Actor, Step } from './steps.ts';
 
-/** What the threat model says, seconds: a regular pass over the seals of this scene, a round, an epoch that is asked for. Ten times that is late. */
-export const sealsEveryMs = 1000;
-const bounds = { sealed: sealsEveryMs / 1000, mac: sealsEveryMs / 1000, born: 0.5, sealer: 5.25, record: 60 } as const;
+/**
+ * What the threat model says, in seconds: a regular pass over the seals of this scene, a round, an epoch that is asked
+ * for. Ten times that is late.
+ */
+export const sealCheckEveryMs = 1000;
+const bounds = {
+  sealed: sealCheckEveryMs / 1000,
+  mac: sealCheckEveryMs / 1000,
+  born: 0.5,
+  sealer: 5.25,
+  record: 60,
+} as const;
 const [patienceMs, recoversMs, probeMs] = [60_000, 90_000, 15_000];
 const actors = ['depositor', 'colleague', 'own'] as const satisfies readonly Actor[];
 
-/** Whether a violation is one in spite of the owner: of what must hold, whatever he did. */
+/** Returns whether a violation is about something that must be true whatever the owner did. */
 export const isOfOwner = (violation: string): boolean => /^the (?:owner: |edge ended|warden ended)/.test(violation);
 const ofRun = (look: Look): string => `(f.name like '${look.prefix}%' or f.name like '.${look.prefix}%')`;
 const accounts = "(select id from account where name in ('acme-batch', 'acme-colleague', 'processor'))";
 const acme = "(select id from customer where name = 'acme')";
-/** Rows that the moves meet; of other tables any. */
+/** Rows that the moves meet; of other tables any row. */
 function relevant(table: string, look: Look): string | undefined {
   const version = `select v.FIELD from version v join file f on f.id = v.file_id where ${ofRun(look)}`;
   const ofContent = `t.content_id in (${version.replace('FIELD', 'content_id')})`;
@@ -82,9 +91,12 @@ export class Owner {
       if (isFound === true) {
         tally.found += 1;
         tally.worstSeconds = Math.max(tally.worstSeconds, Math.round(seconds * 10) / 10);
-        if (seconds > 10 * bounds[is as keyof typeof bounds]) tally.late.push(`${nameOf(touch)}: ${seconds.toFixed(1)} s`);
+        if (seconds > 10 * bounds[is as keyof typeof bounds])
+          tally.late.push(`${nameOf(touch)}: ${seconds.toFixed(1)} s`);
       } else if (isFound === false)
-        this.#violate(`${nameOf(touch)} (${is}) was not found within ${seconds.toFixed(0)} s: ${touched.before.slice(0, 600)}`);
+        this.#violate(
+          `${nameOf(touch)} (${is}) was not found within ${seconds.toFixed(0)} s: ${touched.before.slice(0, 600)}`,
+        );
     }
     await touched.undo();
     await this.#release(nameOf(touch));
@@ -108,7 +120,7 @@ export class Owner {
     return touched;
   }
 
-  /** What is touched below must be what a checkpoint covers. */
+  /** Everything that is touched below must be covered by a checkpoint. */
   async #untilWitnessed(): Promise<void> {
     await recordIsSettled((text) => this.#scene.rows<{ n: number }>(text));
     for (const end = Date.now() + patienceMs; Date.now() < end; await sleep(50)) {
@@ -120,9 +132,11 @@ export class Owner {
     this.#violate('the record is not witnessed for a minute');
   }
 
-  /** Whatever was touched: who reads gets what somebody completed for this customer, or nothing. */
+  /** Whatever was touched: whoever reads gets what somebody completed for this customer, or nothing. */
   async #probe(what: string): Promise<void> {
-    const paths = (await this.#look.rows().catch(() => [])).filter((one) => one.state === 'published').map((one) => one.path);
+    const paths = (await this.#look.rows().catch(() => []))
+      .filter((one) => one.state === 'published')
+      .map((one) => one.path);
     for (const path of [...new Set(paths)].slice(-3)) {
       const actor = this.#look.folderOf(path).direction === 'deposit' ? 'own' : 'colleague';
       await this.#reads(actor, pathFor(actor, path), what);
@@ -146,13 +160,19 @@ export class Owner {
       const { acme: ours, globex: theirs } = this.#scene.standing;
       const isTheirs = actor === 'globex';
       const isWhole = isTheirs ? sha === theirs.sha : sha === ours.sha || this.#tally.completed.has(sha);
-      if (!isWhole) this.#violate(`${what}: ${actor} read ${got.value.length} bytes of ${path} that nobody completed for this customer`);
+      if (!isWhole)
+        this.#violate(
+          `${what}: ${actor} read ${got.value.length} bytes of ${path} that nobody completed for this customer`,
+        );
     } finally {
       client.cut();
     }
   }
 
-  /** Whether a new file was acknowledged to a session that was opened for it. */
+  /**
+   * Deposits a new file in a session of its own. Returns its path and SHA-256 when it was acknowledged, and otherwise
+   * false.
+   */
   async #put(word: string): Promise<{ path: string; sha: string } | false> {
     const client = await this.#scene.attempt('depositor');
     if (client === undefined) return false;
@@ -167,7 +187,7 @@ export class Owner {
     }
   }
 
-  /** undefined: nobody looks at that row: it is of a session that is over, or of a handle. */
+  /** undefined: nobody reads that row, because it belongs to a session that is over, or to a handle. */
   async #isFound(is: Class, touched: Touched, since: string): Promise<boolean | undefined> {
     const asked = is === 'sealer';
     for (const end = performance.now() + patienceMs; performance.now() < end; await sleep(100)) {
@@ -177,19 +197,27 @@ export class Owner {
         if (await this.#isAlarmed(touched, since)) return true;
         if (is === 'mac' && !(await this.#isOpen(touched))) return undefined;
       } else if (await this.#frozen()) return true;
-      if (asked) await this.#scene.rows('update ledger_state set epoch_asked_at = clock_timestamp() where epoch_asked_at is null');
+      if (asked)
+        await this.#scene.rows(
+          'update ledger_state set epoch_asked_at = clock_timestamp() where epoch_asked_at is null',
+        );
     }
     return false;
   }
 
   async #isOpen({ touch, before }: Touched): Promise<boolean> {
     const { id } = JSON.parse(before) as { id?: string };
-    return touch.table === 'session' && (await this.#scene.rows("select from session where id = $1 and state = 'open'", [id])).length > 0;
+    return (
+      touch.table === 'session' &&
+      (await this.#scene.rows("select from session where id = $1 and state = 'open'", [id])).length > 0
+    );
   }
 
   async #verifies(): Promise<boolean> {
     const { owner, world } = this.#scene;
-    const [key] = await this.#scene.rows<{ verifier_key: string }>('select verifier_key from ledger_key order by created_at desc limit 1');
+    const [key] = await this.#scene.rows<{ verifier_key: string }>(
+      'select verifier_key from ledger_key order by created_at desc limit 1',
+    );
     const witness = await readWitness([`${world.directory}/witness`], [parseVerifierKey(key?.verifier_key ?? '')]);
     const verification = new Verification({ witness, now: Date.now(), maxAgeSeconds: 0 });
     const { rows } = await owner.query<{ line: string }>('select line from ledger_dump order by part, tree, position');
@@ -222,10 +250,16 @@ export class Owner {
 
   /** As two operators do, when the row is as it was. */
   async #release(what: string): Promise<void> {
-    // Whoever comes to it late freezes once more.
+    // A process that notices it late freezes once more.
     for (const end = Date.now() + patienceMs; await this.#frozen(); await sleep(500)) {
       const [freeze] = await this.#scene.rows<{ id: string }>('select id from ledger_freeze where released_at is null');
-      const done = await this.#scene.world.cofferctl(['ledger', 'release', freeze?.id ?? '', '--reason', 'put back as it was']);
+      const done = await this.#scene.world.cofferctl([
+        'ledger',
+        'release',
+        freeze?.id ?? '',
+        '--reason',
+        'put back as it was',
+      ]);
       if (done.code !== 0 && Date.now() > end) {
         this.#violate(`${what}: put back as it was, and the freeze is not released: ${done.err}`);
         return;
@@ -264,11 +298,12 @@ export class Owner {
   }
 }
 
-/** What is not only not given away by it: somebody says so by himself. */
+/** A touch that must not only give nothing away: somebody reports it without being asked. */
 const mustFind = (is: Class): boolean => mustBeFound(is) && is !== 'content' && is !== 'counter';
 
 const classFor = ({ table, verb, column }: Touch): Class => {
-  const is = column === undefined ? classes[table]?.[verb === 'deleted' ? 'deleted' : 'inserted'] : classOf(table, column);
+  const is =
+    column === undefined ? classes[table]?.[verb === 'deleted' ? 'deleted' : 'inserted'] : classOf(table, column);
   if (is === undefined) throw new Error(`${table}.${column} is in no class`);
   return is;
 };

@@ -1,4 +1,5 @@
-// Owns: one run of the model: moves are made one after the other, some without waiting; the oracle looks after each, and at everything at the end.
+// Owns: one run of the model: moves are made one after the other, some without waiting; the oracle examines the state
+// after each move, and everything at the end.
 import { randomBytes } from 'node:crypto';
 import { refuseCalls } from '../support/store-faults.ts';
 import type { Answered } from '../support/warden-wire.ts';
@@ -17,13 +18,19 @@ const packetBytes = 30_000;
 const gapBytes = 1000;
 const farBytes = 8 * 1024 * 1024;
 const retryMs = 15_000;
+/** After a cut, or after an edge gave up an answer, what was asked before may be carried out for so long. */
 const cutSettlesMs = 3000;
 const live = ['partial', 'held', 'settling', 'published'];
 /** A slow transfer: as many small writes as take three idle lives. */
 const dripEveryMs = 250;
 const dripBytes = 64;
 
-type Open = { readonly belief: HandleBelief; readonly handle: Buffer; readonly client: ModelClient; readonly appends: boolean };
+type Open = {
+  readonly belief: HandleBelief;
+  readonly handle: Buffer;
+  readonly client: ModelClient;
+  readonly appends: boolean;
+};
 export type Outcome = { readonly violations: readonly string[]; readonly steps: number };
 
 export class Run {
@@ -38,16 +45,16 @@ export class Run {
   #steps = 0;
   /** A role was killed. */
   #hasKill = false;
-  /** An answer between edge and warden went wrong; the file system refused something. */
+  /** An answer between edge and warden went wrong, or the file system refused something. */
   #hasWireFault = false;
   #hasStoreFault = false;
-  /** The owner of the database touched a row: from then on only what holds in spite of it is asked. */
+  /** The owner of the database touched a row: from then on only what must be true in spite of it is checked. */
   #hasOwner = false;
   /** Faults of the file system that are not over. */
   readonly #faults = new Set<Promise<unknown>>();
-  /** What the warden answered in this run, whoever heard of it. */
+  /** What the warden answered in this run, whether or not anybody received it. */
   readonly #answers: Answered[] = [];
-  /** After a cut: what was asked before it may still have its effect. */
+  /** After a cut: what was asked before it may still take effect. */
   #unsettledUntil = 0;
 
   constructor(scene: Scene) {
@@ -84,7 +91,7 @@ export class Run {
     this.#scene.endAll();
     if (this.#hasWireFault || this.#hasStoreFault) await this.#retry();
     const end = new End(this.#look, this.#beliefs, this.#lives);
-    // What the owner did to rows is no fault of who wrote them.
+    // What the owner did to rows is no fault of those who wrote them.
     if (!this.#hasOwner) {
       await end.settled(this.#hasKill || this.#hasWireFault || this.#hasStoreFault);
       this.#mark();
@@ -131,7 +138,9 @@ export class Run {
         await this.#write(key, { op: 'write', where: 'next', size: 'small', waits: false });
         return this.#close(key, true);
       case 'remove':
-        return this.#onPath(actor, 'unlink', [this.#look.path(step.at)], () => this.#beliefs.supersede(this.#look.path(step.at)));
+        return this.#onPath(actor, 'unlink', [this.#look.path(step.at)], () =>
+          this.#beliefs.supersede(this.#look.path(step.at)),
+        );
       case 'rename':
         return this.#onPath(
           actor,
@@ -171,7 +180,7 @@ export class Run {
       case 'owner': {
         await Promise.all(this.#pending);
         for (const sha of this.#beliefs.whole.keys()) this.#scene.tally.completed.add(sha);
-        // What was found so far was found before he touched anything.
+        // Everything found so far was found before the owner touched anything.
         if (this.#violations.length > 0) return;
         this.#hasOwner = true;
         await this.#owner.step(step);
@@ -183,7 +192,7 @@ export class Run {
     }
   }
 
-  /** What works on a handle takes the actor's other one where this slot has none: fewer moves that do nothing. */
+  /** A move on a handle takes the actor's other handle when this slot has none: so fewer moves do nothing. */
   #handleFor(actor: Actor, slot: number, step: Step): string {
     const [wanted, other] = [`${actor}/${slot}`, `${actor}/${1 - slot}`];
     const needsOne = step.op === 'write' || step.op === 'fsync' || step.op === 'fsetstat' || step.op === 'close';
@@ -194,16 +203,23 @@ export class Run {
     return actor === 'depositor-again' ? 'depositor' : actor;
   }
 
-  async #openFile(actor: Actor, key: string, path: string, how: 'truncate' | 'keep' | 'append' | 'exclusive'): Promise<void> {
+  async #openFile(
+    actor: Actor,
+    key: string,
+    path: string,
+    how: 'truncate' | 'keep' | 'append' | 'exclusive',
+  ): Promise<void> {
     if (this.#open.has(key)) await this.#close(key, true);
     const client = await this.#scene.client(actor);
-    const more = { truncate: flag.truncate, keep: 0, append: flag.append, exclusive: flag.truncate | flag.exclusive }[how];
+    const more = { truncate: flag.truncate, keep: 0, append: flag.append, exclusive: flag.truncate | flag.exclusive }[
+      how
+    ];
     const isAlone = this.#isAlone;
     const before = await this.#look.rows();
     const mark = this.#mark();
     const reply = await client.ask<Buffer>('open', pathFor(actor, path), flag.write | flag.create | more, {});
     if (reply.kind !== 'ok') {
-      // The warden did it, and nobody heard of it: what stood under that name may have been begun anew.
+      // The warden did it, and nobody received the answer: what had that name may have been begun anew.
       if (reply.kind === 'lost' || (await this.#wasDone(mark, /^upload\.open$/))) this.#beliefs.supersede(path);
       else if (isAlone) this.#changedNothing(before, await this.#look.rows(), `OPEN of ${path} (${how})`);
       return;
@@ -219,7 +235,7 @@ export class Run {
     this.#open.set(key, { belief, handle, client, appends: how === 'append' });
   }
 
-  /** The bytes that an opened file has already, from what was written to that name before. */
+  /** The bytes that an opened file already has, from what was written to that name before. */
   #base(
     path: string,
     account: string,
@@ -227,16 +243,21 @@ export class Run {
     rows: readonly Seen[],
   ): { readonly base: Buffer; readonly before: Before; readonly isCertain: boolean } {
     if (stored === 0) return { base: Buffer.alloc(0), before: 'nothing', isCertain: true };
-    // A complete file of this length stands there, and no incomplete one: its bytes are known by who completed it, whoever wrote to that name since.
+    // A complete file of this length has the name, and no incomplete one: its bytes are known from whoever completed
+    // it, whoever wrote to that name since.
     const standing = rows.filter((row) => row.path === path && live.includes(row.state) && row.size === stored);
     const complete = standing.some((row) => row.sha === null) ? undefined : standing.at(-1);
     const whole = this.#beliefs.handles.find((one) => complete !== undefined && sha256(one.image) === complete.sha);
     if (whole !== undefined) return { base: Buffer.from(whole.image), before: 'complete', isCertain: true };
     const isWhole = this.#beliefs.acknowledged.some((one) => one.path === path && one.size === stored);
-    const last = this.#beliefs.handles.filter((one) => one.path === path && one.account === account && one.image.length >= stored).at(-1);
-    if (last === undefined) this.#beliefs.violate(`${path} was opened with ${stored} bytes that its account never wrote`);
-    // Either may be there of what was written anew while an answer went wrong, or whose handle is still open: the upload that is taken over then is
-    // resumed as it was before, unless what was written anew holds more already, and the CLOSE of that handle is refused.
+    const last = this.#beliefs.handles
+      .filter((one) => one.path === path && one.account === account && one.image.length >= stored)
+      .at(-1);
+    if (last === undefined)
+      this.#beliefs.violate(`${path} was opened with ${stored} bytes that its account never wrote`);
+    // Either content may be there of what was written anew while an answer went wrong, or whose handle is still open.
+    // The upload that is then taken over is resumed as it was before, unless what was written anew already has more,
+    // and the CLOSE of that handle is refused.
     const isOneOfTwo = last?.isRewritten === true && (this.#hasWireFault || this.#hasStoreFault || !last.isClosed);
     const isCertain = last?.isCertain === true && !isOneOfTwo;
     const base = Buffer.from(last?.image.subarray(0, stored) ?? Buffer.alloc(stored));
@@ -249,8 +270,14 @@ export class Run {
     const { belief } = open;
     const data = randomBytes(sizes[step.size]);
     const length = belief.next;
-    const offset = { next: length, start: 0, behind: Math.max(0, length - 1), gap: length + gapBytes, far: length + farBytes }[step.where];
-    // In append mode the place is the server's.
+    const offset = {
+      next: length,
+      start: 0,
+      behind: Math.max(0, length - 1),
+      gap: length + gapBytes,
+      far: length + farBytes,
+    }[step.where];
+    // In append mode the server decides the position.
     belief.write(open.appends ? belief.end : offset, data);
     const work: Promise<void>[] = [];
     for (let done = 0; done < data.length; done += packetBytes) {
@@ -268,23 +295,24 @@ export class Run {
   }
 
   get #isAlone(): boolean {
-    return this.#pending.size === 0 && this.#faults.size === 0 && Date.now() > this.#unsettledUntil;
+    const settled = Math.max(this.#unsettledUntil, this.#scene.givenUpAt + cutSettlesMs);
+    return this.#pending.size === 0 && this.#faults.size === 0 && Date.now() > settled;
   }
 
-  /** Where the answers stand that came so far. */
+  /** The position of the answers that came so far. */
   #mark(): number {
     this.#answers.push(...(this.#scene.wire?.takeAnswers() ?? []));
     return this.#answers.length;
   }
 
-  /** Whether the warden did one of these since then, and its edge never heard of it. */
+  /** Returns whether the warden did one of these since then, and its edge never received the answer. */
   async #wasDone(mark: number, operations: RegExp): Promise<boolean> {
     await this.#scene.wire?.settled();
     this.#mark();
     return this.#answers.slice(mark).some((one) => one.isOk && !one.isHeard && operations.test(one.op));
   }
 
-  /** For a while, this process's file system says no. Moves go on meanwhile. */
+  /** For a while, the file system of this process refuses. Moves continue meanwhile. */
   async #refuseFiles(step: Extract<Step, { op: 'store' }>): Promise<void> {
     this.#hasStoreFault = true;
     // One at a time: a process has one tracer.
@@ -301,7 +329,9 @@ export class Run {
     const open = this.#open.get(key);
     if (open === undefined) return;
     const { belief } = open;
-    const size = { same: belief.image.length, more: belief.image.length + gapBytes, zero: 0, times: undefined }[step.size];
+    const size = { same: belief.image.length, more: belief.image.length + gapBytes, zero: 0, times: undefined }[
+      step.size
+    ];
     const attributes = size === undefined ? { atime: 1_700_000_000, mtime: 1_700_000_000 } : { size };
     const isFresh = !belief.hasWritten;
     const then = (reply: Reply): void => {
@@ -309,10 +339,16 @@ export class Run {
       belief.announced = size > 0 || belief.image.length > 0 ? size : undefined;
     };
     if (size === 0 && isFresh) belief.beginAnew();
-    await this.#onHandle(key, step.waits, () => open.client.ask('fsetstat', open.handle, attributes), `FSETSTAT ${step.size}`, then);
+    await this.#onHandle(
+      key,
+      step.waits,
+      () => open.client.ask('fsetstat', open.handle, attributes),
+      `FSETSTAT ${step.size}`,
+      then,
+    );
   }
 
-  /** One request on an open handle. What is refused is remembered: the handle must not become a file. */
+  /** One request on an open handle. A refusal is remembered: the handle must not become a file. */
   async #onHandle(
     key: string,
     waits: boolean,
@@ -342,11 +378,13 @@ export class Run {
     const { belief } = open;
     const mark = this.#mark();
     const closing = open.client.ask('close', open.handle).then(async (reply) => {
-      // What began with bytes that nobody knows for certain is known by what the warden was told of it; readers are compared with that.
+      // What began with bytes that nobody knows for certain is known by what the warden was told of it; readers are
+      // compared with that.
       if (reply.kind === 'ok' && !belief.isCertain) return this.#learn(belief);
       if (reply.kind !== 'refused') return this.#beliefs.closed(belief, reply.kind);
       belief.isClosed = true;
-      // Committed, and the client was told that it is not known: the file may be there, whole. Nor is it known of a warden that was killed.
+      // Committed, and the client was told that the outcome is unknown: the file may be there, whole. The same is true
+      // of a warden that was killed.
       if (belief.flaw === undefined && (this.#hasKill || (await this.#wasDone(mark, /^upload\.close$/))))
         this.#beliefs.closed(belief, 'lost');
     });
@@ -367,14 +405,23 @@ export class Run {
     const isAlone = this.#isAlone;
     const before = await this.#look.rows();
     const mark = this.#mark();
-    const reply = await client.ask(method, ...paths.map((one) => (typeof one === 'string' ? pathFor(actor, one) : one)));
-    if (reply.kind === 'ok' || reply.kind === 'lost' || (await this.#wasDone(mark, /^tree\.(?:remove|rename)$|^upload\./))) then();
+    const reply = await client.ask(
+      method,
+      ...paths.map((one) => (typeof one === 'string' ? pathFor(actor, one) : one)),
+    );
+    if (
+      reply.kind === 'ok' ||
+      reply.kind === 'lost' ||
+      (await this.#wasDone(mark, /^tree\.(?:remove|rename)$|^upload\./))
+    )
+      then();
     else if (isAlone) this.#changedNothing(before, await this.#look.rows(), `${method} ${paths.join(' ')} by ${actor}`);
   }
 
   #changedNothing(before: readonly Seen[], after: readonly Seen[], what: string): void {
     // What settles, and what leaves by its reads and its days, does so beside whatever is asked.
-    const stateOf = (row: Seen): string => (row.state === 'settling' || this.#lives.mayLeave(row, row.state) ? 'published' : row.state);
+    const stateOf = (row: Seen): string =>
+      row.state === 'settling' || this.#lives.mayLeave(row, row.state) ? 'published' : row.state;
     const shown = (rows: readonly Seen[]): string =>
       JSON.stringify(rows.filter((row) => row.state !== 'partial').map((row) => ({ ...row, state: stateOf(row) })));
     if (shown(before) !== shown(after))
@@ -390,7 +437,8 @@ export class Run {
     this.#lives.tries(path);
     const got = await this.#look.fetch(await this.#scene.client(actor), pathFor(actor, path));
     if (got.kind === 'ok') this.#lives.read(path, sha256(got.value), got.value.length);
-    const isThere = (rows: readonly Seen[]): boolean => rows.some((row) => row.path === path && row.state === 'published');
+    const isThere = (rows: readonly Seen[]): boolean =>
+      rows.some((row) => row.path === path && row.state === 'published');
     if (got.kind === 'ok' && !this.#beliefs.whole.has(sha256(got.value)))
       this.#beliefs.violate(`a reader of ${path} got ${got.value.length} bytes that nobody completed`);
     if (got.kind === 'refused' && got.status === noSuchFile && isThere(before) && isThere(await this.#look.rows()))
@@ -404,7 +452,7 @@ export class Run {
     for (const slot of [0, 1]) this.#open.delete(`${actor}/${slot}`);
   }
 
-  /** Bytes on an open handle are activity: a slow upload goes through. */
+  /** Bytes on an open handle are activity: a slow upload succeeds. */
   async #drip(): Promise<void> {
     const client = await this.#scene.connect('depositor');
     const path = `/m-close/${this.#look.prefix}drip-${randomBytes(3).toString('hex')}`;
@@ -412,12 +460,18 @@ export class Run {
     const opened = await client.ask<Buffer>('open', path, flag.write | flag.create | flag.truncate, {});
     if (opened.kind !== 'ok') return this.#beliefs.violate(`a slow upload could not begin: ${JSON.stringify(opened)}`);
     this.#beliefs.handles.push(belief);
-    for (const end = Date.now() + 3 * idleMs; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, dripEveryMs))) {
+    for (
+      const end = Date.now() + 3 * idleMs;
+      Date.now() < end;
+      await new Promise((resolve) => setTimeout(resolve, dripEveryMs))
+    ) {
       const data = randomBytes(dripBytes);
       const reply = await client.ask('write', opened.value, data, 0, data.length, belief.image.length);
       if (reply.kind !== 'ok') {
         client.cut();
-        return this.#beliefs.violate(`a slow upload was ended after ${belief.image.length} bytes: ${JSON.stringify(reply)}`);
+        return this.#beliefs.violate(
+          `a slow upload was ended after ${belief.image.length} bytes: ${JSON.stringify(reply)}`,
+        );
       }
       belief.write(belief.image.length, data);
     }
@@ -435,10 +489,14 @@ export class Run {
       const [now] = this.#scene.world.pidsOf(what);
       if (now !== undefined && now !== pid) break;
     }
-    if (what === 'partner-1') for (const actor of ['depositor', 'depositor-again', 'colleague'] as const) this.#cut(actor);
+    if (what === 'partner-1')
+      for (const actor of ['depositor', 'depositor-again', 'colleague'] as const) this.#cut(actor);
   }
 
-  /** The fault is over: what a client tries again succeeds, within a time in which everything that was lost is there again. */
+  /**
+   * The fault is over: what a client tries again succeeds, within a time in which everything that was lost is there
+   * again.
+   */
   async #retry(): Promise<void> {
     const path = `/m-close/${this.#look.prefix}retried`;
     let last = '';
@@ -449,7 +507,9 @@ export class Run {
       belief.write(0, data);
       const opened = await client.ask<Buffer>('open', path, flag.write | flag.create | flag.truncate, {});
       const written =
-        opened.kind === 'ok' ? await client.ask('write', opened.value, data.subarray(0, packetBytes), 0, packetBytes, 0) : opened;
+        opened.kind === 'ok'
+          ? await client.ask('write', opened.value, data.subarray(0, packetBytes), 0, packetBytes, 0)
+          : opened;
       const rest = data.subarray(packetBytes);
       const more =
         written.kind === 'ok' && opened.kind === 'ok'
@@ -459,7 +519,8 @@ export class Run {
       if (closed.kind === 'ok') return this.#beliefs.closed(belief, 'ok');
       this.#beliefs.closed(belief, 'lost');
       last = JSON.stringify(closed);
-      if (Date.now() > end) return this.#beliefs.violate(`what was tried again long after the last fault was refused: ${last}`);
+      if (Date.now() > end)
+        return this.#beliefs.violate(`what was tried again long after the last fault was refused: ${last}`);
     }
   }
 }

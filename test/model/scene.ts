@@ -1,11 +1,12 @@
-// Owns: the gateway that the model drives: a bank with a folder of every kind, three accounts, and clients that ask without waiting when told to.
+// Owns: the gateway that the model drives: a bank with a folder of every kind, three accounts, and clients that ask
+// without waiting when told to.
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { newOpenSshKeyPair } from '../../server/demo/openssh-key.ts';
 import { bounded } from '../../server/domain/bounded.ts';
 import { asWarden } from '../support/as-warden.ts';
 import { wideBudgetsEnv } from '../support/bank.ts';
@@ -19,8 +20,10 @@ import { type Actor, type Folder, folders } from './steps.ts';
 /** Short, so that a slow transfer lives through several of them within seconds. */
 export const idleMs = 2000;
 const readyMs = 20_000;
-/** Longer than anything that the gateway waits for itself: an answer that does not come at all is a violation. */
+/** Longer than anything for which the gateway itself waits: an answer that does not come at all is a violation. */
 const answerMs = 90_000;
+/** The words of an edge that no longer waits for its warden. */
+const givenUp = /no answer in time|rpc peer is gone/;
 const colleague = 'acme-colleague';
 const accountOf: Readonly<Record<Actor, string>> = {
   depositor: 'acme-batch',
@@ -31,7 +34,7 @@ const accountOf: Readonly<Record<Actor, string>> = {
 
 export type Reply<T = unknown> =
   | { readonly kind: 'ok'; readonly value: T }
-  /** The server said no. `status`: SSH_FX_*. */
+  /** The server refused. `status`: SSH_FX_*. */
   | { readonly kind: 'refused'; readonly status: number; readonly text: string }
   /** The connection ended before an answer came. */
   | { readonly kind: 'lost' };
@@ -51,12 +54,18 @@ export class ModelClient {
   readonly #client: RawClient;
   readonly #sftp: RawSftp;
   readonly #gone: Promise<{ readonly kind: 'lost' }>;
+  readonly #onGivenUp: () => void;
   isGone = false;
   lastUse = Date.now();
 
-  constructor(client: RawClient, sftp: RawSftp, gone: Promise<unknown>) {
+  /**
+   * `onGivenUp` is called when the edge answers that it waited for the warden no longer: what was asked may still be
+   * done.
+   */
+  constructor(client: RawClient, sftp: RawSftp, gone: Promise<unknown>, onGivenUp: () => void) {
     this.#client = client;
     this.#sftp = sftp;
+    this.#onGivenUp = onGivenUp;
     this.#gone = gone.then(() => {
       this.isGone = true;
       return { kind: 'lost' } as const;
@@ -69,6 +78,7 @@ export class ModelClient {
     const answer = new Promise<Reply<T>>((resolve) => {
       const done: Callback = (error, value) => {
         this.lastUse = Date.now();
+        if (error && givenUp.test(error.message)) this.#onGivenUp();
         if (!error) resolve({ kind: 'ok', value: value as T });
         else if (typeof error.code === 'number') resolve({ kind: 'refused', status: error.code, text: error.message });
         else resolve({ kind: 'lost' });
@@ -98,11 +108,13 @@ export class Scene {
   readonly owner: pg.Client;
   /** What became of its touches. */
   readonly tally = new OwnersTally();
-  /** A file of the bank, and one of another bank, that are there whatever is played. */
+  /** A file of the bank, and one of another bank, that exist whatever is played. */
   standing = { acme: { path: '/collect/standing', sha: '' }, globex: { path: '/collect/standing', sha: '' } };
   readonly #clients = new Map<Actor, ModelClient>();
+  /** When an edge last gave up waiting for its warden. */
+  givenUpAt = 0;
   readonly #keys: Readonly<Record<string, string>>;
-  /** What stands between the partners' edge and its warden, once it was placed there. */
+  /** What stands between the partner edge and its warden, once it was placed there. */
   wire: WardenWire | undefined;
 
   private constructor(world: World, database: pg.Client, owner: pg.Client, keys: Readonly<Record<string, string>>) {
@@ -140,11 +152,12 @@ export class Scene {
     };
     const database = await connected();
     const keys = { [colleague]: pair.privateText } as Record<string, string>;
-    for (const name of ['acme-batch', 'globex-batch', 'processor']) keys[name] = readFileSync(world.keyFile(name), 'utf8');
+    for (const name of ['acme-batch', 'globex-batch', 'processor'])
+      keys[name] = readFileSync(world.keyFile(name), 'utf8');
     return new Scene(world, database, await connected(), keys);
   }
 
-  /** A file for each of two banks, by our own. */
+  /** A file for each of two banks, by our own account. */
   async placeStanding(): Promise<void> {
     for (const bank of ['acme', 'globex'] as const) {
       const bytes = Buffer.from(`${bank}${randomUUID().repeat(10_000)}`);
@@ -156,7 +169,7 @@ export class Scene {
     }
   }
 
-  /** A session that is opened for one purpose, by one try; undefined: it was refused. */
+  /** A session that is opened for one purpose, in one attempt; undefined: it was refused. */
   async attempt(actor: Actor | 'globex'): Promise<ModelClient | undefined> {
     try {
       return await this.#once(actor);
@@ -165,19 +178,29 @@ export class Scene {
     }
   }
 
-  /** From now on, answers between the partners' edge and its warden may go wrong: the edge starts again, and comes by another way. */
+  /**
+   * From now on, answers between the partner edge and its warden may go wrong: the edge starts again, and connects in
+   * another way.
+   */
   async placeWire(t: Teardown): Promise<void> {
     this.endAll();
     const { world } = this;
     const wire = await WardenWire.between(t, join(world.directory, 'run', 'partner-1', 'warden.sock'));
     const [before] = world.pidsOf('partner-1');
     world.kill('partner-1');
-    for (const end = Date.now() + 60_000; !wire.isConnected || world.pidsOf('partner-1')[0] === before; await sleep(100))
+    for (
+      const end = Date.now() + 60_000;
+      !wire.isConnected || world.pidsOf('partner-1')[0] === before;
+      await sleep(100)
+    )
       if (Date.now() > end) throw new Error(`the edge did not come back: ${world.log.slice(-2000)}`);
     this.wire = wire;
   }
 
-  /** The open session of this actor, or a fresh one where it has none, or has been idle for so long that it may be over any moment. */
+  /**
+   * The open session of this actor, or a fresh one when the actor has none, or when it was idle for so long that it may
+   * be over at any moment.
+   */
   async client(actor: Actor): Promise<ModelClient> {
     const known = this.#clients.get(actor);
     if (known !== undefined && !known.isGone) return known;
@@ -214,10 +237,19 @@ export class Scene {
         client.on('ready', () => client.sftp((error, opened) => (error ? reject(error) : resolve(opened))));
         client.on('error', ((error: Error) => reject(error)) as never);
         void gone.then(() => reject(new Error('closed')));
-        client.connect({ host, port, username: account, privateKey: this.#keys[account], readyTimeout: readyMs, agent: undefined });
+        client.connect({
+          host,
+          port,
+          username: account,
+          privateKey: this.#keys[account],
+          readyTimeout: readyMs,
+          agent: undefined,
+        });
       }),
     );
-    return new ModelClient(client, sftp, gone);
+    return new ModelClient(client, sftp, gone, () => {
+      this.givenUpAt = Date.now();
+    });
   }
 
   endAll(): void {

@@ -1,4 +1,5 @@
-// Owns: one list of moves for each way in which an answer between edge and warden may go wrong: it meets every call on the way of an upload, a name and a download.
+// Owns: one list of moves for each way in which an answer between edge and warden may go wrong: it meets every call of
+// an upload, a name and a download.
 import { type WireFault, wireFaults } from '../support/warden-wire.ts';
 import { type Actor, folders, type Move, type Step, type WireCall } from './steps.ts';
 
@@ -6,7 +7,8 @@ const folder = (name: string, file: number): { readonly folder: number; readonly
   folder: folders.findIndex((one) => one.name === name),
   name: file,
 });
-const by = (actor: Actor, ...steps: readonly Step[]): readonly Move[] => steps.map((step) => ({ actor, slot: 0, step }));
+const by = (actor: Actor, ...steps: readonly Step[]): readonly Move[] =>
+  steps.map((step) => ({ actor, slot: 0, step }));
 
 function throughEach(fault: WireFault): readonly Move[] {
   const next = (call: WireCall): Step => ({ op: 'wire', call, fault });
@@ -16,14 +18,27 @@ function throughEach(fault: WireFault): readonly Move[] {
   return [
     ...by('depositor', next('upload.close'), { op: 'put', at: one, size: 'block' }),
     ...by('depositor', next('upload.open'), { op: 'put', at: two, size: 'small' }),
-    // Cut in mid-file, and gone on from: its beginning is read back.
-    ...by('depositor', { op: 'open', at: two, how: 'truncate' }, piece, next('upload.interrupt'), { op: 'cut' }, { op: 'rest', ms: 500 }),
+    // Cut in the middle of the file, and continued: its beginning is read back.
+    ...by(
+      'depositor',
+      { op: 'open', at: two, how: 'truncate' },
+      piece,
+      next('upload.interrupt'),
+      { op: 'cut' },
+      { op: 'rest', ms: 500 },
+    ),
     ...by('depositor', next('upload.verify-extent'), { op: 'more', at: two, closes: true }),
-    ...by('depositor', { op: 'open', at: three, how: 'truncate' }, piece, next('upload.seal-extent'), { op: 'fsync', waits: true }),
+    ...by('depositor', { op: 'open', at: three, how: 'truncate' }, piece, next('upload.seal-extent'), {
+      op: 'fsync',
+      waits: true,
+    }),
     ...by('depositor', piece, { op: 'close', waits: true }, { op: 'put', at: three, size: 'small' }),
     ...by('depositor', next('tree.rename'), { op: 'rename', at: three, to: folder('m-rename', 0), replaces: false }),
     ...by('own', { op: 'put', at: collected, size: 'block' }),
-    ...by('colleague', next('download.grant'), { op: 'read', at: collected }, next('download.open'), { op: 'read', at: collected }),
+    ...by('colleague', next('download.grant'), { op: 'read', at: collected }, next('download.open'), {
+      op: 'read',
+      at: collected,
+    }),
   ];
 }
 

@@ -1,7 +1,7 @@
-// Owns: `npm run soak:model -- MINUTES [SEED]`: the model for long, kills of roles, faults at every seam or a dishonest owner of the database included.
-// Its last line: {"seeds","steps","violations"}.
+// Owns: `npm run soak:model -- MINUTES [SEED]`: the model for long, with kills of roles, faults of every kind, or a
+// dishonest owner of the database. Its last line: {"seeds","steps","violations"}.
 import { longRun } from '../support/long-run.ts';
-import { sealsEveryMs } from './owner.ts';
+import { sealCheckEveryMs } from './owner.ts';
 import { play } from './play.ts';
 import { Scene } from './scene.ts';
 import { nothingRare } from './steps.ts';
@@ -9,14 +9,15 @@ import { nothingRare } from './steps.ts';
 const minutes = Number(process.argv[2] ?? 10);
 const seed = Number(process.argv[3] ?? Math.floor(Date.now() / 1000));
 /**
- * `drips`, `kills`: left out. `on`: goes on after a violation, without shrinking. `faults`: answers between edge and warden go wrong, and the file systems of
- * both refuse; then no role is killed, and nothing is slow. `wire`, `store`: one of both. `owner`: the owner of the database touches rows, and nothing else
- * is rare; the last line but one says what became of it.
+ * `drips`, `kills`: left out. `on`: continues after a violation, without shrinking. `faults`: answers between edge and
+ * warden go wrong, and the file systems of both refuse; then no role is killed, and nothing is slow. `wire`, `store`:
+ * only one of the two. `owner`: the owner of the database touches rows, and no other rare move is made; the last line
+ * but one says what became of it.
  */
 const without = process.argv.slice(4);
 await longRun(async (t) => {
   const hasOwner = without.includes('owner');
-  const scene = await Scene.start(t, hasOwner ? { sealsEveryMs } : {});
+  const scene = await Scene.start(t, hasOwner ? { sealCheckEveryMs } : {});
   if (hasOwner) await scene.placeStanding();
   const hasFaults = ['faults', 'wire', 'store'].some((word) => without.includes(word));
   if (hasFaults) await scene.placeWire(t);

@@ -1,10 +1,14 @@
-// Owns: what the model may do, as data: one step is one request of one client, one fault, or one pause. A failing list of steps is shrunk and replayed.
+// Owns: what the model may do, as data: one step is one request of one client, one fault, or one pause. A failing list
+// of steps is shrunk and replayed.
 import fc from 'fast-check';
 import { type StoreError, type StoreFault, storeErrors, storeFaults } from '../support/store-faults.ts';
 import { type WireFault, wireFaults } from '../support/warden-wire.ts';
 
-/** Sessions that a run drives: two of one depositor, one of its colleague in the same bank, one of our own on the internal plane. */
-export const actors = ['depositor', 'depositor-again', 'colleague', 'own'] as const;
+/**
+ * Sessions that a run drives: two of one depositor, one of its colleague in the same bank, one of our own on the
+ * internal plane.
+ */
+const actors = ['depositor', 'depositor-again', 'colleague', 'own'] as const;
 export type Actor = (typeof actors)[number];
 
 export type Folder = {
@@ -13,15 +17,18 @@ export type Folder = {
   readonly rule: 'on-close' | 'on-rename' | 'on-marker';
   readonly settleMs: number;
   readonly replace: boolean;
-  /** After so many complete reads a file leaves the tree. */
+  /** After this many complete reads a file leaves the folder. */
   readonly readsMax: number | null;
-  /** So many days after it was published it leaves the tree, and so many its key is destroyed. */
+  /** This many days after its publication a file leaves the folder, and after this many its key is destroyed. */
   readonly windowDays: number | null;
   readonly retentionDays: number | null;
 };
 const keeps = { readsMax: null, windowDays: null, retentionDays: null } as const;
 const onClose = { rule: 'on-close', settleMs: 0, ...keeps } as const;
-/** One folder for each publish rule, with and without a settle time and replacing; one where a read takes a file away, and two where time does. */
+/**
+ * One folder for each publish rule, with and without a settle time and replacing; one where a read takes a file away,
+ * and two where time does.
+ */
 export const folders: readonly Folder[] = [
   { ...onClose, name: 'm-close', direction: 'deposit', replace: false },
   { ...onClose, name: 'm-settle', direction: 'deposit', settleMs: 400, replace: false },
@@ -34,7 +41,7 @@ export const folders: readonly Folder[] = [
   { ...onClose, name: 'm-window', direction: 'deposit', replace: false, windowDays: 10, retentionDays: 20 },
   { ...onClose, name: 'm-window-replace', direction: 'deposit', replace: true, windowDays: 10, retentionDays: 20 },
 ];
-/** A name below a directory is there once somebody made the directory. */
+/** A name below a directory exists once somebody made the directory. */
 export const names = ['f.xml', 'g.xml', 'f.xml.tmp', '.g.xml', 'f.xml.done', 'd/f.xml'] as const;
 export const directory = 'd';
 
@@ -54,13 +61,20 @@ export type Step =
   | { readonly op: 'rename'; readonly at: FileName; readonly to: FileName; readonly replaces: boolean }
   | { readonly op: 'truncate'; readonly at: FileName }
   | { readonly op: 'read'; readonly at: FileName }
-  /** What is asked of a name and must be answered truly. */
-  | { readonly op: 'ask'; readonly what: 'stat' | 'lstat' | 'realpath' | 'readlink' | 'symlink' | 'times' | 'space'; readonly at: FileName }
+  /** What is asked about a name and must be answered truly. */
+  | {
+      readonly op: 'ask';
+      readonly what: 'stat' | 'lstat' | 'realpath' | 'readlink' | 'symlink' | 'times' | 'space';
+      readonly at: FileName;
+    }
   | { readonly op: 'list'; readonly at: FileName; readonly inDirectory: boolean }
   | { readonly op: 'directory'; readonly at: FileName; readonly what: 'make' | 'remove' }
-  /** An operator keeps the newest file of a name, or lets go of it; locks the depositor's account for a moment; ends its sessions. */
+  /**
+   * An operator keeps the newest file of a name, or releases it; locks the depositor's account for a moment; ends its
+   * sessions.
+   */
   | { readonly op: 'operator'; readonly what: 'hold' | 'lift' | 'lock' | 'end'; readonly at: FileName }
-  /** So many days pass for everything that was published. */
+  /** This many days pass for everything that was published. */
   | { readonly op: 'age'; readonly days: number }
   | { readonly op: 'cut' }
   | { readonly op: 'rest'; readonly ms: number }
@@ -68,11 +82,14 @@ export type Step =
   | { readonly op: 'put'; readonly at: FileName; readonly size: 'small' | 'block' }
   /** More of it: open without truncating, write at the end, close. */
   | { readonly op: 'more'; readonly at: FileName; readonly closes: boolean }
-  /** Its name is changed while it is gone on from: open without truncating, rename, write at the end, close. */
+  /** Its name is changed while it is continued: open without truncating, rename, write at the end, close. */
   | { readonly op: 'moved'; readonly at: FileName; readonly to: FileName; readonly replaces: boolean }
   | { readonly op: 'drip' }
   | { readonly op: 'kill'; readonly what: 'partner-1' | 'warden' }
-  /** A call of the edge goes wrong on its way to the warden, or its answer on the way back: the next one of this operation, or the one after so many. */
+  /**
+   * A call of the edge goes wrong on its way to the warden, or its answer on the way back: the next one of this
+   * operation, or the one after this many.
+   */
   | { readonly op: 'wire'; readonly call: WireCall | number; readonly fault: WireFault }
   /** The owner of the database touches a row: of which table, in which way, and which row of it (`owner.ts`). */
   | { readonly op: 'owner'; readonly touch: number; readonly nth: number }
@@ -96,6 +113,7 @@ const wireCalls = [
   'flow.permit',
   'tree.remove',
   'tree.stat',
+  'tree.space',
   'download.open',
   'download.locate',
   'download.grant',
@@ -127,7 +145,14 @@ const steps = [
   { weight: 10, arbitrary: open },
   { weight: 14, arbitrary: write },
   { weight: 4, arbitrary: fc.record({ op: fc.constant('fsync'), waits }) },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant('fsetstat'), size: fc.constantFrom('same', 'more', 'zero', 'times'), waits }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      op: fc.constant('fsetstat'),
+      size: fc.constantFrom('same', 'more', 'zero', 'times'),
+      waits,
+    }),
+  },
   { weight: 10, arbitrary: fc.record({ op: fc.constant('close'), waits }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('remove'), at }) },
   { weight: 5, arbitrary: fc.record({ op: fc.constant('rename'), at, to: at, replaces: fc.boolean() }) },
@@ -138,8 +163,18 @@ const steps = [
   { weight: 3, arbitrary: fc.record({ op: fc.constant('moved'), at, to: at, replaces: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('ask'), what: fc.constantFrom(...questions), at }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('list'), at, inDirectory: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant('directory'), at, what: fc.constantFrom('make', 'make', 'remove') }) },
-  { weight: 1, arbitrary: fc.record({ op: fc.constant('operator'), what: fc.constantFrom('hold', 'hold', 'lift', 'lock', 'end'), at }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constant('directory'), at, what: fc.constantFrom('make', 'make', 'remove') }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: fc.constant('operator'),
+      what: fc.constantFrom('hold', 'hold', 'lift', 'lock', 'end'),
+      at,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('age'), days: fc.constantFrom(4, 11, 21) }) },
   { weight: 1, arbitrary: fc.constant({ op: 'cut' }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('rest'), ms: fc.constantFrom(20, 100, 500) }) },
@@ -154,11 +189,16 @@ export type Rare = {
   readonly owner: boolean;
 };
 export const nothingRare: Rare = { drip: false, kill: false, wire: false, store: false, owner: false };
-/** Each way in which each table can be touched, many times over. */
+/** Each way in which each table can be touched, many times. */
 const touchesMax = 1_000_000;
 
-const weighted: readonly Actor[] = [...Array<Actor>(8).fill('depositor'), ...Array<Actor>(3).fill('depositor-again'), 'colleague', 'own'];
-/** Where versions may follow one another, moves meet most. */
+const weighted: readonly Actor[] = [
+  ...Array<Actor>(8).fill('depositor'),
+  ...Array<Actor>(3).fill('depositor-again'),
+  'colleague',
+  'own',
+];
+/** Where versions may follow one another, most moves meet. */
 const replacing = [...folders.keys()].filter((at) => folders[at]?.replace === true && folders[at]?.windowDays === null);
 const places: readonly number[] = [...folders.keys(), ...replacing];
 
@@ -167,7 +207,12 @@ export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
   const more: fc.WeightedArbitrary<Step>[] = [
     ...(rare.drip ? [{ weight: 1, arbitrary: fc.constant({ op: 'drip' } as const) }] : []),
     ...(rare.kill
-      ? [{ weight: 1, arbitrary: fc.record({ op: fc.constant('kill' as const), what: fc.constantFrom('partner-1', 'warden') }) }]
+      ? [
+          {
+            weight: 1,
+            arbitrary: fc.record({ op: fc.constant('kill' as const), what: fc.constantFrom('partner-1', 'warden') }),
+          },
+        ]
       : []),
     ...(rare.wire
       ? [
@@ -185,7 +230,11 @@ export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
       ? [
           {
             weight: 6,
-            arbitrary: fc.record({ op: fc.constant('owner' as const), touch: fc.nat(touchesMax), nth: fc.nat(touchesMax) }),
+            arbitrary: fc.record({
+              op: fc.constant('owner' as const),
+              touch: fc.nat(touchesMax),
+              nth: fc.nat(touchesMax),
+            }),
           },
         ]
       : []),
@@ -224,6 +273,6 @@ function inPlace(step: Step, folder: number, few: readonly number[]): Step {
   return 'at' in step ? { ...step, at: narrow(step.at) } : step;
 }
 
-/** A list as it can be read in a report, one move a line. */
+/** A list as a report shows it, one move a line. */
 export const describe = (list: readonly Move[]): string =>
   list.map(({ actor, slot, step }) => `${actor}[${slot}] ${JSON.stringify(step)}`).join('\n');

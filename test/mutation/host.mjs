@@ -1,5 +1,6 @@
-// Owns: a process that tries many slips, one after the other, against tests that begin no process and no thread: what takes a test a quarter of a second
-// to begin is done once. Its parent (trial.ts) sees to it that a trial which hangs, or which leaves something behind, decides about no other.
+// Owns: a process that tries many slips, one after the other, against tests that begin no process and no thread: what
+// takes a test a quarter of a second to begin is done once. Its parent (trial.ts) sees to it that a trial which hangs,
+// or which leaves something behind, decides about no other.
 import { Test } from 'tap';
 import { trial } from './put-in.mjs';
 
@@ -8,13 +9,16 @@ export const current = () => root;
 let fail = () => {};
 
 // Whose these are is not known for certain: the parent tries that slip again, alone.
-for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (error) => error !== 'bailout' && fail('stray'));
+for (const event of ['uncaughtException', 'unhandledRejection'])
+  process.on(event, (error) => error !== 'bailout' && fail('stray'));
 
 async function tried(url) {
   root = new Test({ name: 'trial', bail: true });
   root.resume();
   const failed = new Promise((resolve) => (fail = resolve));
-  const ended = new Promise((resolve) => root.on('complete', () => resolve(root.results?.ok === true ? 'passed' : 'failed')));
+  const ended = new Promise((resolve) =>
+    root.on('complete', () => resolve(root.results?.ok === true ? 'passed' : 'failed')),
+  );
   root.on('bailout', () => fail('failed'));
   try {
     await Promise.race([import(`${url}?trial=${trial.number}`), failed]);

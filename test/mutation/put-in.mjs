@@ -1,6 +1,8 @@
-// Owns: for `node --import` in a copy of the tree whose types were taken out: its TypeScript as it stands there, one slip put in. Writes nothing.
-// A process of one trial is told its slip by SLIP: JSON of `{ url, start, end, text }`. A process of many (host.mjs) sets `trial` before each: then every
-// module of ours is loaded anew for it, under a name of its own, and its test hears from host.mjs instead of from the root of tap.
+// Owns: for `node --import` in a copy of the tree whose types were taken out: its TypeScript as it stands there, one
+// slip put in. Writes nothing.
+// A process of one trial is told its slip by SLIP: JSON of `{ url, start, end, text }`. A process of many (host.mjs)
+// sets `trial` before each: then every module of ours is loaded anew for it, under a name of its own, and its test
+// hears from host.mjs instead of from the root of tap.
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
@@ -27,7 +29,8 @@ registerHooks({
     const { slip } = trial;
     return {
       format: 'module',
-      source: slip !== null && plain === slip.url ? source.slice(0, slip.start) + slip.text + source.slice(slip.end) : source,
+      source:
+        slip !== null && plain === slip.url ? source.slice(0, slip.start) + slip.text + source.slice(slip.end) : source,
       shortCircuit: true,
     };
   },

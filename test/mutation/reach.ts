@@ -1,15 +1,20 @@
-// Owns: what each test reaches of the sources, from what V8 counted in one run of it without a slip; kept for the next run while nothing of it changed.
+// Owns: what each test reaches of the sources, from what V8 counted in one run of it without a slip; kept for the next
+// run while nothing of it changed.
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runAlone } from './trial.ts';
 
 type Range = { readonly startOffset: number; readonly endOffset: number; readonly count: number };
-export type Reach = { readonly test: string; readonly ms: number; readonly ranges: Readonly<Record<string, readonly Range[]>> };
+export type Reach = {
+  readonly test: string;
+  readonly ms: number;
+  readonly ranges: Readonly<Record<string, readonly Range[]>>;
+};
 
-export const baselineMsMax = 300_000;
+const baselineMsMax = 300_000;
 
-/** Lines of JSON in a file that may not be there, and of which a run that was stopped left half a line. */
+/** Lines of JSON in a file that may not exist, and of which a run that was stopped left half a line. */
 export function linesOf<T>(file: string): readonly T[] {
   try {
     const whole = readFileSync(file, 'utf8').split('\n').slice(0, -1);
@@ -21,7 +26,13 @@ export function linesOf<T>(file: string): readonly T[] {
 }
 
 /** Throws when the test does not pass as it is. `sum`: of everything that it imports. */
-export async function reachOf(copy: string, test: string, sum: string, kept: string, known: Map<string, Reach>): Promise<Reach> {
+export async function reachOf(
+  copy: string,
+  test: string,
+  sum: string,
+  kept: string,
+  known: Map<string, Reach>,
+): Promise<Reach> {
   const before = known.get(sum);
   if (before !== undefined) return before;
   const directory = mkdtempSync(join(copy, 'tmp', 'coverage-'));
@@ -45,7 +56,10 @@ export async function reachOf(copy: string, test: string, sum: string, kept: str
   return reach;
 }
 
-/** Whether the innermost of the counted ranges around a place was ever run: a file that several threads load has several. */
+/**
+ * Returns whether the innermost of the counted ranges around a place was ever run: a file that several threads load has
+ * several.
+ */
 export function reaches({ ranges }: Reach, file: string, at: number): boolean {
   const around = (ranges[file] ?? []).filter(({ startOffset, endOffset }) => startOffset <= at && at < endOffset);
   const size = Math.min(...around.map(({ startOffset, endOffset }) => endOffset - startOffset));

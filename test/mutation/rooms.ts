@@ -1,9 +1,13 @@
-// Owns: which files are tried, and which tests may catch a slip in them: those that run in seconds, without a gateway and without a database.
+// Owns: which files are tried, and which tests may catch a slip in them: those that run within seconds, without a
+// gateway and without a database.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
-/** Files and folders whose every slip should be caught by a test of seconds. SQL is tried against a database, which is another kind of test. */
-export const rooms = [
+/**
+ * Files and folders of which a test of seconds should catch every slip. SQL is tested against a database, which is
+ * another kind of test.
+ */
+const rooms = [
   'server/domain/',
   'server/extents/',
   'server/edge/sftp/codec.ts',
@@ -13,12 +17,15 @@ export const rooms = [
   'server/edge/transport/channel.ts',
   'server/warden/keys/',
 ] as const;
-/** What the copy is made of. */
+/** What the copy consists of. */
 export const copied = ['server', 'admin-cli', 'certs', 'verifier', 'test', 'migrations', 'scripts', 'docs'] as const;
 
-/** Folders of tests of one unit; the others hold tests of whole programs, which are for other promises. */
+/** Folders of tests of one unit; the others have tests of whole programs, which are for other promises. */
 const unitFolders = ['domain', 'edge', 'extents', 'rpc', 'verifier', 'warden'] as const;
-/** What a test of another kind begins with. Only a test, or a support file that it imports, says so; those that define it do not count. */
+/**
+ * How a test of another kind begins. Only a test, or a support file that it imports, contains such a call; those that
+ * define it do not count.
+ */
 const heavy = /\b(?:createTestDatabase|createEmptyDatabase|startTestServer|startWorld|makeOriginal)\b/;
 const definesHeavy = ['test/support/database.ts', 'test/support/world.ts', 'test/support/cluster.ts'];
 
@@ -35,14 +42,16 @@ export function triedFiles(root: string, parts: readonly string[]): readonly str
     .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
 }
 
-/** A file and everything of ours that it imports, however far away. */
-export function closureOf(root: string, file: string): ReadonlySet<string> {
+/** A file and everything of ours that it imports, however indirectly. */
+function closureOf(root: string, file: string): ReadonlySet<string> {
   const seen = new Set<string>();
   const visit = (path: string): void => {
-    // A test may hold a text that only looks like an import.
+    // A test may have a text that only looks like an import.
     if (seen.has(path) || !existsSync(join(root, path))) return;
     seen.add(path);
-    for (const [, name = ''] of readFileSync(join(root, path), 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+\.ts)'/g))
+    for (const [, name = ''] of readFileSync(join(root, path), 'utf8').matchAll(
+      /(?:from|import)\s*\(?\s*'(\.[^']+\.ts)'/g,
+    ))
       visit(relative(root, resolve(root, dirname(path), name)));
   };
   visit(file);
@@ -51,7 +60,9 @@ export function closureOf(root: string, file: string): ReadonlySet<string> {
 
 /** Tests that are quick by what they are made of, with everything that each of them imports. */
 export function quickTests(root: string): ReadonlyMap<string, ReadonlySet<string>> {
-  const tests = unitFolders.flatMap((folder) => sourcesBelow(root, `test/${folder}`)).filter((file) => file.endsWith('.test.ts'));
+  const tests = unitFolders
+    .flatMap((folder) => sourcesBelow(root, `test/${folder}`))
+    .filter((file) => file.endsWith('.test.ts'));
   const isHeavy = new Map<string, boolean>();
   const says = (file: string): boolean => {
     const before = isHeavy.get(file);

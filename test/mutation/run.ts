@@ -1,10 +1,22 @@
-// Owns: `npm run mutate [-- PART …]`: every slip in the files of `rooms.ts` whose names hold a PART, one at a time, against the tests that reach it.
-// Works in a copy below the system's temporary directory; what was found is kept in node_modules, so that a run that was stopped goes on where it was.
-// MUTATE_JOBS: so many trials at once; without it, one for each processor.
+// Owns: `npm run mutate [-- PART …]`: every slip in the files of `rooms.ts` whose names contain a PART, one at a time,
+// against the tests that reach it. It works in a copy below the system's temporary directory; what was found is kept in
+// node_modules, so that a run that was stopped continues where it was.
+// MUTATE_FIRST_LOOK=yes: without the tests that need a process of their own; what lives is then more than what
+// survives. MUTATE_JOBS: this many trials at once; by default one for each processor.
 // Must never: write into the tree that it tries, or count a slip as caught because a test fails anyway.
-// Ends with one line of JSON: `{"mutants","killed","survived","explained"}`. Code 1: a slip survived without an explanation, or an explanation is stale.
+// Ends with one line of JSON: `{"mutants","killed","survived","explained"}`. Exit code 1: a slip survived without an
+// explanation, or an explanation is stale.
 import { createHash } from 'node:crypto';
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +32,7 @@ const verdictsFile = join(root, 'node_modules', '.cofferdam-mutation.jsonl');
 const reachFile = join(root, 'node_modules', '.cofferdam-mutation-reach.jsonl');
 /** A slip that makes a test run ten times as long as without it, and longer than this, hangs. */
 const hangsAfterMs = 20_000;
-const { MUTATE_JOBS } = process.env;
+const { MUTATE_JOBS, MUTATE_FIRST_LOOK } = process.env;
 const jobs = MUTATE_JOBS === undefined ? availableParallelism() : Math.max(1, Number(MUTATE_JOBS));
 
 /** `by`: the test that caught it. */
@@ -33,7 +45,7 @@ function sha256(...texts: readonly string[]): string {
   return hash.digest('hex');
 }
 
-/** The tree without its types, so that no trial has to take them out, and with the offsets of the sources. */
+/** The tree without its types, so that no trial has to strip them, and with the offsets of the sources. */
 function makeCopy(): string {
   const copy = mkdtempSync(join(tmpdir(), 'cofferdam-mutate-'));
   for (const folder of copied) cpSync(join(root, folder), join(copy, folder), { recursive: true });
@@ -47,7 +59,7 @@ function makeCopy(): string {
   return copy;
 }
 
-/** Runs `work` on each, in order, so many at once, each with a process for trials. */
+/** Runs `work` on each, in order, this many at once, each with a process for trials. */
 async function each<T>(copy: string, all: readonly T[], work: (one: T, host: Host) => Promise<void>): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
@@ -66,10 +78,17 @@ async function each<T>(copy: string, all: readonly T[], work: (one: T, host: Hos
 
 const stem = (path: string): string => path.replace(/^.*\//, '').replace(/(?:\.test)?\.ts$/, '');
 
-/** The tests that may catch slips in these files: the ones that begin nothing first, of those the namesake, then the quickest. */
-async function testsFor(copy: string, files: readonly string[]): Promise<(slip: FileSlip) => readonly (UnitTest & Reach)[]> {
+/**
+ * The tests that may catch slips in these files: first those that begin nothing, among them the one with the same name,
+ * then the quickest.
+ */
+async function testsFor(
+  copy: string,
+  files: readonly string[],
+): Promise<(slip: FileSlip) => readonly (UnitTest & Reach)[]> {
   const tests = [...quickTests(copy)]
     .filter(([, closure]) => files.some((file) => closure.has(file)))
+    .filter(([, closure]) => MUTATE_FIRST_LOOK === undefined || !isAlone(copy, closure))
     .map(([test, closure]): UnitTest => {
       const texts = [...closure].sort().map((file) => readFileSync(join(copy, file), 'utf8'));
       return { test, sum: sha256(test, ...texts), isAlone: isAlone(copy, closure) };
@@ -77,9 +96,14 @@ async function testsFor(copy: string, files: readonly string[]): Promise<(slip: 
   process.stdout.write(`${tests.length} tests import one of them; each is run once without a slip\n`);
   const known = new Map(linesOf<{ sum: string; reach: Reach }>(reachFile).map(({ sum, reach }) => [sum, reach]));
   const able: (UnitTest & Reach)[] = [];
-  await each(copy, tests, async (one) => void able.push({ ...one, ...(await reachOf(copy, one.test, one.sum, reachFile, known)) }));
+  await each(
+    copy,
+    tests,
+    async (one) => void able.push({ ...one, ...(await reachOf(copy, one.test, one.sum, reachFile, known)) }),
+  );
   return (slip) => {
-    const rank = (one: UnitTest & Reach): number => (one.isAlone ? 2 : 0) + (stem(one.test) === stem(slip.file) ? 0 : 1);
+    const rank = (one: UnitTest & Reach): number =>
+      (one.isAlone ? 2 : 0) + (stem(one.test) === stem(slip.file) ? 0 : 1);
     return able.filter((one) => reaches(one, slip.file, slip.start)).sort((a, b) => rank(a) - rank(b) || a.ms - b.ms);
   };
 }
@@ -110,7 +134,11 @@ async function verdictOn(
   return { by: null, why: able.length === 0 ? 'no quick test reaches it' : `${able.length} tests passed` };
 }
 
-function report(slips: readonly FileSlip[], verdicts: ReadonlyMap<FileSlip, Verdict>, files: readonly string[]): number {
+function report(
+  slips: readonly FileSlip[],
+  verdicts: ReadonlyMap<FileSlip, Verdict>,
+  files: readonly string[],
+): number {
   const nameOf = ({ file, name }: FileSlip): string => `${file}: ${name}`;
   const reasons = new Set(explained.flatMap(({ file, slips: names }) => names.map((name) => `${file}: ${name}`)));
   const living = slips.filter((slip) => verdicts.get(slip)?.by === null);
@@ -142,13 +170,19 @@ async function main(): Promise<number> {
     const slips = slipsOf(root, files);
     process.stdout.write(`${slips.length} slips in ${files.length} files\n`);
     const ableFor = await testsFor(copy, files);
-    const known = new Map(linesOf<{ key: string; verdict: Verdict }>(verdictsFile).map(({ key, verdict }) => [key, verdict]));
+    const known = new Map(
+      linesOf<{ key: string; verdict: Verdict }>(verdictsFile).map(({ key, verdict }) => [key, verdict]),
+    );
     const verdicts = new Map<FileSlip, Verdict>();
     const started = performance.now();
     await each(copy, slips, async (slip, host) => {
-      verdicts.set(slip, await verdictOn(copy, slip, ableFor(slip), known, host));
+      const verdict = await verdictOn(copy, slip, ableFor(slip), known, host);
+      verdicts.set(slip, verdict);
+      if (verdict.by === null) process.stdout.write(`lives ${slip.file}:${slip.line}: ${slip.name} (${verdict.why})\n`);
       if (verdicts.size % 100 === 0)
-        process.stdout.write(`${verdicts.size} of ${slips.length}, ${Math.round((performance.now() - started) / 1000)} s\n`);
+        process.stdout.write(
+          `${verdicts.size} of ${slips.length}, ${Math.round((performance.now() - started) / 1000)} s\n`,
+        );
     });
     return report(slips, verdicts, files);
   } finally {

@@ -7,7 +7,7 @@ import { type Slip, slipsIn } from './slips.ts';
 
 export type FileSlip = Slip & { readonly file: string };
 
-/** `files`: below `root`, of the project that `tsconfig.json` there describes. */
+/** `files`: below `root`, of the project that the `tsconfig.json` there describes. */
 export function slipsOf(root: string, files: readonly string[]): readonly FileSlip[] {
   const api = new API({ cwd: root });
   try {

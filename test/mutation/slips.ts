@@ -1,4 +1,5 @@
-// Owns: which slips a source can have: the small ones that a tired person makes, one at a time, found in its syntax and with its types.
+// Owns: which slips a source can have: the small ones that a tired person makes, one at a time, found in its syntax and
+// with its types.
 // Must never: make one that the compiler refuses where the types can say so: that one is caught already.
 import {
   type Expression,
@@ -42,13 +43,19 @@ export type Slip = {
   readonly line: number;
   readonly start: number;
   readonly end: number;
-  /** What stands there instead, without types. */
+  /** What replaces it, without types. */
   readonly text: string;
-  /** The line with the slip marked in it: `if (⟦a < b → a <= b⟧) return;`. It is the slip's name: it survives when lines move. */
+  /**
+   * The line with the slip marked in it: `if (⟦a < b → a <= b⟧) return;`. It is the slip's name: it stays when lines
+   * move.
+   */
   readonly name: string;
 };
 
-/** Boundary and turned round; the second is left out where the whole condition is held to true and to false anyway. */
+/**
+ * A changed boundary and the negation; the second is left out where the whole condition is held to true and to false
+ * anyway.
+ */
 const comparisons: Readonly<Record<string, readonly string[]>> = {
   '<': ['<=', '>='],
   '<=': ['<', '>'],
@@ -79,7 +86,7 @@ const likeNames = new Map([
   ['floor', 'ceil'],
   ['ceil', 'floor'],
 ]);
-/** Texts for people, by the names they are given: what they say is no rule. */
+/** Texts for people, recognised by their names: what they say is no rule. */
 const told = ['says', 'note', 'what', 'help', 'message', 'rule'];
 
 /** Every slip of one file. `plain`: its text with the types blanked out, as it runs. */
@@ -113,7 +120,10 @@ export function slipsIn(checker: Checker, file: SourceFile, plain: string): read
     const [a, b] = [checker.getTypeAtLocation(one), checker.getTypeAtLocation(other)];
     return a !== undefined && b !== undefined && checker.isTypeAssignableTo(a, b) && checker.isTypeAssignableTo(b, a);
   };
-  /** The whole condition of a branch, or a whole boolean result: held to true and to false, which is more than turned round. */
+  /**
+   * The whole condition of a branch, or a whole boolean result: held to true and to false, which is more than the
+   * negation.
+   */
   const isWhole = (node: Node): boolean => {
     const { parent } = node;
     if (isIfStatement(parent)) return parent.expression === node;
@@ -153,11 +163,14 @@ export function slipsIn(checker: Checker, file: SourceFile, plain: string): read
     if (other !== undefined && typeOf(left) === 'number' && typeOf(right) === 'number') put(at, other);
   };
 
-  /** A number or text behind `??` of an element: the compiler asks for it, and nothing reaches it. */
+  /** A number or text behind `??` of an element: the compiler requires it, and nothing reaches it. */
   const isUnreached = (node: Node): boolean => {
     const { parent } = node;
-    if (!isBinaryExpression(parent) || parent.right !== node || parent.operatorToken.getText(file) !== '??') return false;
-    return isElementAccessExpression(parent.left) || isPropertyAccessExpression(parent.left) || isCallExpression(parent.left);
+    if (!isBinaryExpression(parent) || parent.right !== node || parent.operatorToken.getText(file) !== '??')
+      return false;
+    return (
+      isElementAccessExpression(parent.left) || isPropertyAccessExpression(parent.left) || isCallExpression(parent.left)
+    );
   };
   const literal = (node: Node): void => {
     if (isUnreached(node) || (isPropertyAssignment(node.parent) && node.parent.name === node)) return;
@@ -193,12 +206,16 @@ export function slipsIn(checker: Checker, file: SourceFile, plain: string): read
   };
 
   const expression = (node: Node): void => {
-    if (isPrefixUnaryExpression(node) && code(node).startsWith('!') && !isWhole(node)) put(node, `(${code(node.operand)})`);
+    if (isPrefixUnaryExpression(node) && code(node).startsWith('!') && !isWhole(node))
+      put(node, `(${code(node.operand)})`);
     if (isAwaitExpression(node)) put(node, `(${code(node.expression)})`);
     if (isCallExpression(node)) {
       const [first, second] = node.arguments;
       const isSpread = (one: Node | undefined): boolean => one !== undefined && isSpreadElement(one);
-      if (first !== undefined && second !== undefined && !isSpread(first) && !isSpread(second) && !isError(node) && fit(first, second))
+      // The smaller of two numbers is the same number, whichever is named first.
+      const isSymmetric = /^Math\.(?:min|max)$/.test(node.expression.getText(file));
+      const areTwo = first !== undefined && second !== undefined && !isSpread(first) && !isSpread(second);
+      if (areTwo && !isSymmetric && !isError(node) && fit(first, second))
         putSpan(first.getStart(file), second.end, `${code(second)}, ${code(first)}`);
       const called = node.expression;
       if (isPropertyAccessExpression(called)) {
@@ -206,18 +223,19 @@ export function slipsIn(checker: Checker, file: SourceFile, plain: string): read
         if (instead !== undefined) put(called.name, instead);
       }
     }
-    // A part of what a key, a hash or a text is made of. Texts that stand there are emptied as they are.
+    // A part of what a key, a hash or a text is made of. Texts in it are emptied in any case.
     if (isArrayLiteralExpression(node) && node.elements.length > 1)
       for (const [i, element] of node.elements.entries()) {
-        const next = node.elements[i + 1];
+        const [before, next] = [node.elements[i - 1], node.elements[i + 1]];
         if (isStringLiteral(element) || isNumericLiteral(element) || !isInFunction(node)) continue;
         if (next !== undefined) putSpan(element.getStart(file), next.getStart(file), '');
-        else put(element, '');
+        else if (before !== undefined) putSpan(before.end, element.end, '');
       }
   };
 
   const visit = (node: Node): void => {
-    if (isTypeNode(node) || isInterfaceDeclaration(node) || isTypeAliasDeclaration(node) || isImportDeclaration(node)) return;
+    if (isTypeNode(node) || isInterfaceDeclaration(node) || isTypeAliasDeclaration(node) || isImportDeclaration(node))
+      return;
     statement(node);
     binary(node);
     expression(node);
@@ -229,6 +247,7 @@ export function slipsIn(checker: Checker, file: SourceFile, plain: string): read
 }
 
 function isInFunction(node: Node): boolean {
-  for (let at: Node | undefined = node; at !== undefined; at = at.parent) if (isFunctionLikeDeclaration(at)) return true;
+  for (let at: Node | undefined = node; at !== undefined; at = at.parent)
+    if (isFunctionLikeDeclaration(at)) return true;
   return false;
 }

@@ -1,4 +1,5 @@
-// Owns: running one test in the copy, with a slip or without: in a process of its own, or in one that tries many; within a time and within a memory.
+// Owns: running one test in the copy, with a slip or without: in a process of its own, or in one that tries many;
+// within a time and within a memory.
 // Must never: let a trial that hangs, or leaves something behind, decide about another one.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -23,14 +24,30 @@ function residentPages(pid: number): number {
   }
 }
 
-const putIn = (copy: string): readonly string[] => ['--max-old-space-size=512', '--import', join(copy, 'test/mutation/put-in.mjs')];
+/**
+ * For how many milliseconds this process was ready to run and other processes ran instead. A kernel that does not count
+ * that says nothing: then a busy machine may end a trial that is only slow.
+ */
+function starvedMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+  } catch {
+    return 0;
+  }
+}
+
+const putIn = (copy: string): readonly string[] => [
+  '--max-old-space-size=512',
+  '--import',
+  join(copy, 'test/mutation/put-in.mjs'),
+];
 const options = (copy: string, env: Readonly<Record<string, string>>): SpawnOptions => ({
   cwd: copy,
   env: { PATH: process.env.PATH, HOME: copy, TMPDIR: join(copy, 'tmp'), TAP_BAIL: '1', TAP_TIMEOUT: '600', ...env },
   detached: true,
 });
 
-/** Trials that run, each the leader of a group of its own: no signal to us reaches them. */
+/** Running trials, each the leader of a process group of its own: no signal to this process reaches them. */
 const running = new Set<number>();
 
 function begin(args: readonly string[], from: SpawnOptions): ChildProcess {
@@ -51,7 +68,7 @@ function endGroup(pid: number): void {
   }
 }
 
-/** A stop ends every trial, and all that it began, then does what is left to do, and this process. */
+/** A stop ends every trial, and everything that it began, then does what is left to do, and ends this process. */
 export function endTrialsOnStop(last: () => void): void {
   for (const signal of stopSignals)
     process.once(signal, () => {
@@ -61,12 +78,21 @@ export function endTrialsOnStop(last: () => void): void {
     });
 }
 
-/** Ends it, and all that it began, when it takes too long or too much. Returns what stops the watch. */
+/**
+ * Ends it, and everything that it began, when it takes too much time or memory. The time for which other processes kept
+ * it from running does not count: otherwise a busy machine, not a test, would catch slips. Returns what stops the
+ * watch.
+ */
 function watch({ pid }: ChildProcess, limitMs: number, ended: (why: 'time' | 'memory') => void): () => void {
   if (pid === undefined) return () => {};
-  const started = performance.now();
+  const started = performance.now() - starvedMs(pid);
   const timer = setInterval(() => {
-    const why = performance.now() - started > limitMs ? 'time' : residentPages(pid) > memoryPages ? 'memory' : undefined;
+    const why =
+      performance.now() - started - starvedMs(pid) > limitMs
+        ? 'time'
+        : residentPages(pid) > memoryPages
+          ? 'memory'
+          : undefined;
     if (why === undefined) return;
     clearInterval(timer);
     ended(why);
@@ -76,7 +102,12 @@ function watch({ pid }: ChildProcess, limitMs: number, ended: (why: 'time' | 'me
 }
 
 /** In a process of its own. `env`: what is added to an environment that otherwise has only the paths. */
-export function runAlone(copy: string, test: string, limitMs: number, env: Readonly<Record<string, string>>): Promise<Outcome> {
+export function runAlone(
+  copy: string,
+  test: string,
+  limitMs: number,
+  env: Readonly<Record<string, string>>,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = begin([...putIn(copy), join(copy, test)], { ...options(copy, env), stdio: 'ignore' });
     let why: Outcome | undefined;
@@ -99,7 +130,10 @@ export class Host {
     this.#copy = copy;
   }
 
-  /** A failure counts when the same process passes the test without the slip right after it; otherwise a fresh one decides. */
+  /**
+   * A failure counts when the same process passes the test without the slip right after it; otherwise a new process
+   * decides.
+   */
   async run(test: string, limitMs: number, slip: Placed): Promise<Outcome> {
     const first = await this.#try(test, limitMs, slip);
     if (first === 'failed' && (await this.#try(test, limitMs, null)) === 'passed') return first;
@@ -111,7 +145,7 @@ export class Host {
   }
 
   async #try(test: string, limitMs: number, slip: Placed | null): Promise<Outcome | 'stray'> {
-    // It may have ended by what a slip left behind, after it had answered.
+    // It may have ended because of what a slip left behind, after it had answered.
     if (this.#trials >= trialsOfHost || this.#child?.connected === false) this.close();
     this.#trials += 1;
     this.#child ??= await begun(this.#copy);
@@ -121,7 +155,7 @@ export class Host {
         stop();
         child.removeAllListeners();
         child.on('error', () => {});
-        // What is not certain, and what had to be ended, leaves nothing that could be gone on with.
+        // A trial whose result is uncertain, and one that had to be ended, leaves a process that cannot be used again.
         if (outcome !== 'passed' && outcome !== 'failed') this.close();
         resolve(outcome);
       };

@@ -1,4 +1,4 @@
-// Whoever logs to a terminal that was closed goes on with what it still has to do.
+// A process that logs to a terminal which was closed continues with what it still has to do.
 import { join } from 'node:path';
 import { test } from 'tap';
 import { Terminal } from '../support/terminal.ts';
@@ -27,7 +27,10 @@ log.info('serving');
 
 for (const pretty of [true, false])
   test(`a closed terminal ends no process that logs to it, ${pretty ? 'for people' : 'for programs'}`, async (t) => {
-    const terminal = new Terminal(process.execPath, ['--input-type=module', '-e', program(pretty)], { cwd: root, env: process.env });
+    const terminal = new Terminal(process.execPath, ['--input-type=module', '-e', program(pretty)], {
+      cwd: root,
+      env: process.env,
+    });
     t.teardown(() => terminal.kill());
     t.ok(await terminal.shows(/serving/, 60_000), 'it logs');
     terminal.close();

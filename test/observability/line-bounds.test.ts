@@ -1,13 +1,18 @@
-// T-34: what an outsider makes happen again and again is a bounded number of lines in the log, and the number of the others.
+// T-34: what an outsider causes again and again takes a bounded number of lines in the log, and one line with the
+// number of the others.
 import { test } from 'tap';
 import { LineBounds } from '../../server/observability/line-bounds.ts';
 import { project, run } from '../support/world.ts';
 
 const warn = 40;
-const said = (bounds: LineBounds, number: number, message: string, fields: (i: number) => Record<string, unknown>): number =>
-  Array.from({ length: number }, (_, i) => bounds.take(warn, message, fields(i))).filter(Boolean).length;
+const said = (
+  bounds: LineBounds,
+  number: number,
+  message: string,
+  fields: (i: number) => Record<string, unknown>,
+): number => Array.from({ length: number }, (_, i) => bounds.take(warn, message, fields(i))).filter(Boolean).length;
 
-test('so many lines of a kind about one subject, and the number of the others', async (t) => {
+test('a bounded number of lines of one kind about one subject, and the number of the others', async (t) => {
   const bounds = new LineBounds();
   t.equal(
     said(bounds, 1000, 'refused', () => ({ socket: 'a', reason: 'no certificate' })),
@@ -28,7 +33,9 @@ test('so many lines of a kind about one subject, and the number of the others', 
     1,
     'another event',
   );
-  t.same(bounds.flush(), [{ level: warn, message: 'refused', of: { socket: 'a', reason: 'no certificate' }, more: 990 }]);
+  t.same(bounds.flush(), [
+    { level: warn, message: 'refused', of: { socket: 'a', reason: 'no certificate' }, more: 990 },
+  ]);
   t.same(bounds.flush(), [], 'once');
   t.equal(
     said(bounds, 1, 'refused', () => ({ socket: 'a', reason: 'no certificate' })),
@@ -37,9 +44,12 @@ test('so many lines of a kind about one subject, and the number of the others', 
   );
 });
 
-test('whoever chooses what tells lines apart, or their texts, chooses no number of them', async (t) => {
+test('whoever chooses the subjects or the texts of lines cannot choose how many lines there are', async (t) => {
   const bounds = new LineBounds();
-  const odd = (i: number) => ({ reason: `odd ${i} ${'x'.repeat(i % 500)}`, source: { address: `192.0.2.${i % 250}`, port: i } });
+  const odd = (i: number) => ({
+    reason: `odd ${i} ${'x'.repeat(i % 500)}`,
+    source: { address: `192.0.2.${i % 250}`, port: i },
+  });
   t.equal(said(bounds, 5000, 'refused', odd), 60, '50 subjects, and ten lines of all others');
   t.same(bounds.flush(), [{ level: warn, message: 'refused', of: 'others', more: 4940 }]);
   t.equal(
@@ -65,7 +75,7 @@ for (let i = 0; i < 500; i += 1) {
 log.fatal('the last word');
 `;
 
-test('a process says at its end what it had not said, and every alert', async (t) => {
+test('at its end a process logs the numbers that it had not logged yet, and every alert', async (t) => {
   const { err, code } = await run(process.execPath, ['--input-type=module', '-e', program], { cwd: project });
   t.equal(code, 0, err.slice(0, 1000));
   const lines = err

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { test } from 'tap';
 import { expose, serveMetrics } from '../../server/observability/metrics.ts';
 
-test('metrics are served on loopback, and nothing else is', async (t) => {
+test('metrics are served on loopback, and nothing else is served', async (t) => {
   const { port, stop } = await serveMetrics(0, () => [{ name: 'x_total', help: 'X.', kind: 'counter', value: 3 }]);
   t.teardown(stop);
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
@@ -23,7 +23,7 @@ test('metrics are served on loopback, and nothing else is', async (t) => {
   t.match(expose([{ name: 'y', help: 'Y.', kind: 'gauge', value: Number.NaN }]), /cofferdam_y 0\n/);
 });
 
-test('silent sockets do not shut out whoever asks: the oldest goes', async (t) => {
+test('silent connections do not keep others out: the oldest one is closed', async (t) => {
   const { port, stop } = await serveMetrics(0, () => []);
   t.teardown(stop);
   const silent = Array.from({ length: 40 }, () => connect(port ?? 0, '127.0.0.1').on('error', () => {}));
@@ -31,19 +31,25 @@ test('silent sockets do not shut out whoever asks: the oldest goes', async (t) =
     for (const socket of silent) socket.destroy();
   });
   await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
-  const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5000) });
+  const answer = await fetch(`http://127.0.0.1:${port}/metrics`, {
+    headers: { connection: 'close' },
+    signal: AbortSignal.timeout(5000),
+  });
   t.equal(answer.status, 200);
 });
 
-test('whoever is still saying what he wants holds up no stop', async (t) => {
+test('a client that has not finished its request does not delay the stop', async (t) => {
   const { port, stop } = await serveMetrics(0, () => []);
   const slow = connect(port ?? 0, '127.0.0.1').on('error', () => {});
   t.teardown(() => void slow.destroy());
   await new Promise((resolve) => slow.once('connect', resolve));
   slow.write('GET /metrics HTTP/1.1\r\nhost: x');
-  t.ok((await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } })).ok, 'it serves meanwhile');
+  t.ok(
+    (await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } })).ok,
+    'it serves meanwhile',
+  );
   const began = performance.now();
   await stop();
-  // Without that it is as long as a request may take.
+  // Without this, the stop takes as long as a request may take.
   t.ok(performance.now() - began < 1500, `stopped in ${Math.round(performance.now() - began)} ms`);
 });

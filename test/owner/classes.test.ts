@@ -1,4 +1,5 @@
-// Every column and row of the database is classified: what must follow when its owner touches it. Who adds a table or a column says so there.
+// Every column and row of the database is classified: what must follow when its owner touches it. Whoever adds a table
+// or a column classifies it there.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -8,13 +9,16 @@ import { project } from '../support/world.ts';
 import { admitted, classes, classOf } from './classes.ts';
 import { type Column, columnsQuery, OwnersRows } from './rows.ts';
 
-/** What is missing of, or wrong in, a table of classes. */
-function gaps(columns: readonly Column[], of: (table: string, column: string) => string | undefined): readonly string[] {
+/** What is missing from, or wrong in, a table of classes. */
+function gaps(
+  columns: readonly Column[],
+  of: (table: string, column: string) => string | undefined,
+): readonly string[] {
   return columns.flatMap((one) => {
     const named = `${one.table}.${one.column}`;
     const is = of(one.table, one.column);
     if (is === undefined) return [`${named} is in no class`];
-    // The name of a row stands in its seal: under another one it has none.
+    // The name of a row is in its seal: under another name the row has no seal.
     const mayBeSealed = one.isSealed || one.isKey || one.table === 'seal';
     if (one.isSealed && is !== 'sealed') return [`${named} is ${is}, and a seal breaks with it`];
     return is === 'sealed' && !mayBeSealed ? [`${named} is sealed, and no seal breaks with it`] : [];
@@ -46,11 +50,14 @@ test('each column of each table has a class, and none has two', async (t) => {
   );
 });
 
-test('twin: a table, or a column, that nobody classified is named', async (t) => {
+test('twin: a table, or a column, without a class is named', async (t) => {
   const sql = await createTestDatabase(t);
   await sql.query('create table newcomer (id integer primary key)');
   await sql.query('alter table account add column nickname text');
-  t.same(gaps(await sql.query<Column>(columnsQuery), classOf), ['account.nickname is in no class', 'newcomer.id is in no class']);
+  t.same(gaps(await sql.query<Column>(columnsQuery), classOf), [
+    'account.nickname is in no class',
+    'newcomer.id is in no class',
+  ]);
 });
 
 test('what is not found is admitted in a sentence of the threat model', async (t) => {
@@ -64,8 +71,12 @@ test('a touched row is put back as it was, whatever was done to it', async (t) =
   await client.connect();
   t.teardown(() => client.end());
   const id = '11111111-1111-4111-8111-111111111111';
-  await sql.query("insert into customer (id, name, state) values ($1, 'acme', 'active'), (gen_random_uuid(), 'globex', 'active')", [id]);
-  const seen = (): Promise<readonly unknown[]> => sql.query('select to_jsonb(c)::text as row from customer c order by id');
+  await sql.query(
+    "insert into customer (id, name, state) values ($1, 'acme', 'active'), (gen_random_uuid(), 'globex', 'active')",
+    [id],
+  );
+  const seen = (): Promise<readonly unknown[]> =>
+    sql.query('select to_jsonb(c)::text as row from customer c order by id');
   const before = await seen();
   const rows = new OwnersRows(client);
   for (const touch of (await rows.touches()).filter((one) => one.table === 'customer'))

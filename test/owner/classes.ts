@@ -1,7 +1,8 @@
-// Owns: what must follow when the owner of the database touches a column or a row of a table: the threat model as a table, written from its sentences.
+// Owns: what must follow when the owner of the database touches a column or a row of a table: the threat model as a
+// table, written from its sentences.
 // Must never: say what the code happens to do. A touch that is not found stands here with the sentence that admits it.
 
-/** Sentences of the threat model that admit that a touch is not found. Each stands in its document, word for word. */
+/** Sentences of the threat model that admit that a touch is not found. Each is in its document, word for word. */
 export const admitted = {
   narrows: [
     'SECURITY.md',
@@ -13,12 +14,15 @@ export const admitted = {
   ],
   stands: [
     'SECURITY.md',
-    'What carries no seal and is decided by where it stands is what the owner of the database makes of it: that a key was proved or is suspended, that a window was closed, that a headroom was released before.',
+    'What carries no seal and is decided by its row alone is what the owner of the database makes of it: that a key was proved or is suspended, that a window was closed, that a headroom was released before.',
   ],
   shown: ['SECURITY.md', 'What is only shown is what the owner of the database makes of it'],
   destroys: ['SECURITY.md', 'He can destroy: what he deletes is gone, and a hold that he lifts keeps nothing'],
   guesses: ['SECURITY.md', 'Counters of guesses begin again when he deletes them'],
-  invents: ['docs/decisions/0035-who-can-rewrite-the-record.md', 'add entries that never happened, in the name of a warden'],
+  invents: [
+    'docs/decisions/0035-who-can-rewrite-the-record.md',
+    'add entries that never happened, in the name of a warden',
+  ],
   derived: ['SECURITY.md', 'What is computed from the record and signed nowhere'],
   notes: ['SECURITY.md', 'The notes that the database holds beside the witnesses'],
   forgotten: [
@@ -27,23 +31,27 @@ export const admitted = {
   ],
   code: [
     'SECURITY.md',
-    'functions of the database that he replaces (which window is open, what a cap is) are believed until `doctor` looks or the schema is migrated',
+    'functions of the database that he replaces (which window is open, what a cap is) are believed until somebody acts on the alarm',
   ],
 } as const;
 export type Admission = keyof typeof admitted;
 
 /**
- * `record`: what was sealed and witnessed; the verifier finds it at once when it is asked, by the witness. `sealer`: what the sealer goes on from; it freezes,
- * with the next round of that tree, else with the next epoch or change of leader. `born`: what waits for its seal; who wrote it misses it. `sealed`: a row
- * under a seal; an alarm names it within a regular pass, and its next use is refused. `mac`: sealed in its own row, verified when it is used. `content`:
- * whatever becomes of it, a reader gets bytes that somebody completed for this customer, or none. `counter`: no release goes unrecorded by it.
- * Everything else is not found, and admitted.
+ * `record`: what was sealed and witnessed; the verifier finds it at once when it is asked, by the witness.
+ * `sealer`: what the sealer continues from; it freezes, with the next round of that tree, or else with the next epoch
+ * or change of leader.
+ * `born`: what waits for its seal; whoever wrote it misses it.
+ * `sealed`: a row under a seal; an alarm names it within a regular pass, and its next use is refused.
+ * `mac`: sealed in its own row, and verified when it is used.
+ * `content`: whatever becomes of it, a reader gets bytes that somebody completed for this customer, or none.
+ * `counter`: no release goes unrecorded because of it.
+ * Everything else is not found, and is admitted.
  */
 export type Found = 'record' | 'sealer' | 'born' | 'sealed' | 'mac' | 'content' | 'counter';
 export type Class = Found | Admission;
 
 type TableClasses = {
-  /** Of a row that is deleted, and of one that is put in beside a true one. */
+  /** For a row that is deleted, and for one that is inserted beside a genuine one. */
   readonly deleted: Class;
   readonly inserted: Class;
   /** Names of columns, with spaces between them. */
@@ -52,7 +60,11 @@ type TableClasses = {
 
 const entry =
   'at kind observer customer_id account_id session_id node plane handle_id version_id extent bytes public credential also_credential source source_port client operator sensitive';
-const all = (one: Class, columns: string): TableClasses => ({ deleted: one, inserted: one, columns: { [one]: columns } });
+const all = (one: Class, columns: string): TableClasses => ({
+  deleted: one,
+  inserted: one,
+  columns: { [one]: columns },
+});
 
 export const classes: Readonly<Record<string, TableClasses>> = {
   // What decides a login, a right, a cap or a window.
@@ -103,7 +115,7 @@ export const classes: Readonly<Record<string, TableClasses>> = {
   customer: {
     deleted: 'narrows',
     inserted: 'sealed',
-    columns: { sealed: 'id name is_self_test allowed_proofs', narrows: 'state', shown: 'created_at' },
+    columns: { sealed: 'id name is_self_test allowed_proofs former_names', narrows: 'state', shown: 'created_at' },
   },
   folder: {
     deleted: 'narrows',
@@ -114,7 +126,11 @@ export const classes: Readonly<Record<string, TableClasses>> = {
       shown: 'created_at',
     },
   },
-  folder_right: { deleted: 'sealed', inserted: 'sealed', columns: { sealed: 'account_id customer_id folder_id verbs' } },
+  folder_right: {
+    deleted: 'sealed',
+    inserted: 'sealed',
+    columns: { sealed: 'account_id customer_id folder_id verbs' },
+  },
   mfa_ticket: {
     deleted: 'narrows',
     inserted: 'sealed',
@@ -126,13 +142,21 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     inserted: 'sealed',
     columns: { sealed: 'fingerprint operator_id public_key ended_at', shown: 'created_at' },
   },
-  second_factor: { deleted: 'narrows', inserted: 'sealed', columns: { sealed: 'account_id sealed_seed sealed_by', shown: 'enrolled_at' } },
+  second_factor: {
+    deleted: 'narrows',
+    inserted: 'sealed',
+    columns: { sealed: 'account_id sealed_seed sealed_by', shown: 'enrolled_at' },
+  },
   standing_window: {
     deleted: 'narrows',
     inserted: 'sealed',
-    columns: { sealed: 'id account_id name days opens closes zone valid_from valid_until', shown: 'opened_by reason', stands: 'closed_at' },
+    columns: {
+      sealed: 'id account_id name days opens closes zone valid_from valid_until',
+      shown: 'opened_by reason',
+      stands: 'closed_at',
+    },
   },
-  // A seal of a row that is not there opens nothing; without its seal a row does not either.
+  // A seal of a row that does not exist opens nothing, and neither does a row without its seal.
   seal: {
     deleted: 'sealed',
     inserted: 'shown',
@@ -152,7 +176,8 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     inserted: 'mac',
     columns: {
       mac: 'id token_hash account_id credential_id node also_credential_id purpose scope scope_mac window_id',
-      narrows: 'state expires_at idle_ms last_seen_at ended_at end_reason ended_epoch read_only end_kind ends_as start_id',
+      narrows:
+        'state expires_at idle_ms last_seen_at ended_at end_reason ended_epoch read_only end_kind ends_as start_id',
       shown:
         'source_address source_port client_identification started_at bytes_in bytes_out session_identifier key_exchange host_key_algorithm',
     },
@@ -160,7 +185,11 @@ export const classes: Readonly<Record<string, TableClasses>> = {
   download: {
     deleted: 'narrows',
     inserted: 'mac',
-    columns: { mac: 'id customer_id session_id version_id folder_id mac', narrows: 'opened_at closed_at', shown: 'sent_bytes' },
+    columns: {
+      mac: 'id customer_id session_id version_id folder_id mac',
+      narrows: 'opened_at closed_at',
+      shown: 'sent_bytes',
+    },
   },
 
   // The catalogue.
@@ -175,11 +204,15 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     columns: { content: 'id customer_id wrapped wrapped_by', shown: 'created_at' },
   },
   directory: all('catalogue', 'id customer_id folder_id parent_id name modified_at created_at removed_at'),
+  doomed_content: all('destroys', 'content_id since'),
   doomed_object: all('destroys', 'object_id since'),
   extent: {
     deleted: 'content',
     inserted: 'content',
-    columns: { content: 'content_id index customer_id object_id start bytes sealed_bytes digest inline', shown: 'node created_at' },
+    columns: {
+      content: 'content_id index customer_id object_id start bytes sealed_bytes digest inline',
+      shown: 'node created_at',
+    },
   },
   file: {
     deleted: 'destroys',
@@ -209,7 +242,10 @@ export const classes: Readonly<Record<string, TableClasses>> = {
   stranger_login: all('guesses', 'minute node source attempts client'),
   totp_step: all('guesses', 'account_id step used_at'),
   rotation: all('narrows', 'id selection reason started_by started_at overlap_ms deadline undone_at undone_by'),
-  rotation_item: all('narrows', 'rotation_id credential_id successor_id former_expires_at state staged_at moved_at retired_at'),
+  rotation_item: all(
+    'narrows',
+    'rotation_id credential_id successor_id former_expires_at state staged_at moved_at retired_at',
+  ),
 
   // What operators ask and see.
   alert: all(
@@ -225,6 +261,7 @@ export const classes: Readonly<Record<string, TableClasses>> = {
   ),
   receipt_key: all('shown', 'id public_pem created_at'),
   schema_migration: all('code', 'name sha256 applied_at'),
+  schema_function: all('code', 'file sha256 replaced applied_at'),
   self_test: all('shown', 'node check bites text at since'),
 
   // The record.
@@ -239,9 +276,13 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     inserted: 'record',
     columns: { record: `number tree position salt leaf ${entry}`, derived: 'id sha256' },
   },
-  ledger_head: { deleted: 'record', inserted: 'record', columns: { record: 'position at number trees secret', derived: 'map_root epoch' } },
+  ledger_head: {
+    deleted: 'record',
+    inserted: 'record',
+    columns: { record: 'position at number trees secret', derived: 'map_root epoch' },
+  },
   ledger_tree: { deleted: 'sealer', inserted: 'sealer', columns: { sealer: 'tree size frontier', derived: 'head' } },
-  // Of entries that are all there the verifier computes it again; where they left, one that is gone is missed.
+  // For entries that are all there, the verifier computes it again; where entries left, a missing one is missed.
   ledger_block: { deleted: 'derived', inserted: 'record', columns: { record: 'tree index hash' } },
   ledger_leaf: { deleted: 'record', inserted: 'record', columns: { record: 'tree position leaf' } },
   ledger_state: {
@@ -257,13 +298,17 @@ export const classes: Readonly<Record<string, TableClasses>> = {
   ledger_fresh: { deleted: 'born', inserted: 'invents', columns: { born: `id ${entry}` } },
   ledger_quarantine: all('narrows', 'id at why'),
   ledger_freeze: all('narrows', 'id at why text facts released_at era change_id'),
-  // What left stands in the record itself: without its statement no row of these says it (and the entries that are gone are `record`).
+  // The record itself states what left: without its statement no row of these counts (and the entries that are gone are
+  // `record`).
   ledger_archive: all('shown', 'month file sha256 entries archived_at deleted_at deletion_stated_at'),
   ledger_archive_range: all('shown', 'month tree first last entries stated_at'),
   ledger_archiving: all('shown', 'month due_since step why looked_at failed_at'),
   ledger_forward: all('shown', 'name number sent behind_ms looked_at error error_at'),
   ledger_key: all('shown', 'id verifier_key created_at'),
-  ledger_verdict: all('shown', 'id at host verdict heads entries findings text recorded_at run since_head since_entry since_at full_at'),
+  ledger_verdict: all(
+    'shown',
+    'id at host verdict heads entries findings text recorded_at run since_head since_entry since_at full_at',
+  ),
 };
 
 const isAdmission = (one: Class): one is Admission => one in admitted;
@@ -271,6 +316,7 @@ export const mustBeFound = (one: Class): one is Found => !isAdmission(one);
 
 /** By column; undefined: nobody has said what follows. */
 export function classOf(table: string, column: string): Class | undefined {
-  for (const [one, columns] of Object.entries(classes[table]?.columns ?? {})) if (columns.split(' ').includes(column)) return one as Class;
+  for (const [one, columns] of Object.entries(classes[table]?.columns ?? {}))
+    if (columns.split(' ').includes(column)) return one as Class;
   return undefined;
 }

@@ -1,4 +1,5 @@
-// Each touch of a column or row of the record that must be found is found by the verifier, with the witness; put back, it finds nothing.
+// Each touch of a column or row of the record that must be found is found by the verifier, with the witness; after it
+// was put back, the verifier finds nothing.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -12,7 +13,8 @@ import { classes, classOf } from './classes.ts';
 import { nameOf, OwnersRows, type Touch } from './rows.ts';
 
 const isOfRecord = ({ table, verb, column }: Touch): boolean =>
-  (column === undefined ? classes[table]?.[verb === 'deleted' ? 'deleted' : 'inserted'] : classOf(table, column)) === 'record';
+  (column === undefined ? classes[table]?.[verb === 'deleted' ? 'deleted' : 'inserted'] : classOf(table, column)) ===
+  'record';
 
 test('each touch of the record is found by the verifier', async (t) => {
   const sql = await createTestDatabase(t);
@@ -41,7 +43,7 @@ test('each touch of the record is found by the verifier', async (t) => {
   await client.connect();
   t.teardown(() => client.end());
   const verify = async (): Promise<Report> => {
-    // What it found it keeps with the witness.
+    // It keeps what it found with the witness.
     const witness = await readWitness([directory], [parseVerifierKey(signer.verifierKey)]);
     const verification = new Verification({ witness, now: Date.now(), maxAgeSeconds: 0 });
     const { rows } = await client.query<{ line: string }>('select line from ledger_dump order by part, tree, position');

@@ -1,4 +1,5 @@
-// Owns: touching one row of any table as the owner of the database does, whom no trigger and no foreign key stops; and putting it back as it was.
+// Owns: touching one row of any table as the owner of the database does, whom no trigger and no foreign key stops; and
+// putting it back as it was.
 import type pg from 'pg';
 
 export type Column = {
@@ -19,16 +20,25 @@ export const columnsQuery = `select c.relname::text as table, a.attname::text as
    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and a.attnum > 0 and not a.attisdropped
    order by 1, a.attnum`;
 
-export const verbs = ['changed', 'deleted', 'inserted', 'swapped'] as const;
-export type Verb = (typeof verbs)[number];
-export type Touch = { readonly table: string; readonly verb: Verb /** Of `changed` and `swapped`. */; readonly column: string | undefined };
-export const nameOf = ({ table, verb, column }: Touch): string => `${verb} ${table}${column === undefined ? '' : `.${column}`}`;
+const verbs = ['changed', 'deleted', 'inserted', 'swapped'] as const;
+type Verb = (typeof verbs)[number];
+export type Touch = {
+  readonly table: string;
+  readonly verb: Verb /** Of `changed` and `swapped`. */;
+  readonly column: string | undefined;
+};
+export const nameOf = ({ table, verb, column }: Touch): string =>
+  `${verb} ${table}${column === undefined ? '' : `.${column}`}`;
 
-/** Which row is meant: of those that `where` lets through (as `t`), the one with this number in the order of their keys. */
+/** Which row is meant: of those that `where` accepts (as `t`), the one with this number in the order of their keys. */
 export type Which = { readonly where?: string | undefined; readonly nth: number };
-export type Touched = { readonly touch: Touch /** The row as it was, as JSON. */; readonly before: string; undo(): Promise<void> };
+export type Touched = {
+  readonly touch: Touch /** The row as it was, as JSON. */;
+  readonly before: string;
+  undo(): Promise<void>;
+};
 
-/** Of partitioned tables, which have no primary key of the whole. */
+/** For partitioned tables, which have no primary key of the whole. */
 const keysWithout: Readonly<Record<string, readonly string[]>> = {
   ledger_sealed: ['tree', 'position', 'id'],
   ledger_kept: ['tree', 'position', 'id'],
@@ -78,7 +88,7 @@ export class OwnersRows {
     return this.#columns;
   }
 
-  /** Everything that can be done: each column changed and swapped, each row deleted, a changed copy of it put in. */
+  /** Everything that can be done: each column changed and swapped, each row deleted, a changed copy of it inserted. */
   async touches(): Promise<readonly Touch[]> {
     const columns = await this.columns();
     const tables = [...new Set(columns.map((one) => one.table))];
@@ -86,11 +96,13 @@ export class OwnersRows {
       ...columns
         .filter((one) => !one.isGenerated)
         .flatMap(({ table, column }) => (['changed', 'swapped'] as const).map((verb) => ({ table, verb, column }))),
-      ...tables.flatMap((table) => (['deleted', 'inserted'] as const).map((verb) => ({ table, verb, column: undefined }))),
+      ...tables.flatMap((table) =>
+        (['deleted', 'inserted'] as const).map((verb) => ({ table, verb, column: undefined })),
+      ),
     ];
   }
 
-  /** In one transaction, in which no trigger fires; again when the server undid it for somebody else's lock. */
+  /** In one transaction, in which no trigger fires; again when the server undid it because of somebody else's lock. */
   async asOwner<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       await this.#client.query('begin');
@@ -106,8 +118,15 @@ export class OwnersRows {
     }
   }
 
-  /** undefined: there is no such row, or the table's own constraints allow no other value. `before`: what is done first in the same transaction. */
-  async touch(touch: Touch, which: Which, before: (client: pg.Client) => Promise<unknown> = async () => {}): Promise<Touched | undefined> {
+  /**
+   * undefined: there is no such row, or the table's own constraints allow no other value. `before`: what is done first
+   * in the same transaction.
+   */
+  async touch(
+    touch: Touch,
+    which: Which,
+    before: (client: pg.Client) => Promise<unknown> = async () => {},
+  ): Promise<Touched | undefined> {
     const columns = (await this.columns()).filter((one) => one.table === touch.table);
     const keys = keysWithout[touch.table] ?? columns.filter((one) => one.isKey).map((one) => one.column);
     const written = columns.filter((one) => !one.isGenerated);
@@ -134,9 +153,11 @@ export class OwnersRows {
           return undefined;
         }
       };
-      /** The row whose keys are these of a row in JSON. */
+      /** The row with the keys of this row in JSON. */
       const named = (row: string): string =>
-        keys.map((key) => `t."${key}" = (jsonb_populate_record(null::${touch.table}, ${quoted(row)})). "${key}"`).join(' and ');
+        keys
+          .map((key) => `t."${key}" = (jsonb_populate_record(null::${touch.table}, ${quoted(row)})). "${key}"`)
+          .join(' and ');
       const names = written.map((column) => `"${column.column}"`).join(', ');
       const putBack = (row: string): string =>
         `insert into ${touch.table} (${names}) overriding system value select ${names} from jsonb_populate_record(null::${touch.table}, ${quoted(row)})`;
@@ -154,10 +175,12 @@ export class OwnersRows {
           return undoing(`${putBack(one.row)} on conflict do nothing`);
         }
         case 'inserted': {
-          // A copy under a key of its own; where a key is no single column, of each in turn.
+          // A copy under a key of its own; where a key has several columns, each of them in turn.
           for (const key of columns.filter((column) => keys.includes(column.column)))
             for (const other of othersOf(key)) {
-              const columnsOf = written.map((column) => (column.column === key.column ? other : `t."${column.column}"`)).join(', ');
+              const columnsOf = written
+                .map((column) => (column.column === key.column ? other : `t."${column.column}"`))
+                .join(', ');
               const done = await attempt(
                 `insert into ${touch.table} (${names}) overriding system value select ${columnsOf} from ${touch.table} t where ${isIt(one)} returning to_jsonb(${touch.table})::text as row`,
               );
@@ -183,14 +206,17 @@ export class OwnersRows {
         }
         case 'swapped': {
           if (other === undefined || touch.column === undefined || keys.includes(touch.column)) return undefined;
-          const value = (row: string): string => `(jsonb_populate_record(null::${touch.table}, ${quoted(row)}))."${touch.column}"`;
+          const value = (row: string): string =>
+            `(jsonb_populate_record(null::${touch.table}, ${quoted(row)}))."${touch.column}"`;
           const done = await attempt(
             `with done as (update ${touch.table} t set "${touch.column}" = case when ${isIt(one)} then ${value(other.row)} else ${value(one.row)} end
                where (${isIt(one)} or ${isIt(other)}) and ${value(one.row)} is distinct from ${value(other.row)} returning 1) select count(*)::text as row from done`,
           );
           if (done !== '2') return undefined;
           return undoing(
-            ...[one, other].map(({ row }) => `update ${touch.table} t set "${touch.column}" = ${value(row)} where ${named(row)}`),
+            ...[one, other].map(
+              ({ row }) => `update ${touch.table} t set "${touch.column}" = ${value(row)} where ${named(row)}`,
+            ),
           );
         }
       }

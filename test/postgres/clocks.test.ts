@@ -1,16 +1,16 @@
-// What decides reads the clock, not the beginning of its transaction: it may have waited for its locks since.
+// What decides reads the clock, and not the time at which its transaction began: it may have waited for locks since.
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
 import { createTestDatabase } from '../support/database.ts';
 
-/** Of the transaction or the statement: both may be before the locks. */
+/** The time of the transaction or of the statement: both may be before the locks. */
 const early =
   /\b(?:now\s*\(\s*\)|current_timestamp|transaction_timestamp|statement_timestamp|localtimestamp|current_date|current_time|localtime)\b|\bnow\s*\(\s*\)|'(?:now|today)'/i;
-/** What is really asked: whether an entry came since this transaction began. */
+/** Here the question is really whether an entry came since this transaction began. */
 const asksForItsTransaction = new Set(['version_end_is_recorded']);
 const withoutComments = (text: string): string => text.replace(/--[^\n]*/g, '').replace(/\/\*[\s\S]*?\*\//g, '');
 
-test('no function, default, constraint or policy of the schema asks when its transaction began', async (t) => {
+test('no function, default, constraint or policy of the schema uses the time at which its transaction began', async (t) => {
   const sql = await createTestDatabase(t);
   const bodies = await sql.query<{ what: string; body: string }>(
     `select p.proname as what, coalesce(pg_get_functiondef(p.oid), '') as body from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
@@ -26,21 +26,33 @@ test('no function, default, constraint or policy of the schema asks when its tra
       `${name} is among them`,
     );
   for (const name of asksForItsTransaction)
-    t.match(bodies.find(({ what }) => what === name)?.body, /at >= transaction_timestamp\(\)/, `${name} asks for nothing else`);
-  for (const { what, body } of bodies) if (!asksForItsTransaction.has(what)) t.notMatch(withoutComments(body), early, what);
+    t.match(
+      bodies.find(({ what }) => what === name)?.body,
+      /at >= transaction_timestamp\(\)/,
+      `${name} asks for nothing else`,
+    );
+  for (const { what, body } of bodies)
+    if (!asksForItsTransaction.has(what)) t.notMatch(withoutComments(body), early, what);
 });
 
-test('the look sees every spelling', async (t) => {
-  for (const text of ['now()', 'select NOW ( )', 'current_timestamp', 'statement_timestamp()', "'now'::timestamptz", 'CURRENT_DATE'])
+test('the search finds every spelling', async (t) => {
+  for (const text of [
+    'now()',
+    'select NOW ( )',
+    'current_timestamp',
+    'statement_timestamp()',
+    "'now'::timestamptz",
+    'CURRENT_DATE',
+  ])
     t.match(withoutComments(text), early, text);
   for (const text of ['clock_timestamp()', '-- never now()', 'know()', 'moment now_at', 'now_minute'])
     t.notMatch(withoutComments(text), early, text);
 });
 
-test("a day has 24 hours, and texts have one form, whatever zone and style the server's machine has", async (t) => {
+test("a day has 24 hours, and texts have one form, whatever time zone and style the server's machine has", async (t) => {
   const sql = await createTestDatabase(t);
   const [named] = await sql.query<{ name: string }>('select current_database() as name');
-  // Debian's packages take the zone of the machine.
+  // Debian's packages use the time zone of the machine.
   await sql.query(`alter database ${named?.name} set timezone = 'Europe/Berlin'`);
   await sql.query(`alter database ${named?.name} set datestyle = 'German'`);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'zone', connectionsMax: 1 });

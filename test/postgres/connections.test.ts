@@ -1,4 +1,4 @@
-// T-35, T-38: the server's connections are shared out: whoever has a password takes its part, and the warden's stays.
+// T-35, T-38: the server's connections are divided: whoever has a password gets a part, and the warden keeps its own.
 import pg from 'pg';
 import { test } from 'tap';
 import { connectionLimit } from '../../server/postgres/connection-limits.ts';
@@ -7,8 +7,12 @@ import { migrate } from '../../server/postgres/migrate.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import { migrations, startTestServer, type Teardown, temporaryDirectory, testPasswords } from '../support/database.ts';
 
-/** Opens connections until the server refuses one; how many there were, and its words. */
-async function openAll(t: Teardown, url: string, most: number): Promise<{ readonly count: number; readonly refusal: string }> {
+/** Opens connections until the server refuses one. Returns how many there were, and the server's words. */
+async function openAll(
+  t: Teardown,
+  url: string,
+  most: number,
+): Promise<{ readonly count: number; readonly refusal: string }> {
   for (let count = 0; count <= most; count += 1) {
     const one = new pg.Client({ connectionString: url });
     one.on('error', () => {});

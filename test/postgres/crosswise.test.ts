@@ -1,4 +1,5 @@
-// Two that want the same rows crosswise: the server ends one of them, which runs again from its start, whichever door it came through.
+// Two transactions want the same rows crosswise: the server ends one of them, which runs again from its start,
+// whichever door it came through.
 import pg from 'pg';
 import { test } from 'tap';
 import { idOf } from '../../server/domain/ids.ts';
@@ -44,8 +45,10 @@ test('rows that two transactions want crosswise', async (t) => {
     await Promise.all([crosswise(1, 2), crosswise(2, 1)]);
     t.equal(runs, 3, `${name}: one of the two ran again`);
   }
-  // Whoever always meets somebody is told so, and a pass goes by it: nothing is wrong with the row.
-  const told = database.withSystem((tx) => tx.query("do $$ begin raise exception 'crosswise' using errcode = 'deadlock_detected'; end $$"));
+  // A transaction that always meets another one is told so, and a pass skips it: nothing is wrong with the row.
+  const told = database.withSystem((tx) =>
+    tx.query("do $$ begin raise exception 'crosswise' using errcode = 'deadlock_detected'; end $$"),
+  );
   t.ok(isPassing(await told.catch((error: unknown) => error)), 'it passes');
   await t.rejects(told, { code: 'conflict' });
   await Promise.all([database.call('select pair_touch(1, 2)', []), database.call('select pair_touch(2, 1)', [])]);

@@ -1,11 +1,16 @@
 import { test } from 'tap';
 import { grantCatalogue, rolePowers, rowSecurity, triggerFacts } from '../../server/admin/doctor/catalogue-queries.ts';
-import { grantFindings, roleFindings, rowSecurityFindings, triggerFindings } from '../../server/admin/doctor/database.ts';
+import {
+  grantFindings,
+  roleFindings,
+  rowSecurityFindings,
+  triggerFindings,
+} from '../../server/admin/doctor/database.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { parseGrants, readGrants } from '../../server/postgres/grant-matrix.ts';
 import { createTestDatabase } from '../support/database.ts';
 
-test('the file of grants is understood, or refused', async (t) => {
+test('every statement of the file of grants is understood, or refused', async (t) => {
   t.same(parseGrants('-- nothing\nrevoke all on all tables in schema public from a;\n'), []);
   t.same(parseGrants('grant select, update (x, y) on one, two to a, b;').length, 2 * 2 + 2 * 2 * 2);
   t.same(parseGrants('grant execute on function f(bigint, int), g() to a'), [
@@ -31,7 +36,7 @@ test('the file of grants is understood, or refused', async (t) => {
   t.ok(readGrants().length > 100);
 });
 
-test('a fresh database has exactly the matrix; each thing that is changed is found, and nothing else', async (t) => {
+test('a fresh database has exactly the matrix; each change is found, and nothing else', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
@@ -95,7 +100,11 @@ test('a fresh database has exactly the matrix; each thing that is changed is fou
       'revoke grant option for select on customer from cofferdam_admin',
       /SELECT with grant option on table customer/,
     ],
-    ['create table stray (x int); grant select on stray to cofferdam_admin', 'drop table stray', /cofferdam_admin: SELECT on table stray/],
+    [
+      'create table stray (x int); grant select on stray to cofferdam_admin',
+      'drop table stray',
+      /cofferdam_admin: SELECT on table stray/,
+    ],
     [
       'create function stray() returns int language sql as $$ select 1 $$',
       'drop function stray()',
@@ -111,8 +120,16 @@ test('a fresh database has exactly the matrix; each thing that is changed is fou
       'grant select (id) on credential to cofferdam_auditor',
       /missing: cofferdam_auditor: SELECT on column credential\.id/,
     ],
-    ['alter table file disable row level security', 'alter table file enable row level security', /file is not enabled/],
-    ['alter table account no force row level security', 'alter table account force row level security', /account is not forced/],
+    [
+      'alter table file disable row level security',
+      'alter table file enable row level security',
+      /file is not enabled/,
+    ],
+    [
+      'alter table account no force row level security',
+      'alter table account force row level security',
+      /account is not forced/,
+    ],
     ['create policy wide on version using (true)', 'drop policy wide on version', /version has 2 policies/],
     [
       'alter policy scope on folder using (true)',
@@ -183,12 +200,12 @@ test('a fresh database has exactly the matrix; each thing that is changed is fou
   t.match(roleFindings(await database.withSystem((tx) => rolePowers(tx))), [{ verdict: 'ok' }], 'and without');
 });
 
-test('the admin role cannot hide what it was given', async (t) => {
+test('the admin role cannot hide what it was granted', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => database.close());
   await sql.query('grant select on customer_key to cofferdam_admin');
-  // As it is where nobody took it away: temporary objects with names of the catalogue are looked up first.
+  // As in a database where nobody revoked it: temporary objects with names of the catalogue are looked up first.
   const [{ name = '' } = {}] = await sql.query<{ name: string }>('select quote_ident(current_database()) as name');
   await sql.query(`grant temporary on database ${name} to cofferdam_admin`);
   const expected = readGrants();

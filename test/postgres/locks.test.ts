@@ -1,4 +1,5 @@
-// T-35: whoever waits for a lock gives its connection back from time to time, and is done when the lock is free: nobody has to ask again.
+// T-35: whoever waits for a lock gives its connection back from time to time, and is done when the lock is free: nobody
+// has to ask again.
 import pg from 'pg';
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
@@ -6,7 +7,7 @@ import { createTestDatabase, type Teardown } from '../support/database.ts';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** One connection, waits of 100 ms, tried again for so long. */
+/** One connection and waits of 100 ms, retried for this long. */
 async function scene(t: Teardown, patienceMs: number) {
   const sql = await createTestDatabase(t);
   const places = { taken: 0, given: 0 };
@@ -27,7 +28,7 @@ async function scene(t: Teardown, patienceMs: number) {
   return { sql, database, holder, places };
 }
 
-test('what was undone because of a lock is tried again, and holds no connection meanwhile', async (t) => {
+test('what was undone because of a lock is retried, and holds no connection meanwhile', async (t) => {
   const { sql, database, holder, places } = await scene(t, 60_000);
   let runs = 0;
   const waiting = database.withSystem(async (tx) => {
@@ -39,14 +40,15 @@ test('what was undone because of a lock is tried again, and holds no connection 
     while (runs < 3) await sleep(20);
   };
   await Promise.race([waiting, again()]);
-  for (let i = 0; i < 5; i += 1) t.same(await database.withSystem((tx) => tx.query('select 1 as one')), [{ one: 1 }], 'others are served');
+  for (let i = 0; i < 5; i += 1)
+    t.same(await database.withSystem((tx) => tx.query('select 1 as one')), [{ one: 1 }], 'others are served');
   await holder.query('commit');
   t.equal(await waiting, 'done');
   t.same(await sql.query("select count(*)::int from operator where name = 'patient'"), [{ count: 1 }], 'once');
   t.equal(places.given, places.taken, 'every place was given back');
 });
 
-test('it ends when its patience does; without patience at once', async (t) => {
+test('it ends when its time is over; without such a time, at once', async (t) => {
   for (const patienceMs of [0, 500]) {
     const { database, places } = await scene(t, patienceMs);
     let runs = 0;

@@ -5,7 +5,7 @@ import { CofferdamError } from '../../server/domain/errors.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createTestDatabase, type Teardown, testPasswords } from '../support/database.ts';
 
-/** A way to the server that can be cut, without a word of farewell. */
+/** A connection to the server that can be cut, without a closing message. */
 async function cuttable(t: Teardown, url: string): Promise<{ readonly url: string; cut(): void }> {
   const { host, port, database } = new pg.Client({ connectionString: url });
   const open = new Set<Socket>();
@@ -33,7 +33,7 @@ async function cuttable(t: Teardown, url: string): Promise<{ readonly url: strin
   };
 }
 
-test('a connection that dies under a call or a transaction is an error of that call, never of the process', async (t) => {
+test('a connection that dies during a call or a transaction is an error of that call, never of the process', async (t) => {
   const sql = await createTestDatabase(t);
   const way = await cuttable(t, sql.wardenUrl);
   const [plain, preparing] = [false, true].map((isPreparing) => {
@@ -60,16 +60,23 @@ test('a connection that dies under a call or a transaction is an error of that c
   }
 });
 
-test('a server that ends a connection in the breath in which it accepts it is an error of that call, too', async (t) => {
-  // What a server that is being shut down, or an operator's pg_terminate_backend, can put into one packet: welcome, ready, and the end.
+test('a server that ends a connection at the moment at which it accepts it is an error of that call, too', async (t) => {
+  // A server that is being shut down, or an operator's pg_terminate_backend, can put all of this into one packet:
+  // authentication, ready, and the end.
   const frame = (type: string, body: Buffer): Buffer => {
     const head = Buffer.alloc(5);
     head.write(type, 0, 'latin1');
     head.writeInt32BE(body.length + 4, 1);
     return Buffer.concat([head, body]);
   };
-  const last = ['SFATAL', 'C57P01', 'Mterminating connection due to administrator command'].map((field) => `${field}\0`).join('');
-  const packet = Buffer.concat([frame('R', Buffer.alloc(4)), frame('Z', Buffer.from('I')), frame('E', Buffer.from(`${last}\0`))]);
+  const last = ['SFATAL', 'C57P01', 'Mterminating connection due to administrator command']
+    .map((field) => `${field}\0`)
+    .join('');
+  const packet = Buffer.concat([
+    frame('R', Buffer.alloc(4)),
+    frame('Z', Buffer.from('I')),
+    frame('E', Buffer.from(`${last}\0`)),
+  ]);
   const server = createServer((socket) => {
     socket.on('error', () => {});
     socket.once('data', () => socket.end(packet));
@@ -77,7 +84,11 @@ test('a server that ends a connection in the breath in which it accepts it is an
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
   const { port } = server.address() as { port: number };
-  const database = new Database({ url: `postgresql://u:p@127.0.0.1:${port}/d`, applicationName: 'victim', connectionsMax: 1 });
+  const database = new Database({
+    url: `postgresql://u:p@127.0.0.1:${port}/d`,
+    applicationName: 'victim',
+    connectionsMax: 1,
+  });
   t.teardown(() => database.close());
   for (let i = 0; i < 3; i += 1)
     await t.rejects(

@@ -1,4 +1,5 @@
-// T-35: whoever waits for a place among the transactions holds none: a transaction inside another one is a defect, and the alarm of a refusal waits until that one is undone.
+// T-35: whoever waits for a place among the transactions holds none. A transaction inside another one is a defect, and
+// the alarm of a refusal waits until that transaction is undone.
 import { type Test, test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { type CustomerId, idOf } from '../../server/domain/ids.ts';
@@ -8,7 +9,7 @@ import { createTestDatabase } from '../support/database.ts';
 const customer = idOf<CustomerId>('5a8c1d7e-6c1f-4b55-9d5b-0a8f0a3c7a10');
 const signal = (): AbortSignal => new AbortController().signal;
 
-/** A pool with one place: whoever would hold two waits for ever, so a test that ends has held one at a time. */
+/** A pool with one place: whoever would hold two waits forever, so a test that ends has held one at a time. */
 async function setUp(t: Test) {
   const sql = await createTestDatabase(t);
   await sql.query('create table said (what text)');
@@ -27,7 +28,8 @@ async function setUp(t: Test) {
     t.teardown(() => database.close());
     return database;
   };
-  const said = async (): Promise<readonly unknown[]> => (await sql.query('select what from said order by what')).map((row) => row.what);
+  const said = async (): Promise<readonly unknown[]> =>
+    (await sql.query('select what from said order by what')).map((row) => row.what);
   return { make, said, most: () => most };
 }
 const say = (what: string) => async (tx: Transaction) => {
@@ -42,7 +44,8 @@ test('no transaction begins inside the work of another one of its pool, in whate
     withSystem: () => database.withSystem(say('nested')),
     withCustomers: () => database.withCustomers([customer], say('nested')),
     call: () => database.call("insert into said values ('nested')", []),
-    withSnapshot: () => database.withSnapshot({ timeoutMs: 60_000, workMemory: '256MB', signal: signal() }, async () => {}),
+    withSnapshot: () =>
+      database.withSnapshot({ timeoutMs: 60_000, workMemory: '256MB', signal: signal() }, async () => {}),
   };
   for (const [name, way] of Object.entries(ways)) {
     await t.rejects(database.withSystem(way), nested, `${name} in withSystem`);
@@ -74,7 +77,7 @@ test('no transaction begins inside the work of another one of its pool, in whate
   t.equal(most(), 2, 'two at once only where they were of two pools');
 });
 
-test('the alarm of a refusal is written when its transaction is undone, in a place of its own', async (t) => {
+test('the alarm of a refusal is written after its transaction is undone, in a place of its own', async (t) => {
   const { make, said, most } = await setUp(t);
   const database = make();
   const refusal = new CofferdamError('denied', 'altered');
@@ -107,7 +110,7 @@ test('the alarm of a refusal is written when its transaction is undone, in a pla
   t.equal(most(), 1, 'never two places');
 });
 
-test('work that was refused is not committed, says a bounded number of things, and fails when they cannot be said', async (t) => {
+test('work that was refused is not committed, writes a bounded number of alarms, and fails when they cannot be written', async (t) => {
   const { make, said } = await setUp(t);
   const database = make();
   await t.rejects(

@@ -1,6 +1,8 @@
-// A database that an older schema filled becomes one of today: with the code, the rights and the bounds of today, with every row it had, and at work.
+// A database that one version filled becomes one of the next version: with the code, the rights and the bounds of that
+// version, with every row that it had, and in working order. The next version is this tree with one more numbered
+// migration, a changed function and a new one.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
@@ -12,12 +14,11 @@ import { Database } from '../../server/postgres/database.ts';
 import { compareGrants, readGrants } from '../../server/postgres/grant-matrix.ts';
 import { migrate } from '../../server/postgres/migrate.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
+import { settingsOf } from '../../server/warden/context/context.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
 import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { createEmptyDatabase, migrations, temporaryDirectory, testPasswords } from '../support/database.ts';
 
-/** The last schema before one content could belong to one version only, and the one before sessions had one clock. */
-const older = ['0014', '0016'] as const;
 const states = ['partial', 'held', 'settling', 'published', 'withdrawn', 'discarded'] as const;
 
 /** Whether it was used, and its state. */
@@ -32,25 +33,25 @@ async function fill(client: pg.Client): Promise<void> {
   await client.query("set cofferdam.customers = '*'");
   await client.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
   await client.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
-  await client.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'machine', 'partner')", [
-    account,
-    customer,
-  ]);
+  await client.query(
+    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'machine', 'partner')",
+    [account, customer],
+  );
   await client.query(
     "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1::uuid, $2, 'public-key', 'x', 'x', $1::text, 'x', now() + interval '1 day')",
     [credential, account],
   );
   for (const [name, used, state] of proofs)
     await client.query(
-      "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at, first_used_at, state) values (gen_random_uuid(), $1, 'public-key', 'x', 'x', $2, 'x', now() + interval '1 day', case when $3 then now() end, $4)",
+      "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at, first_used_at, proved_at, state) select gen_random_uuid(), $1, 'public-key', 'x', 'x', $2, 'x', now() + interval '1 day', u, u, $4 from (select case when $3 then now() end as u) used",
       [account, name, used, state],
     );
   await client.query("insert into second_factor (account_id, sealed_seed, sealed_by) values ($1, 's', 'k')", [account]);
   await client.query("insert into node (name, plane) values ('n', 'partner')");
-  await client.query("insert into folder (id, customer_id, name, direction, retention_days) values ($1, $2, 'deposit', 'deposit', 1)", [
-    folder,
-    customer,
-  ]);
+  await client.query(
+    "insert into folder (id, customer_id, name, direction, retention_days) values ($1, $2, 'deposit', 'deposit', 1)",
+    [folder, customer],
+  );
   await client.query(
     `insert into session (id, token_hash, account_id, credential_id, node, start_id, expires_at, idle_ms)
      values (gen_random_uuid(), $1, $2, $3, 'n', gen_random_uuid(), now() + interval '1 hour', 1000000)`,
@@ -58,7 +59,12 @@ async function fill(client: pg.Client): Promise<void> {
   );
   for (const state of states) {
     const [file, content] = [randomUUID(), randomUUID()];
-    await client.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [file, customer, folder, state]);
+    await client.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
+      file,
+      customer,
+      folder,
+      state,
+    ]);
     await client.query("insert into content values ($1, $2, $3, 'w')", [content, customer, key]);
     await client.query(
       "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, 0, $2, $3, 0, 10, 10, sha256('x'), 'n')",
@@ -74,7 +80,9 @@ async function fill(client: pg.Client): Promise<void> {
       [customer, file, content, state, account],
     );
   }
-  await client.query("insert into ledger_fresh (kind, observer, customer_id) values ('upload.closed', 'warden', $1)", [customer]);
+  await client.query("insert into ledger_fresh (kind, observer, customer_id) values ('upload.closed', 'warden', $1)", [
+    customer,
+  ]);
 }
 
 const counted = [
@@ -91,82 +99,120 @@ const counted = [
   'ledger_fresh',
 ];
 
-for (const last of older)
-  test(`a database filled under ${last}`, async (t) => {
-    const url = await createEmptyDatabase(t);
-    const directory = join(temporaryDirectory(t), 'm');
-    cpSync(migrations, directory, { recursive: true });
-    for (const name of readdirSync(directory)) if (/^\d/.test(name) && name.slice(0, 4) > last) rmSync(join(directory, name));
-    // The matrix of today names what older schemas do not have; nobody but their owner uses this one.
-    writeFileSync(join(directory, 'grants.sql'), 'select 1;\n');
-    await migrate(url, directory, testPasswords, { isCompared: false });
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    t.teardown(() => client.end());
-    await fill(client);
-    const rows = async (): Promise<readonly unknown[]> =>
-      Promise.all(counted.map(async (table) => [table, (await client.query(`select count(*)::int as n from ${table}`)).rows[0]?.n]));
-    const before = await rows();
-    await migrate(url, migrations, testPasswords);
-    t.same(await rows(), before, 'every row that it had');
-    t.same(
-      (
-        await client.query<{ fingerprint: string }>(
-          'select fingerprint from credential where proved_at = first_used_at order by fingerprint collate "C"',
-        )
-      ).rows.map((row) => row.fingerprint),
-      ['used', 'used and stolen'],
-      'what was used was proved',
-    );
-    const registered = async (name: string): Promise<number | null> =>
-      (
-        await client.query(
-          `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at, issued_until)
-           select gen_random_uuid(), id, 'public-key', 'x', 'x', $1, 'x', u, u from account, (select now() + interval '1 day' as u) x on conflict do nothing`,
-          [name],
-        )
-      ).rowCount;
-    t.same(await Promise.all(['used and stolen', 'used', 'never used', 'another'].map(registered)), [0, 0, 0, 1], 'and is registered once');
-    const query = async (text: string, values?: readonly unknown[]) => (await client.query(text, values as unknown[])).rows;
-    t.same(await catalogueDifferences(query as never), [], 'the catalogue of today');
-    const admin = new Database({
-      url: withCredentials(url, 'cofferdam_admin', testPasswords.admin),
-      applicationName: 'test',
-      connectionsMax: 1,
-    });
-    t.teardown(() => admin.close());
-    const expected = readGrants();
-    const functions = expected.filter((one) => one.kind === 'function' && one.name !== '*').map((one) => one.name);
-    t.same(
-      compareGrants(expected, await admin.withSystem((tx) => grantCatalogue(tx, functions))),
-      { excess: [], missing: [] },
-      'its rights',
-    );
+/** A column with an instant and a changed row, beside a changed function and a new one. */
+function nextVersion(directory: string): void {
+  cpSync(migrations, directory, { recursive: true });
+  writeFileSync(
+    join(directory, '9000_next.sql'),
+    'alter table folder add column seen_at timestamptz; update node set drain_reason = null;\n',
+  );
+  appendFileSync(join(directory, 'functions', 'instants.sql'), '-- Changed.\n');
+  writeFileSync(
+    join(directory, 'functions', 'next.sql'),
+    `create or replace function folder_is_seen() returns trigger language plpgsql as $$ begin new.seen_at := clock_timestamp(); return new; end $$;
+     create or replace trigger folder_is_seen before update of name on folder for each row execute function folder_is_seen();\n`,
+  );
+}
 
-    const config = loadConfig({
-      file: undefined,
-      env: { COFFERDAM_VAR: temporaryDirectory(t) },
-      isRoot: false,
-      isTerminal: false,
-      projectDirectory: '/',
-    });
-    const database = new Database({
-      url: withCredentials(url, 'cofferdam_warden', testPasswords.warden),
-      applicationName: 'test',
-      connectionsMax: 2,
-    });
-    t.teardown(() => database.close());
-    const warden = { config, database, log: createLogger({ log: { level: 'error', pretty: false } }, 'test') };
-    await publish(warden);
-    await collect(warden);
-    await applyRetention(warden);
-    const { rows: found } = await client.query<{ name: string; state: string }>(
-      'select f.name, v.state from version v join file f on f.id = v.file_id',
+test('a database that one version filled, under the next one', async (t) => {
+  const url = await createEmptyDatabase(t);
+  await migrate(url, migrations, testPasswords);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await fill(client);
+  const rows = async (): Promise<readonly unknown[]> =>
+    Promise.all(
+      counted.map(async (table) => [table, (await client.query(`select count(*)::int as n from ${table}`)).rows[0]?.n]),
     );
-    t.same(
-      Object.fromEntries(found.map((one) => [one.name, one.state])),
-      { partial: 'discarded', held: 'held', settling: 'published', published: 'destroyed', withdrawn: 'destroyed', discarded: 'discarded' },
-      'and its passes do to the old rows what they do to new ones',
-    );
-    t.same((await client.query('select kind, text from alert')).rows, [], 'without a row that cannot be done');
+  const before = await rows();
+  const next = join(temporaryDirectory(t), 'm');
+  nextVersion(next);
+  t.same(
+    await migrate(url, next, testPasswords, { isCompared: false }),
+    ['9000_next.sql', 'functions/instants.sql', 'functions/next.sql'],
+    'what is new and what changed, and nothing else',
+  );
+  t.same(await migrate(url, next, testPasswords, { isCompared: false }), [], 'once');
+  t.same(await rows(), before, 'every row that it had');
+  const query = async (text: string, values?: readonly unknown[]) =>
+    (await client.query(text, values as unknown[])).rows;
+  t.same(
+    (await catalogueDifferences(query as never)).map((one) => one.replace(/(?<=another one).*|: .*/, '')),
+    [
+      'column public.folder.seen_at is unknown',
+      'constraint public.folder.folder_finite is another one',
+      'function public.folder_is_seen() is unknown',
+      'trigger public.folder.folder_is_seen is unknown',
+    ],
+    'the catalogue of the next version, and the new instant has bounds',
+  );
+  await t.rejects(
+    migrate(url, migrations, testPasswords),
+    /9000_next\.sql, which this version does not know: it is newer/,
+  );
+  const registered = async (name: string): Promise<number | null> =>
+    (
+      await client.query(
+        `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at, issued_until)
+         select gen_random_uuid(), id, 'public-key', 'x', 'x', $1, 'x', u, u from account, (select now() + interval '1 day' as u) x on conflict do nothing`,
+        [name],
+      )
+    ).rowCount;
+  t.same(
+    await Promise.all(['used and stolen', 'used', 'never used', 'another'].map(registered)),
+    [0, 0, 0, 1],
+    'and is registered once',
+  );
+  const admin = new Database({
+    url: withCredentials(url, 'cofferdam_admin', testPasswords.admin),
+    applicationName: 'test',
+    connectionsMax: 1,
   });
+  t.teardown(() => admin.close());
+  const expected = readGrants();
+  const functions = expected.filter((one) => one.kind === 'function' && one.name !== '*').map((one) => one.name);
+  t.same(
+    compareGrants(expected, await admin.withSystem((tx) => grantCatalogue(tx, functions))),
+    { excess: [], missing: [] },
+    'its rights',
+  );
+
+  const config = loadConfig({
+    file: undefined,
+    env: { COFFERDAM_VAR: temporaryDirectory(t) },
+    isRoot: false,
+    isTerminal: false,
+    projectDirectory: '/',
+  });
+  const database = new Database({
+    url: withCredentials(url, 'cofferdam_warden', testPasswords.warden),
+    applicationName: 'test',
+    connectionsMax: 2,
+  });
+  t.teardown(() => database.close());
+  const warden = {
+    ...settingsOf(config),
+    database,
+    log: createLogger({ log: { level: 'error', pretty: false } }, 'test'),
+  };
+  await publish(warden);
+  await collect(warden);
+  await applyRetention(warden);
+  const { rows: found } = await client.query<{ name: string; state: string }>(
+    'select f.name, v.state from version v join file f on f.id = v.file_id',
+  );
+  t.same(
+    Object.fromEntries(found.map((one) => [one.name, one.state])),
+    {
+      partial: 'discarded',
+      held: 'held',
+      settling: 'published',
+      published: 'destroyed',
+      withdrawn: 'destroyed',
+      discarded: 'discarded',
+    },
+    'and its passes do to the old rows what they do to new ones',
+  );
+  t.same((await client.query('select kind, text from alert')).rows, [], 'without a row that cannot be done');
+});

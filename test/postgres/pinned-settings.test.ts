@@ -1,16 +1,17 @@
-// What a name means to our connections, and that triggers and policies hold for them, is no setting of a role or of a database.
+// What a name means to our connections, and that triggers and policies apply to them, is decided by no setting of a
+// role or of a database.
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import { createTestDatabase, type TestDatabase, testPasswords } from '../support/database.ts';
 
-/** For this database only: roles belong to the whole server. */
+/** For this database only, because roles belong to the whole server. */
 const alter = (sql: TestDatabase, what: 'database' | 'admin', setting: string): Promise<unknown> =>
   sql.query(
     `do $$ begin execute format('alter ${what === 'admin' ? 'role cofferdam_admin in database %I' : 'database %I'} ${setting}', current_database()); end $$`,
   );
 
-test('a schema of somebody else does not stand before ours, whatever role and database have set', async (t) => {
+test('a schema of somebody else is not searched before ours, whatever role and database have set', async (t) => {
   const sql = await createTestDatabase(t);
   await sql.query("set cofferdam.customers = '*'; insert into customer (id, name) values (gen_random_uuid(), 'acme')");
   await sql.query(`create schema evil; create view evil.customer as select gen_random_uuid() as id, 'nobody' as name;

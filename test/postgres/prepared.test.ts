@@ -1,4 +1,5 @@
-// Statements that are prepared once a connection: named, not without end, and good after what they read has changed its shape.
+// Statements that are prepared once for each connection: they are named, limited in number, and valid after what they
+// read has changed its shape.
 import { test } from 'tap';
 import { idOf } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
@@ -26,17 +27,26 @@ test('prepared statements', async (t) => {
   await plain.withSystem((tx) => tx.query('select $1::int', [1]));
   t.same(await prepared(plain), [], 'twin: who does not ask for it prepares nothing');
 
-  // A month more, and one less: what was planned is planned again.
-  await sql.query("create table ledger_other partition of ledger_sealed for values from ('2001-01-01') to ('2001-02-01')");
+  // One month more, and one less: what was planned is planned again.
+  await sql.query(
+    "create table ledger_other partition of ledger_sealed for values from ('2001-01-01') to ('2001-02-01')",
+  );
   t.same(await count(0), [{ n: 0 }]);
   await sql.query('drop table ledger_other');
   t.same(await count(0), [{ n: 0 }]);
 
-  await sql.query('create table shape (a int); grant select on shape to cofferdam_warden; insert into shape values (1)');
-  const shape = (): Promise<readonly unknown[]> => once.withSystem((tx) => tx.query('select * from shape where a = $1', [1]));
+  await sql.query(
+    'create table shape (a int); grant select on shape to cofferdam_warden; insert into shape values (1)',
+  );
+  const shape = (): Promise<readonly unknown[]> =>
+    once.withSystem((tx) => tx.query('select * from shape where a = $1', [1]));
   t.same(await shape(), [{ a: 1 }]);
   await sql.query('alter table shape add column b int');
-  await t.rejects(shape(), { cause: { message: /must not change result type/ } }, 'a table with another shape is noticed');
+  await t.rejects(
+    shape(),
+    { cause: { message: /must not change result type/ } },
+    'a table with another shape is noticed',
+  );
   t.same(await shape(), [{ a: 1, b: null }], 'once: the connection is made anew');
   await sql.query('alter table shape add column c int');
   const call = (): Promise<readonly unknown[]> => once.call('select * from shape where a = $1', [1]);
@@ -48,10 +58,14 @@ test('prepared statements', async (t) => {
     for (let i = 0; i < 600; i += 1) await tx.query(`select $1::int as n${i}`, [i]);
   });
   t.equal((await prepared(once)).length, 500, 'not more than that');
-  t.same(await once.withSystem((tx) => tx.query('select $1::int as late', [7])), [{ late: 7 }], 'what comes later runs unprepared');
+  t.same(
+    await once.withSystem((tx) => tx.query('select $1::int as late', [7])),
+    [{ late: 7 }],
+    'what comes later runs unprepared',
+  );
 });
 
-test('the scope is a value, whatever it says', async (t) => {
+test('the scope is a value, whatever it contains', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => database.close());
@@ -61,7 +75,9 @@ test('the scope is a value, whatever it says', async (t) => {
   );
   t.same(seen, [{ scope }]);
   t.same(
-    await database.withCustomers([idOf('a'), idOf('b')], (tx) => tx.query("select current_setting('cofferdam.customers') as scope", [])),
+    await database.withCustomers([idOf('a'), idOf('b')], (tx) =>
+      tx.query("select current_setting('cofferdam.customers') as scope", []),
+    ),
     [{ scope: 'a,b' }],
     'and is gone with its transaction',
   );

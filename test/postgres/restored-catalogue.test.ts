@@ -1,4 +1,5 @@
-// A database that was restored from a dump, on the server of the system, which is another version than the embedded one: its catalogue is the expected one.
+// A database that was restored from a dump, on the server of the operating system, which is another version than the
+// embedded one: its catalogue is the expected one.
 import pg from 'pg';
 import { test } from 'tap';
 import { catalogueDifferences } from '../../server/postgres/catalogue.ts';
@@ -12,7 +13,9 @@ test('the catalogue of a database that was restored', async (t) => {
     const client = new pg.Client({ connectionString: server.url('gateway') });
     await client.connect();
     try {
-      return await catalogueDifferences(async (text, values) => (await client.query(text, values as unknown[])).rows as never);
+      return await catalogueDifferences(
+        async (text, values) => (await client.query(text, values as unknown[])).rows as never,
+      );
     } finally {
       await client.end();
     }
@@ -24,5 +27,9 @@ test('the catalogue of a database that was restored', async (t) => {
   t.same(await differences(), [], 'as it was restored');
   t.same(await migrate(server.url('gateway'), migrations, testPasswords), [], 'and a start takes it');
   await server.query('alter table budget disable trigger budget_guard', 'gateway');
-  t.match(await differences(), [/trigger public.budget.budget_guard is another one/], 'twin: what was changed is found');
+  t.match(
+    await differences(),
+    [/trigger public.budget.budget_guard is another one/],
+    'twin: what was changed is found',
+  );
 });

@@ -1,10 +1,11 @@
-// T-37: what each role of the database may put where a reader trusts it: every column that it may write, with values that end whoever reads them.
+// T-37: what each role of the database may put where a reader trusts it: every column that it may write, with values
+// that would stop its readers.
 import pg from 'pg';
 import { test } from 'tap';
-import { recordCall } from '../../server/admin/operator-queries.ts';
+import { recordCall } from '../../server/admin/calls/operator-queries.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { look } from '../../server/warden/ledger/seal-queries.ts';
 import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type Teardown } from '../support/database.ts';
@@ -19,7 +20,7 @@ async function client(t: Teardown, url: string): Promise<pg.Client> {
   return one;
 }
 
-/** SQLSTATE and name of the constraint, or undefined when the statement went through. */
+/** Returns the SQLSTATE and the name of the constraint, or undefined when the statement succeeded. */
 async function refusal(one: pg.Client, text: string, values: readonly unknown[] = []): Promise<string | undefined> {
   try {
     await one.query(text, values as unknown[]);
@@ -30,19 +31,27 @@ async function refusal(one: pg.Client, text: string, values: readonly unknown[] 
   }
 }
 
-test('no role has tables or schemas of its own: one with the name of ours would stand before it in every trigger', async (t) => {
+test('no role has tables or schemas of its own: one with the name of ours would be found before it in every trigger', async (t) => {
   const sql = await createTestDatabase(t);
   for (const url of [sql.wardenUrl, sql.adminUrl]) {
     const one = await client(t, url);
-    t.equal(await refusal(one, 'create temp table command (operator_id uuid, state text)'), '42501', 'a temporary table');
+    t.equal(
+      await refusal(one, 'create temp table command (operator_id uuid, state text)'),
+      '42501',
+      'a temporary table',
+    );
     t.equal(await refusal(one, 'create schema mine'), '42501', 'a schema');
     t.equal(await refusal(one, 'create table command_room (x int)'), '42501', 'a table beside ours');
   }
   const owner = await client(t, sql.migrateUrl);
-  t.equal(await refusal(owner, 'create temp table command (operator_id uuid, state text)'), undefined, 'the twin: whoever migrates');
+  t.equal(
+    await refusal(owner, 'create temp table command (operator_id uuid, state text)'),
+    undefined,
+    'the twin: whoever migrates',
+  );
 });
 
-test('every instant that a role may write is finite, every number is one', async (t) => {
+test('every instant that a role may write is finite, and every number is one', async (t) => {
   const sql = await createTestDatabase(t);
   const owner = await client(t, sql.migrateUrl);
   const columns = await sql.query<Writable>(
@@ -53,7 +62,11 @@ test('every instant that a role may write is finite, every number is one', async
   );
   t.ok(columns.length > 200, `${columns.length} columns may be written`);
   t.same(
-    [...new Set(columns.filter((one) => one.role !== 'cofferdam_warden').map((one) => `${one.role} ${one.table}.${one.column}`))].sort(),
+    [
+      ...new Set(
+        columns.filter((one) => one.role !== 'cofferdam_warden').map((one) => `${one.role} ${one.table}.${one.column}`),
+      ),
+    ].sort(),
     [
       ...['id', 'operation', 'operator_id', 'params'].map((name) => `cofferdam_admin command.${name}`),
       ...['kind', 'observer', 'operator', 'sensitive'].map((name) => `cofferdam_admin ledger_fresh.${name}`),
@@ -72,7 +85,9 @@ test('every instant that a role may write is finite, every number is one', async
   };
   const tables = new Set(columns.map((one) => one.table));
   for (const table of tables) {
-    await owner.query(`create temp table probe (like public.${table} including constraints including defaults excluding identity)`);
+    await owner.query(
+      `create temp table probe (like public.${table} including constraints including defaults excluding identity)`,
+    );
     const { rows } = await owner.query<{ name: string }>(
       "select attname as name from pg_attribute where attrelid = 'probe'::regclass and attnum > 0 and attnotnull",
     );
@@ -84,7 +99,9 @@ test('every instant that a role may write is finite, every number is one', async
           /^23514 \w+$/,
           `${table}.${column} is never ${value}`,
         );
-    for (const { column, type } of columns.filter((one) => one.table === table && one.type === 'timestamp with time zone'))
+    for (const { column, type } of columns.filter(
+      (one) => one.table === table && one.type === 'timestamp with time zone',
+    ))
       if (type in odd) {
         await owner.query('delete from probe');
         const said = await refusal(owner, `insert into probe ("${column}") values (clock_timestamp())`);
@@ -94,7 +111,7 @@ test('every instant that a role may write is finite, every number is one', async
   }
 });
 
-test('the admin role: no row of its own stops the sealer, and nothing of it is chosen that is not its to choose', async (t) => {
+test('the admin role: no row of its own stops the sealer, and it chooses nothing that is not its to choose', async (t) => {
   const sql = await createTestDatabase(t);
   const admin = await client(t, sql.adminUrl);
   const entry = (columns: string, values: string): string =>
@@ -112,7 +129,11 @@ test('the admin role: no row of its own stops the sealer, and nothing of it is c
     [entry('customer_id', 'gen_random_uuid()'), '42501', 'a customer'],
     [entry('public', "'{}'"), '42501', 'what customers are shown'],
     [entry('operator', long), '23514 ledger_fresh_sealable', 'a name that no index holds'],
-    [entry('sensitive', "jsonb_build_object('params', repeat('x', 2000000))"), '23514 ledger_fresh_sealable', 'more than a reader takes'],
+    [
+      entry('sensitive', "jsonb_build_object('params', repeat('x', 2000000))"),
+      '23514 ledger_fresh_sealable',
+      'more than a reader takes',
+    ],
     [`insert into ledger_fresh (kind, observer) values ('session.opened', 'admin')`, '42501', "somebody else's entry"],
     [
       `insert into command (id, operator_id, operation, params, created_at) values (gen_random_uuid(), gen_random_uuid(), 'x', '{}', 'infinity')`,
@@ -153,11 +174,15 @@ test('the admin role: no row of its own stops the sealer, and nothing of it is c
   await asWarden.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
   const leader = new Leader(asWarden, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
   const signing = await new Sealer(asWarden).signing();
-  t.match(await leader.round(signing, { isSignDue: false, now: Date.now() }), { sealed: 3 }, 'the twin: what it may write is sealed');
+  t.match(
+    await leader.round(signing, { isSignDue: false, now: Date.now() }),
+    { sealed: 3 },
+    'the twin: what it may write is sealed',
+  );
   t.same(await sql.query('select id from ledger_quarantine'), []);
 });
 
-test('an entry that cannot be read is set aside and told; what is behind it gets its place', async (t) => {
+test('an entry that cannot be read is set aside and reported, and those after it get their places', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
@@ -167,7 +192,9 @@ test('an entry that cannot be read is set aside and told; what is behind it gets
       for (let i = 0; i < count; i += 1) await record(tx, { kind: 'upload.expired', observer: 'warden', public: {} });
     });
   // Only the database's owner gets such rows past the checks.
-  await sql.query('alter table ledger_fresh drop constraint ledger_fresh_finite, drop constraint ledger_fresh_sealable');
+  await sql.query(
+    'alter table ledger_fresh drop constraint ledger_fresh_finite, drop constraint ledger_fresh_sealable',
+  );
   await write(30);
   await sql.query("insert into ledger_fresh (kind, observer, at) values ('ledger.odd', 'warden', 'infinity')");
   await write(30);
@@ -185,26 +212,33 @@ test('an entry that cannot be read is set aside and told; what is behind it gets
     sealed += round.sealed;
   }
   t.equal(sealed, 90, 'all that can be read');
-  t.match(await sql.query('select why from ledger_quarantine order by id'), [{ why: /infinit|out of range/ }, { why: /index row/ }]);
-  t.match(await sql.query("select severity, count from alert where kind = 'ledger.unreadable'"), [{ severity: 'critical', count: 2 }]);
+  t.match(await sql.query('select why from ledger_quarantine order by id'), [
+    { why: /infinit|out of range/ },
+    { why: /index row/ },
+  ]);
+  t.match(await sql.query("select severity, count from alert where kind = 'ledger.unreadable'"), [
+    { severity: 'critical', count: 2 },
+  ]);
   t.equal((await sql.query('select 1 from ledger_fresh')).length, 2, 'they stay where they are');
   const seen = await database.withSystem(look);
   t.match(seen, { hasFresh: false, unsealedMs: 0 }, 'and nothing waits for its seal');
 
-  // Whoever goes on writing such rows stops the service: it is the owner, and no accident.
+  // Whoever keeps writing such rows stops the service: it is the owner, and no accident.
   for (let i = 0; i < 20; i += 1)
     await sql.query("insert into ledger_fresh (kind, observer, at) values ('ledger.odd', 'warden', 'infinity')");
   await t.rejects(seal(), { message: /internal|infinit|out of range/ });
   t.equal((await sql.query('select 1 from ledger_quarantine')).length, 16);
 });
 
-test('what is wrong with the record itself sets no entry aside', async (t) => {
+test('a fault of the record itself sets no entry aside', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
   await database.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
-  // What is no entry's fault: a constraint of the record itself.
-  await sql.query('create function taken() returns trigger language plpgsql as $$ begin raise unique_violation; end $$');
+  // A constraint of the record itself, which is no fault of an entry.
+  await sql.query(
+    'create function taken() returns trigger language plpgsql as $$ begin raise unique_violation; end $$',
+  );
   await sql.query('create trigger taken before insert on ledger_sealed for each row execute function taken()');
   const leader = new Leader(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
   const signing = await new Sealer(database).signing();

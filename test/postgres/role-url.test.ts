@@ -6,7 +6,7 @@ import { loadConfig } from '../../server/config/load.ts';
 import { roleUrl } from '../../server/postgres/role-url.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
-test("a role's own connection string: closed to others, and to another machine with a verified name only", async (t) => {
+test("a role's own connection string is closed to others, and leads to another machine only with a verified name", async (t) => {
   const config = loadConfig({
     file: undefined,
     env: { COFFERDAM_VAR: join(temporaryDirectory(t), 'var') },
@@ -31,7 +31,11 @@ test("a role's own connection string: closed to others, and to another machine w
   t.equal(roleUrl(config, 'warden'), remote);
   for (const mode of [0o640, 0o604, 0o644]) {
     put(local, mode);
-    t.throws(() => roleUrl(config, 'warden'), { code: 'configuration', message: /may be read by others/ }, mode.toString(8));
+    t.throws(
+      () => roleUrl(config, 'warden'),
+      { code: 'configuration', message: /may be read by others/ },
+      mode.toString(8),
+    );
   }
   put('postgresql://u:secret@db.example/c', 0o600);
   t.throws(() => roleUrl(config, 'warden'), { code: 'configuration', message: /another machine: sslmode=verify-full/ });

@@ -1,10 +1,11 @@
-// T-37: rows that the admin role writes into the record. Their number is bounded, they wait in a line of their own, and neither plane waits for them.
+// T-37: rows that the admin role writes into the record are limited in number, wait in a queue of their own, and
+// neither plane waits for them.
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import { recordCall } from '../../server/admin/operator-queries.ts';
+import { recordCall } from '../../server/admin/calls/operator-queries.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { look, lookClosely } from '../../server/warden/ledger/seal-queries.ts';
 import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -33,7 +34,7 @@ async function setUp(t: Test) {
 const write = (database: Database): Promise<void> =>
   database.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
 
-test('so many rows of the admin role wait for their seal, and no more, whatever their transactions are', async (t) => {
+test('a limited number of rows of the admin role wait for their seal, whatever their transactions are', async (t) => {
   const { sql, warden, admin, flood, seal } = await setUp(t);
   await t.rejects(flood(most + 1), { code: '53400' }, 'one statement');
   await admin.query('begin');
@@ -63,7 +64,10 @@ test('so many rows of the admin role wait for their seal, and no more, whatever 
   await t.resolves(call(), 'and go on when some were sealed');
 
   await flood(
-    most - Number((await sql.query<{ n: number }>("select count(*)::int as n from ledger_fresh where observer = 'admin'"))[0]?.n),
+    most -
+      Number(
+        (await sql.query<{ n: number }>("select count(*)::int as n from ledger_fresh where observer = 'admin'"))[0]?.n,
+      ),
   );
   await t.rejects(call(), { code: 'unavailable' });
   await sql.query("insert into ledger_freeze (id, why, text, facts) values (gen_random_uuid(), 'clock', 'x', '{}')");
@@ -75,7 +79,7 @@ test('so many rows of the admin role wait for their seal, and no more, whatever 
   await t.rejects(call(), { code: 'unavailable' }, 'once it is over, the bound is there again');
 });
 
-test('neither plane waits for rows of the admin role: not for their age, not for their number, not for their place', async (t) => {
+test('neither plane waits for rows of the admin role: not because of their age, their number, or their place', async (t) => {
   const { sql, warden, flood, seal } = await setUp(t);
   await flood(1900);
   // Only the owner of the database makes them old.
@@ -113,12 +117,14 @@ test('numbers that were given and not used are no entries that wait', async (t) 
   t.ok(full.unsealed >= 1000 && full.unsealed <= 1016, `the twin: ${full.unsealed} are as many as may wait`);
 });
 
-test('an entry of either line that cannot be read is set aside, and the other line goes on', async (t) => {
+test('an entry of either queue that cannot be read is set aside, and the other queue continues', async (t) => {
   const { sql, warden, flood, seal } = await setUp(t);
   await flood(20);
   await writeEntries(sql, null, 20, 'upload.expired');
   // Only the owner of the database gets such rows past the checks.
-  await sql.query('alter table ledger_fresh drop constraint ledger_fresh_finite, drop constraint ledger_fresh_sealable');
+  await sql.query(
+    'alter table ledger_fresh drop constraint ledger_fresh_finite, drop constraint ledger_fresh_sealable',
+  );
   for (const observer of ['admin', 'warden'])
     await sql.query(
       "insert into ledger_fresh (kind, observer, operator) select 'ledger.odd', $1, string_agg(md5(i::text), '') from generate_series(1, 300) i",

@@ -32,7 +32,7 @@ test('a forgotten snapshot is named; idle transactions must have an end', async 
   await forgotten.end();
 });
 
-test('two looks at once see the same; when one fails the other is given up; who is ready first waits', async (t) => {
+test('two readers of one snapshot see the same; when one fails, the other is stopped; whichever is ready first waits', async (t) => {
   const sql = await createTestDatabase(t);
   const admin = new Database({ url: sql.adminUrl, applicationName: 'admin', connectionsMax: 3 });
   t.teardown(() => admin.close());
@@ -75,7 +75,7 @@ test('two looks at once see the same; when one fails the other is given up; who 
   t.ok(performance.now() - started < 40_000, 'long before they would have ended');
   t.match(await admin.withSnapshot(options, count), { n: 1 }, 'and every connection is free again');
 
-  // Not one connection more: giving up needs none of these.
+  // Not one connection more: stopping needs none of these.
   const patient = new Database({ url: sql.adminUrl, applicationName: 'patient', connectionsMax: 2 });
   t.teardown(() => patient.close());
   // Longer than any other transaction of ours may be idle.

@@ -1,4 +1,5 @@
-// Every stop ends: of a server that stands still, of a keeper whose server is just being started again, of a pool of which something is never given back.
+// Every stop ends: of a server that does not react, of a keeper whose server is just being started again, of a pool of
+// which something is never given back.
 import { chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,9 +30,10 @@ function place(t: Teardown): EmbeddedOptions {
   };
 }
 
-const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+const isAlive = (pid: number): boolean =>
+  existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
-test('a server that hears nothing is ended by force, and starts again; one that hears ends in order', async (t) => {
+test('a server that does not react is ended by force, and starts again; one that reacts ends in order', async (t) => {
   const options = place(t);
   const still = await startEmbedded(options);
   process.kill(still.pid, 'SIGSTOP');
@@ -62,7 +64,7 @@ test('a keeper that stops while its server is about to start again leaves none b
   t.notOk(left !== 0 && isAlive(left), 'no server runs behind its keeper');
 });
 
-test('a pool ends when work is never given back, and what that did is undone', async (t) => {
+test('a pool ends when work is never given back, and what that work did is undone', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.migrateUrl, applicationName: 'never', connectionsMax: 2 });
   await sql.query('create table once (n int)');
@@ -72,7 +74,13 @@ test('a pool ends when work is never given back, and what that did is undone', a
   });
   forever.catch(() => {});
   for (const end = Date.now() + 20_000; Date.now() < end; await sleep(20))
-    if ((await sql.query("select 1 from pg_stat_activity where application_name = 'never' and state = 'idle in transaction'")).length > 0)
+    if (
+      (
+        await sql.query(
+          "select 1 from pg_stat_activity where application_name = 'never' and state = 'idle in transaction'",
+        )
+      ).length > 0
+    )
       break;
   const began = Date.now();
   await database.close();
@@ -83,7 +91,7 @@ test('a pool ends when work is never given back, and what that did is undone', a
   t.same(await sql.query('select n from once'), [], 'nothing of it stays');
 });
 
-test('its twin: what ends in time is waited for', async (t) => {
+test('its twin: work that ends in time is waited for', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.migrateUrl, applicationName: 'soon', connectionsMax: 2 });
   await sql.query('create table once (n int)');

@@ -1,4 +1,4 @@
-// Whatever an edge said, a report has numbers that a program can hold; what nobody said is no number.
+// Whatever an edge stated, a report has numbers that a program can hold; what nobody stated is no number.
 import { test } from 'tap';
 import { createTestDatabase } from '../support/database.ts';
 
@@ -8,10 +8,13 @@ test('numbers of reports', async (t) => {
   const [row] = await sql.query(
     'select whole_number(null) as unknown, whole_number(7) as seven, whole_number(1e30) as most, whole_number(-1e30) as least',
   );
-  t.same(Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, value === null ? null : Number(value)])), {
-    unknown: null,
-    seven: 7,
-    most,
-    least: -most,
-  });
+  t.same(
+    Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, value === null ? null : Number(value)])),
+    {
+      unknown: null,
+      seven: 7,
+      most,
+      least: -most,
+    },
+  );
 });

@@ -1,4 +1,4 @@
-// Signatures of operators: by each kind of key, over exactly one text, for exactly one purpose.
+// Signatures of operators, with each kind of key: over exactly one text, and for exactly one purpose.
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
 import { test } from 'tap';
 import {
@@ -25,7 +25,7 @@ const proposal = {
   expiresAt: new Date().toISOString(),
 } as const;
 
-test('each kind of key signs, and only its own text', (t) => {
+test('each kind of key signs, and a signature is valid only for its own text', (t) => {
   const pairs = [
     generateKeyPairSync('ec', { namedCurve: 'P-256' }),
     generateKeyPairSync('ec', { namedCurve: 'P-384' }),
@@ -45,7 +45,7 @@ test('each kind of key signs, and only its own text', (t) => {
       t.notOk(isSignedBy(document, flipped, spki(publicKey)), `bit of byte ${i}`);
     }
     t.notOk(isSignedBy(document, Buffer.alloc(0), spki(publicKey)), 'no signature');
-    // A signature over the bare text, as any other protocol would make it, is none.
+    // A signature over the bare text, as any other protocol would make it, is not valid.
     const hash = publicKey.asymmetricKeyType === 'ed25519' ? null : 'sha256';
     t.notOk(isSignedBy(document, sign(hash, Buffer.from(document), privateKey), spki(publicKey)), 'over the bare text');
     t.equal(publicKeyFingerprint(spki(publicKey)).length, 64);
@@ -53,7 +53,7 @@ test('each kind of key signs, and only its own text', (t) => {
   t.end();
 });
 
-test('keys that may not sign, documents that are none', (t) => {
+test('keys that may not sign, and texts that are no documents', (t) => {
   const weak = [
     generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey,
     generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey,
@@ -68,7 +68,11 @@ test('keys that may not sign, documents that are none', (t) => {
   const key = createPrivateKey(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
   const { document } = signDocument(proposal, key);
   t.throws(() => parseApproval(document), { code: 'invalid' }, 'a proposal is no approval');
-  t.throws(() => parseProposal(document.replace('{"change"', '{"extra":1,"change"')), { code: 'invalid' }, 'more than there should be');
+  t.throws(
+    () => parseProposal(document.replace('{"change"', '{"extra":1,"change"')),
+    { code: 'invalid' },
+    'more than there should be',
+  );
   t.throws(() => parseProposal(`${document} `), { code: 'invalid' }, 'not canonical');
   const approval = {
     type: 'cofferdam approval/1',

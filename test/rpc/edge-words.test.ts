@@ -1,4 +1,5 @@
-// T-35: what an edge may say is a list; each word of it is bounded, and the table of operations has no other.
+// T-35: the values that an edge may state are a list; each of them is bounded, and the table of operations uses no
+// others.
 import { test } from 'tap';
 import type { z } from 'zod';
 import { edgeToWarden, wardenToEdge } from '../../server/rpc/edge-warden.ts';
@@ -7,10 +8,10 @@ import { extremes } from '../support/extremes.ts';
 
 type Node = { readonly def: { readonly type: string } & Readonly<Record<string, unknown>> };
 const listed = new Set<unknown>(Object.values(edgeWords));
-/** These say no more than which of a few things is meant. */
+/** These say only which of a few things is meant. */
 const closed = ['literal', 'enum', 'boolean'];
 
-/** What of a schema is neither a word of the list nor a closed set, by its place. */
+/** Returns the places in a schema that are neither a value of the list nor a closed set. */
 function unlisted(schema: unknown, place: string): readonly string[] {
   if (listed.has(schema)) return [];
   const { def } = schema as Node;
@@ -18,7 +19,10 @@ function unlisted(schema: unknown, place: string): readonly string[] {
   switch (def.type) {
     case 'object': {
       const open = (def.catchall as Node | undefined)?.def.type === 'never' ? [] : [`${place}: takes unknown keys`];
-      return [...open, ...Object.entries(def.shape as object).flatMap(([name, one]) => unlisted(one, `${place}.${name}`))];
+      return [
+        ...open,
+        ...Object.entries(def.shape as object).flatMap(([name, one]) => unlisted(one, `${place}.${name}`)),
+      ];
     }
     case 'optional':
       return unlisted(def.innerType, place);
@@ -35,14 +39,15 @@ function unlisted(schema: unknown, place: string): readonly string[] {
   }
 }
 
-test('every parameter of every operation is a word of the list, a closed set, or a bounded list of those', async (t) => {
+test('every parameter of every operation is a value of the list, a closed set, or a bounded list of those', async (t) => {
   const operations = Object.entries(edgeToWarden);
   t.ok(operations.length >= 30, `${operations.length} operations`);
   for (const [op, { params }] of operations) t.same(unlisted(params, op), []);
-  for (const [op, { result }] of Object.entries(wardenToEdge)) t.same(unlisted(result, op), [], `the edge's answer to ${op}`);
+  for (const [op, { result }] of Object.entries(wardenToEdge))
+    t.same(unlisted(result, op), [], `the edge's answer to ${op}`);
 });
 
-test('the walk sees what is not listed', async (t) => {
+test('the walk through the schemas finds what is not listed', async (t) => {
   const { z: zod } = await import('zod');
   const found = unlisted(
     zod.strictObject({
@@ -64,7 +69,7 @@ test('the walk sees what is not listed', async (t) => {
   ]);
 });
 
-test('every word says what is possible, and takes none of what is not', async (t) => {
+test('every value of the list says what is possible, and refuses what is not', async (t) => {
   const words: Readonly<Record<string, z.ZodType>> = edgeWords;
   for (const [name, schema] of Object.entries(words)) {
     t.match(schema.description, /^.{10,}/, `${name} says what is possible`);
@@ -79,10 +84,13 @@ test('every word says what is possible, and takes none of what is not', async (t
   const text = 'not\u0000writable';
   for (const name of ['address', 'verdictText', 'name', 'identification'] as const)
     t.notOk(edgeWords[name].safeParse(text).success, `${name} is kept, and takes nothing that cannot be written`);
-  t.ok(edgeWords.username.safeParse(text).success, 'a name that a client typed may be anything: it finds nobody, and is not kept');
+  t.ok(
+    edgeWords.username.safeParse(text).success,
+    'a name that a client typed may be anything: it finds nobody, and is not kept',
+  );
 });
 
-test('an address is taken in its one spelling', async (t) => {
+test('an address is accepted only in its canonical spelling', async (t) => {
   for (const one of ['192.0.2.7', '0.0.0.0', '::', '::1', '2001:db8::7', 'fe80::1', '255.255.255.255'])
     t.ok(edgeWords.address.safeParse(one).success, one);
   for (const one of [

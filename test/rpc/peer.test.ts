@@ -14,7 +14,11 @@ import { Slots } from '../../server/rpc/slots.ts';
 import { checkCall } from '../../server/rpc/wrong-form.ts';
 
 const table = {
-  echo: operation({ changes: false, params: z.strictObject({ text: z.string().max(100) }), result: z.strictObject({ text: z.string() }) }),
+  echo: operation({
+    changes: false,
+    params: z.strictObject({ text: z.string().max(100) }),
+    result: z.strictObject({ text: z.string() }),
+  }),
   slow: operation({ changes: false, params: z.strictObject({}), result: z.strictObject({}) }),
   refuse: operation({ changes: false, params: z.strictObject({}), result: z.strictObject({}) }),
   broken: operation({ changes: false, params: z.strictObject({}), result: z.strictObject({}) }),
@@ -82,7 +86,11 @@ test('calls, refusals and defects', async (t) => {
   const peer = client(path, t);
   t.same(await peer.call('echo', { text: 'a' }), { text: 'a' });
   await t.rejects(peer.call('refuse', {}), { code: 'denied', message: 'no' });
-  await t.rejects(peer.call('broken', {}), { code: 'bug', message: 'internal error' }, 'the text of an unknown error stays inside');
+  await t.rejects(
+    peer.call('broken', {}),
+    { code: 'bug', message: 'internal error' },
+    'the text of an unknown error stays inside',
+  );
   t.same(bugs, ['broken']);
   await t.rejects(peer.call('echo', { text: 'x'.repeat(101) }), { code: 'invalid' }, 'the receiver validates');
   t.same(await peer.call('echo', { text: 'b' }), { text: 'b' }, 'and goes on');
@@ -90,7 +98,7 @@ test('calls, refusals and defects', async (t) => {
   t.same(await peer.call('echo', { text: 'c' }), { text: 'c' }, 'not the end');
 });
 
-test('a peer that breaks the rules is cut off; another one is not disturbed', async (t) => {
+test('a peer that breaks the rules is disconnected; other peers are not disturbed', async (t) => {
   const { path, closed } = await serve(t);
   const good = client(path, t);
   const json = (value: unknown): Buffer => encodeFrame(value);
@@ -115,7 +123,7 @@ test('a peer that breaks the rules is cut off; another one is not disturbed', as
   }
 });
 
-test('a flood of calls is held back, a peer that does not read is cut off', async (t) => {
+test('a flood of calls is held back, and a peer that does not read is disconnected', async (t) => {
   const { path, closed } = await serve(t);
   const good = client(path, t);
   const flood = connect(path);
@@ -142,7 +150,7 @@ test('a flood of calls is held back, a peer that does not read is cut off', asyn
   deaf.destroy();
 });
 
-/** A server whose door the test keeps, and which says what of its calls was read. */
+/** A server whose door the test controls, and which reports what was read of its calls. */
 async function serveBehind(
   t: Parameters<typeof serve>[0],
   door: Door<undefined>,
@@ -178,14 +186,18 @@ async function serveBehind(
   return { path, seen, closed };
 }
 
-const faultsOf = (each: number): Slots => new Slots({ of: 'node', what: 'faults', total: 100, each, reserve: 1, waiting: 0, waitMs: 0 });
+const faultsOf = (each: number): Slots =>
+  new Slots({ of: 'node', what: 'faults', total: 100, each, reserve: 1, waiting: 0, waitMs: 0 });
 const person = { holder: 'p', group: 'g' } as const;
-const doorWith = (faults: Slots, within: Door<undefined>['within'] = (_call, work) => work(undefined)): Door<undefined> => ({
+const doorWith = (
+  faults: Slots,
+  within: Door<undefined>['within'] = (_call, work) => work(undefined),
+): Door<undefined> => ({
   within,
   mayErr: () => takeFault(faults, person),
 });
 
-/** Messages one after the other, and what comes back until the other side ends the connection. */
+/** Sends messages one after the other, and returns what comes back until the other side ends the connection. */
 async function raw(path: string, messages: readonly unknown[]): Promise<readonly string[]> {
   const socket = connect(path);
   const reader = new FrameReader();
@@ -198,7 +210,7 @@ async function raw(path: string, messages: readonly unknown[]): Promise<readonly
     }
   });
   let isOver = false;
-  // The other side may end it while we write: that is an end like any other.
+  // The other side may end the connection while we write: that is an end like any other.
   const closed = new Promise<void>((resolve) =>
     socket.once('close', () => {
       isOver = true;
@@ -209,13 +221,14 @@ async function raw(path: string, messages: readonly unknown[]): Promise<readonly
     if (isOver) break;
     const before = answers.length;
     socket.write(encodeFrame(message));
-    for (let i = 0; i < 20 && !isOver && answers.length === before; i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (let i = 0; i < 20 && !isOver && answers.length === before; i += 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
   }
   await closed;
   return answers;
 }
 
-test('a call has its place before it is read; without one nothing of it is, and whoever asks is not read for a moment', async (t) => {
+test('a call has its place before it is read; without a place, nothing is read, and its caller is not read for a moment', async (t) => {
   let admit = (): void => {};
   const admitted = new Promise<void>((resolve) => {
     admit = resolve;
@@ -260,11 +273,14 @@ test('a call has its place before it is read; without one nothing of it is, and 
   }
   const elapsed = performance.now() - started;
   t.ok(answers > 0, 'it is told');
-  t.ok(answers <= (elapsed / 100 + 2) * 66, `and read a piece of 64 KiB at a time, each tenth of a second: ${answers} answers`);
+  t.ok(
+    answers <= (elapsed / 100 + 2) * 66,
+    `and read a piece of 64 KiB at a time, each tenth of a second: ${answers} answers`,
+  );
   t.same(crowded.seen, []);
 });
 
-test('calls of a wrong form: by name, so many a minute over all connections of their sender, and then each ends its connection', async (t) => {
+test('malformed calls are refused by name, up to a number a minute for their sender; after that each ends its connection', async (t) => {
   const faults = faultsOf(3);
   const { path, seen, closed } = await serveBehind(t, doorWith(faults));
   const good = connect(path);
@@ -293,12 +309,12 @@ test('calls of a wrong form: by name, so many a minute over all connections of t
   t.same(seen.slice(before), ['read a', 'served a'], 'his other connection goes on');
 });
 
-test('answers to nobody count as well; those that come late do not', async (t) => {
+test('answers to unknown calls count as well; late answers do not', async (t) => {
   const { path, closed } = await serveBehind(t, doorWith(faultsOf(2)));
   t.same(await raw(path, Array(4).fill({ id: 9, result: {} })), []);
   t.match(closed, [/answers to unknown calls/]);
 
-  // The caller's side: its patience is over before the answer comes, twice as often as it forgives.
+  // The caller's side: it stops waiting before the answer comes, twice as often as is forgiven.
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-rpc-'));
   const held: (() => void)[] = [];
   const server = createServer((socket) => {
@@ -333,7 +349,7 @@ test('answers to nobody count as well; those that come late do not', async (t) =
   t.same(ended, [], 'the connection goes on');
 });
 
-test('what we send is looked at before it goes: a union names the way that was meant', async (t) => {
+test('what we send is checked before it is sent: for a union, the error names the variant that was meant', async (t) => {
   const shape = {
     one: operation({
       changes: false,
@@ -349,7 +365,7 @@ test('what we send is looked at before it goes: a union names the way that was m
   t.throws(() => checkCall(table, 'echo', { text: 1 } as never), { code: 'invalid', message: /: text: / });
 });
 
-test('frames come out whole, byte by byte too; too large ones are not sent', async (t) => {
+test('frames come out complete, also when they arrive byte by byte; frames that are too large are not sent', async (t) => {
   const messages = [{ a: 1 }, { b: 'ö'.repeat(1000) }, [1, 2, 3]];
   const stream = Buffer.concat(messages.map(encodeFrame));
   for (const step of [1, 3, 7, 1000, stream.length]) {

@@ -1,4 +1,5 @@
-// T-35, T-38: places of one line of the table of shares: by turns, bounded for each, with a part that is kept.
+// T-35, T-38: the places of one line of the table of shares: handed out by turns, bounded for each holder, with a part
+// that is reserved.
 import { test } from 'tap';
 import { defaultShares, linesOf, sharesFaults } from '../../server/config/shares.ts';
 import { groupMax, type Share, shareFault } from '../../server/domain/share.ts';
@@ -11,7 +12,7 @@ const a2 = { holder: 'a2', group: 'a' };
 const b1 = { holder: 'b1', group: 'b' };
 const nobody = { code: 'over-limit' };
 
-test('one holder has its part, one group leaves the reserve, and what is given back is there again', async (t) => {
+test('a holder has its part, a group leaves the reserve, and a place that is given back can be used again', async (t) => {
   const slots = new Slots({ ...line, waiting: 0 });
   const own = [slots.take(a1), slots.take(a1), slots.take(a1)];
   t.throws(() => slots.take(a1), nobody, 'the fourth of one holder');
@@ -29,7 +30,7 @@ test('one holder has its part, one group leaves the reserve, and what is given b
   slots.take(a2);
 });
 
-test('who waits is served by turns of groups and holders, the urgent first, and is refused when too many wait', async (t) => {
+test('waiting callers are served by turns of groups and holders, urgent ones first, and are refused when too many wait', async (t) => {
   const slots = new Slots({ ...line, total: 3, each: 2, reserve: 1, waiting: 3 });
   const order: string[] = [];
   const held = [await slots.acquire(a1), await slots.acquire(a1), await slots.acquire(b1)];
@@ -52,7 +53,21 @@ test('who waits is served by turns of groups and holders, the urgent first, and 
   t.equal(slots.waiting, 0);
 });
 
-test('a wait ends, and a place that was left is not lost', async (t) => {
+test('the group with fewer places goes first, however little each holder of the other one has', async (t) => {
+  const slots = new Slots({ ...line, total: 5, each: 3, reserve: 1 });
+  const held = await Promise.all([a1, a2, { holder: 'a3', group: 'a' }, b1, b1].map((claim) => slots.acquire(claim)));
+  const order: string[] = [];
+  const all = [{ holder: 'a4', group: 'a' }, b1].map(async (claim) => {
+    const release = await slots.acquire(claim);
+    order.push(claim.holder);
+    release();
+  });
+  held[4]?.();
+  await Promise.all(all);
+  t.same(order, ['b1', 'a4'], 'three of the one group were served, and one of the other');
+});
+
+test('a wait ends, and a place that its waiter no longer wants is not lost', async (t) => {
   const slots = new Slots({ ...line, total: 2, each: 1, reserve: 1, waitMs: 20 });
   const release = await slots.acquire(a1);
   await t.rejects(slots.acquire(a1), { code: 'unavailable' });
@@ -69,7 +84,7 @@ test('a wait ends, and a place that was left is not lost', async (t) => {
   t.equal(slots.used, 0, 'work that fails gives its place back');
 });
 
-test('persons: officers reach what is kept for them, others do not; the words say so', async (t) => {
+test('persons: security officers reach what is reserved for them, others do not, and the messages say so', async (t) => {
   const slots = new Slots({ ...line, of: 'person', waiting: 0 });
   const viewers = ['v', 'w', 'x', 'y'].map((holder) => slots.take({ holder, group: 'others' }));
   t.throws(() => slots.take({ holder: 'z', group: 'others' }), {
@@ -81,7 +96,7 @@ test('persons: officers reach what is kept for them, others do not; the words sa
   t.equal(viewers.length, groupMax({ ...line, of: 'person' }, 'others'));
 });
 
-test('what is kept: the oldest of the same holder makes room, nobody else’s', async (t) => {
+test('values that are kept: the oldest one of the same holder makes room, never that of another', async (t) => {
   const gone: string[] = [];
   const shelf = new Shelf<string>({ ...line, each: 2, total: 4, reserve: 1 }, 60_000, (value) => gone.push(value));
   for (const value of ['a', 'b', 'c']) shelf.put(a1, value, value);
@@ -102,7 +117,7 @@ test('what is kept: the oldest of the same holder makes room, nobody else’s', 
   t.equal(short.get('x'), undefined, 'each for a while');
 });
 
-test('what is put again takes the place of what it replaces, whoever put that', async (t) => {
+test('a value that is put again replaces the former one, whoever put that', async (t) => {
   const gone: string[] = [];
   const shelf = new Shelf<string>({ ...line, each: 2, total: 4, reserve: 1 }, 60_000, (value) => gone.push(value));
   shelf.put(a1, 'kept', 'kept');
@@ -121,7 +136,7 @@ test('what is put again takes the place of what it replaces, whoever put that', 
   t.equal(shelf.size, 4, 'and no place was lost on the way');
 });
 
-test('for whom we work goes with the work', async (t) => {
+test('for whom the work is done goes with the work', async (t) => {
   t.equal(claimant(), undefined);
   await Promise.all(
     [a1, b1].map((claim) =>
@@ -133,7 +148,7 @@ test('for whom we work goes with the work', async (t) => {
   );
 });
 
-test('every line leaves its reserve; a table that does not is a fault', async (t) => {
+test('every line leaves its reserve free; a table that does not is a fault', async (t) => {
   t.same(sharesFaults(defaultShares), []);
   t.ok(linesOf(defaultShares).length > 15);
   t.match(shareFault({ ...line, each: 5 }), /must leave the reserve/);

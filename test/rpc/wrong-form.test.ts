@@ -1,13 +1,14 @@
-// An operator who mistypes is told which parameter, and what it looks like: of every operation, in every parameter.
+// An operator who mistypes is told which parameter is wrong and what it looks like: for every operation and every
+// parameter.
 import { test } from 'tap';
 import { z } from 'zod';
-import { operatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import { operatorToAdmin } from '../../server/rpc/operators/table.ts';
 import { wellFormed } from '../../server/rpc/wrong-form.ts';
 
-/** What somebody types where something else belongs. */
+/** Values that somebody types where something else belongs. */
 const typed = ['1', '', 'not this', {}] as const;
 
-/** The names of an operation's parameters, of every way to call it. */
+/** The names of an operation's parameters, in every way to call it. */
 function shapesOf(schema: z.ZodType): readonly Readonly<Record<string, z.ZodType>>[] {
   if (schema instanceof z.ZodUnion) return schema.options.flatMap((one) => shapesOf(one as z.ZodType));
   return schema instanceof z.ZodObject ? [schema.shape as Readonly<Record<string, z.ZodType>>] : [];
@@ -22,7 +23,7 @@ const wordsOf = (work: () => unknown): string => {
   }
 };
 
-test('every parameter of every operation is named when it has the wrong form, and no pattern is shown', async (t) => {
+test('every parameter of every operation is named when it is malformed, and no pattern is shown', async (t) => {
   let looked = 0;
   for (const [operation, { params }] of Object.entries(operatorToAdmin)) {
     const shapes = shapesOf(params as z.ZodType);
@@ -45,10 +46,16 @@ test('every parameter of every operation is named when it has the wrong form, an
   t.ok(looked > 150, `${looked} wrong values`);
 });
 
-test('an ID that was cut says from which list it is copied', async (t) => {
+test('the message about a truncated ID says from which list it is copied', async (t) => {
   const words = wordsOf(() => wellFormed(operatorToAdmin['session.end'].params, { session: '1', reason: 'x' }));
-  t.equal(words, 'the parameters have the wrong form: session: an ID has 36 characters: copy it whole from `cofferctl session list`');
+  t.equal(
+    words,
+    'the parameters have the wrong form: session: an ID has 36 characters: copy it whole from `cofferctl session list`',
+  );
   t.doesNotThrow(() =>
-    wellFormed(operatorToAdmin['session.end'].params, { session: '6f1c0c62-0f0a-4a6e-9b1e-0d6a3a1d9c11', reason: 'asked by the bank' }),
+    wellFormed(operatorToAdmin['session.end'].params, {
+      session: '6f1c0c62-0f0a-4a6e-9b1e-0d6a3a1d9c11',
+      reason: 'asked by the bank',
+    }),
   );
 });

@@ -1,4 +1,5 @@
-// A terminal that is closed, or a connection of its operator that is lost: for `npm start` a stop with a drain like any other.
+// A terminal that is closed, or whose operator's connection is lost, stops `npm start` with a drain, like any other
+// stop.
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ const piece = randomBytes(100_000);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 type Listed = { readonly files: readonly { readonly path: string; readonly size: number; readonly state: string }[] };
 
-/** Processes that name the folder of this installation: its roles and its database. */
+/** Processes that name the directory of this installation: its roles and its database. */
 function processesOf({ directory }: World): readonly string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -25,10 +26,13 @@ function processesOf({ directory }: World): readonly string[] {
     });
 }
 
-/** As `npm start` begins it, so that what stands between the terminal and the gateway is tried as well. */
+/** Started as `npm start` does, so that what stands between the terminal and the gateway is tested as well. */
 function started(world: World): Terminal {
   const scripts = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  return new Terminal('sh', ['-c', `exec ${scripts.scripts.start}`], { cwd: project, env: { ...process.env, ...world.env } });
+  return new Terminal('sh', ['-c', `exec ${scripts.scripts.start}`], {
+    cwd: project,
+    env: { ...process.env, ...world.env },
+  });
 }
 
 test('a terminal that is closed in the middle of a file: everything is drained, and what was acknowledged is stored', async (t) => {
@@ -68,7 +72,10 @@ test('a terminal that is closed in the middle of a file: everything is drained, 
   const { files } = await world.cofferctlJson<Listed>(['file', 'list', 'acme', '--folder', 'deposit']);
   const sizeOf = (name: string): number => files.find((one) => one.path === `/deposit/${name}`)?.size ?? 0;
   t.equal(sizeOf('whole'), piece.length, 'what was closed is there');
-  t.ok(sizeOf('under-way') >= acknowledged, `${acknowledged} bytes were acknowledged, ${sizeOf('under-way')} are stored`);
+  t.ok(
+    sizeOf('under-way') >= acknowledged,
+    `${acknowledged} bytes were acknowledged, ${sizeOf('under-way')} are stored`,
+  );
 });
 
 test('a terminal that is closed while the gateway still starts leaves nothing behind', async (t) => {

@@ -10,9 +10,14 @@ const main = join(project, 'server', 'main.ts');
 const cofferdam = (args: readonly string[], env: Record<string, string | undefined> = {}): Promise<Done> =>
   run(process.execPath, [main, ...args], { env, timeoutMs: 30_000 });
 
-test('what cannot be started says why, once, and starts nothing', async (t) => {
+test('a gateway that cannot be started says why, once, and starts nothing', async (t) => {
   const directory = join(temporaryDirectory(t), 'var');
-  const expect = async (name: string, args: readonly string[], env: Record<string, string | undefined>, text: RegExp): Promise<void> => {
+  const expect = async (
+    name: string,
+    args: readonly string[],
+    env: Record<string, string | undefined>,
+    text: RegExp,
+  ): Promise<void> => {
     const done = await cofferdam(args, { COFFERDAM_VAR: directory, ...env });
     t.equal(done.code, 78, `${name}: exit code`);
     t.match(done.err, text, `${name}: text`);
@@ -64,13 +69,14 @@ test('secrets that others can read, or that cannot be read, are refused', async 
   t.ok(readFileSync(key).equals(before), 'and with its right mode the same key serves');
 });
 
-test('a stop leaves nothing behind; a killed supervisor neither, once it is started again', async (t) => {
+test('a stop leaves nothing behind; neither does a killed supervisor, once it is started again', async (t) => {
   const world = await createWorld(t);
   await world.start();
   const all = ['partner-1', 'internal-1', 'warden', 'admin'].flatMap((what) => world.pidsOf(what as 'warden'));
   const database = world.pidsOf('postgres');
   t.equal(all.length, 4, 'four roles');
-  const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  const isAlive = (pid: number): boolean =>
+    existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   t.equal(await world.stop('SIGINT'), 0);
   t.same([...all, ...database].filter(isAlive), [], 'every process is gone');
   await world.start();
@@ -86,7 +92,10 @@ test('a stop leaves nothing behind; a killed supervisor neither, once it is star
 });
 
 test('no credential is left in an address', async (t) => {
-  t.equal(withoutCredentials('postgresql://u:p@h:1/d?password=x&sslmode=require'), 'postgresql://h:1/d?sslmode=require');
+  t.equal(
+    withoutCredentials('postgresql://u:p@h:1/d?password=x&sslmode=require'),
+    'postgresql://h:1/d?sslmode=require',
+  );
   t.equal(withoutCredentials('postgres://u@/d?host=/run&user=x'), 'postgres:///d?host=/run');
   t.equal(withoutCredentials('postgresql://h/d'), 'postgresql://h/d');
   t.equal(withoutCredentials(null), null);

@@ -1,9 +1,10 @@
-// What the roles load instead of TypeScript: the same code, and never that of another file.
+// What the roles load instead of TypeScript is the same code, and never that of another file.
 import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { temporaryDirectory } from '../support/database.ts';
@@ -18,7 +19,7 @@ const sources = ['server', 'admin-cli', 'certs', 'verifier'].flatMap((room) =>
     .map((name) => join(room, name)),
 );
 
-test('the store has every file that a program is made of, as Node strips it', async (t) => {
+test('the store has every file of the programs, as Node strips it', async (t) => {
   t.ok(sources.length > 300);
   const others = sources.filter((file) => {
     const source = readFileSync(join(project, file));
@@ -36,14 +37,19 @@ test('the store has every file that a program is made of, as Node strips it', as
 test('a role loads nothing that Node would have to strip', async (t) => {
   for (const file of ['server/edge/edge.ts', 'server/warden/warden.ts', 'server/admin/admin.ts', 'admin-cli/main.ts']) {
     const load = (args: readonly string[]): ReturnType<typeof run> =>
-      run(process.execPath, ['--no-experimental-strip-types', ...args, '-e', `import('./${file}').then(() => process.exit())`]);
+      run(process.execPath, [
+        '--no-experimental-strip-types',
+        ...args,
+        '-e',
+        `import('./${file}').then(() => process.exit())`,
+      ]);
     const done = await load(['--import', `./${hook}`]);
     t.equal(done.code, 0, `${file} ${done.err}`);
     t.match((await load([])).err, /ERR_UNKNOWN_FILE_EXTENSION/, 'which it would have to without the store');
   }
 });
 
-test('every role is started with it, and so are its threads', async (t) => {
+test('every role is started with the hook, and so are its threads', async (t) => {
   const config = loadConfig({
     file: undefined,
     env: { COFFERDAM_VAR: temporaryDirectory(t) },
@@ -52,7 +58,7 @@ test('every role is started with it, and so are its threads', async (t) => {
     projectDirectory: project,
   });
   for (const [role, node] of [['warden'], ['admin'], ['edge', 'partner-1']] as const) {
-    const { args } = roleCommand(config, project, '/config.json', role, node);
+    const { args } = roleCommand(runtimePaths(config), project, '/config.json', role, node);
     t.equal(args[args.indexOf('--import') + 1], join(project, hook), role);
     t.equal(args[0], '--disable-sigusr1', `${role}: no signal opens a debugger`);
     t.ok(args.indexOf('--import') < args.findIndex((arg) => arg.endsWith('main.ts')), 'before the program');
@@ -91,13 +97,20 @@ test('a file that was changed since runs as it is now', async (t) => {
     return done.out + (done.code === 0 ? '' : done.err);
   };
   const before = "const word: string = 'before'; console.log(word, new Error().stack?.split('\\n')[1]);";
-  writeFileSync(join(directory, store, nameOf(Buffer.from(before))), stripTypeScriptTypes(before).replace("'before'", "'stored'"));
+  writeFileSync(
+    join(directory, store, nameOf(Buffer.from(before))),
+    stripTypeScriptTypes(before).replace("'before'", "'stored'"),
+  );
   const column = before.indexOf('new Error') + 1;
   t.match(
     await say(before),
     new RegExp(`^stored .*program\\.ts:1:${column}\n`),
     'the stored form runs, and a place is where the source has it',
   );
-  t.match(await say(before.replace('before', 'behind')), new RegExp(`^behind .*program\\.ts:1:${column}\n`), 'other bytes, other code');
+  t.match(
+    await say(before.replace('before', 'behind')),
+    new RegExp(`^behind .*program\\.ts:1:${column}\n`),
+    'other bytes, other code',
+  );
   t.match(await say('const word: string = ;'), /SyntaxError/);
 });

@@ -2,10 +2,11 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import type { Transaction } from '../../server/postgres/database.ts';
 import { documentHash, type Proposal, publicKeyFingerprint, signDocument } from '../../server/rpc/change-document.ts';
-import { insertChange, insertOperator, insertOperatorKey, markApplied } from '../../server/warden/changes/change-queries.ts';
-import { installationId } from '../../server/warden/changes/seal-queries.ts';
-import { sealing } from '../../server/warden/changes/seals.ts';
-import { insertAccount, type NewAccount } from '../../server/warden/commands/command-queries.ts';
+import { insertAccount, type NewAccount } from '../../server/warden/accounts/account-queries.ts';
+import { insertChange, markApplied } from '../../server/warden/changes/change-queries.ts';
+import { insertOperator, insertOperatorKey } from '../../server/warden/operators/operator-queries.ts';
+import { installationId } from '../../server/warden/seals/seal-queries.ts';
+import { sealing } from '../../server/warden/seals/seals.ts';
 import type { SealBench } from './seal-bench.ts';
 
 type Officer = { readonly name: string; readonly id: string; readonly privateKey: KeyObject; readonly key: string };
@@ -29,7 +30,7 @@ async function makeOfficer(tx: Transaction, name: string): Promise<Officer> {
   return { name, id, privateKey, key };
 }
 
-/** Two officers of this installation, and what they sign. */
+/** Two security officers of this installation, and what they sign. */
 export async function twoOfficers(warden: SealBench['warden']): Promise<Agreed> {
   const [alice, bob] = await warden.database.withSystem((tx) =>
     sealing(tx, warden, { maker: 'bootstrap', change: () => null }, async () => [
@@ -69,7 +70,15 @@ export async function twoOfficers(warden: SealBench['warden']): Promise<Agreed> 
       reason,
     });
     const approval = signDocument(
-      { type: 'cofferdam approval/1', installation, change: id, hash, approver: bob.name, key: bob.key, approvedAt: proposal.proposedAt },
+      {
+        type: 'cofferdam approval/1',
+        installation,
+        change: id,
+        hash,
+        approver: bob.name,
+        key: bob.key,
+        approvedAt: proposal.proposedAt,
+      },
       bob.privateKey,
     );
     await markApplied(

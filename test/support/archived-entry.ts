@@ -1,4 +1,4 @@
-// Owns: an entry as an archive has it, of which a test says only what it is about.
+// Owns: an entry as an archive has it; a test gives only the fields that matter to it.
 import type { ArchivedEntry } from '../../server/domain/ledger/archive-line.ts';
 
 export const archivedEntry = (facts: Partial<ArchivedEntry>): ArchivedEntry => ({

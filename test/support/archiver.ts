@@ -1,4 +1,5 @@
-// Owns: a process that archives once, as a leading warden does, and kills itself behind one step, when it is told one. Says on standard output what waits.
+// Owns: a process that archives once, as a leading warden does, and kills itself after the step that it is told. It
+// reports on standard output what waits.
 import type { Config } from '../../server/config/config.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';

@@ -1,4 +1,4 @@
-// Owns: the database as whoever owns it sees it: every row, every trigger.
+// Owns: the database as its owner sees it: every row, every trigger.
 import pg from 'pg';
 import type { Teardown } from './database.ts';
 import type { World } from './world.ts';

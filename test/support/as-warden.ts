@@ -1,22 +1,30 @@
-// Owns: changing rows as somebody who holds the warden's own keys would: with good seals, so that only what the rows say is wrong.
+// Owns: changing rows as somebody who holds the warden's own keys would: with valid seals, so that only what the rows
+// say is wrong.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../server/config/config.ts';
 import { Database, type Transaction } from '../../server/postgres/database.ts';
 import { sqlState } from '../../server/postgres/database-errors.ts';
-import { resealedRow } from '../../server/warden/changes/generations.ts';
-import { mayBeMadeBy } from '../../server/warden/changes/provenance.ts';
-import { readRows, rowsWrittenUnder, type SealKind, setWord } from '../../server/warden/changes/seal-queries.ts';
-import { sealRows } from '../../server/warden/changes/seals.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
+import { resealedRow } from '../../server/warden/seals/generations.ts';
+import { mayBeMadeBy } from '../../server/warden/seals/provenance.ts';
+import { readRows, rowsWrittenUnder, type SealKind, setWord } from '../../server/warden/seals/seal-queries.ts';
+import { sealRows } from '../../server/warden/seals/seals.ts';
 import type { World } from './world.ts';
 
-/** Who makes such a row without two operators: a bank's console, or one operator. What a node makes for its self-test stands on its own account only. */
+/**
+ * The maker of such a row without two operators: a bank's console, or one operator. What a node makes for its self-test
+ * rests only on its own account.
+ */
 const makerOf = (kind: SealKind): string => (mayBeMadeBy(kind, 'console') ? 'console' : 'operator');
 
-export async function withWardensKeys(config: Config, databaseUrl: string, work: (tx: Transaction) => Promise<void>): Promise<void> {
+export async function withWardensKeys(
+  config: Config,
+  databaseUrl: string,
+  work: (tx: Transaction) => Promise<void>,
+): Promise<void> {
   const keys = createKeyRing(config);
   const database = new Database({ url: databaseUrl, applicationName: 'test', connectionsMax: 1 });
   try {
@@ -42,7 +50,7 @@ export async function withWardensKeys(config: Config, databaseUrl: string, work:
   }
 }
 
-/** Charges lock the same budgets in their own order: what the server undid for that is done again. */
+/** Charges lock the same budgets in their own order: what the server undid because of that is done again. */
 export async function asWarden(world: World, ...statements: readonly string[]): Promise<void> {
   const config = JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config;
   for (let tries = 1; ; tries += 1)

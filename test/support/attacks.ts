@@ -1,13 +1,14 @@
-// Owns: every measured attack on ssh2 as a script against a port: bounded in count and time, from an address of its own.
+// Owns: every measured attack on ssh2 as a script against a port: bounded in count and time, from an address of its
+// own.
 import { connect, type Socket } from 'node:net';
 import { message, RawClient, sftpPacket, u32 } from './raw-client.ts';
 
 export type Target = {
   readonly port: number;
-  /** A machine account that a key alone lets in. */
+  /** A machine account that logs in with a key alone. */
   readonly account: string;
   readonly key: string;
-  /** A person who is prompted after the key; absent where nobody is. */
+  /** A person who is prompted after the key; absent when nobody is. */
   readonly person?: { readonly account: string; readonly key: string };
   readonly localAddress: string;
 };
@@ -22,9 +23,17 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export const endsWithin = (ms: number, closed: Promise<void>): Promise<boolean> =>
   Promise.race([closed.then(() => true), sleep(ms).then(() => false)]);
 
-/** `isStubborn`: goes on sending when the server says that it is done. */
-export function rawSocket(target: Target, isStubborn = false): { readonly socket: Socket; readonly closed: Promise<void> } {
-  const socket = connect({ port: target.port, host: '127.0.0.1', localAddress: target.localAddress, allowHalfOpen: isStubborn });
+/** `isStubborn`: continues to send when the server says that it is done. */
+export function rawSocket(
+  target: Target,
+  isStubborn = false,
+): { readonly socket: Socket; readonly closed: Promise<void> } {
+  const socket = connect({
+    port: target.port,
+    host: '127.0.0.1',
+    localAddress: target.localAddress,
+    allowHalfOpen: isStubborn,
+  });
   socket.on('error', () => {});
   socket.resume();
   return { socket, closed: new Promise((resolve) => socket.once('close', () => resolve())) };
@@ -59,7 +68,7 @@ async function loggedIn(target: Target): Promise<RawClient> {
   return one;
 }
 
-/** Runs `work` on a client after its key exchange; true when the connection ended within 5 s. */
+/** Runs `work` on a client after its key exchange. Returns whether the connection ended within 5 s. */
 const withKeys =
   (work: (one: RawClient) => unknown) =>
   async (target: Target): Promise<boolean> => {
@@ -71,7 +80,7 @@ const withKeys =
     return ended;
   };
 
-/** Runs `work` on a fresh logged-in client; true when the connection ended within 5 s. */
+/** Runs `work` on a fresh logged-in client. Returns whether the connection ended within 5 s. */
 const after =
   (work: (one: RawClient) => unknown, waitMs = 5000) =>
   async (target: Target): Promise<boolean> => {
@@ -104,7 +113,11 @@ const kexInit = (compress: string, method: string): Buffer =>
   );
 
 export const beforeLogin: readonly Attack[] = [
-  { name: '1 random bytes after the identification', expect: 'ended', run: plain(ident, Buffer.from('89ab'.repeat(200), 'hex')) },
+  {
+    name: '1 random bytes after the identification',
+    expect: 'ended',
+    run: plain(ident, Buffer.from('89ab'.repeat(200), 'hex')),
+  },
   {
     name: '2 a bad packet length, then more',
     expect: 'ended',
@@ -145,13 +158,18 @@ export const beforeLogin: readonly Attack[] = [
       for (let i = 0; i < 10; i += 1) one.send(hostKeys);
     }),
   },
-  { name: '5 compression before the login', expect: 'ended', run: plain(ident, plainPacket(kexInit('zlib', 'curve25519-sha256'))) },
+  {
+    name: '5 compression before the login',
+    expect: 'ended',
+    run: plain(ident, plainPacket(kexInit('zlib', 'curve25519-sha256'))),
+  },
   {
     name: '6 global requests that want replies nobody reads',
     expect: 'ended',
     run: withKeys(async (one) => {
       one.socket.pause();
-      for (let i = 0; i < 5000 && one.send(message(80, 'x', Uint8Array.of(1))); i += 1) if (i % 500 === 0) await sleep(1);
+      for (let i = 0; i < 5000 && one.send(message(80, 'x', Uint8Array.of(1))); i += 1)
+        if (i % 500 === 0) await sleep(1);
       one.socket.resume();
     }),
   },
@@ -174,7 +192,11 @@ export const beforeLogin: readonly Attack[] = [
       one.send(message(94, u32(0xffffffff), u32(1), Uint8Array.of(0)));
     }),
   },
-  { name: '13 a key exchange message before KEXINIT', expect: 'ended', run: plain(ident, plainPacket(message(30, Buffer.alloc(32)))) },
+  {
+    name: '13 a key exchange message before KEXINIT',
+    expect: 'ended',
+    run: plain(ident, plainPacket(message(30, Buffer.alloc(32)))),
+  },
   {
     name: 'T-16 a message slipped in before KEXINIT (prefix truncation)',
     expect: 'ended',
@@ -274,7 +296,7 @@ export const afterLogin: readonly Attack[] = [
     expect: 'ended',
     run: after(async (one) => {
       await one.sftp();
-      // A packet that never ends: nothing of it can be taken in.
+      // A packet that never ends: nothing of it can be processed.
       one.data(Buffer.concat([u32(200_000), Buffer.of(6)]));
       const piece = Buffer.alloc(32_000, 1);
       for (let i = 0; i < 2000 && one.data(piece); i += 1) if (i % 20 === 0) await sleep(1);
@@ -304,7 +326,8 @@ export const afterLogin: readonly Attack[] = [
     expect: 'ended',
     run: after(async (one) => {
       one.socket.pause();
-      for (let i = 0; i < 100_000 && one.send(message(80, 'x', Uint8Array.of(1))); i += 1) if (i % 1000 === 0) await sleep(1);
+      for (let i = 0; i < 100_000 && one.send(message(80, 'x', Uint8Array.of(1))); i += 1)
+        if (i % 1000 === 0) await sleep(1);
       await sleep(500);
     }, 500),
   },
@@ -330,7 +353,8 @@ export const afterLogin: readonly Attack[] = [
       await one.sftp();
       for (const type of ['shell', 'exec', 'pty-req', 'x11-req', 'auth-agent-req@openssh.com', 'env'])
         one.send(message(98, u32(0), type, Uint8Array.of(1), 'x'));
-      for (const type of ['tcpip-forward', 'streamlocal-forward@openssh.com']) one.send(message(80, type, Uint8Array.of(1), 'x', u32(1)));
+      for (const type of ['tcpip-forward', 'streamlocal-forward@openssh.com'])
+        one.send(message(80, type, Uint8Array.of(1), 'x', u32(1)));
       for (const type of ['direct-tcpip', 'x11', 'auth-agent@openssh.com', 'forwarded-tcpip'])
         one.send(message(90, type, u32(1), u32(1000), u32(32_768)));
       await sleep(300);

@@ -6,9 +6,10 @@ import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionI
 import { Database } from '../../server/postgres/database.ts';
 import type { Scope } from '../../server/warden/budgets/budget-queries.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
+import { createBirths } from '../../server/warden/ledger/born.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from './database.ts';
 
-export const unlimited = 2 ** 49;
+const unlimited = 2 ** 49;
 const plenty = { hour: unlimited, day: unlimited, week: unlimited };
 const wide = {
   out: { bytes: plenty, files: plenty, rate: unlimited },
@@ -16,7 +17,7 @@ const wide = {
   list: { names: plenty },
   sessions: 1000,
 };
-/** Nothing refuses; a test narrows what it is about with `setCap`. */
+/** No cap refuses; a test narrows the one that it is about with `setCap`. */
 export const wideBudgets: BudgetDefaults = {
   ...defaultBudgets,
   credential: wide,
@@ -27,9 +28,9 @@ export const wideBudgets: BudgetDefaults = {
   gateway: wide,
 };
 
-/** The same, as a world is told. */
+/** The same, as a configuration of a world. */
 export const wideBudgetsEnv = { COFFERDAM_BUDGETS: JSON.stringify(wideBudgets) };
-/** No edge meets what it may make the warden store. */
+/** No edge reaches the limits of what it may make the warden store. */
 export const wideAllowances = Object.fromEntries(
   Object.keys(defaultNodeAllowances).map((kind) => [kind, { atOnce: 10_000_000, perMinute: 10_000_000 }]),
 );
@@ -40,7 +41,7 @@ export type Reader = {
   readonly account: AccountId;
   readonly credential: CredentialId;
   readonly customer: CustomerId;
-  /** Open read handle of each file of `Bank.files`. */
+  /** An open read handle of each file of `Bank.files`. */
   readonly downloads: readonly string[];
 };
 
@@ -53,7 +54,14 @@ export class Bank {
   readonly #extentBytes: number;
   readonly files: { readonly version: string; readonly content: string; readonly extents: number }[] = [];
 
-  private constructor(sql: TestDatabase, warden: Database, id: CustomerId, folder: string, budgets: BudgetDefaults, extentBytes: number) {
+  private constructor(
+    sql: TestDatabase,
+    warden: Database,
+    id: CustomerId,
+    folder: string,
+    budgets: BudgetDefaults,
+    extentBytes: number,
+  ) {
     this.sql = sql;
     this.warden = warden;
     this.id = id;
@@ -73,7 +81,10 @@ export class Bank {
     const folder = randomUUID();
     await sql.query('insert into customer (id, name) values ($1, $2)', [id, name]);
     await sql.query("insert into customer_key values ($1, $2, '', 'k')", [randomUUID(), id]);
-    await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'collect', 'collect')", [folder, id]);
+    await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'collect', 'collect')", [
+      folder,
+      id,
+    ]);
     await sql.query("insert into node (name, plane) values ('n', 'partner') on conflict do nothing");
     const bank = new Bank(sql, warden, id, folder, budgets, extentBytes);
     for (const scope of [
@@ -90,14 +101,13 @@ export class Bank {
     await this.warden.withSystem((tx) => createBudgets(tx, scope, this.#budgets));
   }
 
-  /** A published file of so many extents. */
+  /** A published file of this many extents. */
   async addFile(extents: number): Promise<void> {
     const [file, content, version] = [randomUUID(), randomUUID(), randomUUID()];
-    await this.sql.query('insert into file (id, customer_id, folder_id, name) values ($1::uuid, $2, $3, $1::uuid::text)', [
-      file,
-      this.id,
-      this.folder,
-    ]);
+    await this.sql.query(
+      'insert into file (id, customer_id, folder_id, name) values ($1::uuid, $2, $3, $1::uuid::text)',
+      [file, this.id, this.folder],
+    );
     await this.sql.query(
       "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key where customer_id = $2",
       [content, this.id],
@@ -127,7 +137,10 @@ export class Bank {
     return id;
   }
 
-  /** An account with a key, a session, and a read handle on every file so far. Internal: an account of our own with rights on this bank. */
+  /**
+   * An account with a key, a session, and a read handle on every file so far. Internal: an internal account with rights
+   * on this bank.
+   */
   async addReader(options: { readonly isInternal?: boolean } = {}): Promise<Reader> {
     const account = idOf<AccountId>(randomUUID());
     const isInternal = options.isInternal === true;
@@ -138,11 +151,10 @@ export class Bank {
       'person',
       isInternal ? 'internal' : 'partner',
     ]);
-    await this.sql.query("insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')", [
-      account,
-      this.id,
-      this.folder,
-    ]);
+    await this.sql.query(
+      "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')",
+      [account, this.id, this.folder],
+    );
     await this.#budget({ kind: 'account', account, customer: this.id, isInternal });
     return this.addCredential(account, isInternal);
   }
@@ -179,9 +191,30 @@ export class Bank {
   }
 }
 
-export async function startBankDatabase(t: Teardown): Promise<{ readonly sql: TestDatabase; readonly warden: Database }> {
+export async function startBankDatabase(
+  t: Teardown,
+): Promise<{ readonly sql: TestDatabase; readonly warden: Database }> {
   const sql = await createTestDatabase(t);
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4, isPreparing: true });
   t.teardown(() => warden.close());
   return { sql, warden };
+}
+
+/**
+ * The database of a bank, and one as a warden has it that remembers what it wrote: `births` knows its entries, and
+ * judges them by the clock of this machine.
+ */
+export async function startWatchedBank(t: Teardown, connectionsMax = 1) {
+  const given = await startBankDatabase(t);
+  const births = createBirths({ unseenEntriesMax: 100, clockJumpMs: 30_000 });
+  const from = performance.now();
+  births.heard({ database: Date.now(), from, to: from });
+  const database = new Database({
+    url: given.sql.wardenUrl,
+    applicationName: 'test',
+    connectionsMax,
+    drafts: () => births.begin(),
+  });
+  t.teardown(() => database.close());
+  return { given, sql: given.sql, births, database };
 }

@@ -1,7 +1,7 @@
 // Owns: becoming a system user of the wall, as main.ts does for a role.
 import { lookUp } from '../../server/config/system-users.ts';
 
-/** Becomes the user for good, with its supplementary groups, as the roles do. */
+/** Becomes the user permanently, with its supplementary groups, as the roles do. */
 export function become(user: string): void {
   const line = lookUp('/etc/passwd', user);
   if (line === undefined) throw new Error(`no user ${user}`);

@@ -7,7 +7,10 @@ export const certs = (...args: readonly string[]): Promise<Done> =>
   run(process.execPath, [join(project, 'certs', 'main.ts'), ...args], { timeoutMs: 30_000 });
 export const openssl = (...args: readonly string[]): Promise<Done> => run('openssl', args, { timeoutMs: 30_000 });
 
-/** Every file below a directory with its mode and content: nothing changed when it is the same afterwards. */
+/**
+ * Returns the mode (octal) and the content of every file and directory below a directory, by relative path. When two
+ * results are equal, nothing was changed in between.
+ */
 export function snapshot(directory: string): Readonly<Record<string, string>> {
   if (!existsSync(directory)) return {};
   const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort();

@@ -1,12 +1,13 @@
-// Owns: an installation of several edges and several wardens on one database, each process by itself, so that any of them can be killed.
+// Owns: an installation of several edges and several wardens on one database, each in a process of its own, so that any
+// of them can be killed.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import type { Client } from '../../admin-cli/client.ts';
+import type { Client } from '../../admin-cli/connection/client.ts';
 import { makeOperators } from '../../server/admin/development-operators.ts';
-import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
+import { newOpenSshKeyPair } from '../../server/demo/openssh-key.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
@@ -20,13 +21,13 @@ import { agreed, connectAgreed } from './operators.ts';
 import { childrenOf, type Done, freePorts, project, runCofferctl } from './world.ts';
 
 export type ClusterOptions = {
-  /** Partner edges; one internal edge more serves the depositor. */
+  /** Partner edges; one more edge, an internal one, serves the depositor. */
   readonly edges: number;
   readonly wardens: number;
   readonly budgets?: object;
   readonly limits?: Readonly<Record<string, number>>;
   readonly credentials?: Readonly<Record<string, number>>;
-  /** What each node may make the warden store; without it, as much as it likes. */
+  /** What each node may make the warden store; by default as much as it likes. */
   readonly perNode?: object;
   /** Edges that are not started: something else plays them. */
   readonly played?: readonly string[];
@@ -84,43 +85,62 @@ export class Cluster {
         database: own === undefined ? { embedded: true } : { migrateUrl: own },
         log: { level: 'error' },
         limits: { freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits },
-        // A cluster is driven as hard as it can be: from one address, by accounts that nobody has seen before.
+        // A cluster is used as hard as possible: from one address, by accounts that nobody has seen before.
         perNode: options.perNode ?? wideAllowances,
         budgets: options.budgets ?? {},
         credentials: options.credentials ?? {},
       }),
     );
-    const config = loadConfig({ file, env: {}, isRoot: process.getuid?.() === 0, isTerminal: false, projectDirectory: project });
+    const config = loadConfig({
+      file,
+      env: {},
+      isRoot: process.getuid?.() === 0,
+      isTerminal: false,
+      projectDirectory: project,
+    });
     if (own !== undefined) {
       const { mkdirSync } = await import('node:fs');
       for (const role of ['warden', 'admin'] as const) {
         mkdirSync(join(directory, 'secrets', role), { recursive: true });
-        writeFileSync(join(directory, 'secrets', role, 'database-password'), `${testPasswords[role]}\n`, { mode: 0o400 });
+        writeFileSync(join(directory, 'secrets', role, 'database-password'), `${testPasswords[role]}\n`, {
+          mode: 0o400,
+        });
       }
     }
     const log = createLogger(config, 'supervisor');
     const prepared = await prepare(config, project, log);
     // Each warden serves the sockets of its own edges: edge i belongs to warden i modulo their number.
     const written = JSON.parse(readFileSync(prepared.configFile, 'utf8')) as Config;
-    const command = (...role: Parameters<typeof roleCommand>): RoleCommand => loggingTo(roleCommand(...role), options.logFile);
+    const command = (...role: Parameters<typeof roleCommand>): RoleCommand =>
+      loggingTo(roleCommand(...role), options.logFile);
     const wardens = Array.from({ length: options.wardens }, (_, i) => {
       const configFile = join(directory, 'run', `config-${i}.json`);
       const edges = written.edges.filter((_edge, at) => at % options.wardens === i);
       const users = written.users && {
         ...written.users,
-        edges: Object.fromEntries(Object.entries(written.users.edges).filter(([node]) => edges.some((edge) => edge.node === node))),
+        edges: Object.fromEntries(
+          Object.entries(written.users.edges).filter(([node]) => edges.some((edge) => edge.node === node)),
+        ),
       };
       writeFileSync(configFile, JSON.stringify({ ...written, edges, users }), { mode: 0o644 });
-      return new Child(`warden ${i}`, command(config, project, configFile, 'warden'), log);
+      return new Child(`warden ${i}`, command(runtimePaths(config), project, configFile, 'warden'), log);
     });
     const children = new Map(
       config.edges.map(
         (edge) =>
-          [edge.node, new Child(`edge ${edge.node}`, command(config, project, prepared.configFile, 'edge', edge.node), log)] as const,
+          [
+            edge.node,
+            new Child(
+              `edge ${edge.node}`,
+              command(runtimePaths(config), project, prepared.configFile, 'edge', edge.node),
+              log,
+            ),
+          ] as const,
       ),
     );
-    const admin = new Child('admin', command(config, project, prepared.configFile, 'admin'), log);
-    const password = (): string => readFileSync(join(directory, 'secrets', 'supervisor', 'database-password'), 'utf8').trim();
+    const admin = new Child('admin', command(runtimePaths(config), project, prepared.configFile, 'admin'), log);
+    const password = (): string =>
+      readFileSync(join(directory, 'secrets', 'supervisor', 'database-password'), 'utf8').trim();
     const cluster = new Cluster({
       directory,
       config,
@@ -145,7 +165,7 @@ export class Cluster {
     await this.#prepared.database?.stop();
   }
 
-  /** The edge stays away: something else plays it. */
+  /** The edge stays stopped: something else plays it. */
   stopEdge(node: string): Promise<void> {
     return this.#edges.get(node)?.stop(stopMs) ?? Promise.resolve();
   }
@@ -190,7 +210,9 @@ export class Cluster {
   #postmaster(): number | undefined {
     if (process.env.DATABASE_URL) return undefined;
     try {
-      return Number(readFileSync(join(runtimePaths(this.config).postgresData, 'postmaster.pid'), 'utf8').split('\n')[0]);
+      return Number(
+        readFileSync(join(runtimePaths(this.config).postgresData, 'postmaster.pid'), 'utf8').split('\n')[0],
+      );
     } catch {
       return undefined;
     }
@@ -204,12 +226,12 @@ export class Cluster {
     return kill(backends[pick(backends.length)]);
   }
 
-  /** The whole database server goes at once, without a checkpoint; its keeper starts it again. */
+  /** The whole database server ends at once, without a checkpoint; its keeper starts it again. */
   restartDatabase(): boolean {
     return kill(this.#postmaster(), 'SIGQUIT');
   }
 
-  /** Rows written, and sealed as the warden would. */
+  /** Rows that are written, and sealed as the warden would seal them. */
   sealed(work: (tx: Transaction) => Promise<void>): Promise<void> {
     return withWardensKeys(this.config, this.databaseUrl, work);
   }
@@ -226,12 +248,12 @@ export class Cluster {
     }
   }
 
-  /** Exactly this, by one operator. */
+  /** Exactly this call, by one operator. */
   cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
     return runCofferctl(this.directory, args, input);
   }
 
-  /** To its effect: executed, and approved by a second operator where it needs one. */
+  /** Until it takes effect: executed, and approved by a second operator where it needs one. */
   async cofferctl(args: readonly string[], input = ''): Promise<Done> {
     const done = await agreed((words, text) => this.cofferctlAlone(words, text), this.#places, args, input);
     if (done.code !== 0) throw new Error(`cofferctl ${args.join(' ')}: ${done.err}`);
@@ -248,31 +270,40 @@ export class Cluster {
     return connectAgreed(this.#places);
   }
 
-  /** A machine account that comes in with its key alone. */
+  /** A machine account that logs in with its key alone. */
   async addAccount(name: string, where: readonly string[]): Promise<ClusterAccount> {
     await this.cofferctl(['account', 'create', name, '--kind', 'machine', ...where]);
     const pair = newOpenSshKeyPair(name);
     const added = await this.cofferctl(['key', 'add', name, '--file', '-', '--json'], pair.publicLine);
     await this.cofferctl(['window', 'open', name, '--hours', '24', '--reason', 'soak']);
-    return { name, privateKey: pair.privateText, fingerprint: (JSON.parse(added.out) as { fingerprint: string }).fingerprint };
+    return {
+      name,
+      privateKey: pair.privateText,
+      fingerprint: (JSON.parse(added.out) as { fingerprint: string }).fingerprint,
+    };
   }
 
-  /** A customer with so many machine accounts, and our own account that fills its collect folder. */
+  /** A customer with this many machine accounts, and our own account, which fills its collect folder. */
   async addCustomer(
     customer: string,
     accounts: number,
   ): Promise<{ readonly accounts: readonly ClusterAccount[]; readonly depositor: ClusterAccount }> {
     await this.cofferctl(['customer', 'create', customer, '--reason', 'x']);
     const made: ClusterAccount[] = [];
-    for (let i = 0; i < accounts; i += 1) made.push(await this.addAccount(`${customer}-${i + 1}`, ['--customer', customer]));
+    for (let i = 0; i < accounts; i += 1)
+      made.push(await this.addAccount(`${customer}-${i + 1}`, ['--customer', customer]));
     return { accounts: made, depositor: await this.addAccount(depositor, ['--internal', customer]) };
   }
 }
 
-/** The same program under the same process id, its errors in a file. */
+/** The same program with the same process id, and its errors in a file. */
 function loggingTo(command: RoleCommand, file: string | undefined): RoleCommand {
   if (file === undefined) return command;
-  return { ...command, program: '/bin/sh', args: ['-c', `exec "$0" "$@" 2>>'${file}'`, command.program, ...command.args] };
+  return {
+    ...command,
+    program: '/bin/sh',
+    args: ['-c', `exec "$0" "$@" 2>>'${file}'`, command.program, ...command.args],
+  };
 }
 
 function kill(pid: number | undefined, signal: NodeJS.Signals = 'SIGKILL'): boolean {

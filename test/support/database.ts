@@ -1,27 +1,19 @@
-// Owns: real databases for tests: one server for a run, one database a test, dropped afterwards.
+// Owns: real databases for tests: one server for a run, one database for each test, dropped afterwards.
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type EmbeddedServer, startEmbedded } from '../../server/postgres/embedded.ts';
 import { migrate, ownNothing } from '../../server/postgres/migrate.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import { ensureUser } from '../../server/supervisor/layout.ts';
+import { type Teardown, temporaryDirectory } from './temporary-directory.ts';
 
 export const migrations = join(import.meta.dirname, '..', '..', 'migrations');
 /** Roles belong to the whole server: every test and every world of a run uses the same passwords for them. */
 export const testPasswords = { warden: 'test-warden', admin: 'test-admin', auditor: 'test-auditor' } as const;
 
-export type Teardown = { teardown(work: () => Promise<void> | void): void };
-
-/** A private directory that other system users may pass. */
-export function temporaryDirectory(t: Teardown): string {
-  const directory = mkdtempSync(join(tmpdir(), 'cofferdam-test-'));
-  chmodSync(directory, 0o711);
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
+export { type Teardown, temporaryDirectory };
 
 /** Starts PostgreSQL 18 below `directory`. */
 export async function startTestServer(directory: string): Promise<EmbeddedServer> {
@@ -41,7 +33,9 @@ export async function startTestServer(directory: string): Promise<EmbeddedServer
   });
 }
 
-/** The server of this run (`COFFERDAM_TEST_SERVER`, set by test/run.ts, or DATABASE_URL), or one of the test's own. */
+/**
+ * The server of this run (`COFFERDAM_TEST_SERVER`, set by test/run.ts, or DATABASE_URL), or a server of the test's own.
+ */
 async function serverUrl(t: Teardown): Promise<string> {
   const shared = process.env.COFFERDAM_TEST_SERVER || process.env.DATABASE_URL;
   if (shared) return shared;
@@ -74,16 +68,18 @@ export async function createEmptyDatabase(t: Teardown, template = 'template1'): 
   return withDatabase(server, name);
 }
 
-/** A database with the schema of these very migrations, made once a server. */
+/** A database with the schema of these very migrations, made once for each server. */
 async function migratedTemplate(server: string): Promise<string> {
-  const files = readdirSync(migrations).sort();
+  const files = readdirSync(migrations, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(?:sql|txt)$/.test(name))
+    .sort();
   const sum = createHash('sha256');
   for (const file of files) sum.update(readFileSync(join(migrations, file)));
   const name = `template_${sum.digest('hex').slice(0, 16)}`;
   const client = new pg.Client({ connectionString: server });
   await client.connect();
   try {
-    // One maker at a time; the name appears only when it is whole.
+    // One maker at a time; the name appears only when the database is complete.
     await client.query('select pg_advisory_lock(hashtext($1))', [name]);
     if ((await client.query('select 1 from pg_database where datname = $1', [name])).rowCount === 0) {
       const draft = `draft_${randomBytes(6).toString('hex')}`;
@@ -112,7 +108,7 @@ export async function createTestDatabase(t: Teardown): Promise<TestDatabase> {
   await administer(server, `create database ${name} template ${template}`);
   t.teardown(() => administer(server, `drop database if exists ${name} with (force)`));
   const migrateUrl = withDatabase(server, name);
-  // A copy has the tables' rights, and not those on the database itself.
+  // A copy has the rights on tables, and not those on the database itself.
   await administer(migrateUrl, ownNothing(name));
   const client = new pg.Client({ connectionString: migrateUrl });
   client.on('error', () => {});

@@ -1,6 +1,17 @@
-// Owns: a PostgreSQL server of Debian's own version for one test: with pg_dump and pg_restore beside it, and with a clock that the test may set.
+// Owns: a PostgreSQL server of Debian's own version for one test: with pg_dump and pg_restore beside it, and with a
+// clock that the test may set.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { bounded } from '../../server/domain/bounded.ts';
@@ -8,8 +19,16 @@ import { ensureUser } from '../../server/supervisor/layout.ts';
 import { type Teardown, temporaryDirectory } from './database.ts';
 import { childrenOf, freePorts, run } from './world.ts';
 
-const settings = { fsync: 'on', full_page_writes: 'on', idle_in_transaction_session_timeout: '10s', max_connections: '100' };
-const libfaketime = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1', '/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1'];
+const settings = {
+  fsync: 'on',
+  full_page_writes: 'on',
+  idle_in_transaction_session_timeout: '10s',
+  max_connections: '100',
+};
+const libfaketime = [
+  '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1',
+  '/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1',
+];
 
 /** Writes until there is no room. */
 export function fill(path: string): void {
@@ -31,18 +50,22 @@ function binaries(): string {
   const root = '/usr/lib/postgresql';
   const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
   const found = versions.map((version) => join(root, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')));
-  if (found === undefined) throw new Error('this test needs a PostgreSQL server of the system: apt-get install postgresql');
+  if (found === undefined)
+    throw new Error('this test needs a PostgreSQL server of the system: apt-get install postgresql');
   return found;
 }
 
 export type ServerOptions = {
   /** `setClock` works. */
   readonly hasClock?: boolean;
-  /** A disk of its own, of so many MiB, that can be filled. For root only: it is a mount that nobody else sees, and that goes with the server. */
+  /**
+   * A disk of its own, of this many MiB, that can be filled. Only for root: it is a mount that nobody else sees, and
+   * that goes away with the server.
+   */
   readonly diskMiB?: number;
 };
 
-/** It ends at once; on a busy machine somewhat later. */
+/** It ends at once; on a busy machine a little later. */
 const endMs = 60_000;
 
 export class DebianServer {
@@ -98,22 +121,30 @@ export class DebianServer {
     return this.#user === undefined ? {} : { uid: this.#user.uid, gid: this.#user.gid };
   }
 
-  /** Only the time of day is set: intervals go on as they do. */
+  /** Only the time of day is set: intervals are not affected. */
   get #clock(): Readonly<Record<string, string>> {
     if (this.#options.hasClock !== true) return {};
     const library = libfaketime.find((path) => existsSync(path));
     if (library === undefined) throw new Error('this test sets a clock: apt-get install faketime');
-    return { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: this.#clockFile, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+    return {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: this.#clockFile,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    };
   }
 
-  /** Starts it, after `kill` too; resolves when it takes connections. */
+  /** Starts it, also after `kill`. Resolves when it accepts connections. */
   async begin(): Promise<void> {
     const { diskMiB } = this.#options;
     const disk = join(this.#directory, 'disk');
     const server = [
       ...[join(this.#bin, 'postgres'), '-D', diskMiB === undefined ? this.#data : join(disk, 'data')],
       ...['-p', String(this.#port), '-k', this.#place],
-      ...Object.entries({ ...settings, listen_addresses: '127.0.0.1' }).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ...Object.entries({ ...settings, listen_addresses: '127.0.0.1' }).flatMap(([name, value]) => [
+        '-c',
+        `${name}=${value}`,
+      ]),
     ];
     const options = {
       cwd: this.#place,
@@ -126,7 +157,11 @@ export class DebianServer {
     const child =
       diskMiB === undefined
         ? spawn(server[0] ?? '', server.slice(1), { ...this.#identity, ...options })
-        : spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', mounted, disk, this.#data, ...server], options);
+        : spawn(
+            'unshare',
+            ['--mount', '--propagation', 'private', 'sh', '-c', mounted, disk, this.#data, ...server],
+            options,
+          );
     this.#process = child;
     this.#gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     await this.#ready(child);
@@ -138,7 +173,7 @@ export class DebianServer {
     await bounded(endMs, 'the end of a PostgreSQL that was killed', this.#gone);
   }
 
-  /** All its processes stand still, or go on: nobody hears anything of it, and nobody hears that it is away. */
+  /** All its processes stop or continue. Clients hear nothing from it meanwhile, not even that it is away. */
   stall(isStill: boolean): void {
     const pid = this.#process?.pid ?? 0;
     for (const one of [pid, ...childrenOf(pid)]) process.kill(one, isStill ? 'SIGSTOP' : 'SIGCONT');
@@ -201,14 +236,14 @@ export class DebianServer {
     if (done.code !== 0) throw new Error(`${name}: ${done.err}`);
   }
 
-  /** A dump of one database, as the runbook makes it; the path of its file. */
+  /** A dump of one database, as the runbook makes it. Returns the path of its file. */
   async dump(database: string, name: string): Promise<string> {
     const file = join(this.#directory, name);
     await this.#tool('pg_dump', ['--format=custom', `--file=${file}`, this.url(database)]);
     return file;
   }
 
-  /** The database as it was, in the place of the one that is there. */
+  /** The database as it was, in the place of the existing one. */
   async restore(database: string, file: string): Promise<void> {
     await this.query(`drop database if exists ${database} with (force)`);
     await this.query(`create database ${database}`);
@@ -219,7 +254,7 @@ export class DebianServer {
   async copyRolesTo(other: DebianServer): Promise<void> {
     const file = join(this.#directory, 'roles.sql');
     await this.#tool('pg_dumpall', ['--roles-only', `--file=${file}`, `--dbname=${this.url('postgres')}`]);
-    // The superuser is there already.
+    // The superuser already exists.
     await this.#tool('psql', ['-Xq', '-d', other.url('postgres'), '-f', file]);
   }
 }

@@ -1,7 +1,17 @@
-// Owns: what a test does from inside a running edge process: started with `--import`, it waits for the role, tries everything that must fail, and prints
-// what happened. Started as a program of its own, it becomes the edge's user and tries the same without Node's permission model.
+// Owns: what a test does from inside a running edge process. Loaded with `--import`, it waits for the role, tries
+// everything that must fail, and prints what happened. Started as a program of its own, it becomes the edge's user and
+// tries the same without Node's permission model.
 
-import { appendFileSync, chmodSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -15,9 +25,9 @@ type Facts = {
   readonly sockets: readonly string[];
   readonly object: string;
   readonly postgres: string;
-  /** What loads the code of a role. */
+  /** The code that loads the code of a role. */
   readonly hook: string;
-  /** Whom the program of its own becomes. */
+  /** The user that the program of its own becomes. */
   readonly user: string;
 };
 
@@ -32,7 +42,7 @@ function attempt(name: string, work: () => unknown): void {
   }
 }
 
-/** Neither refused nor answered: a probe that says so is no refusal. */
+/** Neither refused nor answered: a probe with this result counts as no refusal. */
 const silentMs = 20_000;
 
 function reach(path: string): Promise<string> {
@@ -61,7 +71,7 @@ function askPostgres(path: string): Promise<string> {
     socket.on('connect', () => socket.write(Buffer.concat([head, body])));
     socket.on('data', (chunk: Buffer) => {
       socket.destroy();
-      // 'R' with 0 would be "you are in"; 10 asks for a SCRAM proof that nobody here can give.
+      // 'R' with 0 would mean that the login succeeded; 10 asks for a SCRAM proof that nobody here can give.
       resolve(
         chunk[0] === 0x52 && chunk.readUInt32BE(5) === 0
           ? 'possible'
@@ -118,7 +128,7 @@ async function probe(facts: Facts): Promise<void> {
 }
 
 const facts = process.env.COFFERDAM_PROBE;
-// The edge says `ready` on its channel when it serves; here there is none, so its first log line tells.
+// The edge says `ready` on its channel when it serves. Here there is no channel, so its first log line tells.
 if (facts !== undefined && process.argv[1]?.endsWith('main.ts')) {
   delete process.env.COFFERDAM_PROBE;
   setTimeout(() => void probe(JSON.parse(facts) as Facts), 1500);

@@ -1,4 +1,5 @@
-// Owns: what a taken edge might say in place of any word: the ends of numbers, texts and times, and what is no such thing at all.
+// Owns: what a compromised edge might state in place of any value: the ends of numbers, texts and times, and things of
+// another type.
 
 const esc = String.fromCharCode(27);
 export const extremes: readonly unknown[] = [

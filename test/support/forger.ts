@@ -1,4 +1,5 @@
-// Owns: the best forgery of a record that is possible without its signing key: rows, leaves, blocks, heads and trees all fit each other.
+// Owns: the best forgery of a record that is possible without its signing key: rows, leaves, blocks, heads and trees
+// all fit each other.
 import type pg from 'pg';
 import {
   type Grown,
@@ -10,7 +11,14 @@ import {
   type PlacedEntry,
 } from '../../server/domain/ledger/leaf.ts';
 import { TreeMap } from '../../server/domain/ledger/map.ts';
-import { append, emptyFrontier, type Frontier, frontierBytes, leafHash, rootOf } from '../../server/domain/ledger/merkle.ts';
+import {
+  append,
+  emptyFrontier,
+  type Frontier,
+  frontierBytes,
+  leafHash,
+  rootOf,
+} from '../../server/domain/ledger/merkle.ts';
 import { base64, sha256 } from '../../server/warden/ledger/hashing.ts';
 
 type Sealed = PlacedEntry & { readonly salt: Buffer };
@@ -24,7 +32,7 @@ function grow(tree: Tree, leaf: Uint8Array): void {
   tree.frontier = append(sha256, tree.frontier, leaf, (index, hash) => void tree.blocks.push({ index, hash }));
 }
 
-/** Everything is computed again from the rows as they stand; only the checkpoint's signature cannot be. */
+/** Everything is computed again from the rows as they are; only the checkpoint's signature cannot be. */
 export async function recompute(client: pg.Client): Promise<void> {
   await client.query('set session_replication_role = replica');
   const { rows: heads } = await client.query<{ position: number; at: number; number: number; secret: Buffer }>(
@@ -63,12 +71,22 @@ export async function recompute(client: pg.Client): Promise<void> {
       head.position,
     ]);
     const commitment = base64(numberCommitment(sha256, head.secret, head.position, head.number));
-    grow(log, leafHash(sha256, new TextEncoder().encode(headText(head.position, head.at, base64(map.root()), commitment))));
+    grow(
+      log,
+      leafHash(sha256, new TextEncoder().encode(headText(head.position, head.at, base64(map.root()), commitment))),
+    );
   }
   await client.query('delete from ledger_block');
   for (const [name, { frontier, blocks }] of trees) {
-    await client.query('update ledger_tree set frontier = $1 where tree = $2', [Buffer.from(frontierBytes(frontier)), name]);
+    await client.query('update ledger_tree set frontier = $1 where tree = $2', [
+      Buffer.from(frontierBytes(frontier)),
+      name,
+    ]);
     for (const { index, hash } of blocks)
-      await client.query('insert into ledger_block (tree, index, hash) values ($1, $2, $3)', [name, index, Buffer.from(hash)]);
+      await client.query('insert into ledger_block (tree, index, hash) values ($1, $2, $3)', [
+        name,
+        index,
+        Buffer.from(hash),
+      ]);
   }
 }

@@ -1,4 +1,4 @@
-// Owns: codes of a second factor that a test has not used yet: each is good once.
+// Owns: codes of a second factor that a test has not used yet: each is accepted once.
 import { setTimeout as delay } from 'node:timers/promises';
 import { totp } from '../../admin-cli/demo-otp.ts';
 
@@ -8,16 +8,16 @@ const stepMs = 30_000;
 export class FreshCodes {
   readonly #used = new Set<number>();
 
-  /** The code of this moment, whether it was used or not. */
+  /** The code of this moment, whether or not it was used. */
   current(secret: string): string {
     return this.#take(secret, Math.floor(Date.now() / stepMs));
   }
 
-  /** Waits for the next step when the valid ones are spent. */
+  /** Waits for the next step when the valid codes are used up. */
   async next(secret: string): Promise<string> {
     for (;;) {
       const now = Math.floor(Date.now() / stepMs);
-      // The one that is about to become too old comes last, and only while there is time for a slow login.
+      // The code that is about to become too old comes last, and only while there is time for a slow login.
       const isTimeLeft = Date.now() % stepMs < stepMs / 2;
       const step = [now, now + 1, ...(isTimeLeft ? [now - 1] : [])].find((one) => !this.#used.has(one));
       if (step !== undefined) return this.#take(secret, step);

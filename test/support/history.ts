@@ -1,4 +1,5 @@
-// Owns: a small history for tests of incidents: entries of the record as they are written, sealed or not, with the catalogue beside them.
+// Owns: a small history for tests of incidents: entries of the record as they are written, sealed or not, with the
+// catalogue beside them.
 import { createHash, randomUUID } from 'node:crypto';
 import type { TestDatabase } from './database.ts';
 
@@ -90,13 +91,10 @@ export class History {
   ): Promise<string> {
     const [version, file] = [randomUUID(), randomUUID()];
     const at = options.published ?? new Date(0);
-    await this.#sql.query('insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $5)', [
-      file,
-      customer,
-      folder,
-      options.directory ?? null,
-      name,
-    ]);
+    await this.#sql.query(
+      'insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $5)',
+      [file, customer, folder, options.directory ?? null, name],
+    );
     await this.#sql.query(
       "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key where customer_id = $2",
       [version, customer],
@@ -120,15 +118,25 @@ export class History {
     return version;
   }
 
-  async open(who: Who, at: Date, facts: Pick<Entry, 'credential' | 'also' | 'source' | 'client' | 'customer'>): Promise<void> {
-    await this.add({ kind: 'session.opened', at, ...who, ...facts, public: { proofs: ['public-key', 'totp'], cipherIn: 'aes' } });
+  async open(
+    who: Who,
+    at: Date,
+    facts: Pick<Entry, 'credential' | 'also' | 'source' | 'client' | 'customer'>,
+  ): Promise<void> {
+    await this.add({
+      kind: 'session.opened',
+      at,
+      ...who,
+      ...facts,
+      public: { proofs: ['public-key', 'totp'], cipherIn: 'aes' },
+    });
   }
 
   async end(who: Who, at: Date, reason = 'closed'): Promise<void> {
     await this.add({ kind: 'session.ended', at, ...who, public: { reason, bytesIn: 1, bytesOut: 2 } });
   }
 
-  /** A read: opened, these extents released, closed when `closed` is given. The handle's id. */
+  /** A read: opened, these extents released, closed when `closed` is given. Returns the handle's id. */
   async read(
     who: Who,
     at: Date,
@@ -163,7 +171,13 @@ export class History {
       },
     });
     for (const extent of what.extents)
-      await this.add({ ...base, kind: 'extent.granted', at: new Date(at.getTime() + 1000), extent, bytes: what.bytes ?? 100 });
+      await this.add({
+        ...base,
+        kind: 'extent.granted',
+        at: new Date(at.getTime() + 1000),
+        extent,
+        bytes: what.bytes ?? 100,
+      });
     if (what.closed !== undefined)
       await this.add({
         ...base,

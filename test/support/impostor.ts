@@ -1,12 +1,27 @@
-// Owns: what a taken edge can say to its warden: a client of its socket that plays key exchanges and logins of its own making.
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
+// Owns: what a compromised edge can say to its warden: a client of its socket that plays key exchanges and logins of
+// its own making.
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  randomUUID,
+  sign,
+} from 'node:crypto';
 import { connect } from 'node:net';
 import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
 import { ownDoor } from '../../server/rpc/door.ts';
-import { type EdgeToWarden, edgeToWarden, type LoginOutcome, type WardenToEdge, wardenToEdge } from '../../server/rpc/edge-warden.ts';
+import {
+  type EdgeToWarden,
+  edgeToWarden,
+  type LoginOutcome,
+  type WardenToEdge,
+  wardenToEdge,
+} from '../../server/rpc/edge-warden.ts';
 import type { Params, Result } from '../../server/rpc/operation.ts';
 import { Peer } from '../../server/rpc/peer.ts';
-import { signedBlob } from '../../server/warden/authentication/ssh-signature.ts';
+import { signedBlob } from '../../server/warden/credentials/ssh-signature.ts';
 import { exchangeHash } from '../../server/warden/exchanges/exchange-hash.ts';
 
 export type EdgePeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
@@ -14,7 +29,7 @@ export type SignParams = Params<EdgeToWarden, 'exchange.sign'>;
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const bytesOf = (text: string): Buffer => Buffer.from(text, 'base64');
 
-/** What an edge serves; a taken one may ignore it. */
+/** What an edge serves; a compromised one may ignore it. */
 const deaf = { 'session.terminate': async () => ({}), 'warden.leaving': async () => ({}) };
 
 export function connectAs(path: string): EdgePeer {
@@ -69,7 +84,10 @@ export class UserKey {
   constructor(key: KeyObject = generateKeyPairSync('ed25519').privateKey) {
     const publicKey = createPublicKey(key);
     this.#key = key;
-    this.blob = concatBytes([wireString('ssh-ed25519'), wireString(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'))]);
+    this.blob = concatBytes([
+      wireString('ssh-ed25519'),
+      wireString(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')),
+    ]);
   }
   get line(): string {
     return `ssh-ed25519 ${base64(this.blob)} x`;

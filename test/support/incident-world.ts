@@ -1,4 +1,5 @@
-// Owns: two banks, four accounts and what they did, for tests of `incident scope`: each rule beside something that must not match.
+// Owns: two banks, four accounts and what they did, for tests of `incident scope`: each rule beside something that must
+// not match.
 
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -8,13 +9,18 @@ import { type ScopeLimits, Scopes, scopeLimits } from '../../server/admin/incide
 import { defaultShares } from '../../server/config/shares.ts';
 import type { Selection } from '../../server/domain/incident/selection.ts';
 import { others } from '../../server/domain/share.ts';
-import { type IncidentPart, type IncidentRow, type IncidentSummary, incidentParts } from '../../server/rpc/operator-incident.ts';
+import {
+  type IncidentPart,
+  type IncidentRow,
+  type IncidentSummary,
+  incidentParts,
+} from '../../server/rpc/operators/incident.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from './database.ts';
 import { History, type Who } from './history.ts';
 
 export const print = (name: string): string => `SHA256:${name.padEnd(43, '0')}`;
-export const start = new Date('2026-03-10T08:00:00.000Z');
-/** So many minutes after the beginning. */
+const start = new Date('2026-03-10T08:00:00.000Z');
+/** This many minutes after the beginning. */
 export const after = (minutes: number): Date => new Date(start.getTime() + minutes * 60_000);
 
 export type IncidentWorld = {
@@ -24,11 +30,20 @@ export type IncidentWorld = {
   readonly directory: string;
   readonly customers: { readonly a: string; readonly b: string };
   readonly folders: { readonly a: string; readonly aDeposit: string; readonly b: string };
-  readonly accounts: { readonly thief: string; readonly namesake: string; readonly partner: string; readonly stranger: string };
+  readonly accounts: {
+    readonly thief: string;
+    readonly namesake: string;
+    readonly partner: string;
+    readonly stranger: string;
+  };
   newSession(account: string, node: string): Who;
 };
 
-export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = {}, answersEach = 3): Promise<IncidentWorld> {
+export async function incidentWorld(
+  t: Teardown,
+  limits: Partial<ScopeLimits> = {},
+  answersEach = 3,
+): Promise<IncidentWorld> {
   const sql = await createTestDatabase(t);
   const customers = { a: randomUUID(), b: randomUUID() };
   const folders = { a: randomUUID(), aDeposit: randomUUID(), b: randomUUID() };
@@ -44,7 +59,11 @@ export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = 
     [folders.aDeposit, customers.a, 'deposit'],
     [folders.b, customers.b, 'collect'],
   ])
-    await sql.query('insert into folder (id, customer_id, name, direction) values ($1, $2, $3, $3)', [id, customer, direction]);
+    await sql.query('insert into folder (id, customer_id, name, direction) values ($1, $2, $3, $3)', [
+      id,
+      customer,
+      direction,
+    ]);
   const accounts = { thief: randomUUID(), namesake: randomUUID(), partner: randomUUID(), stranger: randomUUID() };
   for (const [id, name, customer] of [
     [accounts.thief, 'pickup', null],
@@ -67,10 +86,13 @@ export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = 
   await right(accounts.thief, customers.a, folders.aDeposit, '{list}');
   await right(accounts.namesake, customers.b, folders.b, '{list,read}');
   await right(accounts.partner, customers.a, folders.aDeposit, '{list,write}');
-  await sql.query("insert into node (name, plane) select n, 'internal' from unnest($1::text[]) n", [['edge-1', 'edge-10', 'edge-2']]);
-  await sql.query("insert into operator (id, name, role) select gen_random_uuid(), n, 'operator' from unnest($1::text[]) n", [
-    ['mallory', 'mallory-2', 'bob'],
+  await sql.query("insert into node (name, plane) select n, 'internal' from unnest($1::text[]) n", [
+    ['edge-1', 'edge-10', 'edge-2'],
   ]);
+  await sql.query(
+    "insert into operator (id, name, role) select gen_random_uuid(), n, 'operator' from unnest($1::text[]) n",
+    [['mallory', 'mallory-2', 'bob']],
+  );
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-scopes-'));
   const scopes = new Scopes(
     { url: sql.adminUrl, directory },
@@ -100,7 +122,7 @@ export type Found = { readonly scope: string; readonly summary: IncidentSummary 
   readonly [P in IncidentPart]: readonly IncidentRow<P>[];
 };
 
-/** Every part to its end, each row checked against its shape. */
+/** Every part to its end, with each row checked against its schema. */
 export async function find(scopes: Scopes, selection: Selection, unread = true, operator = 'alice'): Promise<Found> {
   const scope = scopes.start({ holder: operator, group: others }, { selection, unread });
   const now = await scopes.progress(operator, { scope, waitMs: 20_000 });
@@ -121,16 +143,25 @@ export async function find(scopes: Scopes, selection: Selection, unread = true, 
 
 export const paths = (found: Found): readonly string[] => found.files.map((row) => row.path ?? '').sort();
 
-/** One session, one file that its client read whole: the least that can be found. */
+/** One session and one file that its client read completely: the least that can be found. */
 export async function visit(
   world: IncidentWorld,
   who: Who,
   minutes: number,
   name: string,
-  how: { readonly credential: string; readonly also?: string; readonly source: string; readonly client: string; readonly lasts?: number },
+  how: {
+    readonly credential: string;
+    readonly also?: string;
+    readonly source: string;
+    readonly client: string;
+    readonly lasts?: number;
+  },
 ): Promise<void> {
   const { history, customers, folders } = world;
-  const version = await history.version(customers.b, folders.b, name, { account: world.accounts.stranger, published: after(-600) });
+  const version = await history.version(customers.b, folders.b, name, {
+    account: world.accounts.stranger,
+    published: after(-600),
+  });
   await history.open(who, after(minutes), how);
   await history.read(
     who,

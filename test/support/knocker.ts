@@ -1,4 +1,5 @@
-// Owns: knocking at a port: how long until the server says its identification, at worst. Runs as a thread.
+// Owns: connecting to a port again and again, and the longest time until the server sent its identification. Runs as a
+// thread.
 import { connect } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import { memoryOf } from './stall.ts';
@@ -19,12 +20,12 @@ function answerTime(): Promise<number> {
     };
     const timer = setTimeout(() => finish(patienceMs), patienceMs);
     socket.once('data', () => finish(performance.now() - started));
-    // Nobody is there any more: the worst answer of all.
+    // The server is gone: the worst result of all.
     socket.once('error', () => finish(patienceMs));
   });
 }
 
-/** It is told when an attack is over; no attack is longer. */
+/** It is told when an attack is over; no attack is longer than this. */
 const lastMs = performance.now() + 3_600_000;
 let stallMs = 0;
 let most = 0;

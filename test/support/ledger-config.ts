@@ -1,4 +1,4 @@
-// Owns: a configuration for tests of the record alone: its keys and its file witness stand in a directory of the test.
+// Owns: a configuration for tests of the record alone: its keys and its file witness are in a directory of the test.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../server/config/config.ts';

@@ -1,4 +1,5 @@
-// Owns: two hosts on one machine: network namespaces with a cable between them, and a gateway from a configuration file in one of them.
+// Owns: two hosts on one machine: network namespaces with a cable between them, and a gateway from a configuration file
+// in one of them.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ function ip(...args: readonly string[]): void {
   execFileSync('ip', args, { stdio: 'pipe' });
 }
 
-/** Why hosts cannot be made here; undefined: they can. */
+/** Why hosts cannot be made here; undefined when they can. */
 export function whyNoNamespaces(): string | undefined {
   const name = `${prefix}-${process.pid}-try`;
   try {
@@ -28,7 +29,7 @@ export function whyNoNamespaces(): string | undefined {
   }
 }
 
-/** What a test left that was killed: its process id stands in the name. */
+/** What a killed test left behind: its process id is in the name. */
 function sweep(): void {
   const directory = '/run/netns';
   if (!existsSync(directory)) return;
@@ -67,7 +68,11 @@ export class Host {
     t.teardown(async () => {
       if (isGone) return;
       child.kill('SIGTERM');
-      await bounded(stopMs, `the end of ${program} on ${this.name}`, new Promise((resolve) => child.once('close', resolve)));
+      await bounded(
+        stopMs,
+        `the end of ${program} on ${this.name}`,
+        new Promise((resolve) => child.once('close', resolve)),
+      );
     });
     let said = '';
     const begun = new Promise<ChildProcess>((resolve, reject) => {
@@ -84,7 +89,10 @@ export class Host {
   }
 }
 
-/** A host for the gateway and one outside of it, with IPv4 and IPv6 between them. Both are gone at the end, the cable with them. */
+/**
+ * A host for the gateway and one outside it, with IPv4 and IPv6 between them. Both are removed at the end, with the
+ * cable.
+ */
 export function createHosts(t: Teardown): { readonly gateway: Host; readonly outside: Host } {
   sweep();
   const [inner, outer] = ['in', 'out'].map((side) => `${prefix}-${process.pid}-${side}`) as [string, string];
@@ -107,7 +115,7 @@ export function createHosts(t: Teardown): { readonly gateway: Host; readonly out
   return { gateway: new Host(inner), outside: new Host(outer) };
 }
 
-/** `cofferdam up --config FILE` on this host; resolves when everything serves. */
+/** `cofferdam up --config FILE` on this host. Resolves when everything serves. */
 export function startGateway(t: Teardown, host: Host, file: string): Promise<ChildProcess> {
   return host.start(t, process.execPath, [join(project, 'server', 'main.ts'), 'up', '--config', file], {
     word: 'Cofferdam serves.',

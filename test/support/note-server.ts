@@ -1,4 +1,5 @@
-// Owns: a witness behind HTTPS for tests: keeps notes in memory, tells the newest, asks for a token, and can be told to misbehave.
+// Owns: a witness behind HTTPS for tests: it keeps notes in memory, returns the newest, asks for a token, and can be
+// told to misbehave.
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { bounded } from '../../server/domain/bounded.ts';
@@ -37,7 +38,8 @@ export class NoteServer {
         if (behaves === 'redirects') return void response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end();
         if (behaves === 'babbles') return void response.writeHead(200).end('x'.repeat(70_000));
         if (request.method === 'POST') {
-          if (request.headers['content-type'] !== 'text/plain; charset=utf-8') return void response.writeHead(415).end();
+          if (request.headers['content-type'] !== 'text/plain; charset=utf-8')
+            return void response.writeHead(415).end();
           this.notes.push(Buffer.concat(chunks).toString('utf8'));
           return void response.writeHead(201).end();
         }

@@ -1,4 +1,5 @@
-// Owns: an operator's connection byte by byte, with any certificate, over the socket or a port, for tests of the admin process's gate.
+// Owns: an operator's connection byte by byte, with any certificate, over the socket or a port, for tests of the gate
+// of the admin process.
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { bounded } from '../../server/domain/bounded.ts';
@@ -8,7 +9,12 @@ import { FrameReader } from '../../server/rpc/framing.ts';
 const answerMs = 300_000;
 
 export type Door = string | { readonly host: string; readonly port: number };
-export type Shown = { readonly cert?: string; readonly key?: string; readonly maxVersion?: 'TLSv1.2'; readonly session?: Buffer };
+export type Shown = {
+  readonly cert?: string;
+  readonly key?: string;
+  readonly maxVersion?: 'TLSv1.2';
+  readonly session?: Buffer;
+};
 
 function frameOf(text: string): Buffer {
   const body = Buffer.from(text);
@@ -40,14 +46,23 @@ export class Visitor {
     });
     this.socket.on('data', (chunk: Buffer) => {
       for (const raw of this.#reader.push(chunk)) {
-        const { id, result, error } = raw as { id: number; result?: unknown; error?: { code: string; message: string } };
-        this.#waiting.get(id)?.(error === undefined ? `answered ${JSON.stringify(result)}` : `${error.code}: ${error.message}`);
+        const { id, result, error } = raw as {
+          id: number;
+          result?: unknown;
+          error?: { code: string; message: string };
+        };
+        this.#waiting.get(id)?.(
+          error === undefined ? `answered ${JSON.stringify(result)}` : `${error.code}: ${error.message}`,
+        );
       }
     });
     this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
   }
 
-  /** What came back: `answered …`, `<code>: …`, or `refused: …` when the connection ended. TLS 1.3 lets a client finish first: only an answer counts. */
+  /**
+   * The result: `answered …`, `<code>: …`, or `refused: …` when the connection ended. TLS 1.3 lets a client finish
+   * first: only an answer counts.
+   */
   whoami(): Promise<string> {
     return this.ask('whoami', {});
   }
@@ -56,12 +71,13 @@ export class Visitor {
     return this.askAs(op, JSON.stringify(params));
   }
 
-  /** The parameters as their text, which need not be what any program of ours would write. */
+  /** The parameters as text, which need not be what any program of ours would write. */
   askAs(op: string, params: string): Promise<string> {
     const id = this.#nextId;
     this.#nextId += 1;
     const answer = new Promise<string>((resolve) => this.#waiting.set(id, resolve));
-    if (!this.socket.destroyed) this.socket.write(frameOf(`{"id":${id},"op":${JSON.stringify(op)},"params":${params}}`));
+    if (!this.socket.destroyed)
+      this.socket.write(frameOf(`{"id":${id},"op":${JSON.stringify(op)},"params":${params}}`));
     return bounded(
       answerMs,
       `an answer of the admin process to ${op}`,

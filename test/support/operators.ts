@@ -1,24 +1,30 @@
-// Owns: two operators who agree: whatever needs a second one is proposed by alice and approved by bob, through the real interfaces.
+// Owns: two operators who agree: whatever needs a second one is proposed by alice and approved by bob, through the real
+// interfaces.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ChangingOperation } from '../../admin-cli/changing.ts';
-import { type Client, connect } from '../../admin-cli/client.ts';
-import { commands } from '../../admin-cli/main.ts';
-import { issueOperatorCertificate } from '../../certs/authority.ts';
+import { type Client, connect } from '../../admin-cli/connection/client.ts';
+import type { ChangingOperation } from '../../admin-cli/verb/change.ts';
+import { verbs } from '../../admin-cli/verbs.ts';
 import { errorCodes, toCofferdamError } from '../../server/domain/errors.ts';
 import { documentHash } from '../../server/rpc/change-document.ts';
-import { type OperatorOperation, operatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import { type OperatorOperation, operatorToAdmin } from '../../server/rpc/operators/table.ts';
+import { issueOperatorCertificate } from './issued.ts';
 import type { Done, World } from './world.ts';
 
 type Run = (args: readonly string[], input?: string) => Promise<Done>;
 
-const commandOf = (args: readonly string[]) => commands.find((one) => one.words.every((word, i) => args[i] === word));
+const verbOf = (args: readonly string[]) => verbs.find((one) => one.words.every((word, i) => args[i] === word));
 
 type Places = { readonly directoryOf: (operator: string) => string; readonly socket: string };
 
-/** As the other one would on a command line: looks at the text, signs its hash. */
-async function approve({ directoryOf, socket }: Places, operator: string, change: string, hash: string): Promise<Record<string, unknown>> {
+/** As the other one would on a command line: reads the text, signs its hash. */
+async function approve(
+  { directoryOf, socket }: Places,
+  operator: string,
+  change: string,
+  hash: string,
+): Promise<Record<string, unknown>> {
   const client = await connect({ directory: directoryOf(operator), socket });
   try {
     const { document } = await client.call('change.show', { change });
@@ -29,13 +35,18 @@ async function approve({ directoryOf, socket }: Places, operator: string, change
   }
 }
 
-/** Runs a command of cofferctl to its effect: `--execute` where it changes something, and the approval where it needs one. */
+/**
+ * Runs a command of cofferctl until it takes effect: `--execute` where it changes something, and the approval where it
+ * needs one.
+ */
 export async function agreed(run: Run, places: Places, args: readonly string[], input = ''): Promise<Done> {
-  const command = commandOf(args);
-  if (command?.changes !== true || args.includes('--help')) return run(args, input);
+  const verb = verbOf(args);
+  if (verb?.changes !== true || args.includes('--help')) return run(args, input);
   const done = await run(args.includes('--execute') ? args : [...args, '--execute'], input);
   const isJson = args.includes('--json');
-  const pattern = isJson ? /"change": "([0-9a-f-]{36})",\s+"hash": "([0-9a-f]{64})"/g : /approve ([0-9a-f-]{36}) --hash ([0-9a-f]{64})/g;
+  const pattern = isJson
+    ? /"change": "([0-9a-f-]{36})",\s+"hash": "([0-9a-f]{64})"/g
+    : /approve ([0-9a-f-]{36}) --hash ([0-9a-f]{64})/g;
   const proposals = [...done.out.matchAll(pattern)];
   if (done.code !== 0 || proposals.length === 0) return done;
   const at = args.indexOf('--operator');
@@ -84,10 +95,16 @@ export async function connectAgreed({ directoryOf, socket }: Places): Promise<Cl
   };
 }
 
-/** One more operator, with a key and a certificate of the installation's authority, made by two; the directory of the identity. */
+/**
+ * One more operator, with a key and a certificate of the installation's authority, made by two. Returns the directory
+ * of the identity.
+ */
 export async function addOperator(world: World, name: string, role: string): Promise<string> {
   const certs = join(world.directory, 'certs', 'authority');
-  const authority = { certificate: readFileSync(join(certs, 'cert.pem'), 'utf8'), key: readFileSync(join(certs, 'key.pem'), 'utf8') };
+  const authority = {
+    certificate: readFileSync(join(certs, 'cert.pem'), 'utf8'),
+    key: readFileSync(join(certs, 'key.pem'), 'utf8'),
+  };
   const issued = await issueOperatorCertificate(authority, name, 1);
   const directory = join(world.directory, `operator-${name}`);
   mkdirSync(directory, { mode: 0o700 });

@@ -1,5 +1,6 @@
-// Owns: finding paths of the file system that are made of what was not parsed: every part that `join`, `resolve` or a template puts behind a slash
-// is a literal, or a `PathPart` of server/domain/path-parts.ts, by the types of the real checker.
+// Owns: finding paths of the file system that are made of what was not parsed: every part that `join`, `resolve` or a
+// template puts after a slash must be a literal, or a `PathPart` of server/domain/path-parts.ts, by the types of the
+// real checker.
 import {
   isCallExpression,
   isIdentifier,
@@ -11,7 +12,7 @@ import {
 import type { Checker, Type } from 'typescript/unstable/sync';
 import { sourceFaults } from './source-faults.ts';
 
-/** A value of a few words that the program itself holds, or one that a parser made. */
+/** A value out of a few words that the program itself has, or one that a parser made. */
 function isParsed(checker: Checker, type: Type | undefined): boolean {
   if (type === undefined) return false;
   if (type.isUnionType()) return type.getTypes().every((one) => isParsed(checker, one));
@@ -36,8 +37,10 @@ function fault(checker: Checker, node: Node): string | undefined {
   if (isTemplateExpression(node)) {
     let before = node.head.text;
     const [first] = node.templateSpans;
-    // Names of rows are written with a slash, too. A path begins with the root, or with a value that is called a place.
-    const isBelow = before === '' && first?.literal.text.startsWith('/') === true && places.test(first.expression.getText());
+    // Names of rows are written with a slash, too. A path begins with the root, or with a value whose name says that it
+    // is a place.
+    const isBelow =
+      before === '' && first?.literal.text.startsWith('/') === true && places.test(first.expression.getText());
     if (!before.startsWith('/') && !isBelow) return undefined;
     for (const span of node.templateSpans) {
       if (before.includes('/') && !isPart(checker, span.expression)) return `a path of ${node.getText()}`;

@@ -1,12 +1,22 @@
-// Owns: a program of one file that stands for nothing but what a rule of the house has to find in it.
+// Owns: a program of one file that exists only so that a rule of the house finds something in it.
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Teardown, temporaryDirectory } from './database.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const compilerOptions = { target: 'es2024', lib: ['es2024'], module: 'nodenext', strict: true, noEmit: true, types: ['node'] };
+const compilerOptions = {
+  target: 'es2024',
+  lib: ['es2024'],
+  module: 'nodenext',
+  strict: true,
+  noEmit: true,
+  types: ['node'],
+};
 
-/** Returns the lines at which `find` says something about a program with this text, each once, in order. `find` says `file:line: …`. */
+/**
+ * Returns the lines at which `find` reports something about a program with this text, each once, in order. `find`
+ * returns `file:line: …`.
+ */
 export function linesFoundIn(
   t: Teardown,
   text: string,

@@ -1,4 +1,5 @@
-// Owns: an SSH client that may say anything in any state: ssh2's transport for the key exchange, everything above it by hand.
+// Owns: an SSH client that may say anything in any state: ssh2's transport for the key exchange, everything above it by
+// hand.
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import { concatBytes, WireReader, wireString } from '../../server/domain/ssh-wire.ts';
@@ -14,7 +15,9 @@ type Core = {
 };
 const Protocol = require('ssh2/lib/protocol/Protocol.js') as new (options: object) => Core;
 const handlers = require('ssh2/lib/protocol/handlers.js') as (((core: Core, payload: Buffer) => unknown) | undefined)[];
-const { sendPacket } = require('ssh2/lib/protocol/utils.js') as { sendPacket(core: Core, packet: Buffer, bypass?: boolean): void };
+const { sendPacket } = require('ssh2/lib/protocol/utils.js') as {
+  sendPacket(core: Core, packet: Buffer, bypass?: boolean): void;
+};
 const { parseKey } = require('ssh2/lib/protocol/keyParser.js') as {
   parseKey(pem: string): { getPublicSSH(): Buffer; sign(data: Buffer): Buffer };
 };
@@ -41,7 +44,9 @@ export const u64 = (value: bigint | number): Buffer => {
   return bytes;
 };
 export const message = (number: number, ...parts: readonly (Uint8Array | string)[]): Buffer =>
-  Buffer.from(concatBytes([Uint8Array.of(number), ...parts.map((part) => (typeof part === 'string' ? wireString(part) : part))]));
+  Buffer.from(
+    concatBytes([Uint8Array.of(number), ...parts.map((part) => (typeof part === 'string' ? wireString(part) : part))]),
+  );
 /** An SFTP packet with its length. */
 export const sftpPacket = (type: number, ...parts: readonly (Uint8Array | string)[]): Buffer => {
   const body = message(type, ...parts);
@@ -65,9 +70,14 @@ export class RawClient {
   readonly closed: Promise<void>;
   readonly ready: Promise<boolean>;
   readonly #core: Core;
-  readonly #waiting: { readonly wanted: (payload: Buffer) => boolean; readonly resolve: (payload: Buffer | undefined) => void }[] = [];
+  readonly #waiting: {
+    readonly wanted: (payload: Buffer) => boolean;
+    readonly resolve: (payload: Buffer | undefined) => void;
+  }[] = [];
   readonly inbox: Buffer[] = [];
-  negotiated: { readonly kex: string; readonly serverHostKey: string; readonly cs: { readonly cipher: string } } | undefined;
+  negotiated:
+    | { readonly kex: string; readonly serverHostKey: string; readonly cs: { readonly cipher: string } }
+    | undefined;
   handshakes = 0;
   /** Payload bytes of channel data that arrived. */
   #sftp = Buffer.alloc(0);
@@ -107,7 +117,10 @@ export class RawClient {
     this.#core = new Protocol({
       ident: options.identification ?? 'raw',
       offer: new KexInit({
-        kex: [...(options.keyExchange ?? ['curve25519-sha256']), ...(options.isStrict === false ? [] : ['kex-strict-c-v00@openssh.com'])],
+        kex: [
+          ...(options.keyExchange ?? ['curve25519-sha256']),
+          ...(options.isStrict === false ? [] : ['kex-strict-c-v00@openssh.com']),
+        ],
         serverHostKey: ['ssh-ed25519', 'ecdsa-sha2-nistp256'],
         cs: direction,
         sc: direction,
@@ -142,7 +155,7 @@ export class RawClient {
     else if (this.inbox.length < 10_000 && payload[0] !== 94) this.inbox.push(payload);
   }
 
-  /** The next message of one of these numbers; undefined when the connection closes first. */
+  /** The next message with one of these numbers; undefined when the connection closes first. */
   next(...numbers: readonly number[]): Promise<Buffer | undefined> {
     const wanted = (payload: Buffer): boolean => numbers.includes(payload[0] ?? -1);
     const index = this.inbox.findIndex(wanted);
@@ -151,7 +164,7 @@ export class RawClient {
     return new Promise((resolve) => this.#waiting.push({ wanted, resolve }));
   }
 
-  /** One message as it is, encrypted when keys are there. False when the connection is over. */
+  /** Sends one message as it is, encrypted when there are keys. Returns false when the connection is over. */
   send(payload: Uint8Array): boolean {
     if (this.socket.destroyed) return false;
     const { write } = this.#core._packetRW;
@@ -178,7 +191,15 @@ export class RawClient {
   authRequest(username: string, privateKeyPem: string): Buffer {
     const key = parseKey(privateKeyPem);
     const blob = key.getPublicSSH();
-    const request = message(50, username, 'ssh-connection', 'publickey', Uint8Array.of(1), 'ssh-ed25519', wireString(blob));
+    const request = message(
+      50,
+      username,
+      'ssh-connection',
+      'publickey',
+      Uint8Array.of(1),
+      'ssh-ed25519',
+      wireString(blob),
+    );
     const data = concatBytes([wireString(this.#core._kex?.sessionID ?? Buffer.alloc(0)), request]);
     const signature = concatBytes([wireString('ssh-ed25519'), wireString(key.sign(Buffer.from(data)))]);
     return Buffer.concat([request, wireString(signature)]);
@@ -215,7 +236,7 @@ export class RawClient {
     }
   }
 
-  /** Sends one SFTP request and gives its reply. */
+  /** Sends one SFTP request and returns its reply. */
   async ask(type: number, ...parts: readonly (Uint8Array | string)[]): Promise<Buffer | undefined> {
     this.data(sftpPacket(type, u32(this.#id), ...parts));
     this.#id += 1;
@@ -228,5 +249,5 @@ export class RawClient {
   }
 }
 
-/** Text of the first string in a message behind `skip` bytes. */
+/** The text of the first string in a message after `skip` bytes. */
 export const textAt = (payload: Buffer, skip: number): string => new WireReader(payload.subarray(skip)).text();

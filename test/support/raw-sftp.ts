@@ -1,4 +1,5 @@
-// Owns: SFTP said packet by packet over one connection: every open mode, every size, packets that no client library sends, and the words of each answer.
+// Owns: SFTP packet by packet over one connection: every open mode, every size, packets that no client library sends,
+// and the words of each answer.
 import { readFileSync } from 'node:fs';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
 import { RawClient, u32, u64 } from './raw-client.ts';
@@ -8,7 +9,7 @@ export const flag = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exc
 export const onward = flag.write | flag.create;
 export const afresh = flag.write | flag.create | flag.truncate;
 
-/** Code 0 is OK; -1: the connection ended instead. */
+/** Code 0 is OK; -1 means that the connection ended instead. */
 export type Said = { readonly code: number; readonly text: string };
 const none = u32(0);
 const sizeOf = (bytes: number): Buffer => Buffer.concat([u32(1), u64(bytes)]);
@@ -30,13 +31,15 @@ export class RawSftp {
 
   static async connect(world: World, account: string): Promise<RawSftp> {
     const { plane } = world.account(account);
-    const client = await RawClient.open({ port: (plane === 'internal' ? world.demo.internal : world.demo.partner).port });
+    const client = await RawClient.open({
+      port: (plane === 'internal' ? world.demo.internal : world.demo.partner).port,
+    });
     if (!(await client.login(account, readFileSync(world.keyFile(account), 'utf8'))) || !(await client.sftp()))
       throw new Error('no session');
     return new RawSftp(client);
   }
 
-  /** The handle; throws the words of a refusal. */
+  /** Returns the handle; throws the words of a refusal. */
   async open(path: string, flags: number): Promise<Buffer> {
     const packet = await this.client.ask(fx.open, path, u32(flags), none);
     if (packet?.[0] !== fx.handle) throw new Error(said(packet).text);
@@ -52,7 +55,7 @@ export class RawSftp {
     return { code: 0, text: '' };
   }
 
-  /** Says that more bytes follow than do. */
+  /** Announces more bytes than follow. */
   async writeMalformed(handle: Buffer, offset: number): Promise<Said> {
     return said(await this.client.ask(fx.write, handle, u64(offset), u32(100), Buffer.alloc(10)));
   }
@@ -72,15 +75,19 @@ export class RawSftp {
   }
 
   close = async (handle: Buffer): Promise<Said> => said(await this.client.ask(fx.close, handle));
-  resize = async (handle: Buffer, bytes: number): Promise<Said> => said(await this.client.ask(fx.fsetstat, handle, sizeOf(bytes)));
-  resizeName = async (path: string, bytes: number): Promise<Said> => said(await this.client.ask(fx.setstat, path, sizeOf(bytes)));
-  setTimes = async (path: string, seconds: number): Promise<Said> => said(await this.client.ask(fx.setstat, path, timesOf(seconds)));
+  resize = async (handle: Buffer, bytes: number): Promise<Said> =>
+    said(await this.client.ask(fx.fsetstat, handle, sizeOf(bytes)));
+  resizeName = async (path: string, bytes: number): Promise<Said> =>
+    said(await this.client.ask(fx.setstat, path, sizeOf(bytes)));
+  setTimes = async (path: string, seconds: number): Promise<Said> =>
+    said(await this.client.ask(fx.setstat, path, timesOf(seconds)));
   mkdir = async (path: string): Promise<Said> => said(await this.client.ask(fx.mkdir, path, none));
   rmdir = async (path: string): Promise<Said> => said(await this.client.ask(fx.rmdir, path));
   remove = async (path: string): Promise<Said> => said(await this.client.ask(fx.remove, path));
   rename = async (from: string, to: string): Promise<Said> =>
     said(await this.client.ask(fx.extended, 'posix-rename@openssh.com', from, to));
-  fsync = async (handle: Buffer): Promise<Said> => said(await this.client.ask(fx.extended, 'fsync@openssh.com', handle));
+  fsync = async (handle: Buffer): Promise<Said> =>
+    said(await this.client.ask(fx.extended, 'fsync@openssh.com', handle));
   exists = async (path: string): Promise<boolean> => (await this.client.ask(fx.stat, path))?.[0] === fx.attrs;
 
   /** Writes one file as a whole. */

@@ -3,22 +3,30 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import type { Database, Transaction } from '../../server/postgres/database.ts';
-import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { roundMax, type Signing, sealRound, takenOf } from '../../server/warden/ledger/seal.ts';
 import { lockState, publishLedgerKey } from '../../server/warden/ledger/seal-queries.ts';
 import { Sealer as Leader, type Sealed } from '../../server/warden/ledger/sealer.ts';
 import { openNote, Signatures } from '../../server/warden/ledger/signatures.ts';
 import { loadStanding } from '../../server/warden/ledger/standing.ts';
+import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import type { TestDatabase } from './database.ts';
 
 const quiet = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
 
-/** As a warden that has just come to lead: the record is proved, sealed and signed once. undefined: there was nothing to do. */
-export const sealOnce = (database: Database, signing: Signing, isSignDue = false, isEpochAsked = false): Promise<Sealed | undefined> =>
+/**
+ * As a warden that has just begun to lead: the record is proved, sealed and signed once. Returns undefined when there
+ * was nothing to do.
+ */
+export const sealOnce = (
+  database: Database,
+  signing: Signing,
+  isSignDue = false,
+  isEpochAsked = false,
+): Promise<Sealed | undefined> =>
   new Leader(database, quiet).round(signing, { isSignDue, isEpochAsked, now: Date.now() });
 
-/** What a sealer commits and would sign, inside of a transaction of the test. */
+/** What a sealer commits and would sign, inside a transaction of the test. */
 export async function sealWithin(
   tx: Transaction,
   signing: Signing,
@@ -37,8 +45,13 @@ export const newCustomer = async (sql: TestDatabase, name: string): Promise<stri
   return id;
 };
 
-/** Writes so many entries of one kind and customer; null: of nobody. */
-export async function writeEntries(sql: TestDatabase, customer: string | null, count: number, kind = 'extent.granted'): Promise<void> {
+/** Writes this many entries of one kind and customer; null means no customer. */
+export async function writeEntries(
+  sql: TestDatabase,
+  customer: string | null,
+  count: number,
+  kind = 'extent.granted',
+): Promise<void> {
   await sql.query(
     `insert into ledger_fresh (kind, observer, customer_id, extent, bytes, public, credential, sensitive)
      select $3, 'warden', $1, n, 1000 + n, jsonb_build_object('outcome', 'repeat'), 'SHA256:' || repeat('a', 43), '{}' from generate_series(1, $2::int) n`,
@@ -70,16 +83,20 @@ export class Sealer {
     return this.#signing;
   }
 
-  /** Seals what is there; the newest note. */
+  /** Seals what is there. Returns the newest note. */
   async seal(isSignedAnyway = false, isEpochAsked = false): Promise<string | undefined> {
     const signing = await this.signing();
     this.#leader ??= new Leader(this.#database, quiet);
     let note: string | undefined;
-    // An epoch that is asked for begins some seconds after the last one: as if they had gone.
+    // An epoch that is asked for begins some seconds after the last one: here they count as passed.
     const now = Date.now() + (isEpochAsked ? 10_000 : 0);
-    // What an earlier one left is signed first, by the key of this one, and sealed upon after that.
+    // What an earlier sealer left is signed first, by the key of this one, and sealing continues after that.
     for (let isFirst = this.#isNew; ; isFirst = false) {
-      const beat = { isSignDue: isSignedAnyway && note === undefined, isEpochAsked: isEpochAsked && note === undefined, now };
+      const beat = {
+        isSignDue: isSignedAnyway && note === undefined,
+        isEpochAsked: isEpochAsked && note === undefined,
+        now,
+      };
       const done = await this.#leader.round(signing, beat);
       note = done?.note ?? note;
       this.#isNew = false;

@@ -36,7 +36,7 @@ export class Taker {
     });
   }
 
-  /** Sessions that are open, with a file to read and a file to write: what they get from now on is counted. */
+  /** Open sessions with a file to read and a file to write: what they get from now on is counted. */
   async enter(): Promise<Session> {
     const [depositor, reader] = [await this.#connect('acme-batch'), await this.#connect('processor')];
     this.released.sessions += 2;
@@ -46,7 +46,7 @@ export class Taker {
     return new Session(this, { depositor, reader, upload, name });
   }
 
-  /** Everything from the start, as a new customer would. Says what of it was refused. */
+  /** Everything from the start, as a new customer would. Returns what of it was refused. */
   async once(): Promise<readonly string[]> {
     const refused: string[] = [];
     try {
@@ -60,7 +60,12 @@ export class Taker {
   }
 }
 
-type Parts = { readonly depositor: SftpClient; readonly reader: SftpClient; readonly upload: Buffer; readonly name: string };
+type Parts = {
+  readonly depositor: SftpClient;
+  readonly reader: SftpClient;
+  readonly upload: Buffer;
+  readonly name: string;
+};
 
 export class Session {
   readonly #taker: Taker;
@@ -71,7 +76,10 @@ export class Session {
     this.#parts = parts;
   }
 
-  /** Lists, reads and closes. What is not answered in time was not given: it is not waited for, but still counted if it comes. */
+  /**
+   * Lists, reads and closes. What is not answered in time was not given: it is not waited for, but still counted if it
+   * comes.
+   */
   async take(): Promise<readonly string[]> {
     const { depositor, reader, upload, name } = this.#parts;
     const { released, receipts } = this.#taker;
@@ -111,7 +119,7 @@ export class Session {
 }
 
 export const knownFile = known;
-/** What the record holds of the same, and the uploads that it calls whole. */
+/** What the record says about the same, and the uploads that it calls whole. */
 export const recorded = `select count(*) filter (where kind = 'session.opened')::int as sessions, count(*) filter (where kind = 'folder.listed')::int as lists,
   count(*) filter (where kind = 'upload.closed')::int as receipts, coalesce(sum(bytes) filter (where kind = 'extent.granted'), 0)::int as bytes,
   coalesce(array_agg(public ->> 'path') filter (where kind = 'upload.closed'), '{}') as uploads from ledger`;

@@ -1,11 +1,12 @@
-// Owns: cofferctl, loaded once for many commands of one test file: the same code and the same socket, without the start of a program for each of them.
+// Owns: cofferctl, loaded once for many commands of one test file: the same code and the same socket, without starting
+// a program for each command.
 import { fork } from 'node:child_process';
 import { cofferctl } from '../../admin-cli/main.ts';
 import type { Done } from './world.ts';
 
 type Asked = { readonly args: readonly string[]; readonly directory: string };
 
-/** In the resident: one command after the other, what it writes is caught. */
+/** In the resident: one command after the other; what it writes is caught. */
 function serve(): void {
   let [out, err] = ['', ''];
   process.stdout.write = (text: string | Uint8Array): boolean => {
@@ -27,7 +28,10 @@ function serve(): void {
 let resident: ReturnType<typeof fork> | undefined;
 let isBusy = false;
 
-/** Runs a command there; undefined when it has another one to do: then it needs a process of its own. */
+/**
+ * Runs a command there. Returns undefined when it is busy with another one: then the command needs a process of its
+ * own.
+ */
 export function askResident(args: readonly string[], directory: string, timeoutMs: number): Promise<Done> | undefined {
   if (isBusy) return undefined;
   if (resident === undefined) {
@@ -36,7 +40,7 @@ export function askResident(args: readonly string[], directory: string, timeoutM
   }
   const own = resident;
   isBusy = true;
-  // A file is over when its tests are: nothing waits for an idle resident, which goes with it.
+  // A file is over when its tests are: nothing waits for an idle resident, which ends with it.
   own.ref();
   own.channel?.ref();
   return new Promise((resolve) => {

@@ -1,4 +1,5 @@
-// Owns: a port scanner: `node scan-ports.ts HOST` connects to every TCP port of a host, so many at a time, and prints as JSON what answered how.
+// Owns: a port scanner: `node scan-ports.ts HOST` connects to every TCP port of a host, a number at a time, and prints
+// as JSON how each answered.
 import { connect } from 'node:net';
 
 const portsMax = 65_535;
@@ -11,7 +12,7 @@ export type Scan = {
   readonly scanned: number;
   readonly open: readonly { readonly port: number; readonly banner: string }[];
   readonly closed: number;
-  /** Neither taken nor refused: nothing may hide there. */
+  /** Neither accepted nor refused: nothing may hide there. */
   readonly unanswered: readonly number[];
 };
 type Answer = { readonly port: number; readonly outcome: 'open' | 'closed' | 'unanswered'; readonly banner: string };
@@ -28,7 +29,8 @@ function knock(host: string, port: number): Promise<Answer> {
     };
     let timer = setTimeout(end, answerMs);
     socket.once('connect', () => {
-      // On a host's own addresses the kernel may choose the very port that is called: then the call is answered by itself.
+      // On a host's own addresses the kernel may choose the very port that is called: then the call is answered by
+      // itself.
       if (socket.localPort === port && socket.localAddress === socket.remoteAddress) {
         outcome = 'closed';
         end();
@@ -50,7 +52,7 @@ function knock(host: string, port: number): Promise<Answer> {
   });
 }
 
-export async function scan(host: string): Promise<Scan> {
+async function scan(host: string): Promise<Scan> {
   const answers: Answer[] = [];
   let next = 1;
   const lane = async (): Promise<void> => {

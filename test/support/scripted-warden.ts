@@ -1,17 +1,18 @@
-// Owns: a warden for an upload of one edge process, of which a test decides every answer: given, refused, lost, late. It keeps what a warden would know of the upload.
+// Owns: a warden for an upload of one edge process, of which a test decides every answer: given, refused, lost, late.
+// It keeps what a warden would know of the upload.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import type { BufferAccount, EdgeNode, WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
 import { Filling } from '../../server/edge/sftp/filling.ts';
 import { Pacers } from '../../server/edge/sftp/pacer.ts';
 import { SegmentShelf } from '../../server/edge/sftp/segment-shelf.ts';
 import { StoreThread } from '../../server/edge/sftp/store-thread.ts';
 import { Turns } from '../../server/edge/sftp/turns.ts';
 import type { UploadContext } from '../../server/edge/sftp/upload.ts';
-import type { BufferAccount, EdgeNode, WardenCalls } from '../../server/edge/sftp-seam.ts';
 import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import type { EdgeToWarden } from '../../server/rpc/edge-warden.ts';
@@ -20,7 +21,9 @@ import { type Teardown, temporaryDirectory } from './database.ts';
 
 type Operation = keyof EdgeToWarden & string;
 type Closed = Params<EdgeToWarden, 'upload.close'>;
-/** Called before an operation is answered, with how often it was asked: waits, or throws what the edge is to hear. */
+/**
+ * Called before an operation is answered, with how often it was asked: waits, or throws what the edge is to be told.
+ */
 export type Fault = (nth: number) => Promise<void> | void;
 
 export const refusal = new CofferdamError('conflict', 'this upload was taken over or ended');
@@ -35,13 +38,21 @@ export const wrongAnswers: Readonly<Record<'refused' | 'lost', Fault>> = {
   },
 };
 
-/** An extent at rest as the store would give it, small enough to stand in its row. */
-export function atRest(start: number, plain: Buffer): { readonly start: number; readonly bytes: number; readonly answer: object } {
+/** An extent as the store would return it, small enough to be in its row. */
+export function atRest(
+  start: number,
+  plain: Buffer,
+): { readonly start: number; readonly bytes: number; readonly answer: object } {
   const [key, context] = [randomBytes(32), randomBytes(20)];
   const sealer = new SegmentSealer(key, context);
   const sealed = Buffer.concat([sealer.header, ...sealer.seal(plain, true)]);
   const base64 = (bytes: Buffer): string => bytes.toString('base64');
-  const answer = { objectId: randomBytes(16).toString('hex'), key: base64(key), context: base64(context), bytes: plain.length };
+  const answer = {
+    objectId: randomBytes(16).toString('hex'),
+    key: base64(key),
+    context: base64(context),
+    bytes: plain.length,
+  };
   return { start, bytes: plain.length, answer: { ...answer, sealedBytes: sealed.length, inline: base64(sealed) } };
 }
 
@@ -64,7 +75,8 @@ export class ScriptedWarden implements WardenCalls {
   }
 
   #seal(extent: { readonly index: number; readonly bytes: number; readonly sealedBytes: number }): void {
-    if (extent.index !== this.sealedBytes.length) throw new CofferdamError('invalid', 'this extent is not the next one of this upload');
+    if (extent.index !== this.sealedBytes.length)
+      throw new CofferdamError('invalid', 'this extent is not the next one of this upload');
     if (extent.sealedBytes !== sealedLength(extent.bytes))
       throw new CofferdamError('invalid', 'the length of the extent does not fit its content');
     this.sealedBytes.push(extent.bytes);
@@ -76,7 +88,7 @@ export class ScriptedWarden implements WardenCalls {
     return atRest(start, bytes.subarray(start, start + 50_000));
   }
 
-  /** `done` is what a real warden does, or an answer. */
+  /** `done` means what a real warden does; anything else is the answer. */
   readonly #answers: Partial<Record<Operation, (params: never) => unknown>> = {
     'upload.open': () => {
       const bytes = this.stored?.bytes.length ?? 0;
@@ -95,7 +107,8 @@ export class ScriptedWarden implements WardenCalls {
       this.#next = 0;
       return { firstExtent: this.#fresh() };
     },
-    'upload.verify-extent': ({ index }: Params<EdgeToWarden, 'upload.verify-extent'>) => this.#atRest(index * 50_000).answer,
+    'upload.verify-extent': ({ index }: Params<EdgeToWarden, 'upload.verify-extent'>) =>
+      this.#atRest(index * 50_000).answer,
     'upload.base-extent': ({ offset }: Params<EdgeToWarden, 'upload.base-extent'>) => {
       const { start, answer } = this.#atRest(offset);
       return { ...answer, start };
@@ -145,10 +158,15 @@ export class ScriptedWarden implements WardenCalls {
     return answer(params as never) as never;
   }
 
-  /** Whether the file that was acknowledged is exactly this one. */
+  /** Returns whether the file that was acknowledged is exactly this one. */
   isFile(whole: Buffer): boolean {
     const sha256 = createHash('sha256').update(whole).digest('hex');
-    return this.closed?.whole === true && this.closed.sha256 === sha256 && this.closed.size === whole.length && this.size === whole.length;
+    return (
+      this.closed?.whole === true &&
+      this.closed.sha256 === sha256 &&
+      this.closed.size === whole.length &&
+      this.size === whole.length
+    );
   }
 }
 
@@ -156,11 +174,12 @@ export class ScriptedWarden implements WardenCalls {
 export function edgeProcess(t: Teardown): { readonly node: EdgeNode; readonly store: StoreThread } {
   const env = { COFFERDAM_VAR: temporaryDirectory(t) };
   const config = loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: '/' });
-  mkdirSync(runtimePaths(config).incoming('partner-1'), { recursive: true });
+  const paths = runtimePaths(config);
+  mkdirSync(paths.incoming('partner-1'), { recursive: true });
   const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
   const store = new StoreThread(log);
   t.teardown(() => store.stop());
-  return { node: { config, node: idOf<NodeName>('partner-1'), log }, store };
+  return { node: { node: idOf<NodeName>('partner-1'), limits: config.limits, paths, log }, store };
 }
 
 export const roomy = {

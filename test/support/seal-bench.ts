@@ -1,11 +1,12 @@
-// Owns: a migrated database and the warden's keys, for tests of what is sealed and what is refused, without a running warden.
+// Owns: a migrated database and the warden's keys, for tests of what is sealed and what is refused, without a running
+// warden.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../server/config/config.ts';
 import type { Database } from '../../server/postgres/database.ts';
-import type { SealKind } from '../../server/warden/changes/seal-queries.ts';
-import type { KeyRing } from '../../server/warden/context.ts';
+import type { KeyRing } from '../../server/warden/keys/key-ring.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import type { SealKind } from '../../server/warden/seals/seal-queries.ts';
 import { startBankDatabase } from './bank.ts';
 import { type Teardown, type TestDatabase, temporaryDirectory } from './database.ts';
 
@@ -23,7 +24,7 @@ export async function startSealBench(t: Teardown): Promise<SealBench> {
   return { sql, warden: { database, keys: createKeyRing(config) }, config };
 }
 
-/** The seal as it stands, and a way to put it back: what the database's owner does beside the row. */
+/** The seal as it is, and a way to put it back: what the database's owner does beside the row. */
 export async function keptSeal(sql: TestDatabase, kind: SealKind, id: string): Promise<() => Promise<void>> {
   const [seal] = await sql.query('select to_jsonb(s) as seal from seal s where kind = $1 and row_id = $2', [kind, id]);
   return async () => {

@@ -1,12 +1,14 @@
-// Owns: one SFTP session without a connection: packets in, replies out, in milliseconds. The session, its codec, handles and store thread are the
-// real ones; what the warden answers is the test's script, because its faults are what such a test is about.
+// Owns: one SFTP session without a connection: packets in, replies out, within milliseconds. The session, its codec,
+// handles and store thread are the real ones. The warden's answers are the test's script, because such a test is about
+// their faults.
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
+import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import type { SftpInput, SftpOutput, WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
 import { createSftp } from '../../server/edge/sftp/session.ts';
-import type { SftpInput, SftpOutput, WardenCalls } from '../../server/edge/sftp-seam.ts';
 import { BufferReserve } from '../../server/edge/transport/buffer-reserve.ts';
 import type { Teardown } from './database.ts';
 import { sftpPacket, u32 } from './raw-client.ts';
@@ -14,7 +16,8 @@ import { project } from './world.ts';
 
 export type Script = (op: string, params: Readonly<Record<string, unknown>>) => unknown;
 /** Of a STATUS packet; undefined for any other. */
-export const statusOf = (packet: Buffer | undefined): number | undefined => (packet?.[0] === 101 ? packet.readUInt32BE(5) : undefined);
+export const statusOf = (packet: Buffer | undefined): number | undefined =>
+  packet?.[0] === 101 ? packet.readUInt32BE(5) : undefined;
 export const textOf = (packet: Buffer | undefined): string =>
   packet?.[0] === 101 ? packet.subarray(13, 13 + packet.readUInt32BE(9)).toString('utf8') : '';
 export const handleOf = (packet: Buffer | undefined): Buffer => {
@@ -23,7 +26,7 @@ export const handleOf = (packet: Buffer | undefined): Buffer => {
 };
 const file = { kind: 'file', size: 1000, permissions: 0o640, modifiedAt: 1 };
 
-/** What an honest warden answers; `fresh` is good for one small file. */
+/** What an honest warden answers; `fresh` suffices for one small file. */
 export const honest: Script = (op) => {
   switch (op) {
     case 'tree.stat':
@@ -64,7 +67,7 @@ export class SessionBench {
   readonly session: SftpInput;
   readonly output: SftpOutput;
 
-  /** `directory`: of the process, for extents that do not go into their rows. */
+  /** `directory`: of the process, for extents that do not fit into their rows. */
   constructor(t: Teardown, limits: Readonly<Record<string, number>> = {}, directory = '/nonexistent') {
     const config = loadConfig({
       file: undefined,
@@ -79,7 +82,13 @@ export class SessionBench {
         done();
       },
     });
-    const sftp = createSftp({ config, log: pino({ level: 'warn' }, lines), node: idOf<NodeName>('partner-1') });
+    const node = {
+      node: idOf<NodeName>('partner-1'),
+      limits: config.limits,
+      paths: runtimePaths(config),
+      log: pino({ level: 'warn' }, lines),
+    };
+    const sftp = createSftp(node);
     const call = async (op: string, params: Readonly<Record<string, unknown>>): Promise<unknown> => {
       this.calls.push(op);
       return this.script(op, params);
@@ -109,7 +118,7 @@ export class SessionBench {
     this.session.data(bytes);
   }
 
-  /** Replies that have come so far, whole packets without their length. */
+  /** Replies that have come so far: whole packets without their length. */
   replies(): Buffer[] {
     let all = Buffer.concat(this.#bytes);
     while (all.length >= 4 && all.length >= 4 + all.readUInt32BE(0)) {
@@ -127,7 +136,7 @@ export class SessionBench {
     }
   }
 
-  /** Sends one request; its id. */
+  /** Sends one request. Returns its id. */
   request(type: number, ...parts: readonly (Uint8Array | string)[]): number {
     this.#id += 1;
     this.send(sftpPacket(type, u32(this.#id), ...parts));

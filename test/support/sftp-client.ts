@@ -1,4 +1,5 @@
-// Owns: an SFTP client for tests that must read the server's own words, or read in ways that OpenSSH's client does not: ssh2's client, as promises.
+// Owns: an SFTP client for tests that must read the server's own words, or read in ways that OpenSSH's client does not:
+// ssh2's client, as promises.
 import { createRequire } from 'node:module';
 import { bounded } from '../../server/domain/bounded.ts';
 import type { ClientSftp } from '../../server/edge/transport/ssh2-client.ts';
@@ -15,7 +16,7 @@ type RawClient = {
 };
 const { Client } = createRequire(import.meta.url)('ssh2') as { Client: new () => RawClient };
 
-/** Longer than any answer may be held back: by a slow flow, by a record that is late, by a warden that starts again. */
+/** Longer than any answer may be delayed: by a slow flow, by a record that is late, by a warden that starts again. */
 const answerMs = 300_000;
 
 export type SftpOptions = {
@@ -25,7 +26,7 @@ export type SftpOptions = {
   /** For accounts with a second factor. */
   readonly code?: string;
   readonly readyMs?: number;
-  /** Where it comes from, and what it calls itself behind `SSH-2.0-`. */
+  /** Where it comes from, and how it identifies itself after `SSH-2.0-`. */
   readonly localAddress?: string;
   readonly ident?: string;
 };
@@ -36,7 +37,9 @@ const settled = <T>(work: (done: (error: Error | undefined, value: T) => void) =
 export class SftpClient {
   readonly #client: RawClient;
   readonly #sftp: Wrapper;
-  /** Resolves when the connection is over, with the words of the server's DISCONNECT; `undefined` when it said none. */
+  /**
+   * Resolves when the connection is over, with the words of the server's DISCONNECT; `undefined` when there were none.
+   */
   readonly closed: Promise<string | undefined>;
 
   private constructor(client: RawClient, sftp: Wrapper, closed: Promise<string | undefined>) {
@@ -46,7 +49,15 @@ export class SftpClient {
   }
 
   /** Logs in and opens the subsystem. Rejects with what the client was told. */
-  static async connect({ port, username, privateKey, code, readyMs, localAddress, ident }: SftpOptions): Promise<SftpClient> {
+  static async connect({
+    port,
+    username,
+    privateKey,
+    code,
+    readyMs,
+    localAddress,
+    ident,
+  }: SftpOptions): Promise<SftpClient> {
     const client = new Client();
     let farewell: string | undefined;
     const closed = new Promise<string | undefined>((resolve) => client.on('close', () => resolve(farewell)));
@@ -72,7 +83,7 @@ export class SftpClient {
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(ident === undefined ? {} : { ident }),
       agent: undefined,
-      // The library hands the words of a DISCONNECT to nobody else.
+      // The library passes the words of a DISCONNECT to nobody else.
       debug: (line: string) => {
         farewell ??= /Received DISCONNECT \(\d+, "(.*)"\)/.exec(line)?.[1];
       },
@@ -120,7 +131,9 @@ export class SftpClient {
   write(handle: Buffer, position: number, bytes: Buffer): Promise<void> {
     return this.#or(
       `WRITE at ${position}`,
-      settled<void>((done) => this.#sftp.write(handle, bytes, 0, bytes.length, position, (error) => done(error, undefined))),
+      settled<void>((done) =>
+        this.#sftp.write(handle, bytes, 0, bytes.length, position, (error) => done(error, undefined)),
+      ),
     );
   }
 
@@ -135,7 +148,9 @@ export class SftpClient {
     return (
       await this.#or(
         `a list of ${path}`,
-        settled((done: (error: Error | undefined, list: readonly { filename: string }[]) => void) => this.#sftp.readdir(path, done)),
+        settled((done: (error: Error | undefined, list: readonly { filename: string }[]) => void) =>
+          this.#sftp.readdir(path, done),
+        ),
       )
     ).map((one) => one.filename);
   }
@@ -149,7 +164,7 @@ export class SftpClient {
   }
 }
 
-/** What a promise was rejected with, as text; `null` when it was not. */
+/** The reason for which a promise was rejected, as text; `null` when it was not. */
 export const refusal = (work: Promise<unknown>): Promise<string | null> =>
   work.then(
     () => null,

@@ -1,11 +1,12 @@
-// Owns: attacks on lines of the table of shares that need no gateway: the part that hands them out, with the numbers of the table.
+// Owns: attacks on lines of the table of shares that need no gateway: they attack the part that hands out places, with
+// the numbers of the table.
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Test } from 'tap';
-import { CommandLine } from '../../server/admin/command-line.ts';
-import { adminSlots, claimOfOperator } from '../../server/admin/shares.ts';
+import { CommandQueue } from '../../server/admin/calls/command-queue.ts';
+import { adminSlots, claimOfOperator } from '../../server/admin/calls/shares.ts';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { defaultShares } from '../../server/config/shares.ts';
@@ -21,10 +22,10 @@ import type { Handlers } from '../../server/rpc/operation.ts';
 import { Peer } from '../../server/rpc/peer.ts';
 import { Shelf } from '../../server/rpc/shelf.ts';
 import { onBehalfOf, Slots } from '../../server/rpc/slots.ts';
-import { hashPassword, PasswordHashing } from '../../server/warden/authentication/passwords.ts';
 import { createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';
-import type { EdgeCaller } from '../../server/warden/context.ts';
-import { claimOf, doorOf, wardenSlots } from '../../server/warden/shares.ts';
+import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
+import { claimOf, doorOf, wardenSlots } from '../../server/warden/callers/shares.ts';
+import { hashPassword, PasswordHashing } from '../../server/warden/credentials/passwords.ts';
 import { temporaryDirectory } from './database.ts';
 
 const thief: EdgeCaller = { node: 'partner-1' as NodeName, plane: 'partner' };
@@ -32,7 +33,10 @@ const accomplice: EdgeCaller = { node: 'partner-2' as NodeName, plane: 'partner'
 const honest: EdgeCaller = { node: 'internal-1' as NodeName, plane: 'internal' };
 const { admin, warden } = defaultShares;
 
-/** One node, and then another one of its plane, keep all they can; the other plane keeps one more, and nobody's is lost. */
+/**
+ * One node, and then another one of its plane, keep all they can; the other plane keeps one more, and no value of
+ * others is lost.
+ */
 async function attackShelf(t: Test, share: Share): Promise<void> {
   const gone: string[] = [];
   const shelf = new Shelf<string>(share, Number.POSITIVE_INFINITY, (value) => gone.push(value));
@@ -60,7 +64,7 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
           },
         } as Transaction),
     } as unknown as Database;
-    const commands = new CommandLine(database, adminSlots(admin));
+    const commands = new CommandQueue(database, adminSlots(admin));
     const { each, waiting } = admin.plans;
     const refused: unknown[] = [];
     const sent: Promise<unknown>[] = [];
@@ -75,7 +79,11 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
     send('vera', 'viewer', 'warden.ping');
     send('alice', 'security-officer', 'plan');
     await new Promise((resolve) => setImmediate(resolve));
-    t.same(asked.slice(each), ['vera warden.ping', 'alice plan'], 'his other commands, and an officer, wait for none of them');
+    t.same(
+      asked.slice(each),
+      ['vera warden.ping', 'alice plan'],
+      'his other commands, and an officer, wait for none of them',
+    );
     isAnswered = true;
     await Promise.all(sent);
     t.equal(asked.length, each + waiting + 2, 'and each has its turn');
@@ -91,7 +99,7 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
     };
     const call = (caller: EdgeCaller, op: string, work: () => Promise<unknown>): Promise<unknown> =>
       doorOf(slots, caller).within({ op, params: {} }, work);
-    // Four connections, each read until so many of its calls are under way.
+    // Four connections, each read until this many of its calls are under way.
     for (let i = 0; i < 1024; i += 1) call(thief, 'tree.list', stuck).catch(() => {});
     await new Promise((resolve) => setImmediate(resolve));
     t.equal(running, warden.calls.each, 'so many and no more');
@@ -124,7 +132,7 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
   },
 
   'warden.hashes': async (t) => {
-    // A shorter line than the table's: each hash takes a good part of a second of a processor.
+    // A shorter queue than the table's: each hash takes a good part of a second of a processor.
     const waiting = 8;
     const hashing = new PasswordHashing(new Slots({ ...warden.hashes, waiting, waitMs: 300_000 }));
     const password = `abcdefgh-${'k'.repeat(32)}`;
@@ -138,7 +146,10 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
     );
     t.equal(hashing.waiting, waiting, 'so many wait');
     t.equal(await hashing.verify(stored, password, false, claimOf(honest)), true);
-    t.ok(done < 12, `the other plane did not stand in the line of this one, not even behind its known places: ${done} of ${flood.length}`);
+    t.ok(
+      done < 12,
+      `the other plane did not stand in the line of this one, not even behind its known sources: ${done} of ${flood.length}`,
+    );
     t.equal((await Promise.all(flood)).filter((one) => !one).length, 6, 'what found no place is refused');
   },
 
@@ -186,7 +197,13 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
     });
     await new Promise<void>((resolve) => server.listen(path, resolve));
     const client = new WardenClient(
-      { config, node: 'partner-1' as NodeName, log: createLogger({ ...config, log: { level: 'error', pretty: false } }, 'test') },
+      {
+        node: 'partner-1' as NodeName,
+        limits: config.limits,
+        paths: runtimePaths(config),
+        log: createLogger({ log: { level: 'error', pretty: false } }, 'test'),
+      },
+      config.shares.edge.calls,
       {
         terminated: () => {},
         drain: () => {},
@@ -205,7 +222,8 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
     await client.start(10_000);
     // One session asks four hundred things whose answers wait for their turn; five others ask less.
     const ask = (token: string, number: number): void => {
-      for (let i = 0; i < number; i += 1) client.call('download.grant', { token, download: randomUUID(), index: i }).catch(() => {});
+      for (let i = 0; i < number; i += 1)
+        client.call('download.grant', { token, download: randomUUID(), index: i }).catch(() => {});
     };
     ask('a'.repeat(43), 400);
     await new Promise((resolve) => setTimeout(resolve, 200));

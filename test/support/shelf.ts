@@ -1,36 +1,38 @@
-// Owns: a bank with a folder, whose versions come into being as they do in life, and what of a warden its passes need.
+// Owns: a bank with a folder, whose versions are made as in real use, and the parts of a warden that its passes need.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
-import type { Warden } from '../../server/warden/context.ts';
+import { settingsOf, type Warden } from '../../server/warden/context/context.ts';
 import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirectory } from './database.ts';
 
-export type ShelfWarden = Pick<Warden, 'config' | 'database' | 'log'>;
+export type ShelfWarden = Pick<Warden, keyof ReturnType<typeof settingsOf> | 'database' | 'log'>;
 
 function wardenOf(t: Teardown, sql: TestDatabase, config: Config): ShelfWarden {
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 3, isPreparing: true });
   t.teardown(() => database.close());
   const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
-  // What is meant to fail fails, and would say so at length.
+  // What is meant to fail fails, and would log so at length.
   log.level = 'silent';
-  return { config, database, log };
+  return { ...settingsOf(config), database, log };
 }
 
 export type Seeded = { readonly version: string; readonly content: string; readonly object: string };
 
-/** A bank with a folder; versions come into being as they do in life: partial, with extents, then what they become. */
+/** A bank with a folder; versions are made as in real use: partial, with extents, then what they become. */
 export class Shelf {
   readonly sql: TestDatabase;
+  readonly config: Config;
   readonly warden: ShelfWarden;
   readonly customer = randomUUID();
   readonly folder = randomUUID();
   readonly account = randomUUID();
   readonly #key = randomUUID();
 
-  private constructor(sql: TestDatabase, warden: ShelfWarden) {
+  private constructor(sql: TestDatabase, config: Config, warden: ShelfWarden) {
     this.sql = sql;
+    this.config = config;
     this.warden = warden;
   }
 
@@ -43,26 +45,26 @@ export class Shelf {
       isTerminal: false,
       projectDirectory: '/',
     });
-    const shelf = new Shelf(sql, wardenOf(t, sql, config));
+    const shelf = new Shelf(sql, config, wardenOf(t, sql, config));
     await sql.query("insert into customer (id, name) values ($1, 'acme')", [shelf.customer]);
     await sql.query("insert into customer_key values ($1, $2, '', 'k')", [shelf.#key, shelf.customer]);
-    await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'machine', 'partner')", [
-      shelf.account,
-      shelf.customer,
-    ]);
-    await sql.query("insert into folder (id, customer_id, name, direction, retention_days) values ($1, $2, 'deposit', 'deposit', 1)", [
-      shelf.folder,
-      shelf.customer,
-    ]);
+    await sql.query(
+      "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'machine', 'partner')",
+      [shelf.account, shelf.customer],
+    );
+    await sql.query(
+      "insert into folder (id, customer_id, name, direction, retention_days) values ($1, $2, 'deposit', 'deposit', 1)",
+      [shelf.folder, shelf.customer],
+    );
     return shelf;
   }
 
   /** One more warden, which knows nothing of what the first one met. */
   async another(t: Teardown): Promise<ShelfWarden> {
-    return wardenOf(t, this.sql, this.warden.config);
+    return wardenOf(t, this.sql, this.config);
   }
 
-  /** A partial version of so many extents of 10 bytes, held open by an upload. */
+  /** A partial version of this many extents of 10 bytes, held open by an upload. */
   async add(extents: number, file = randomUUID()): Promise<Seeded> {
     const seeded = { version: randomUUID(), content: randomUUID(), object: randomBytes(16).toString('hex') };
     await this.sql.query(
@@ -78,9 +80,17 @@ export class Shelf {
     for (let index = 0; index < extents; index += 1) {
       await this.sql.query(
         "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, $2, $3, $4, $5, 10, 10, sha256('x'), 'n')",
-        [seeded.content, index, this.customer, index === 0 ? seeded.object : randomBytes(16).toString('hex'), index * 10],
+        [
+          seeded.content,
+          index,
+          this.customer,
+          index === 0 ? seeded.object : randomBytes(16).toString('hex'),
+          index * 10,
+        ],
       );
-      await this.sql.query('update version set extent_count = extent_count + 1, size = size + 10 where id = $1', [seeded.version]);
+      await this.sql.query('update version set extent_count = extent_count + 1, size = size + 10 where id = $1', [
+        seeded.version,
+      ]);
     }
     return seeded;
   }
@@ -101,13 +111,19 @@ export class Shelf {
     else {
       await this.close(seeded.version, 'published');
       if (state !== 'published')
-        await this.sql.query("update version set state = 'withdrawn', withdrawn_at = now() where id = $1", [seeded.version]);
-      if (state === 'destroyed') await this.sql.query("update version set state = 'destroyed' where id = $1", [seeded.version]);
+        await this.sql.query("update version set state = 'withdrawn', withdrawn_at = now() where id = $1", [
+          seeded.version,
+        ]);
+      if (state === 'destroyed')
+        await this.sql.query("update version set state = 'destroyed' where id = $1", [seeded.version]);
     }
   }
 
   async state(version: string): Promise<string> {
-    return (await this.sql.query<{ state: string }>('select state from version where id = $1', [version]))[0]?.state ?? 'gone';
+    return (
+      (await this.sql.query<{ state: string }>('select state from version where id = $1', [version]))[0]?.state ??
+      'gone'
+    );
   }
 
   async has(object: string): Promise<boolean> {

@@ -1,12 +1,13 @@
-// Owns: the walk of the house rules through sources, with TypeScript's own parser and checker: each node of each file is shown to a rule, which says what is wrong.
+// Owns: the walk of the house rules through sources, with TypeScript's own parser and checker: each node of each file
+// is shown to a rule, which says what is wrong.
 import type { Node, SourceFile } from 'typescript/unstable/ast';
 import { API, type Checker } from 'typescript/unstable/sync';
 
-/** `skip`: nothing inside this node is looked at. Anything else is what is wrong with it. */
+/** `skip`: nothing inside this node is examined. Anything else is what is wrong with it. */
 export const skip = Symbol('skip');
 export type Rule = (node: Node, checker: Checker) => string | typeof skip | undefined;
 
-/** `file:line: what`, for every file of a project below one of `folders`. `ruleOf` gives the rule for one file. */
+/** `file:line: what`, for every file of a project below one of `folders`. `ruleOf` returns the rule for one file. */
 export function sourceFaults(
   tsconfig: string,
   root: string,

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 import { bounded } from '../../server/domain/bounded.ts';
 
-/** For the library's own handshake; what follows it has as much again, three times. */
+/** For the library's own handshake; what follows may take as long again, three times. */
 const readyMs = 15_000;
 
 const { Client, BaseAgent } = createRequire(import.meta.url)('ssh2') as {
@@ -23,9 +23,14 @@ export type LoginOptions = {
   readonly answer: (prompt: string, instruction: string) => string;
   readonly keepOpen?: boolean;
 };
-export type Login = { readonly isOpen: boolean; readonly closed: Promise<void>; close(): void; sftpStream(): Promise<Duplex> };
+export type Login = {
+  readonly isOpen: boolean;
+  readonly closed: Promise<void>;
+  close(): void;
+  sftpStream(): Promise<Duplex>;
+};
 
-/** One try: key, then whatever is prompted for. Without `keepOpen` an opened session is closed again. */
+/** One attempt: the key, then whatever is prompted for. Without `keepOpen` an opened session is closed again. */
 export function sshLogin(options: LoginOptions): Promise<Login> {
   const client = new Client();
   const closed = new Promise<void>((resolve) => client.on('close', () => resolve()));
@@ -33,7 +38,9 @@ export function sshLogin(options: LoginOptions): Promise<Login> {
     const finish = (isOpen: boolean): void => {
       if (!isOpen || options.keepOpen !== true) client.end();
       const sftpStream = (): Promise<Duplex> =>
-        new Promise((done, fail) => client.subsys('sftp', (error, stream) => (error === undefined ? done(stream) : fail(error))));
+        new Promise((done, fail) =>
+          client.subsys('sftp', (error, stream) => (error === undefined ? done(stream) : fail(error))),
+        );
       resolve({ isOpen, closed, close: () => client.end(), sftpStream });
     };
     client.on('ready', () => finish(true));
@@ -61,7 +68,10 @@ export function sshLogin(options: LoginOptions): Promise<Login> {
   return bounded(4 * readyMs, `a login of ${options.username}`, tried);
 }
 
-/** A key that signs; a public key that somebody else's signature is said to be by; a password; the answer to whatever is prompted for. */
+/**
+ * A key that signs; a public key that is named with somebody else's signature; a password; the answer to whatever is
+ * prompted for.
+ */
 export type ShownProof =
   | { readonly key: string }
   | { readonly foreignKey: string }
@@ -94,7 +104,7 @@ function methodOf(username: string, proof: ShownProof): object {
   return { type: 'agent', username, agent };
 }
 
-/** Shows these proofs in this order, whatever is answered, on one connection; whether that opened a session. */
+/** Shows these proofs in this order, whatever is answered, on one connection. Returns whether that opened a session. */
 export function loginInSteps(port: number, username: string, proofs: readonly ShownProof[]): Promise<boolean> {
   const client = new Client();
   const rest = [...proofs];

@@ -1,8 +1,9 @@
-// Owns: the real `ssh` and `sftp` with answers to whatever they are asked: password, code, ticket, and the console's own questions.
+// Owns: the real `ssh` and `sftp` with answers to whatever they are asked: password, code, ticket, and the console's
+// own questions.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { newOpenSshKeyPair } from '../../server/demo/openssh-key.ts';
 import type { Done, World } from './world.ts';
 
 export type SshRun = {
@@ -13,7 +14,7 @@ export type SshRun = {
   readonly ticket?: string;
   /** Of the internal plane. */
   readonly isInternal?: boolean;
-  /** Local address to come from. */
+  /** The local address to connect from. */
   readonly from?: string;
   readonly methods?: string;
   /** What goes to standard input: at once, or once the output so far asks for it (then nothing more). */
@@ -23,9 +24,13 @@ export type SshRun = {
 
 function environment(world: World, run: SshRun): Record<string, string | undefined> {
   const script = join(world.directory, 'answer.sh');
-  writeFileSync(script, '#!/bin/sh\ncase "$1" in *assword*) echo "$T_PASSWORD";; *icket*) echo "$T_TICKET";; *) echo "$T_CODE";; esac\n', {
-    mode: 0o755,
-  });
+  writeFileSync(
+    script,
+    '#!/bin/sh\ncase "$1" in *assword*) echo "$T_PASSWORD";; *icket*) echo "$T_TICKET";; *) echo "$T_CODE";; esac\n',
+    {
+      mode: 0o755,
+    },
+  );
   return {
     ...process.env,
     SSH_ASKPASS: script,
@@ -47,7 +52,7 @@ function options(world: World, run: SshRun, portFlag: '-p' | '-P'): readonly str
     '-F',
     '/dev/null',
     ...[
-      // Before sftp's own `-b`: the first word counts.
+      // Before sftp's own `-b`: the first option counts.
       'BatchMode=no',
       'IdentitiesOnly=yes',
       'IdentityAgent=none',
@@ -121,7 +126,10 @@ export async function sshConnection(
     code: opened.code,
     err: opened.err,
     say: (command, input) =>
-      start('ssh', [...control, ...options(world, run, '-p'), command], world, { ...plain, ...(input === undefined ? {} : { input }) }),
+      start('ssh', [...control, ...options(world, run, '-p'), command], world, {
+        ...plain,
+        ...(input === undefined ? {} : { input }),
+      }),
     close: async () => {
       await start('ssh', [...control, '-O', 'exit', ...options(world, run, '-p')], world, plain);
     },
@@ -138,7 +146,10 @@ export function sftpLines(world: World, run: SshRun, lines: readonly string[]): 
 }
 
 /** A new Ed25519 key pair in the world's directory: FILE and FILE.pub. */
-export function makeKey(world: World, name: string): { readonly file: string; readonly publicLine: string; readonly privateText: string } {
+export function makeKey(
+  world: World,
+  name: string,
+): { readonly file: string; readonly publicLine: string; readonly privateText: string } {
   const pair = newOpenSshKeyPair(name);
   const file = join(world.directory, `key-${name}`);
   writeFileSync(file, pair.privateText, { mode: 0o600 });

@@ -1,9 +1,10 @@
-// Owns: what an attack does to others: the longest wait for an answer to a new connection, and the memory of the process.
+// Owns: what an attack does to others: the longest wait for an answer to a new connection, and the memory of the
+// process.
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { bounded } from '../../server/domain/bounded.ts';
 
-/** It knocks once more, with a patience of its own. */
+/** It connects once more, with a time limit of its own. */
 const lastWordMs = 120_000;
 
 export type Harm = { readonly stallMs: number; readonly grownBytes: number; readonly result: boolean | 'failed' };
@@ -16,7 +17,10 @@ export function memoryOf(pid: number): number {
   }
 }
 
-/** Runs an attack while a stranger knocks every 20 ms, from a thread of its own: the attacker's own work must not look like a stall. */
+/**
+ * Runs an attack while a stranger connects every 20 ms, from a thread of its own: the attacker's own work must not look
+ * like a stall.
+ */
 export async function harmOf(port: number, pid: number, attack: () => Promise<boolean>): Promise<Harm> {
   const before = memoryOf(pid);
   const knocker = new Worker(new URL('./knocker.ts', import.meta.url), { workerData: { port, pid } });
@@ -37,7 +41,7 @@ export async function harmOf(port: number, pid: number, attack: () => Promise<bo
   return { stallMs: Math.round(stallMs), grownBytes: Math.max(most, memoryOf(pid)) - before, result };
 }
 
-/** The most that was resident since the process began, bytes. */
+/** The most memory that was resident since the process began, in bytes. */
 export function peakMemoryOf(pid: number): number {
   const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(line?.[1] ?? Number.NaN) * 1024;

@@ -1,4 +1,4 @@
-// Owns: a sealed record with two witnesses and archives, and a verifier of it on what stands for another host.
+// Owns: a sealed record with two witnesses and archives, and a verifier that stands for one on another host.
 import { generateKeyPairSync } from 'node:crypto';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,10 +41,17 @@ export async function standingWorld(t: Teardown) {
   const fileIn = (witness: number, day: string): string => join(witnesses[witness] ?? '', `checkpoints-${day}.jsonl`);
   /** Hands a note to the witnesses with these numbers. */
   const give = (note: string, to: readonly number[] = [0, 1]): void => {
-    for (const witness of to) appendFileSync(fileIn(witness, signer.open(note).time.slice(0, 10)), `${JSON.stringify(note)}\n`);
+    for (const witness of to)
+      appendFileSync(fileIn(witness, signer.open(note).time.slice(0, 10)), `${JSON.stringify(note)}\n`);
   };
-  const seal = async ({ to = [0, 1], isEpochAsked = false }: { to?: readonly number[]; isEpochAsked?: boolean } = {}): Promise<string> => {
-    // An epoch that is asked for begins some seconds after the last one: as if they had gone.
+  const seal = async ({
+    to = [0, 1],
+    isEpochAsked = false,
+  }: {
+    to?: readonly number[];
+    isEpochAsked?: boolean;
+  } = {}): Promise<string> => {
+    // An epoch that is asked for begins some seconds after the last one: here they count as passed.
     const now = Date.now() + (isEpochAsked ? 10_000 : 0);
     const round = await new Leader(warden, quiet).round(signing, { isSignDue: true, isEpochAsked, now });
     if (round === undefined) throw new Error('there was nothing to seal');
@@ -72,12 +79,12 @@ export async function standingWorld(t: Teardown) {
     fileIn,
     give,
     seal,
-    /** Entries of a customer (null: of nobody), sealed and witnessed. */
+    /** Entries of a customer (null: of no customer), sealed and witnessed. */
     write: async (customer: string | null, count: number, to: readonly number[] = [0, 1]): Promise<string> => {
       await writeEntries(sql, customer, count);
       return seal({ to });
     },
-    /** So many entries of two customers and of nobody, written and sealed so many months ago. */
+    /** This many entries of two customers and of no customer, written and sealed this many months ago. */
     old: async (months: number, entries: number): Promise<void> => {
       await sql.query(
         `insert into ledger_fresh (at, kind, observer, customer_id, sensitive) select clock_timestamp() - $1 * interval '1 month' + i * interval '1 second', 'file.published', 'warden',
@@ -95,13 +102,13 @@ export async function standingWorld(t: Teardown) {
         await witnessAll(sql);
       }
     },
-    /** What the owner of the database can do: rows change behind every trigger. */
+    /** What the owner of the database can do: rows change without any trigger. */
     tamper: async (...statements: readonly string[]): Promise<void> => {
       await sql.query(`do $do$ begin set local session_replication_role = replica; ${statements.join('; ')}; end $do$`);
     },
     /**
-     * One run, as a process that is started for it: what is known is in the file. `meanwhile` is done each time when the
-     * archives were listed, and before anything of the record is read.
+     * One run, as by a process that is started for it: what is known is in the file. `meanwhile` runs each time after
+     * the archives were listed, and before anything of the record is read.
      */
     run: (more: Partial<VerifySettings> = {}, meanwhile: () => Promise<void> = async () => {}): Promise<Verdict> => {
       const given = { ...settings, ...more };
@@ -111,6 +118,7 @@ export async function standingWorld(t: Teardown) {
       };
       return verifyOnce({ withSystem } as Database, given, new Memory(given));
     },
-    count: async (text: string): Promise<number> => Number((await sql.query<{ n: string }>(`select count(*) as n from ${text}`))[0]?.n),
+    count: async (text: string): Promise<number> =>
+      Number((await sql.query<{ n: string }>(`select count(*) as n from ${text}`))[0]?.n),
   };
 }

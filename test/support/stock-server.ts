@@ -1,8 +1,12 @@
-// Owns: what people write with ssh2's own server in an hour: the thing that the attacks were measured on. Run: stock-server.ts PORT
+// Owns: what people write with ssh2's own server in an hour: the server on which the attacks were measured. Run:
+// stock-server.ts PORT
 import { createRequire } from 'node:module';
 
 const { Server, utils } = createRequire(import.meta.url)('ssh2') as {
-  Server: new (options: object, onClient: (client: Emitter) => void) => { listen(port: number, host: string, ready: () => void): void };
+  Server: new (
+    options: object,
+    onClient: (client: Emitter) => void,
+  ) => { listen(port: number, host: string, ready: () => void): void };
   utils: { generateKeyPairSync(type: string): { private: string } };
 };
 type Emitter = { on(event: string, listener: (...args: never[]) => void): Emitter };
@@ -21,9 +25,12 @@ const server = new Server({ hostKeys: [utils.generateKeyPairSync('ed25519').priv
       const sftp = acceptSftp();
       sftp.on('error', () => {});
       sftp.on('OPEN', ((id: number) => sftp.handle(id, Buffer.from('0'))) as never);
-      sftp.on('READ', ((id: number, _handle: Buffer, _offset: number, length: number) => sftp.data(id, Buffer.alloc(length, 1))) as never);
+      sftp.on('READ', ((id: number, _handle: Buffer, _offset: number, length: number) =>
+        sftp.data(id, Buffer.alloc(length, 1))) as never);
       sftp.on('REALPATH', ((id: number) => sftp.status(id, 0)) as never);
     }) as never);
   }) as never);
 });
-server.listen(Number(process.argv[2]), '127.0.0.1', () => process.stdout.write(utils.generateKeyPairSync('ed25519').private));
+server.listen(Number(process.argv[2]), '127.0.0.1', () =>
+  process.stdout.write(utils.generateKeyPairSync('ed25519').private),
+);

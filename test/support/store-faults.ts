@@ -1,9 +1,9 @@
-// Owns: a file system that refuses: what one process asks of it fails with a real error number, at the system call, for as long as a test wants.
-// The product knows nothing of it: strace stands between the process and its kernel.
+// Owns: a file system that refuses: the calls of one process fail with a real error number, at the system call, for as
+// long as a test wants. The product knows nothing of it: strace stands between the process and its kernel.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Where and what. Sockets never use these calls, or belong to another thread. */
+/** Where, and which calls. Sockets never use these calls, or belong to another thread. */
 const calls = {
   /** The thread of the edge that hashes, seals, reads and writes extents. */
   'edge opens': { of: 'store thread', calls: '?openat,?open' },
@@ -33,7 +33,7 @@ function storeThreadOf(pid: number): number {
   return Number(found);
 }
 
-/** Resolves when the calls of this process fail; what it gives ends that. */
+/** Resolves when the calls of this process fail. Returns a function that ends that. */
 export async function refuseCalls(
   pids: { readonly edge: number; readonly warden: number },
   fault: StoreFault,

@@ -1,4 +1,5 @@
-// Owns: something that listens where nothing should: `node stray-listener.ts USER tcp|udp|unix ADDRESS [PORT]`, as that system user.
+// Owns: something that listens where nothing should: `node stray-listener.ts USER tcp|udp|unix ADDRESS [PORT]`, as that
+// system user.
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 

@@ -1,5 +1,6 @@
-// Owns: a syslog receiver for tests: unix stream socket, TCP or TLS; it can stop reading, lose its connections, and go away. Run as a program it
-// writes what it gets into a file, so that it can be killed: `node syslog-receiver.ts PORT FILE`.
+// Owns: a syslog receiver for tests: unix stream socket, TCP or TLS. It can stop reading, lose its connections, and go
+// away. Run as a program it writes what it gets into a file, so that it can be killed: `node syslog-receiver.ts PORT
+// FILE`.
 import { appendFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';

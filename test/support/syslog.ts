@@ -31,11 +31,20 @@ export function parseSyslog(text: string): Parsed {
     rest = rest.slice(1);
   }
   if (!rest.startsWith(' ')) throw new Error(`no message: ${rest.slice(0, 200)}`);
-  return { pri: Number(head[1]), hostname: head[3] ?? '', messageId: head[6] ?? '', params, message: rest.slice(1).replace(/^\ufeff/, '') };
+  return {
+    pri: Number(head[1]),
+    hostname: head[3] ?? '',
+    messageId: head[6] ?? '',
+    params,
+    message: rest.slice(1).replace(/^\ufeff/, ''),
+  };
 }
 
 /** Cuts whole messages from the front of what a stream brought so far. */
-export function takeFrames(bytes: Buffer, framing: 'octets' | 'lines'): { readonly messages: readonly string[]; readonly rest: Buffer } {
+export function takeFrames(
+  bytes: Buffer,
+  framing: 'octets' | 'lines',
+): { readonly messages: readonly string[]; readonly rest: Buffer } {
   const messages: string[] = [];
   let rest = bytes;
   for (;;) {
@@ -59,7 +68,10 @@ export function takeFrames(bytes: Buffer, framing: 'octets' | 'lines'): { readon
   }
 }
 
-export function parseCef(text: string): { readonly head: readonly string[]; readonly extension: Readonly<Record<string, string>> } {
+export function parseCef(text: string): {
+  readonly head: readonly string[];
+  readonly extension: Readonly<Record<string, string>>;
+} {
   const head: string[] = [];
   let [field, at] = ['', 0];
   for (; at < text.length && head.length < 7; at += 1) {
@@ -79,7 +91,9 @@ export function parseCef(text: string): { readonly head: readonly string[]; read
     const equals = pair.indexOf('=');
     const name = pair.slice(0, equals);
     if (name in extension) throw new Error(`twice: ${name}`);
-    extension[name] = pair.slice(equals + 1).replace(/\\(.)/g, (_, one: string) => (one === 'n' ? '\n' : one === 'r' ? '\r' : one));
+    extension[name] = pair
+      .slice(equals + 1)
+      .replace(/\\(.)/g, (_, one: string) => (one === 'n' ? '\n' : one === 'r' ? '\r' : one));
   }
   return { head, extension };
 }

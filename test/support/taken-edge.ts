@@ -1,4 +1,5 @@
-// Owns: a world whose partner edge is taken: the real one stands still, and its place at the warden's socket is ours.
+// Owns: a world whose partner edge is compromised: the real one is stopped, and the test has its place at the warden's
+// socket.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -53,7 +54,7 @@ export class TakenEdge {
     return login.session.token;
   }
 
-  /** Any call, whatever its parameters are. Its answer, or the code of the refusal. */
+  /** Any call, whatever its parameters are. Returns its answer, or the code of the refusal. */
   async say(op: string, params: unknown): Promise<{ readonly result: unknown } | { readonly code: string }> {
     try {
       return { result: await this.peer.call(op as never, params as never) };

@@ -1,8 +1,12 @@
-// Owns: a real terminal for a program under test: it is the leader of a session whose controlling terminal this is, and the terminal can be closed.
+// Owns: a real terminal for a program under test. The program is the leader of a session whose controlling terminal
+// this is, and the terminal can be closed.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { happens } from '../../server/domain/bounded.ts';
 
-/** Says on descriptor 3 how the program ended: `exit N` or `signal N`. The end of its own standard input closes the terminal. */
+/**
+ * Reports on descriptor 3 how the program ended: `exit N` or `signal N`. The end of its own standard input closes the
+ * terminal.
+ */
 const holder = `
 import os, pty, select, sys
 pid, master = pty.fork()
@@ -36,7 +40,10 @@ export class Terminal {
     args: readonly string[],
     options: { readonly cwd: string; readonly env: Record<string, string | undefined> },
   ) {
-    this.#child = spawn('python3', ['-c', holder, program, ...args], { ...options, stdio: ['pipe', 'pipe', 'inherit', 'pipe'] });
+    this.#child = spawn('python3', ['-c', holder, program, ...args], {
+      ...options,
+      stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
+    });
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.#shown += chunk.toString('utf8')));
     let end = '';
     this.#child.stdio[3]?.on('data', (chunk: Buffer) => (end += chunk.toString('utf8')));
@@ -55,7 +62,10 @@ export class Terminal {
     return true;
   }
 
-  /** Closes it, as a window that is closed or a connection that is lost does: whoever it belongs to hears SIGHUP, and nobody reads any more. */
+  /**
+   * Closes it, like a window that is closed or a connection that is lost: its session receives SIGHUP, and nobody reads
+   * any more.
+   */
   close(): void {
     this.#child.stdin?.end();
   }
@@ -66,7 +76,7 @@ export class Terminal {
     return this.#end ?? 'still running';
   }
 
-  /** For the end of a test: whatever became of it. */
+  /** For the end of a test, whatever became of the program. */
   kill(): void {
     this.#child.kill('SIGKILL');
   }

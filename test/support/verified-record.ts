@@ -1,9 +1,10 @@
-// Owns: looking at a record from outside: a dump by psql, checked by the stand-alone verifier against a witness.
+// Owns: examining a record from outside: a dump by psql, checked by the stand-alone verifier against a witness.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bounded } from '../../server/domain/bounded.ts';
+import { WitnessDirectory } from '../../server/warden/ledger/witness/witness-directory.ts';
 import type { Report } from '../../verifier/index.js';
 import { project, type World } from './world.ts';
 
@@ -12,14 +13,22 @@ const dump = 'select line from ledger_dump order by part, tree, position;';
 export type Checked = { readonly code: number | null; readonly report: Report; readonly err: string };
 export type Evidence = { readonly url: string; readonly key: string; readonly witness: string };
 
-/** The dump and the verifying of the longest record of a test. */
+/** Returns the newest note in a directory of checkpoints, whoever signed it, or undefined when there is none. */
+export const newestNote = async (directory: string): Promise<string | undefined> =>
+  (await new WitnessDirectory(directory).newest(undefined)).note;
+
+/** The dump and the verification of the longest record of a test. */
 const verifyMs = 300_000;
 
 /**
- * Dumps and verifies as docs/reference/ledger-format.md says. `tamper`: statements that are done before the dump, by the same login, and undone after
- * it, so that one copy of a database serves many trials.
+ * Dumps and verifies as docs/reference/ledger-format.md says. `tamper`: statements that are executed before the dump,
+ * by the same login, and undone after it, so that one copy of a database serves many attempts.
  */
-export async function verifyRecord(evidence: Evidence, tamper: readonly string[] = [], maxAgeSeconds = 600): Promise<Checked> {
+export async function verifyRecord(
+  evidence: Evidence,
+  tamper: readonly string[] = [],
+  maxAgeSeconds = 600,
+): Promise<Checked> {
   // The witness first, then the dump.
   const witness = mkdtempSync(join(tmpdir(), 'cofferdam-test-witness-'));
   try {
@@ -30,7 +39,11 @@ export async function verifyRecord(evidence: Evidence, tamper: readonly string[]
   }
 }
 
-async function verifyAgainst({ url, key, witness }: Evidence, tamper: readonly string[], maxAgeSeconds: number): Promise<Checked> {
+async function verifyAgainst(
+  { url, key, witness }: Evidence,
+  tamper: readonly string[],
+  maxAgeSeconds: number,
+): Promise<Checked> {
   const script =
     tamper.length === 0
       ? dump
@@ -68,7 +81,7 @@ async function verifyAgainst({ url, key, witness }: Evidence, tamper: readonly s
   }
 }
 
-/** What a report says, for the log of a test that fails. */
+/** The text of a report, for the log of a test that fails. */
 export const told = ({ findings }: Report): string => findings.map((one) => one.text).join('\n');
 
 type Status = {
@@ -79,7 +92,9 @@ type Status = {
 };
 
 /** Waits until every sealed head has its witness. */
-export async function witnessed(world: World): Promise<{ readonly key: string; readonly heads: number; readonly entries: number }> {
+export async function witnessed(
+  world: World,
+): Promise<{ readonly key: string; readonly heads: number; readonly entries: number }> {
   for (const end = Date.now() + 60_000; ; ) {
     const { heads, entries, witnessedSize, verifierKeys } = await world.cofferctlJson<Status>(['ledger', 'status']);
     if (witnessedSize === heads) return { key: verifierKeys[0] ?? '', heads, entries };

@@ -1,5 +1,6 @@
-// Owns: what a test does as a system user of the wall, with nothing of Node's permission model: a process of its own becomes the user, with the
-// groups that the machine gives it, and tries each thing by the plain call. Run as `node wall-probe.ts`, the tries on standard input.
+// Owns: what a test does as a system user of the wall, without Node's permission model. A process of its own becomes
+// the user, with the groups that the machine gives it, and tries each thing by the plain system call. Run as `node
+// wall-probe.ts`, with the attempts on standard input.
 import {
   chmodSync,
   closeSync,
@@ -47,7 +48,7 @@ const tries: { readonly [K in Try['do']]: (one: Extract<Try, { do: K }>) => unkn
   memory: ({ pid }) => readFileSync(`/proc/${pid}/environ`),
 };
 
-/** Neither refused nor accepted: as good as reached, for whoever tries. */
+/** Neither refused nor accepted: this counts as reached. */
 const silentMs = 20_000;
 
 function reach(path: string): Promise<void> {
@@ -70,11 +71,14 @@ async function attempt(one: Try): Promise<Tried> {
     else (tries[one.do] as (given: Try) => unknown)(one);
     return { ...one, outcome: 'possible' };
   } catch (error) {
-    return { ...one, outcome: `refused ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}` };
+    return {
+      ...one,
+      outcome: `refused ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`,
+    };
   }
 }
 
-/** Tries everything as this user, one after the other. Only root can. */
+/** Tries everything as this user, one after the other. Only root can do that. */
 export async function tryAs(user: string, what: readonly Try[]): Promise<readonly Tried[]> {
   const done = await run(process.execPath, [join(project, 'test', 'support', 'wall-probe.ts')], {
     input: JSON.stringify({ user, what }),

@@ -1,18 +1,25 @@
-// Owns: a place between one edge and its warden that understands frames: an answer is refused, lost after the warden acted, late, or never asked for.
-// It keeps what the warden answered, so that a test knows what was really done, and which keys left.
+// Owns: a place between one edge and its warden that understands frames: an answer is refused, lost after the warden
+// acted, late, or the call is never forwarded. It keeps what the warden answered, so that a test knows what was really
+// done, and which keys left.
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { encodeFrame, FrameReader } from '../../server/rpc/framing.ts';
 import type { Teardown } from './database.ts';
 
 /**
- * `refused`: the call never reaches the warden, a refusal comes back. `away`: the same, as when its database is away. `cut`: the connection ends before the
- * call is carried. `lost`: it ends after the warden has answered. `late`: the answer comes, after others.
+ * `refused`: the call never reaches the warden, and a refusal comes back. `away`: the same, as when the warden's
+ * database is away. `cut`: the connection ends before the call is forwarded. `lost`: it ends after the warden has
+ * answered. `late`: the answer comes, after others.
  */
 export const wireFaults = ['refused', 'away', 'cut', 'lost', 'late'] as const;
 export type WireFault = (typeof wireFaults)[number];
-type Message = { readonly id: number; readonly op?: string; readonly params?: Record<string, unknown>; readonly result?: unknown };
-/** A call that the warden has answered, and whether its edge ever heard of it. */
+type Message = {
+  readonly id: number;
+  readonly op?: string;
+  readonly params?: Record<string, unknown>;
+  readonly result?: unknown;
+};
+/** A call that the warden has answered, and whether its edge ever received the answer. */
 export type Answered = {
   readonly op: string;
   readonly params: Readonly<Record<string, unknown>>;
@@ -43,7 +50,7 @@ export class WardenWire {
     this.#server = server;
   }
 
-  /** Takes the place of a warden's socket. Whoever is connected stays so: an edge comes this way when it connects next. */
+  /** Takes the place of a warden's socket. Existing connections stay: an edge comes this way when it connects next. */
   static async between(t: Teardown, path: string): Promise<WardenWire> {
     const server = createServer((edge) => wire.#accept(edge));
     const wire = new WardenWire(path, server);
@@ -76,7 +83,7 @@ export class WardenWire {
     this.#armed.calls.set(op, fault);
   }
 
-  /** The call of a session that comes after so many others meets this fault, whatever it is. */
+  /** The call of a session that comes after this many others meets this fault, whatever it is. */
   armNext(after: number, fault: WireFault): void {
     this.#armed.next.push({ left: after, fault });
   }
@@ -86,7 +93,7 @@ export class WardenWire {
     this.#armed.next.length = 0;
   }
 
-  /** What was answered since this was asked last. */
+  /** What was answered since the last question. */
   takeAnswers(): readonly Answered[] {
     const answered = this.#answered;
     this.#answered = [];
@@ -104,7 +111,9 @@ export class WardenWire {
     edge.once('close', () => this.#sockets.delete(edge));
     // A second connection would end the first one at the warden, with what it still has to say.
     edge.pause();
-    void this.#draining.then(() => edge.destroyed || new Carried(this.#armed, edge, connect(this.#behind), (one) => this.#note(one), this));
+    void this.#draining.then(
+      () => edge.destroyed || new Carried(this.#armed, edge, connect(this.#behind), (one) => this.#note(one), this),
+    );
   }
 
   #note(one: Answered): void {
@@ -135,9 +144,13 @@ function take(armed: Armed, op: string): WireFault | undefined {
   return at < 0 ? undefined : armed.next.splice(at, 1)[0]?.fault;
 }
 
-type Call = { readonly op: string; readonly params: Readonly<Record<string, unknown>>; readonly fault: WireFault | undefined };
+type Call = {
+  readonly op: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly fault: WireFault | undefined;
+};
 
-/** One connection, both ways. */
+/** One connection, in both directions. */
 class Carried {
   readonly #armed: Armed;
   readonly #edge: Socket;
@@ -209,7 +222,7 @@ class Carried {
     else deliver();
   }
 
-  /** The edge is cut off at once; the warden goes on to the end of what it was asked. */
+  /** The edge is cut off at once; the warden continues to the end of what it was asked. */
   #cut(): void {
     if (this.#isCut) return;
     this.#isCut = true;

@@ -1,4 +1,5 @@
-// Owns: a whole gateway for end-to-end tests: the real supervisor and its processes, in a directory and on ports of their own.
+// Owns: a whole gateway for end-to-end tests: the real supervisor and its processes, in a directory and on ports of
+// their own.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -30,7 +31,10 @@ type Demo = {
   readonly accounts: readonly DemoAccount[];
 };
 
-/** Below the ports that the kernel gives to whoever asks for any, outgoing connections too: so a port that is free now is not taken by chance before it is used. */
+/**
+ * Below the ports that the kernel gives to whoever asks for any, also to outgoing connections: so a port that is free
+ * now is not taken by chance before it is used.
+ */
 const [lowestPort, portsCount, drawsMax] = [12_000, 20_000, 50];
 
 /** A port that is free, and the server that holds it. */
@@ -51,11 +55,15 @@ async function heldPort(): Promise<ReturnType<typeof createServer>> {
 export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = await Promise.all(Array.from({ length: count }, heldPort));
   const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await bounded(10_000, 'ports to be given back', Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
+  await bounded(
+    10_000,
+    'ports to be given back',
+    Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))),
+  );
   return ports;
 }
 
-/** Runs a program to its end; its output as text. */
+/** Runs a program to its end. Returns its output as text. */
 export function run(
   program: string,
   args: readonly string[],
@@ -94,7 +102,7 @@ export async function sha256File(path: string): Promise<string> {
 }
 
 const commandMs = 120_000;
-/** Longer than all that the supervisor waits for, one after the other. */
+/** Longer than everything for which the supervisor waits, one after the other. */
 const stopMs = 180_000;
 
 function cofferctlProcess(directory: string, args: readonly string[], input: string): Promise<Done> {
@@ -105,13 +113,18 @@ function cofferctlProcess(directory: string, args: readonly string[], input: str
   });
 }
 
-/** A command of cofferctl in the installation below `directory`: by the resident when nothing is to be read and it is free. */
+/**
+ * A command of cofferctl in the installation below `directory`: by the resident when the command reads nothing and the
+ * resident is free.
+ */
 export async function runCofferctl(directory: string, args: readonly string[], input: string): Promise<Done> {
   const { askResident } = await import('./resident-cofferctl.ts');
-  return (input === '' ? askResident(args, directory, commandMs) : undefined) ?? cofferctlProcess(directory, args, input);
+  return (
+    (input === '' ? askResident(args, directory, commandMs) : undefined) ?? cofferctlProcess(directory, args, input)
+  );
 }
 
-/** Direct children of a process, by id. */
+/** The direct children of a process, by id. */
 export function childrenOf(pid: number): readonly number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -136,9 +149,9 @@ function commandLine(pid: number): string {
 export type WorldOptions = {
   readonly limits?: Readonly<Record<string, number>>;
   readonly env?: Readonly<Record<string, string>>;
-  /** What starts it, and becomes it: a program and its first arguments. */
+  /** What starts the gateway, and becomes it: a program and its first arguments. */
   readonly within?: readonly string[];
-  /** Nothing is there: everything is made by its own first start. */
+  /** Nothing is there: the first start makes everything itself. */
   readonly isFresh?: boolean;
 };
 
@@ -165,9 +178,15 @@ export class World {
     return this.#log;
   }
 
-  /** Whether the log says this, within a time that no log takes. `from`: behind what it said before. */
+  /**
+   * Returns whether the log says this within 20 seconds. `from` is the length of the log after which it has to say it.
+   */
   async logged(words: RegExp, from = 0): Promise<boolean> {
-    for (const end = Date.now() + 20_000; !words.test(this.#log.slice(from)); await new Promise((resolve) => setTimeout(resolve, 50)))
+    for (
+      const end = Date.now() + 20_000;
+      !words.test(this.#log.slice(from));
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    )
       if (Date.now() > end) return false;
     return true;
   }
@@ -210,7 +229,7 @@ export class World {
     this.#demo = JSON.parse(readFileSync(join(this.directory, 'demo.json'), 'utf8')) as Demo;
   }
 
-  /** Asks everything to stop; the exit code of the supervisor. */
+  /** Asks everything to stop. Returns the exit code of the supervisor. */
   async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
     const child = this.#process;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
@@ -218,7 +237,9 @@ export class World {
     if (await happens(stopMs, new Promise((resolve) => child.once('exit', resolve)))) return child.exitCode;
     const left = childrenOf(this.pid).map((pid) => `${pid} ${commandLine(pid)}`);
     for (const pid of [...childrenOf(this.pid), this.pid]) process.kill(pid, 'SIGKILL');
-    throw new Error(`the gateway did not stop in ${stopMs} ms; these were still there: ${left.join(' | ')}\n${this.#log.slice(-2000)}`);
+    throw new Error(
+      `the gateway did not stop in ${stopMs} ms; these were still there: ${left.join(' | ')}\n${this.#log.slice(-2000)}`,
+    );
   }
 
   /** Process ids of a role: `edge --config … --node partner-1`, `warden`, `admin`, or `postgres`. */
@@ -226,7 +247,9 @@ export class World {
     return childrenOf(this.pid).filter((pid) => {
       const line = commandLine(pid);
       if (what === 'postgres') return line.includes('bin/postgres');
-      return what === 'warden' || what === 'admin' ? line.includes(`main.ts ${what} `) : line.includes(`--node ${what}`);
+      return what === 'warden' || what === 'admin'
+        ? line.includes(`main.ts ${what} `)
+        : line.includes(`--node ${what}`);
     });
   }
 
@@ -244,7 +267,9 @@ export class World {
     return join(project, this.account(name).keyFile);
   }
 
-  /** A code of a step that this world has not used yet; waits for the next one when the three valid ones are spent. */
+  /**
+   * A code of a step that this world has not used yet; waits for the next one when the three valid ones are used up.
+   */
   async code(name: string): Promise<string> {
     const secret = this.account(name).totpSecret;
     if (secret === null) throw new Error(`${name} has no second factor`);
@@ -277,7 +302,7 @@ export class World {
     ];
   }
 
-  /** Environment in which `sftp` answers the code prompt. */
+  /** The environment in which `sftp` answers the prompt for the code. */
   async sftpEnvironment(name: string): Promise<Record<string, string>> {
     if (this.account(name).totpSecret === null) return { SSH_ASKPASS_REQUIRE: 'never' };
     const script = join(this.directory, 'askpass.sh');
@@ -285,7 +310,7 @@ export class World {
     return { SSH_ASKPASS: script, SSH_ASKPASS_REQUIRE: 'force', COFFERDAM_CODE: await this.code(name) };
   }
 
-  /** Runs the real `sftp` with these batch lines. A line that fails ends it, unless it starts with `-`. */
+  /** Runs the real `sftp` with these batch lines. A line that fails ends it, unless the line starts with `-`. */
   async sftp(name: string, lines: readonly string[], timeoutMs = 120_000): Promise<Done> {
     const [options, target] = [this.sftpArguments(name).slice(0, -1), this.sftpArguments(name).at(-1) ?? ''];
     return run('sftp', [...options, '-b', '-', target], {
@@ -315,19 +340,22 @@ export class World {
   roleUrl(role: 'warden' | 'admin'): string {
     const password = readFileSync(join(this.directory, 'secrets', role, 'database-password'), 'utf8').trim();
     const given = this.env.DATABASE_URL;
-    if (given === undefined) return socketUrl(join(this.directory, 'run', 'postgres'), `cofferdam_${role}`, password, 'cofferdam');
+    if (given === undefined)
+      return socketUrl(join(this.directory, 'run', 'postgres'), `cofferdam_${role}`, password, 'cofferdam');
     const url = new URL(given);
     url.username = `cofferdam_${role}`;
     url.password = password;
     return url.href;
   }
 
-  /** Exactly this, by one operator. */
+  /** Exactly this call, by one operator. */
   cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
-    return this.startsEachCommand ? cofferctlProcess(this.directory, args, input) : runCofferctl(this.directory, args, input);
+    return this.startsEachCommand
+      ? cofferctlProcess(this.directory, args, input)
+      : runCofferctl(this.directory, args, input);
   }
 
-  /** To its effect: executed, and approved by a second operator where it needs one. */
+  /** Until it takes effect: executed, and approved by a second operator where it needs one. */
   cofferctl(args: readonly string[], input = ''): Promise<Done> {
     const places = {
       directoryOf: (name: string) => join(this.directory, 'operators', name),
@@ -343,16 +371,19 @@ export class World {
   }
 }
 
-/** Settings of which a first start keeps something in the database: such a world makes everything itself. */
+/** Settings of which a first start keeps something in the database: a world with them makes everything itself. */
 const kept = ['COFFERDAM_BUDGETS', 'COFFERDAM_CREDENTIALS', 'DATABASE_URL'];
-/** The same of limits: a folder keeps those with which it was made. */
+/** The same for limits: a folder keeps those with which it was made. */
 const keptLimits = ['settleMs', 'collectWindowDays', 'collectRetentionDays'];
 /** In the directory of an original: the name of its database on the run's server. */
 const databaseFile = 'database';
 
-/** An installation that has been started and stopped once, for the worlds of a run to begin from: keys, certificates, schema and demo are made once. */
+/**
+ * An installation that was started and stopped once, from which the worlds of a run begin: keys, certificates, schema
+ * and demo world are made once.
+ */
 export async function makeOriginal(t: Teardown): Promise<string> {
-  // A checkpoint that is made in its last moment would have no witness for as long as the original lies there.
+  // A checkpoint that is made in its last moment would have no witness for as long as the original is kept.
   const world = await createWorld(t, { isFresh: true, limits: { checkpointEveryMs: 3_600_000 } });
   await world.start();
   // Each start opens them.
@@ -363,7 +394,11 @@ export async function makeOriginal(t: Teardown): Promise<string> {
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
   const open = 'select 1 from ledger_state where unwitnessed_since is not null or exists (select from ledger_fresh)';
-  for (const end = Date.now() + 60_000; (await client.query(open)).rowCount !== 0; await new Promise((resolve) => setTimeout(resolve, 50)))
+  for (
+    const end = Date.now() + 60_000;
+    (await client.query(open)).rowCount !== 0;
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  )
     if (Date.now() > end) throw new Error(`the original has no witness: ${world.log.slice(-3000)}`);
   await client.end();
   const code = await world.stop();
@@ -374,9 +409,9 @@ export async function makeOriginal(t: Teardown): Promise<string> {
   return world.directory;
 }
 
-/** A directory, and a database when the server is a given one, as `original` left them. */
+/** A directory, and a database when the server is given, as `original` left them. */
 async function copyOriginal(t: Teardown, original: string, directory: string): Promise<string | undefined> {
-  // Owners and modes with it. The database's preallocated zeros are not written.
+  // With owners and modes. The database's preallocated zeros are not written.
   await promisify(execFile)('cp', ['-a', '--sparse=always', original, directory]);
   if (!process.env.DATABASE_URL) return undefined;
   return createEmptyDatabase(t, readFileSync(join(original, databaseFile), 'utf8'));
@@ -388,7 +423,8 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
   const [partner, internal] = await freePorts(2);
   const original = process.env.COFFERDAM_TEST_WORLD;
   const isStored =
-    keptLimits.some((name) => options.limits?.[name] !== undefined) || kept.some((name) => options.env?.[name] !== undefined);
+    keptLimits.some((name) => options.limits?.[name] !== undefined) ||
+    kept.some((name) => options.env?.[name] !== undefined);
   const isFresh = options.isFresh === true || !original || isStored;
   const database = isFresh
     ? process.env.DATABASE_URL && options.env?.DATABASE_URL === undefined

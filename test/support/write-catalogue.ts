@@ -14,7 +14,8 @@ try {
   client.on('error', () => {});
   await client.connect();
   ends.unshift(() => client.end());
-  const query = async (text: string, values?: readonly unknown[]) => (await client.query(text, values as unknown[])).rows;
+  const query = async (text: string, values?: readonly unknown[]) =>
+    (await client.query(text, values as unknown[])).rows;
   const path = join(migrations, catalogueFile);
   writeFileSync(path, writtenCatalogue(await readCatalogue(query as never)));
   process.stdout.write(`${path} was written: read what changed in it before you commit it\n`);

@@ -1,14 +1,15 @@
-// Owns: a flood of one frame over raw connections, as fast as the other side reads it: a new connection whenever the last one was ended.
+// Owns: a flood of one frame over raw connections, as fast as the other side reads it, with a new connection whenever
+// the last one was ended.
 import type { Duplex } from 'node:stream';
 import { bounded } from '../../server/domain/bounded.ts';
 import { encodeFrame, FrameReader } from '../../server/rpc/framing.ts';
 
 export type Flood = {
-  /** Connections that were opened, and how many of them the other side ended. */
+  /** How many connections were opened, and how many of them the other side ended. */
   readonly connections: number;
   readonly ended: number;
   readonly answers: number;
-  /** The words of the answers, each once. */
+  /** The texts of the answers, each once. */
   readonly words: readonly string[];
 };
 
@@ -17,7 +18,7 @@ const waitingBytesMax = 200_000;
 const againMs = 50;
 const openMs = 60_000;
 
-/** Sends `message` for so long; `greeting` goes first on each connection. */
+/** Sends `message` for this long; `greeting` is sent first on each connection. */
 export async function flood(
   open: () => { readonly stream: Duplex; readonly ready: Promise<unknown> },
   message: unknown,
@@ -47,7 +48,11 @@ export async function flood(
         if (error !== undefined && words.size < 20) words.add(`${error.code}: ${error.message}`);
       }
     });
-    await bounded(openMs, 'a connection to flood', Promise.race([ready, new Promise((resolve) => stream.once('close', resolve))]));
+    await bounded(
+      openMs,
+      'a connection to flood',
+      Promise.race([ready, new Promise((resolve) => stream.once('close', resolve))]),
+    );
     if (greeting !== undefined && !isOver) stream.write(encodeFrame(greeting));
     while (!isOver && performance.now() < end) {
       if (stream.writable && stream.writableLength < waitingBytesMax) stream.write(burst);
@@ -55,12 +60,19 @@ export async function flood(
     }
     if (isOver) seen.ended += 1;
     stream.destroy();
-    if (!isOver) await bounded(openMs, 'the end of a stream that was destroyed', new Promise((resolve) => stream.once('close', resolve)));
+    if (!isOver)
+      await bounded(
+        openMs,
+        'the end of a stream that was destroyed',
+        new Promise((resolve) => stream.once('close', resolve)),
+      );
     await new Promise((resolve) => setTimeout(resolve, againMs));
   }
   return { ...seen, words: [...words] };
 }
 
 const many = { total: 1_000_000, each: 900_000, reserve: 1000 };
-/** Nobody's connection ends for what he says in a wrong form: a test says all of it. */
-export const wideFaultsEnv = { COFFERDAM_SHARES: JSON.stringify({ warden: { faults: many }, admin: { faults: many } }) };
+/** No connection is ended because of malformed calls: a test sends all of them. */
+export const wideFaultsEnv = {
+  COFFERDAM_SHARES: JSON.stringify({ warden: { faults: many }, admin: { faults: many } }),
+};

@@ -1,4 +1,5 @@
-// Entries that left the database: known by an archive that a sealed statement names by its hash, stated by it, or missing. Blocks and leaves excuse nothing.
+// Positions of entries that left the database are known by an archive that a sealed statement names by its hash, stated
+// by such a statement, or missing. Blocks and leaves excuse nothing.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -13,8 +14,8 @@ import {
   copyRecord,
   drop,
   dumpLines,
+  emptyRecord,
   entryLine,
-  epochMs,
   fileText,
   inTree,
   leafOfRow,
@@ -27,19 +28,21 @@ import {
   retire,
   seal,
   sha256,
+  startMs,
   witnessText,
 } from './make-record.ts';
 
 const signer = makeSigner();
 const keys = [parseVerifierKey(signer.verifierKey)];
-const whole = makeRecord(signer);
-const september = (row: Row): boolean => (row.tree === acme && row.position < 100) || (row.tree === bank && row.position < 7);
+const whole = makeRecord(signer, 30);
+const september = (row: Row): boolean =>
+  (row.tree === acme && row.position < 100) || (row.tree === bank && row.position < 7);
 const october = (row: Row): boolean => row.tree === acme && row.position >= 100 && row.position < 600;
 const isMoved = (row: Row): boolean => september(row) || october(row);
 
 type Edit = Parameters<typeof archive>[2];
 
-/** Two months in archives, stated; their entries still in the database. */
+/** Two months in archives, stated; their entries are still in the database. */
 function archived(edit?: Edit): MadeRecord {
   const record = copyRecord(whole);
   archive(record, { month: '2026-08', rows: whole.rows.filter(september) }, edit);
@@ -69,9 +72,16 @@ function place(t: Test, record: MadeRecord, lines = dumpLines(record)): Places {
 }
 
 const verified = ({ dump, archive: given, witness }: Places, isWithArchive: boolean): Promise<Report> =>
-  verifyRecord({ keys, witnesses: [witness], archive: isWithArchive ? given : undefined, maxAgeSeconds: 600, dump, now: epochMs + 60_000 });
+  verifyRecord({
+    keys,
+    witnesses: [witness],
+    archive: isWithArchive ? given : undefined,
+    maxAgeSeconds: 600,
+    dump,
+    now: startMs + 60_000,
+  });
 
-test('with the archives everything is seen', async (t) => {
+test('with the archives everything is read', async (t) => {
   const record = moved();
   const report = await verified(place(t, record), true);
   t.same(report.findings, []);
@@ -91,7 +101,10 @@ test('without them the record is not complete: never good, nothing bad', async (
     "archive ledger-2026-08.jsonl.gz: 107 entries of 2 trees are in it by the record's own statement, and it was not given",
     "archive ledger-2026-09.jsonl.gz: 500 entries of 1 trees are in it by the record's own statement, and it was not given",
   ]);
-  t.match(recordText(report, 600), /NOT COMPLETE: nothing bad was found, and not everything was read: 607 entries were not/);
+  t.match(
+    recordText(report, 600),
+    /NOT COMPLETE: nothing bad was found, and not everything was read: 607 entries were not/,
+  );
 });
 
 test('one of them is not there', async (t) => {
@@ -105,7 +118,7 @@ test('one of them is not there', async (t) => {
   });
 });
 
-test('a month whose retention has ended, on the record', async (t) => {
+test('a month whose retention has ended, as the record says', async (t) => {
   const record = moved();
   retire(record, '2026-08');
   record.notes.push(noteFor(record, signer, 34));
@@ -140,7 +153,11 @@ test('deleted rows behind blocks and leaves are missing, with archives and witho
       const report = await verified(place(t, record), isWithArchive);
       const [first] = rows;
       t.match(report, { verdict: 'bad', found: 1 }, name);
-      t.match(report.firstRow, { what: 'missing', tree: first?.tree, position: first?.position, to: rows.at(-1)?.position }, name);
+      t.match(
+        report.firstRow,
+        { what: 'missing', tree: first?.tree, position: first?.position, to: rows.at(-1)?.position },
+        name,
+      );
     }
   }
 });
@@ -155,10 +172,18 @@ test('rows deleted beside archived ones: no statement has room for them', async 
       record,
       inTree(record, acme).filter((row) => row.position === position),
     );
-    t.match(await verified(place(t, record), false), { verdict: 'bad', found: 1, firstRow: { what: 'missing', position } }, name);
-    t.match(await verified(place(t, record), true), { verdict: 'bad', found: 1, firstRow: { what: 'missing', position } }, name);
+    t.match(
+      await verified(place(t, record), false),
+      { verdict: 'bad', found: 1, firstRow: { what: 'missing', position } },
+      name,
+    );
+    t.match(
+      await verified(place(t, record), true),
+      { verdict: 'bad', found: 1, firstRow: { what: 'missing', position } },
+      name,
+    );
   }
-  // A month that holds every second position: the others are in the database, and may not leave with it.
+  // A month that has every second position: the others are in the database, and may not leave with it.
   const record = copyRecord(whole);
   const rows = inTree(whole, acme).filter(({ position }) => position < 200 && position % 2 === 0);
   archive(record, { month: '2026-08', rows });
@@ -171,8 +196,16 @@ test('rows deleted beside archived ones: no statement has room for them', async 
     record,
     inTree(record, acme).filter(({ position }) => position === 51),
   );
-  t.match(await verified(place(t, record), false), { verdict: 'bad', found: 1, firstRow: { what: 'missing', tree: acme } });
-  t.match(await verified(place(t, record), true), { verdict: 'bad', found: 1, firstRow: { what: 'missing', tree: acme, position: 51 } });
+  t.match(await verified(place(t, record), false), {
+    verdict: 'bad',
+    found: 1,
+    firstRow: { what: 'missing', tree: acme },
+  });
+  t.match(await verified(place(t, record), true), {
+    verdict: 'bad',
+    found: 1,
+    firstRow: { what: 'missing', tree: acme, position: 51 },
+  });
 });
 
 test('a statement that no checkpoint covers excuses nothing', async (t) => {
@@ -197,23 +230,27 @@ test('a statement of another tree excuses nothing', async (t) => {
   record.notes.push(noteFor(record, signer, 31));
   addBlocks(record);
   drop(record, inTree(record, acme).slice(0, 7));
-  t.match(await verified(place(t, record), false), { verdict: 'bad', firstRow: { what: 'missing', tree: acme, position: 0, to: 6 } });
+  t.match(await verified(place(t, record), false), {
+    verdict: 'bad',
+    firstRow: { what: 'missing', tree: acme, position: 0, to: 6 },
+  });
 });
 
-test('an entry says about when it was sealed', async (t) => {
+test('an entry must say approximately when it was sealed', async (t) => {
   const day = 86_400_000_000;
   const by = async (micros: number): Promise<unknown> => {
     const record = copyRecord(whole);
-    seal(record, { [acme]: 1 }, { edit: (row) => (row.at = (epochMs + whole.heads.length * 1000) * 1000 + micros) });
+    seal(record, { [acme]: 1 }, { edit: (row) => (row.at = (startMs + whole.heads.length * 1000) * 1000 + micros) });
     record.notes.push(noteFor(record, signer, record.heads.length));
     return verified(place(t, record), true);
   };
   for (const far of [-28 * day, 61 * day])
     t.match(await by(far), { verdict: 'bad', found: 1, firstRow: { what: 'time', tree: acme } }, `${far / day} days`);
-  for (const near of [-26 * day, 0, 59 * day]) t.match(await by(near), { verdict: 'good', found: 0 }, `twin: ${near / day} days`);
+  for (const near of [-26 * day, 0, 59 * day])
+    t.match(await by(near), { verdict: 'good', found: 0 }, `twin: ${near / day} days`);
 });
 
-test('statements that cannot be', async (t) => {
+test('impossible statements', async (t) => {
   const edits: Readonly<Record<string, Edit>> = {
     'no range': (shown) => delete shown.first,
     'behind itself': (shown) => (shown.last = 5000),
@@ -244,8 +281,9 @@ test('statements that cannot be', async (t) => {
   );
 });
 
-test('statements that are not of this file', async (t) => {
-  const verdictOf = async (edit: Edit, isWithArchive: boolean): Promise<Report> => verified(place(t, moved(edit)), isWithArchive);
+test('statements that do not describe this file', async (t) => {
+  const verdictOf = async (edit: Edit, isWithArchive: boolean): Promise<Report> =>
+    verified(place(t, moved(edit)), isWithArchive);
   const total = await verdictOf((_, hidden) => (hidden.total = 700), true);
   t.match(total.findings, [{ what: 'archive', text: /holds 107 entries; the record states 700/ }]);
   const range = await verdictOf((shown) => (shown.entries = Number(shown.entries) - 1), true);
@@ -267,7 +305,12 @@ test('an archive that no statement names counts for nothing', async (t) => {
   drop(record, rows);
   t.match(await verified(place(t, record), true), {
     verdict: 'bad',
-    firstRow: { what: 'missing', position: 0, to: 4, text: /an archive has it, and no sealed statement of this tree names that file/ },
+    firstRow: {
+      what: 'missing',
+      position: 0,
+      to: 4,
+      text: /an archive has it, and no sealed statement of this tree names that file/,
+    },
   });
 });
 
@@ -287,12 +330,15 @@ test('the same statement twice counts once', async (t) => {
   t.match(await verified(place(t, record), false), { verdict: 'bad', firstRow: { what: 'missing' } });
 });
 
-test('an entry that is another in the database than in the archive', async (t) => {
+test('an entry that differs between database and archive', async (t) => {
   const record = archived();
   const places = place(t, record);
   const row = inTree(record, acme)[40];
   if (row === undefined) throw new Error('no such row');
-  writeFileSync(places.dump, readFileSync(places.dump, 'utf8').replace(entryLine(row), entryLine({ ...row, kind: 'forged' })));
+  writeFileSync(
+    places.dump,
+    readFileSync(places.dump, 'utf8').replace(entryLine(row), entryLine({ ...row, kind: 'forged' })),
+  );
   t.match(await verified(places, true), { verdict: 'bad', firstRow: { tree: acme, position: 40 } });
 });
 
@@ -312,7 +358,11 @@ test('a byte of an archive was changed', async (t) => {
     ),
   );
   const packed = await verified(places, true);
-  t.match(packed, { verdict: 'bad', firstRow: { what: 'changed', tree: acme, position: 217, number: row.number } }, 'packed anew');
+  t.match(
+    packed,
+    { verdict: 'bad', firstRow: { what: 'changed', tree: acme, position: 217, number: row.number } },
+    'packed anew',
+  );
   t.ok(packed.findings.some(({ what }) => what === 'archive'));
   t.equal((await verified(places, false)).verdict, 'incomplete', 'without archives nothing is said of them');
   // The same entries, packed by another program: not the file that the record names.
@@ -331,7 +381,7 @@ test('a byte of an archive was changed', async (t) => {
   t.ok((await verified(places, true)).ok, 'as it was');
 });
 
-test('blocks and leaves that lie, or are not there', async (t) => {
+test('blocks and leaves that are false, or missing', async (t) => {
   const blocks = (change: (record: MadeRecord) => void, record = archived()): Promise<Report> => {
     change(record);
     return verified(place(t, record), false);
@@ -340,7 +390,11 @@ test('blocks and leaves that lie, or are not there', async (t) => {
   const wrong = (record: MadeRecord): void => {
     record.blocks = record.blocks.map((block, i) => (i === 1 ? { ...block, hash: zero } : block));
   };
-  t.match(await blocks(wrong), { found: 1, findings: [{ what: 'block', tree: acme, from: 256, to: 511 }] }, 'against its entries');
+  t.match(
+    await blocks(wrong),
+    { found: 1, findings: [{ what: 'block', tree: acme, from: 256, to: 511 }] },
+    'against its entries',
+  );
   t.match(
     await blocks(wrong, moved()),
     { found: 1, findings: [{ what: 'changed', tree: acme, text: /the root that head \d+ sealed is another/ }] },
@@ -350,7 +404,10 @@ test('blocks and leaves that lie, or are not there', async (t) => {
     record.blocks = record.blocks.slice(1);
   };
   t.match(await blocks(first), { verdict: 'good' }, 'not needed where the entries are');
-  t.match(await blocks(first, moved()), { found: 1, findings: [{ what: 'block', from: 0, to: 255, text: /no root behind them/ }] });
+  t.match(await blocks(first, moved()), {
+    found: 1,
+    findings: [{ what: 'block', from: 0, to: 255, text: /no root behind them/ }],
+  });
   t.match(await blocks((r) => r.blocks.push({ tree: acme, index: 1, hash: zero })), {
     found: 1,
     findings: [{ what: 'block', text: /is there twice/ }],
@@ -386,24 +443,35 @@ test('a changed row beside archived ones is still named', async (t) => {
   if (row === undefined) throw new Error('no such row');
   row.client = 'forged';
   for (const isWithArchive of [true, false])
-    t.match(await verified(place(t, record), isWithArchive), { found: 1, findings: [{ what: 'changed', tree: acme, position: 650 }] });
+    t.match(await verified(place(t, record), isWithArchive), {
+      found: 1,
+      findings: [{ what: 'changed', tree: acme, position: 650 }],
+    });
 });
 
 test('one of two months that share a block is gone: its hash stands for both, and rows beside it need their leaves', async (t) => {
-  // Block 0 is archived whole: positions 0 to 99 in one month, the rest in another.
+  // Block 0 is archived as a whole: positions 0 to 99 in one month, the rest in another.
   const record = moved();
   const [september9, october9] = record.archives;
   for (const [archives, count] of [
     [october9 === undefined ? [] : [october9], 107],
     [september9 === undefined ? [] : [september9], 500],
   ] as const)
-    t.match(await verified(place(t, { ...record, archives: [...archives] }), true), { verdict: 'incomplete', found: 0, archived: count });
-  // Rows in the database beside archived ones whose leaves were deleted: a block's hash must not hide what was done to them.
+    t.match(await verified(place(t, { ...record, archives: [...archives] }), true), {
+      verdict: 'incomplete',
+      found: 0,
+      archived: count,
+    });
+  // Rows in the database beside archived ones whose leaves were deleted: the hash of a block must not hide what was
+  // done to them.
   const beside = archived();
   drop(beside, inTree(beside, acme).slice(0, 100));
   t.match(await verified(place(t, beside), false), { verdict: 'incomplete', archived: 100 }, 'with leaves');
   beside.leaves = [];
-  t.match(await verified(place(t, beside), false), { verdict: 'bad', findings: [{ what: 'block', text: /156 of their entries/ }] });
+  t.match(await verified(place(t, beside), false), {
+    verdict: 'bad',
+    findings: [{ what: 'block', text: /156 of their entries/ }],
+  });
   const row = inTree(beside, acme)[50];
   if (row !== undefined) row.kind = 'forged';
   if (row !== undefined) row.leaf = leafOfRow(row);
@@ -411,11 +479,12 @@ test('one of two months that share a block is gone: its hash stands for both, an
   t.equal((await verified(place(t, beside), true)).verdict, 'bad', 'and beside an archive that has it otherwise');
 });
 
-test('a statement that stands for a month in which it was sealed itself: kept in the database, with the leaves beside it', async (t) => {
-  // September is stated by an entry that leaves with October, and stays in the database as well.
+test('a statement about the month in which it was sealed itself is kept in the database, with the leaves beside it', async (t) => {
+  // August and September are stated by entries that leave with October, and stay in the database as well.
   const record = archived();
   const later = record.rows.filter(({ tree, position }) => tree === acme && position >= 600 && position <= 700);
-  archive(record, { month: '2026-05', rows: later });
+  record.clockMs = Date.UTC(2026, 11, 2);
+  archive(record, { month: '2026-10', rows: later });
   record.notes.push(noteFor(record, signer, 34));
   const kept = later.filter(({ kind }) => kind === 'ledger.archived');
   t.equal(kept.length, 1);
@@ -431,11 +500,14 @@ test('a statement that stands for a month in which it was sealed itself: kept in
   t.match(without, { verdict: 'bad' }, 'without the leaves nothing says that it was sealed');
 });
 
-test('statements that were put into a block of which only the hash is known vouch for nothing, not even for each other', async (t) => {
+test('statements put into a block of which only the hash is known prove nothing, not even each other', async (t) => {
   const record = copyRecord(whole);
   const rows = inTree(record, acme).slice(0, 256);
-  // Within what was witnessed, behind what they excuse. The rest of the block is gone with its leaves.
-  const forged = [250, 251].map((position) => ({ ...makeRow(acme, position, rows[position]?.number ?? 0), kind: 'ledger.archived' }));
+  // Within what was witnessed, after what they excuse. The rest of the block is gone with its leaves.
+  const forged = [250, 251].map((position) => ({
+    ...makeRow(acme, position, rows[position]?.number ?? 0),
+    kind: 'ledger.archived',
+  }));
   drop(record, rows);
   const state = (row: Row | undefined, file: string, sha: string, entries: number, total: number): void => {
     if (row === undefined) return;
@@ -449,4 +521,87 @@ test('statements that were put into a block of which only the hash is known vouc
   record.leaves = [];
   for (const isWithArchive of [true, false])
     t.match(await verified(place(t, record), isWithArchive), { verdict: 'bad', firstRow: { what: 'missing' } });
+});
+
+/**
+ * August is in an archive, of acme alone. Then somebody inserts a row into the queue that is sealed: of bank, too, its
+ * last four entries are said to be in it.
+ */
+function planted(sealed: number, sha?: string): { readonly record: MadeRecord; readonly stolen: readonly Row[] } {
+  const made = makeRecord(signer, sealed);
+  const record = copyRecord(made);
+  const august = inTree(made, acme).slice(0, 100);
+  archive(record, { month: '2026-08', rows: august });
+  const stolen = inTree(made, bank).slice(-4);
+  const edit = (row: Row): void => {
+    const [first, last] = [stolen[0]?.position, stolen.at(-1)?.position];
+    row.kind = 'ledger.archived';
+    row.publicText = JSON.stringify({ month: '2026-08', first, last, entries: stolen.length });
+    const digest = sha ?? sha256(record.archives[0]?.bytes ?? Buffer.alloc(0)).toString('hex');
+    row.sensitiveText = JSON.stringify({ file: 'ledger-2026-08.jsonl.gz', sha256: digest, total: 100 });
+  };
+  seal(record, { [bank]: 1 }, { edit });
+  retire(record, '2026-08');
+  record.notes.push(noteFor(record, signer, record.heads.length));
+  addBlocks(record);
+  drop(record, [...august, ...stolen]);
+  return { record, stolen };
+}
+
+test('a file that was given excuses nothing of a tree of which it holds nothing', async (t) => {
+  const { record } = planted(30);
+  t.match(
+    await verified(place(t, record), true),
+    {
+      verdict: 'bad',
+      findings: [
+        { what: 'archive', text: /the record states 4 entries.*it holds none/ },
+        { what: 'missing', tree: bank },
+      ],
+    },
+    'although they can have been of August',
+  );
+  t.match(
+    await verified(place(t, record), false),
+    { verdict: 'incomplete', found: 0 },
+    'twin: not given, nobody can know',
+  );
+});
+
+test('a statement about a month excuses nothing that was sealed too long after it, whether its file is there or not', async (t) => {
+  const old = (count: number) => planted(count).record;
+  // Of 30 heads the last ones were sealed in November, and they sealed the last entries of the bank.
+  const recent = await verified(place(t, old(20)), false);
+  t.match(recent, {
+    verdict: 'bad',
+    findings: [{ what: 'missing', tree: bank, text: /sealed too long after that month/ }],
+  });
+  t.match(
+    await verified(place(t, old(30)), false),
+    { verdict: 'incomplete', found: 0 },
+    'twin: all of them in September',
+  );
+  const { record } = planted(20, 'ab'.repeat(32));
+  t.match(
+    await verified(place(t, record), false),
+    { verdict: 'bad', firstRow: { what: 'missing', tree: bank } },
+    'a file that never was',
+  );
+});
+
+test('a statement about a month excuses what was sealed up to 27 days after its end', async (t) => {
+  const verdictAt = async (day: number): Promise<string> => {
+    const record = emptyRecord();
+    record.clockMs = Date.UTC(2026, 8, day);
+    seal(record, { [acme]: 5 });
+    const rows = inTree(record, acme);
+    record.clockMs = startMs;
+    archive(record, { month: '2026-08', rows });
+    record.notes.push(noteFor(record, signer, record.heads.length));
+    addBlocks(record);
+    drop(record, rows);
+    return (await verified(place(t, record), false)).verdict;
+  };
+  t.equal(await verdictAt(27), 'incomplete');
+  t.equal(await verdictAt(29), 'bad');
 });

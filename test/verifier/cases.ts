@@ -1,6 +1,6 @@
-// Owns: cases by the thousand for two verifiers: small records of every shape that the format knows, and what an owner of the database, a holder of files or a
-// faulty writer may do to them. Every case follows from its number alone.
-// Must never: know what the verdict has to be, but for records that nobody touched.
+// Owns: cases by the thousand for two verifiers: small records of every shape that the format allows, and what an owner
+// of the database, a holder of files or a faulty writer may do to them. Every case follows from its number alone.
+// Must never: know what the verdict has to be, except for records that nobody altered.
 import {
   acme,
   addBlocks,
@@ -25,17 +25,19 @@ import {
   rewrite,
   type Sealing,
   seal,
+  sha256,
   sliceLines,
+  startMs,
   treesOf,
   witnessText,
 } from './make-record.ts';
 
 export type Case = {
   readonly name: string;
-  /** When nobody touched it. */
+  /** When nobody altered it. */
   readonly expected: 'good' | 'incomplete' | undefined;
   readonly keys: readonly string[];
-  /** Files of one witness each; undefined (slices only): none is given. */
+  /** Files of one witness each; undefined (slices only) when none is given. */
   readonly witness: readonly string[] | undefined;
   readonly dump?: string;
   readonly archives?: Readonly<Record<string, Buffer>>;
@@ -43,7 +45,7 @@ export type Case = {
 };
 
 export type Chance = {
-  /** From 0 to below `below`. */
+  /** From 0 to less than `below`. */
   readonly int: (below: number) => number;
   readonly is: (share: number) => boolean;
   readonly pick: <T>(from: readonly T[]) => T;
@@ -74,7 +76,7 @@ const trees = [common, acme, bank, 'cccccccc-0000-4000-8000-000000000003', '0f0f
 const signer = makeSigner();
 const thief = makeSigner();
 
-/** What a faulty or bought writer seals, and signs. */
+/** What a faulty or bribed writer seals, and signs. */
 const faults: readonly ((chance: Chance) => Sealing)[] = [
   () => ({ edit: (row) => (row.customer = row.tree === acme ? bank : acme) }),
   () => ({ edit: (row) => (row.number += 1) }),
@@ -90,18 +92,25 @@ type Base = { readonly record: MadeRecord; readonly given: MadeRecord['archives'
 
 function grown(chance: Chance): Record<string, number> {
   const result: Record<string, number> = {};
-  for (const tree of trees) if (chance.is(0.5)) result[tree] = chance.is(0.02) ? 250 + chance.int(300) : 1 + chance.int(4);
+  for (const tree of trees)
+    if (chance.is(0.5)) result[tree] = chance.is(0.02) ? 250 + chance.int(300) : 1 + chance.int(4);
   return Object.keys(result).length === 0 ? { [acme]: 1 } : result;
 }
 
-/** A statement stays in the database, whatever month it stands in. */
+/** A statement stays in the database, whatever its month is. */
 const leaves = (row: Row): boolean => row.kind !== 'ledger.archived';
 
 const monthOf = (index: number): string => `2026-0${index + 1}`;
 
-/** A record of a few rounds, perhaps with months in archives, some of them not given; `fault`: what is sealed wrongly, once. */
+/**
+ * A record of a few rounds, perhaps with months in archives, some of them not given; `fault`: what is sealed wrongly,
+ * once.
+ */
 function makeBase(chance: Chance, fault: Sealing | undefined): Base {
   const record = emptyRecord();
+  // What is sealed then can be of January, February and March; each statement waits until its month has been over for a
+  // month.
+  record.clockMs = Date.UTC(2026, 1, 10);
   const rounds = 1 + chance.int(7);
   const faulty = chance.int(rounds);
   const moved: (readonly Row[])[] = [];
@@ -113,6 +122,7 @@ function makeBase(chance: Chance, fault: Sealing | undefined): Base {
     const share = chance.pick([1, 0.9, 0.5]);
     const rows = record.rows.filter((row) => isOld(row) && chance.is(share));
     if (rows.length === 0) continue;
+    record.clockMs = Date.UTC(2026, moved.length + 2, 2);
     archive(record, { month: monthOf(moved.length), rows });
     moved.push(rows);
   }
@@ -122,7 +132,11 @@ function makeBase(chance: Chance, fault: Sealing | undefined): Base {
   const given = record.archives.filter(() => chance.is(0.7));
   const gone = moved.filter(() => chance.is(0.8));
   for (const [i, rows] of moved.entries())
-    if (gone.includes(rows) && rows.some(leaves) && !given.includes(record.archives[i] ?? { file: '', bytes: Buffer.alloc(0) })) {
+    if (
+      gone.includes(rows) &&
+      rows.some(leaves) &&
+      !given.includes(record.archives[i] ?? { file: '', bytes: Buffer.alloc(0) })
+    ) {
       isComplete = false;
       if (chance.is(0.3)) retire(record, monthOf(i));
     }
@@ -132,13 +146,14 @@ function makeBase(chance: Chance, fault: Sealing | undefined): Base {
   return { record, given, isComplete };
 }
 
-/** Notes for some sizes, the last one for sure; perhaps a new era. */
+/** Notes for some sizes, the last one always; perhaps a new era. */
 function sign(record: MadeRecord, chance: Chance): void {
   const size = record.heads.length;
   const turn = chance.is(0.2) ? chance.int(size + 1) : size + 1;
   for (let at = chance.is(0.2) ? 0 : 1; at <= size; at += 1) {
     if (at === turn) record.notes.push(noteFor(record, signer, at, 1), noteFor(record, signer, at, 2, at + 1));
-    else if (at === size || chance.is(0.4)) record.notes.push(noteFor(record, signer, at, at > turn ? 2 : 1, at > turn ? at + 1 : at));
+    else if (at === size || chance.is(0.4))
+      record.notes.push(noteFor(record, signer, at, at > turn ? 2 : 1, at > turn ? at + 1 : at));
   }
 }
 
@@ -156,7 +171,7 @@ const replace = (files: Files, index: number, line: (before: string) => string):
   if (before !== undefined) files.lines[index] = line(before);
 };
 
-/** Another letter, digit or sign in the place of one. */
+/** Replaces one letter, digit or sign by another. */
 function mutated(text: string, chance: Chance): string {
   const at = chance.int(text.length);
   const letter = chance.pick([...'0123456789abcdef"\\,:[]{} \u0000\u00e9']);
@@ -185,8 +200,10 @@ const edits: readonly ((row: Row, chance: Chance) => void)[] = [
 ];
 
 const deeds: Readonly<Record<string, Deed>> = {
-  'a row edited': (files, base, chance) => editRow(files, base, chance, (row) => chance.pick(edits)(row, chance), false),
-  'a row edited with its leaf': (files, base, chance) => editRow(files, base, chance, (row) => chance.pick(edits)(row, chance), true),
+  'a row edited': (files, base, chance) =>
+    editRow(files, base, chance, (row) => chance.pick(edits)(row, chance), false),
+  'a row edited with its leaf': (files, base, chance) =>
+    editRow(files, base, chance, (row) => chance.pick(edits)(row, chance), true),
   'a line deleted': (files, _, chance) => void files.lines.splice(chance.int(files.lines.length), 1),
   'a row deleted': (files, _, chance) => void files.lines.splice(indexOf(files, chance, 'entry'), 1),
   'rows deleted behind blocks and leaves': (files, base, chance) => {
@@ -205,7 +222,8 @@ const deeds: Readonly<Record<string, Deed>> = {
     const [a, b] = [chance.int(files.lines.length), chance.int(files.lines.length)];
     files.lines = files.lines.with(a, files.lines[b] ?? '').with(b, files.lines[a] ?? '');
   },
-  'a letter of the dump': (files, _, chance) => replace(files, chance.int(files.lines.length), (line) => mutated(line, chance)),
+  'a letter of the dump': (files, _, chance) =>
+    replace(files, chance.int(files.lines.length), (line) => mutated(line, chance)),
   'a letter of a block or leaf': (files, _, chance) =>
     replace(files, indexOf(files, chance, chance.pick(['block', 'leaf'])), (line) => mutated(line, chance)),
   'a block or leaf deleted': (files, _, chance) => {
@@ -229,10 +247,15 @@ const deeds: Readonly<Record<string, Deed>> = {
     files.lines = [...dumpLines(record)];
   },
   'a key twice': (files, _, chance) =>
-    replace(files, chance.int(files.lines.length), (line) => line.replace(/^\{"(\w+)":/, (all, kind: string) => `${all}[],"${kind}":`)),
+    replace(files, chance.int(files.lines.length), (line) =>
+      line.replace(/^\{"(\w+)":/, (all, kind: string) => `${all}[],"${kind}":`),
+    ),
   'another spelling of a number': (files, _, chance) =>
-    replace(files, chance.int(files.lines.length), (line) => line.replace(/,(\d+),/, chance.pick([',$1.0,', ',$1e0,', ',0$1,', ',"$1",']))),
-  blanks: (files, _, chance) => replace(files, chance.int(files.lines.length), (line) => line.replaceAll('":[', '" : [ ')),
+    replace(files, chance.int(files.lines.length), (line) =>
+      line.replace(/,(\d+),/, chance.pick([',$1.0,', ',$1e0,', ',0$1,', ',"$1",'])),
+    ),
+  blanks: (files, _, chance) =>
+    replace(files, chance.int(files.lines.length), (line) => line.replaceAll('":[', '" : [ ')),
   'entries that nobody witnessed': (files, base, chance) => {
     const record = copyRecord(base.record);
     const number = (record.heads.at(-1)?.number ?? 0) + 1;
@@ -243,9 +266,11 @@ const deeds: Readonly<Record<string, Deed>> = {
     const record = copyRecord(base.record);
     const rows = record.rows.filter(() => chance.is(0.3));
     if (rows.length === 0) return;
-    // Sealed as it should be, but by somebody without the key; only where the whole tree is still there can positions be counted.
+    // Sealed as it should be, but by somebody without the key. Positions can be counted only where the whole tree is
+    // still there.
     if (base.given.length + base.record.leaves.length > 0 || !base.isComplete) return;
-    archive(record, { month: '2026-09', rows });
+    record.clockMs = startMs;
+    archive(record, { month: '2026-03', rows });
     addBlocks(record);
     if (chance.is(0.7)) drop(record, rows);
     files.lines = [...dumpLines(record)];
@@ -256,6 +281,14 @@ const deeds: Readonly<Record<string, Deed>> = {
     const row = chance.pick(record.rows);
     row.at += chance.pick([-40, 90]) * 86_400_000_000;
     rewrite(record);
+    record.notes = record.heads.map((_, i) => noteFor(record, signer, i + 1));
+    files.lines = [...dumpLines(record)];
+    files.witness = [...record.notes];
+  },
+  'a head that goes back in time': (files, base, chance) => {
+    const record = copyRecord(base.record);
+    const head = chance.pick(record.heads);
+    head.at -= chance.pick([1, 1_000_000, 1_000_001, 5_000_000]);
     record.notes = record.heads.map((_, i) => noteFor(record, signer, i + 1));
     files.lines = [...dumpLines(record)];
     files.witness = [...record.notes];
@@ -277,7 +310,9 @@ const deeds: Readonly<Record<string, Deed>> = {
   'a step back': (files, base, chance) =>
     void files.witness.push(noteFor(base.record, signer, chance.int(base.record.heads.length + 1), 1, chance.int(99))),
   'another era': (files, base, chance) =>
-    void files.witness.push(noteFor(base.record, signer, chance.int(base.record.heads.length + 1), 1 + chance.int(4), 99)),
+    void files.witness.push(
+      noteFor(base.record, signer, chance.int(base.record.heads.length + 1), 1 + chance.int(4), 99),
+    ),
   'notes in another order': (files, _, chance) => void files.witness.sort(() => chance.int(3) - 1),
   'a retired key': (files, _, chance) => {
     files.keys = [`${signer.verifierKey}@${1 + chance.int(2)}:${chance.int(9)}`];
@@ -315,13 +350,34 @@ const deeds: Readonly<Record<string, Deed>> = {
   },
 };
 
-/** What stands for a month of a file, stated falsely and signed. */
+/**
+ * Entries of November, and a statement about January beside them, of a file that is there or of one that is not, which
+ * says that they are in it. Returns those of its tree that are the thief's.
+ */
+function plantStatement(record: MadeRecord, chance: Chance, isThere: boolean): readonly Row[] {
+  const tree = chance.pick(trees);
+  seal(record, { [tree]: 3 });
+  const stolen = inTree(record, tree).slice(-3);
+  const made = isThere ? record.archives[0] : undefined;
+  const edit = (row: Row): void => {
+    row.kind = 'ledger.archived';
+    row.publicText = JSON.stringify({ month: '2026-01', first: row.position - 3, last: row.position - 1, entries: 3 });
+    const digest = made === undefined ? 'ab'.repeat(32) : sha256(made.bytes).toString('hex');
+    row.sensitiveText = JSON.stringify({ file: 'ledger-2026-01.jsonl.gz', sha256: digest, total: 9 });
+  };
+  seal(record, { [tree]: 1 }, { edit });
+  return chance.is(0.8) ? stolen : [];
+}
+
+/** An entry that takes the place of a statement about the month of a file; false, and signed. */
 function withFalseStatement(chance: Chance): Base {
   const record = emptyRecord();
+  record.clockMs = Date.UTC(2026, 1, 10);
   seal(record, grown(chance));
   seal(record, grown(chance));
+  record.clockMs = startMs;
   const rows = record.rows.filter(() => chance.is(0.6));
-  const kind = chance.int(9);
+  const kind = chance.int(11);
   if (rows.length > 0)
     archive(record, { month: '2026-01', rows }, (shown, hidden) => {
       const by = chance.int(3) - 1;
@@ -335,8 +391,10 @@ function withFalseStatement(chance: Chance): Base {
       if (kind === 7) shown.more = 'another field';
       if (kind === 8) shown.month = chance.pick(['2026-10', '2026-11', '2026-12', '2027-01']);
     });
+  const planted = kind > 8 ? plantStatement(record, chance, kind === 9) : [];
   addBlocks(record);
   if (chance.is(0.8)) drop(record, rows);
+  if (planted.length > 0) drop(record, planted);
   record.notes.push(noteFor(record, signer, record.heads.length));
   return { record, given: chance.is(0.6) ? record.archives : [], isComplete: false };
 }
@@ -368,7 +426,9 @@ const sliceDeeds: Readonly<Record<string, (lines: string[], chance: Chance) => v
   },
   'the end cut off': (lines, chance) => void lines.splice(1 + chance.int(lines.length)),
   'its first line': (lines, chance) => {
-    lines[0] = (lines[0] ?? '').replace(/":(\d+)/g, (all, digits: string) => (chance.is(0.1) ? `":${Number(digits) + 1}` : all));
+    lines[0] = (lines[0] ?? '').replace(/":(\d+)/g, (all, digits: string) =>
+      chance.is(0.1) ? `":${Number(digits) + 1}` : all,
+    );
   },
   'a base64': (lines, chance) => {
     lines[0] = (lines[0] ?? '').replace(/[\w+/]{43}=/g, (all) =>
@@ -386,7 +446,8 @@ const sliceDeeds: Readonly<Record<string, (lines: string[], chance: Chance) => v
 function sliceCase(name: string, chance: Chance, isTouched: boolean): Case {
   const record = emptyRecord();
   const rounds = 2 + chance.int(5);
-  for (let i = 0; i < rounds; i += 1) seal(record, { ...grown(chance), [acme]: 1 + chance.int(5) }, { epoch: chance.is(0.6) });
+  for (let i = 0; i < rounds; i += 1)
+    seal(record, { ...grown(chance), [acme]: 1 + chance.int(5) }, { epoch: chance.is(0.6) });
   seal(record, chance.is(0.7) ? grown(chance) : {}, { epoch: true });
   record.notes.push(...record.heads.map((_, i) => noteFor(record, signer, i + 1)));
   const epochs = record.heads
@@ -394,19 +455,29 @@ function sliceCase(name: string, chance: Chance, isTouched: boolean): Case {
     .map(({ position }) => position);
   const from = chance.is(0.3) ? null : chance.pick(epochs);
   const share = chance.pick([0, 0.3]);
-  const lines = [...sliceLines(record, signer, { customer: acme, from, to: record.heads.length - 1, selected: () => share > 0 })];
+  const lines = [
+    ...sliceLines(record, signer, { customer: acme, from, to: record.heads.length - 1, selected: () => share > 0 }),
+  ];
   let notes = record.notes;
   const deed = chance.pick(Object.keys(sliceDeeds));
   if (isTouched) sliceDeeds[deed]?.(lines, chance);
   if (isTouched && chance.is(0.2)) notes = notes.filter(() => chance.is(0.7));
-  const slice = { keys: [signer.verifierKey], witness: chance.is(0.7) ? [witnessText(notes)] : undefined, slice: fileText(lines) };
-  return { name: isTouched ? `${name}, slice, ${deed}` : `${name}, slice`, expected: isTouched ? undefined : 'good', ...slice };
+  const slice = {
+    keys: [signer.verifierKey],
+    witness: chance.is(0.7) ? [witnessText(notes)] : undefined,
+    slice: fileText(lines),
+  };
+  return {
+    name: isTouched ? `${name}, slice, ${deed}` : `${name}, slice`,
+    expected: isTouched ? undefined : 'good',
+    ...slice,
+  };
 }
 
 /** How many cases one record gives. */
-export const casesPerRecord = 20;
+const casesPerRecord = 20;
 
-/** The cases of a record of this number: itself, and what was done to it; a slice, and what was done to it. */
+/** The cases of the record of this number: itself, and what was done to it; a slice, and what was done to it. */
 export function* casesOf(number: number): Generator<Case, void> {
   const chance = chanceOf(number * 7919 + 1);
   const name = `record ${number}`;

@@ -1,6 +1,15 @@
-// The verifier as it is called: arguments, exit codes, text and JSON, alone in a directory without anything else.
+// The verifier as people call it: arguments, exit codes, text and JSON, alone in a directory without anything else.
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -24,18 +33,27 @@ const whole = makeRecord(signer);
 const slice = sliceLines(whole, signer, { customer: acme, from: 0, to: 16, selected: (row) => row.position === 9 });
 const project = join(import.meta.dirname, '..', '..');
 const bundle = join(project, 'verifier', 'ledger-verifier.mjs');
-/** The oldest that it is made for, one without `crypto.hash`, those at which other verifiers said nothing, and newer ones. */
+/**
+ * The oldest version for which it is made, one without `crypto.hash`, those at which other verifiers said nothing, and
+ * newer ones.
+ */
 const versions = ['20.0.0', '20.11.1', '22.0.0', '22.12.0', '23.0.0', '24.0.0', '24.2.0'];
 const packMs = 120_000;
 type Ran = { readonly code: number | null; readonly out: string; readonly err: string };
 
-function call(directory: string, args: readonly string[], input = '', node = process.execPath, file = 'ledger-verifier.mjs'): Promise<Ran> {
+function call(
+  directory: string,
+  args: readonly string[],
+  input = '',
+  node = process.execPath,
+  file = 'ledger-verifier.mjs',
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(node, [file, ...args], { cwd: directory });
     let [out, err] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
-    // Whoever refuses its arguments does not read what is given.
+    // A command that refuses its arguments does not read its input.
     child.stdin.on('error', () => {});
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, out, err }));
@@ -43,7 +61,7 @@ function call(directory: string, args: readonly string[], input = '', node = pro
   });
 }
 
-/** A Node of another version from the registry of packages, kept for the next run; undefined: it cannot be had. */
+/** A Node of another version from the registry of packages, kept for the next run. Undefined when it cannot be had. */
 async function nodeOf(version: string): Promise<string | undefined> {
   const name = `node-${process.platform}-${process.arch}`;
   const home = join(tmpdir(), 'cofferdam-test-nodes', version);
@@ -52,7 +70,11 @@ async function nodeOf(version: string): Promise<string | undefined> {
   const draft = `${home}.${process.pid}`;
   mkdirSync(draft, { recursive: true });
   const options = { cwd: draft, timeout: packMs, encoding: 'utf8' } as const;
-  const packed = spawnSync('npm', ['pack', '--silent', '--prefer-offline', '--fetch-retries=1', `${name}@${version}`], options);
+  const packed = spawnSync(
+    'npm',
+    ['pack', '--silent', '--prefer-offline', '--fetch-retries=1', `${name}@${version}`],
+    options,
+  );
   const [file] = (packed.stdout ?? '').trim().split('\n').slice(-1);
   if (packed.status !== 0 || file === undefined || spawnSync('tar', ['-xzf', file], options).status !== 0) {
     rmSync(draft, { recursive: true, force: true });
@@ -65,8 +87,11 @@ async function nodeOf(version: string): Promise<string | undefined> {
 
 test('the command', async (t) => {
   const directory = t.testdir();
-  copyFileSync(join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.mjs'), join(directory, 'ledger-verifier.mjs'));
-  // The command looks at its own clock: the newest checkpoint is of this minute.
+  copyFileSync(
+    join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.mjs'),
+    join(directory, 'ledger-verifier.mjs'),
+  );
+  // The command reads its own clock: the newest checkpoint is of this minute.
   const fresh = noteFor(whole, signer, 30, 1, Math.floor((Date.now() - Date.UTC(2026, 10, 24, 18)) / 1000));
   for (const [name, notes] of [
     ['witness', [...whole.notes.slice(0, 29), fresh]],
@@ -115,7 +140,7 @@ test('the command', async (t) => {
     });
   });
 
-  await t.test('findings: 1, the first bad row named', async (t) => {
+  await t.test('findings: 1, and the first bad row is named', async (t) => {
     const { code, out } = await call(directory, ['dump', ...key, ...witness, 'changed.jsonl']);
     t.equal(code, 1);
     t.match(
@@ -124,7 +149,11 @@ test('the command', async (t) => {
     );
     const json = await call(directory, ['dump', ...key, ...witness, '--json', 'changed.jsonl']);
     t.equal(json.code, 1);
-    t.match(JSON.parse(json.out), { ok: false, found: 1, findings: [{ what: 'changed', tree: bank, position: 7, number: row?.number }] });
+    t.match(JSON.parse(json.out), {
+      ok: false,
+      found: 1,
+      findings: [{ what: 'changed', tree: bank, position: 7, number: row?.number }],
+    });
     const old = await call(directory, ['dump', ...key, '--witness', 'other', '--max-age', '1', 'dump.jsonl']);
     t.match(old, { code: 1, out: /the newest checkpoint of the witness is .*(old|ahead)/ });
     const other = await call(directory, ['dump', '--key', makeSigner().verifierKey, ...witness, 'dump.jsonl']);
@@ -132,17 +161,20 @@ test('the command', async (t) => {
     t.match(await call(directory, ['slice', ...key, 'dump.jsonl']), { code: 1, out: /is not that of a slice/ });
   });
 
-  await t.test('wrong usage and what cannot be read: 2', async (t) => {
+  await t.test('wrong usage, and input that cannot be read: 2', async (t) => {
     for (const [args, said] of [
       [[], /usage:/],
       [['dump', ...key, 'dump.jsonl'], /--witness is missing/],
       [['dump', ...witness, 'dump.jsonl'], /--key is missing/],
-      [['dump', '--key', 'x', ...witness, 'dump.jsonl'], /not a verifier key/],
+      [['dump', '--key', 'x', ...witness, 'dump.jsonl'], /there is no file x/],
       [['dump', ...key, ...witness], /usage:/],
       [['dump', ...key, ...witness, 'dump.jsonl', 'more'], /usage:/],
       [['dump', ...key, ...witness, '--max-age', 'soon', 'dump.jsonl'], /--max-age takes seconds/],
       [['dump', ...key, ...witness, '--unknown', 'dump.jsonl'], /usage:/],
-      [['dump', ...key, '--key', makeSigner('cofferdam/other').verifierKey, ...witness, 'dump.jsonl'], /different installations/],
+      [
+        ['dump', ...key, '--key', makeSigner('cofferdam/other').verifierKey, ...witness, 'dump.jsonl'],
+        /different installations/,
+      ],
       [['dump', ...key, ...witness, 'nothing.jsonl'], /nothing was verified: ENOENT/],
       [['dump', ...key, '--witness', 'nowhere', 'dump.jsonl'], /nothing was verified: ENOENT/],
       [['dump', ...key, ...witness, '--archive', 'nowhere', 'dump.jsonl'], /nothing was verified: ENOENT/],
@@ -177,11 +209,17 @@ test('the command', async (t) => {
       err: '',
       out: /That is proved\. .*\n.*enclose the window.*\nNobody vouches/,
     });
-    t.match(await call(directory, ['slice', ...key, '--json', '-'], fileText(slice)), { code: 0, out: /"verdict":"good"/ });
+    t.match(await call(directory, ['slice', ...key, '--json', '-'], fileText(slice)), {
+      code: 0,
+      out: /"verdict":"good"/,
+    });
     t.match(await call(directory, ['slice', ...key, ...witness, 'cut.jsonl']), { code: 1, out: /NOT GOOD/ });
     const demanded = (...more: string[]) => call(directory, ['slice', ...key, ...more, 'slice.jsonl']);
     t.match(await demanded('--since', '2026-11-24T18:00:00Z', '--until', '2026-11-24T18:00:16.000Z'), { code: 0 });
-    t.match(await demanded('--until', '2026-11-24T18:00:17Z'), { code: 1, out: /has to reach to 2026-11-24T18:00:17\.000Z/ });
+    t.match(await demanded('--until', '2026-11-24T18:00:17Z'), {
+      code: 1,
+      out: /has to reach to 2026-11-24T18:00:17\.000Z/,
+    });
     t.match(await demanded('--since', '2026-11-24T17:59:59Z'), { code: 1, out: /has to begin at/ });
     t.match(await demanded('--until', 'tomorrow'), { code: 2, err: /takes an instant in UTC/ });
     t.match(await call(directory, ['dump', ...key, ...witness, '--until', '2026-11-24T18:00:17Z', 'dump.jsonl']), {
@@ -199,14 +237,23 @@ test('the command', async (t) => {
     }
   });
 
-  await t.test('however it is started: by a link, by another path, beside a broken pipe, and never with 0 for nothing', async (t) => {
+  await t.test('however it is started, it never ends with 0 without a verification', async (t) => {
     symlinkSync(join(directory, 'ledger-verifier.mjs'), join(directory, 'link.mjs'));
     mkdirSync(join(directory, 'a b'));
     copyFileSync(join(directory, 'ledger-verifier.mjs'), join(directory, 'a b', 'vérifier.mjs'));
     const good = ['dump', ...key, ...witness, 'dump.jsonl'];
-    for (const file of ['link.mjs', './ledger-verifier.mjs', join(directory, 'ledger-verifier.mjs'), join('a b', 'vérifier.mjs')]) {
+    for (const file of [
+      'link.mjs',
+      './ledger-verifier.mjs',
+      join(directory, 'ledger-verifier.mjs'),
+      join('a b', 'vérifier.mjs'),
+    ]) {
       t.match(await call(directory, good, '', process.execPath, file), { code: 0, out: /GOOD/ }, file);
-      t.match(await call(directory, ['dump', ...key, ...witness, 'changed.jsonl'], '', process.execPath, file), { code: 1 }, file);
+      t.match(
+        await call(directory, ['dump', ...key, ...witness, 'changed.jsonl'], '', process.execPath, file),
+        { code: 1 },
+        file,
+      );
       t.match(await call(directory, [], '', process.execPath, file), { code: 2 }, file);
     }
     const kept = await call(
@@ -224,11 +271,13 @@ test('the command', async (t) => {
     );
     // As text on standard input there are no arguments: nothing is verified.
     const source = readFileSync(join(directory, 'ledger-verifier.mjs'), 'utf8');
-    t.match(await call(directory, ['--input-type=module'].slice(1), source, process.execPath, '--input-type=module'), { code: 2 });
+    t.match(await call(directory, ['--input-type=module'].slice(1), source, process.execPath, '--input-type=module'), {
+      code: 2,
+    });
   });
 });
 
-test('other versions of Node say the same', async (t) => {
+test('other versions of Node give the same results', async (t) => {
   const directory = t.testdir();
   copyFileSync(bundle, join(directory, 'ledger-verifier.mjs'));
   mkdirSync(join(directory, 'witness'));

@@ -1,10 +1,18 @@
-// Whatever stands in the files: never a crash that ends with another code than 2, and never 0 for a record, a slice or a note that was changed.
+// Whatever the files contain, the verifier never ends with a code other than 2 by a crash, and never with 0 for a
+// record, a slice or a note that was changed.
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'tap';
-import { parseStrictly, parseVerifierKey, SliceVerification, Verification, verifySlice, Witness } from '../../verifier/index.js';
+import {
+  parseStrictly,
+  parseVerifierKey,
+  SliceVerification,
+  Verification,
+  verifySlice,
+  Witness,
+} from '../../verifier/index.js';
 import { type Chance, chanceOf } from './cases.ts';
 import {
   acme,
@@ -15,14 +23,15 @@ import {
   drop,
   dumpLines,
   emptyRecord,
-  epochMs,
   fileText,
   inTree,
   type MadeRecord,
   makeSigner,
   noteFor,
   seal,
+  septemberMs,
   sliceLines,
+  startMs,
   witnessText,
 } from './make-record.ts';
 
@@ -32,11 +41,13 @@ const keys = [parseVerifierKey(signer.verifierKey)];
 /** A record with everything in it: blocks, leaves, an archive that left, two epochs. */
 function makeSmall(): MadeRecord {
   const record = emptyRecord();
+  record.clockMs = septemberMs;
   for (let i = 0; i < 6; i += 1) {
     seal(record, { [common]: 2, [acme]: i === 2 ? 260 : 3, [bank]: 1 }, { epoch: i === 3 });
     if (i !== 1) record.notes.push(noteFor(record, signer, i + 1));
   }
   const rows = inTree(record, acme).slice(0, 258);
+  record.clockMs = startMs;
   archive(record, { month: '2026-09', rows });
   seal(record, { [bank]: 1 }, { epoch: true });
   record.notes.push(noteFor(record, signer, 8));
@@ -47,7 +58,7 @@ function makeSmall(): MadeRecord {
 
 const small = makeSmall();
 const lines = dumpLines(small);
-/** The whole of it, without what left: good where `small` is not complete. */
+/** All of it, without what left: good where `small` is not complete. */
 const whole = ((): MadeRecord => {
   const record = emptyRecord();
   for (let i = 0; i < 5; i += 1) seal(record, { [common]: 2, [acme]: 3, [bank]: 1 }, { epoch: i === 3 });
@@ -64,7 +75,7 @@ function witnessOf(notes: readonly unknown[]): Witness {
 }
 
 function verdictOf(given: readonly string[], notes: readonly unknown[]): string {
-  const verification = new Verification({ witness: witnessOf(notes), now: epochMs, maxAgeSeconds: 0 });
+  const verification = new Verification({ witness: witnessOf(notes), now: startMs, maxAgeSeconds: 0 });
   for (const line of given) verification.line(parseStrictly(line), 'line');
   return verification.finish().verdict;
 }
@@ -95,7 +106,7 @@ const values: readonly unknown[] = [
   'a'.repeat(64),
 ];
 
-/** A letter less, more or another; a piece twice, or gone; a number that is larger. */
+/** One letter less, more or different; a piece twice, or gone; a number that is larger. */
 function mutated(text: string, { int, pick, is }: Chance): string {
   const at = int(text.length + 1);
   const to = at + int(is(0.2) ? 60 : 3);
@@ -128,7 +139,7 @@ function withOther(text: string, chance: Chance): string {
   return JSON.stringify(value);
 }
 
-/** Whether a reader of JSON sees the same in both, each key once. */
+/** Returns whether a reader of JSON sees the same in both, with each key once. */
 function sameValue(a: string, b: string): boolean {
   try {
     return JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
@@ -159,7 +170,7 @@ test('lines of a dump, one changed at a time', async (t) => {
   t.ok(bad > 900, `${bad} were found`);
 });
 
-test('notes, one changed at a time: another note is not believed', async (t) => {
+test('notes, one changed at a time: a different note is not believed', async (t) => {
   const chance = chanceOf(11);
   const good = dumpLines(whole);
   for (let i = 0; i < 600; i += 1) {
@@ -177,14 +188,15 @@ test('slices, one line changed at a time', async (t) => {
   t.equal(sliceVerdictOf(slice), 'good');
   const chance = chanceOf(13);
   const passed: string[] = [];
-  // What is the operator's word, or the time of day: changing it is not seen, but for the checkpoint's.
+  // The operator's word, or the time of day: changing it is not noticed, except in the checkpoint.
   const stated = (line: string): string =>
     line.replace(/"subject":"(?:[^"\\]|\\.)*"/, '"subject":""').replace(/"(begin|end)":(?:\d+|null)/g, '"$1":0');
   for (let i = 0; i < 700; i += 1) {
     const at = chance.int(slice.length);
     const before = slice[at] ?? '';
     const line = chance.is(0.5) ? mutated(before, chance) : withOther(before, chance);
-    if (sliceVerdictOf(slice.with(at, line)) === 'good' && !sameValue(stated(before), stated(line))) passed.push(`${before}\n${line}`);
+    if (sliceVerdictOf(slice.with(at, line)) === 'good' && !sameValue(stated(before), stated(line)))
+      passed.push(`${before}\n${line}`);
   }
   t.same(passed, []);
 });
@@ -202,20 +214,27 @@ test('bytes of a slice, and files that are none', async (t) => {
       () => 'unreadable',
     );
     const isStated = /"(?:subject":"|begin":|end":)/.test(text.slice(Math.max(0, at - 40), at)) || bytes.equals(good);
-    // A blank at the end of a line or between two of them changes nothing.
+    // A blank at the end of a line or between two lines changes nothing.
     const isBlank = [10, 13, 32].includes(bytes[at] ?? 0) && [10].includes(good[at] ?? 0);
     if (verdict === 'good' && !isStated && !isBlank) t.fail(`byte ${at}: ${good[at]} to ${bytes[at]}`);
   }
   t.pass('no other byte');
 });
 
-/** The exit code and what was said. */
-function codeOf(directory: string, args: readonly string[]): Promise<{ readonly code: number | null; readonly err: string }> {
+/** The exit code and the output. */
+function codeOf(
+  directory: string,
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly err: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.mjs'), ...args], {
-      cwd: directory,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.mjs'), ...args],
+      {
+        cwd: directory,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
     let err = '';
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
     child.on('error', reject);
@@ -223,7 +242,7 @@ function codeOf(directory: string, args: readonly string[]): Promise<{ readonly 
   });
 }
 
-test('the command over files of noise: 1 or 2, and its own words', async (t) => {
+test('the command with files of noise: 1 or 2, and its own words', async (t) => {
   const directory = t.testdir();
   const chance = chanceOf(19);
   const noise = (bytes: number): Buffer => Buffer.from(Array.from({ length: bytes }, () => chance.int(256)));
@@ -244,7 +263,10 @@ test('the command over files of noise: 1 or 2, and its own words', async (t) => 
   mkdirSync(join(directory, 'witness'));
   writeFileSync(join(directory, 'witness', 'checkpoints-2026-11-24.jsonl'), witnessText(whole.notes));
   mkdirSync(join(directory, 'noisy'));
-  writeFileSync(join(directory, 'noisy', 'checkpoints-2026-11-24.jsonl'), Buffer.concat([noise(300), Buffer.from('\n')]));
+  writeFileSync(
+    join(directory, 'noisy', 'checkpoints-2026-11-24.jsonl'),
+    Buffer.concat([noise(300), Buffer.from('\n')]),
+  );
   writeFileSync(join(directory, 'noisy', 'checkpoints-2026-11-25.jsonl.gz'), noise(300));
   writeFileSync(join(directory, 'good'), fileText(dumpLines(whole)));
   const key = ['--key', signer.verifierKey];
@@ -262,8 +284,16 @@ test('the command over files of noise: 1 or 2, and its own words', async (t) => 
       t.notMatch(err, /at \S+:\d+:\d+|node:internal/, `${command} ${name}: no stack`);
     }
   t.match(await codeOf(directory, ['dump', ...key, '--max-age', '0', '--witness', 'noisy', 'good']), { code: 1 });
-  t.match(await codeOf(directory, ['dump', ...key, '--max-age', '0', '--witness', 'witness', 'good']), { code: 0 }, 'their good twin');
-  t.match(await codeOf(directory, ['dump', ...key, '--max-age', '0', '--witness', 'witness', directory]), { code: 2 }, 'a directory');
+  t.match(
+    await codeOf(directory, ['dump', ...key, '--max-age', '0', '--witness', 'witness', 'good']),
+    { code: 0 },
+    'their good twin',
+  );
+  t.match(
+    await codeOf(directory, ['dump', ...key, '--max-age', '0', '--witness', 'witness', directory]),
+    { code: 2 },
+    'a directory',
+  );
   t.match(
     await codeOf(directory, ['dump', '--key', 'noise', '--max-age', '0', '--witness', 'witness', 'good']),
     { code: 2 },

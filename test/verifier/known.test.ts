@@ -1,6 +1,15 @@
-// What a good verification leaves for the next one: proved anew by its own checkpoint, grown to the very same as by reading everything, and no excuse for what comes.
+// What a good verification leaves for the next one: proved anew by its own checkpoint, extended to the same result as
+// by reading everything, and no excuse for what comes.
 import { test } from 'tap';
-import { type Known, parseStrictly, parseVerifierKey, proveKnown, type Report, Verification, Witness } from '../../verifier/index.js';
+import {
+  type Known,
+  parseStrictly,
+  parseVerifierKey,
+  proveKnown,
+  type Report,
+  Verification,
+  Witness,
+} from '../../verifier/index.js';
 import {
   acme,
   addBlocks,
@@ -9,7 +18,6 @@ import {
   copyRecord,
   dumpLines,
   emptyRecord,
-  epochMs,
   leafOfRow,
   logLeaf,
   type MadeRecord,
@@ -19,14 +27,15 @@ import {
   rewrite,
   rootOf,
   seal,
-  standingsAt,
+  startMs,
+  treeStatesAt,
 } from './make-record.ts';
 
 const headsTree = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 const signer = makeSigner();
 const keys = [parseVerifierKey(signer.verifierKey)];
 const whole = makeRecord(signer);
-const now = epochMs + 60_000;
+const now = startMs + 60_000;
 
 type Seen = { readonly report: Report; readonly known: Known | undefined };
 
@@ -42,20 +51,25 @@ function finish(notes: readonly string[], lines: readonly string[], earlier?: Kn
   return { report: verification.finish(), known: verification.known() };
 }
 
-/** The record as it stood after so many heads, of which so many have a checkpoint. */
+/** The record as it was after this many heads, of which this many have a checkpoint. */
 function upTo(record: MadeRecord, heads: number, notes = heads): MadeRecord {
-  const sizes = new Map(standingsAt(record, heads - 1).map(({ tree, size }) => [tree, size]));
+  const sizes = new Map(treeStatesAt(record, heads - 1).map(({ tree, size }) => [tree, size]));
   const first = copyRecord(record);
   first.rows = first.rows.filter(({ tree, position }) => position < (sizes.get(tree) ?? 0));
   first.heads = first.heads.slice(0, heads);
   first.notes = first.notes.slice(0, notes);
-  first.blocks = first.blocks.filter(({ tree, index }) => (index + 1) * 256 <= (tree === headsTree ? heads : (sizes.get(tree) ?? 0)));
+  first.blocks = first.blocks.filter(
+    ({ tree, index }) => (index + 1) * 256 <= (tree === headsTree ? heads : (sizes.get(tree) ?? 0)),
+  );
   return first;
 }
 
-/** What a dump holds behind so many heads: the last of them once more, and of each tree what is behind its size. */
+/** What a dump has after this many heads: the last of them once more, and of each tree what is beyond its size. */
 function linesSince(record: MadeRecord, heads: number): readonly string[] {
-  const sizes = new Map([...standingsAt(record, heads - 1).map(({ tree, size }) => [tree, size] as const), [headsTree, heads]]);
+  const sizes = new Map([
+    ...treeStatesAt(record, heads - 1).map(({ tree, size }) => [tree, size] as const),
+    [headsTree, heads],
+  ]);
   const later = copyRecord(record);
   later.rows = later.rows.filter(({ tree, position }) => position >= (sizes.get(tree) ?? 0));
   later.heads = later.heads.slice(heads - 1);
@@ -66,26 +80,28 @@ function linesSince(record: MadeRecord, heads: number): readonly string[] {
 function knownAt(record: MadeRecord, heads: number, notes = heads): Known {
   const first = upTo(record, heads, notes);
   const { report, known } = finish(first.notes, dumpLines(first));
-  if (known === undefined || !report.ok) throw new Error(`the first ${heads} heads left nothing: ${report.findings[0]?.text}`);
+  if (known === undefined || !report.ok)
+    throw new Error(`the first ${heads} heads left nothing: ${report.findings[0]?.text}`);
   return known;
 }
 
 const since = (record: MadeRecord, heads: number, known = knownAt(record, heads)): Seen =>
   finish(record.notes.slice(heads), linesSince(record, heads), known);
 
-test('from every head on, what is new is grown to the very same as by reading everything', (t) => {
+test('from every head on, reading what is new gives the same result as reading everything', (t) => {
   const all = finish(whole.notes, dumpLines(whole));
   t.ok(all.report.ok);
   for (let heads = 1; heads < whole.heads.length; heads += 1) {
     const { report, known } = since(whole, heads);
-    const before = standingsAt(whole, heads - 1).reduce((sum, { size }) => sum + size, 0);
-    if (!report.ok || report.entries !== whole.rows.length - before) t.same(report.findings, [], `behind ${heads} heads`);
+    const before = treeStatesAt(whole, heads - 1).reduce((sum, { size }) => sum + size, 0);
+    if (!report.ok || report.entries !== whole.rows.length - before)
+      t.same(report.findings, [], `behind ${heads} heads`);
     t.same(known, all.known, `behind ${heads} heads`);
   }
   t.end();
 });
 
-test('one step after the other, and blocks of the heads log on the way', (t) => {
+test('one step after the other, with blocks of the heads log on the way', (t) => {
   const record = emptyRecord();
   for (let i = 0; i < 260; i += 1) seal(record, { [i % 7 === 0 ? acme : common]: 1 }, { epoch: i === 100 });
   record.notes = record.heads.map((_, i) => (i % 3 === 0 || i === 259 ? noteFor(record, signer, i + 1, 1, 50) : ''));
@@ -108,13 +124,14 @@ test('one step after the other, and blocks of the heads log on the way', (t) => 
   t.same(known, all.known);
   const broken = copyRecord(noted);
   broken.blocks[broken.blocks.length - 1] = { tree: headsTree, index: 0, hash: Buffer.alloc(32) };
-  t.match(finish(notes.slice(upToNotes(250)), linesSince(broken, 250), knownAt(noted, 250, upToNotes(250))).report.findings, [
-    { what: 'block' },
-  ]);
+  t.match(
+    finish(notes.slice(upToNotes(250)), linesSince(broken, 250), knownAt(noted, 250, upToNotes(250))).report.findings,
+    [{ what: 'block' }],
+  );
   t.end();
 });
 
-test('what was sealed behind the newest checkpoint is not known, and is read again', (t) => {
+test('what was sealed after the newest checkpoint is not known, and is read again', (t) => {
   const known = knownAt(whole, 20, 17);
   t.equal(known.head.position, 16);
   t.same(known, knownAt(whole, 17), 'an epoch that began behind it, and trees that grew, are not in it');
@@ -158,10 +175,10 @@ test('what was kept is proved by its own checkpoint: sizes, roots, numbers, head
   t.end();
 });
 
-test('among what is new, each kind of change is found as by reading everything', (t) => {
+test('each kind of change among what is new is found as by reading everything', (t) => {
   const heads = 12;
   const known = knownAt(whole, heads);
-  const sizes = new Map(standingsAt(whole, heads - 1).map(({ tree, size }) => [tree, size]));
+  const sizes = new Map(treeStatesAt(whole, heads - 1).map(({ tree, size }) => [tree, size]));
   const isNew = ({ tree, position }: { tree: string; position: number }): boolean => position >= (sizes.get(tree) ?? 0);
   const of = (change: (record: MadeRecord) => void): Report => {
     const record = copyRecord(whole);
@@ -198,7 +215,12 @@ test('among what is new, each kind of change is found as by reading everything',
       t.match(of(without), { verdict: 'bad', findings: [{ what: 'missing' }] });
     }
   const extra = of((record) =>
-    record.rows.push({ ...(record.rows.at(-1) as MadeRecord['rows'][number]), tree: bank, customer: bank, position: 9999 }),
+    record.rows.push({
+      ...(record.rows.at(-1) as MadeRecord['rows'][number]),
+      tree: bank,
+      customer: bank,
+      position: 9999,
+    }),
   );
   t.match(extra, { verdict: 'bad', firstRow: { what: 'inserted' } }, 'a row behind the end of a tree');
   t.match(
@@ -216,7 +238,10 @@ test('the last head that was known must be there, and be the same', (t) => {
     findings: [{ what: 'behind', head: 11, text: /the database was set back: it does not hold head 11/ }],
   });
   const lines = linesSince(whole, 12);
-  t.match(of(lines.slice(1), whole.notes.slice(12)), { verdict: 'bad', findings: [{ what: 'head missing', head: 11 }] });
+  t.match(of(lines.slice(1), whole.notes.slice(12)), {
+    verdict: 'bad',
+    findings: [{ what: 'head missing', head: 11 }],
+  });
   for (const edit of [
     (head: unknown[]) => (head[1] = Number(head[1]) + 1),
     (head: unknown[]) => (head[4] = String(head[4]).replace(/ \d+ /, ' 7 ')),
@@ -224,12 +249,14 @@ test('the last head that was known must be there, and be the same', (t) => {
     const [first = '', ...rest] = lines;
     const { head } = JSON.parse(first) as { head: unknown[] };
     edit(head);
-    t.match(of([JSON.stringify({ head }), ...rest], whole.notes.slice(12)), { findings: [{ what: 'head changed', head: 11 }] });
+    t.match(of([JSON.stringify({ head }), ...rest], whole.notes.slice(12)), {
+      findings: [{ what: 'head changed', head: 11 }],
+    });
   }
   t.end();
 });
 
-test('who seals wrongly behind it is found: an old root, an old number, an old secret, a tree that is left out of an epoch', (t) => {
+test('false sealing after it is found: an old root, an old number, an old secret, a tree that is left out of an epoch', (t) => {
   const sealed = (grow: (record: MadeRecord) => void): Report => {
     const record = copyRecord(whole);
     grow(record);
@@ -238,7 +265,10 @@ test('who seals wrongly behind it is found: an old root, an old number, an old s
   };
   const at = (record: MadeRecord, head: number): Buffer => record.heads[head]?.secret ?? Buffer.alloc(0);
   t.ok(sealed((record) => seal(record, { [bank]: 2 }, { epoch: true })).ok, 'an epoch that names all trees is good');
-  t.ok(sealed((record) => seal(record, { 'cccccccc-0000-4000-8000-000000000003': 3 })).ok, 'and so is a tree that is new');
+  t.ok(
+    sealed((record) => seal(record, { 'cccccccc-0000-4000-8000-000000000003': 3 })).ok,
+    'and so is a tree that is new',
+  );
   t.match(
     sealed((record) => seal(record, { [bank]: 2 }, { epoch: true, secret: at(record, 0) })),
     { findings: [{ text: /earlier epoch/ }] },

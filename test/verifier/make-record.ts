@@ -1,6 +1,6 @@
-// Owns: records made for the tests of the verifier, written from docs/reference/ledger-format.md alone: entries, heads with their maps, checkpoints, archives
-// and slices, each computed as the page defines it, however slowly.
-// Must never: use anything of the verifier or of the gateway: both are held against it.
+// Owns: records made for the tests of the verifier, written from docs/reference/ledger-format.md alone: entries, heads
+// with their maps, checkpoints, archives and slices, each computed as the page defines it, however slowly.
+// Must never: use anything of the verifier or of the gateway: both are compared with it.
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 
@@ -13,7 +13,7 @@ export const leafHashOf = (data: Uint8Array): Buffer => sha256(Buffer.of(0), dat
 const nodeHashOf = (left: Uint8Array, right: Uint8Array): Buffer => sha256(Buffer.of(1), left, right);
 const splitOf = (size: number): number => 2 ** Math.floor(Math.log2(size - 1));
 
-/** RFC 6962, section 2.1, word for word. */
+/** Returns the Merkle Tree Hash of leaf hashes, computed word for word as RFC 6962 section 2.1 defines it. */
 export function rootOf(leaves: readonly Buffer[]): Buffer {
   const [first] = leaves;
   if (first === undefined) return sha256();
@@ -22,7 +22,7 @@ export function rootOf(leaves: readonly Buffer[]): Buffer {
   return nodeHashOf(rootOf(leaves.slice(0, k)), rootOf(leaves.slice(k)));
 }
 
-/** RFC 6962, section 2.1.1. */
+/** Returns the Merkle audit path of RFC 6962 section 2.1.1. */
 export function pathOf(index: number, leaves: readonly Buffer[]): readonly Buffer[] {
   if (leaves.length <= 1) return [];
   const k = splitOf(leaves.length);
@@ -30,8 +30,8 @@ export function pathOf(index: number, leaves: readonly Buffer[]): readonly Buffe
   return [...pathOf(index - k, leaves.slice(k)), rootOf(leaves.slice(0, k))];
 }
 
-/** The roots of the whole subtrees of which a tree of these leaves consists. */
-export function frontierOf(leaves: readonly Buffer[]): readonly Buffer[] {
+/** Returns the roots of the whole subtrees of which a tree of these leaves consists, the largest first. */
+function frontierOf(leaves: readonly Buffer[]): readonly Buffer[] {
   if (leaves.length === 0) return [];
   const k = 2 ** Math.floor(Math.log2(leaves.length));
   return [rootOf(leaves.slice(0, k)), ...frontierOf(leaves.slice(k))];
@@ -39,7 +39,8 @@ export function frontierOf(leaves: readonly Buffer[]): readonly Buffer[] {
 
 // ---- The map of all trees
 
-export type Standing = { readonly tree: string; readonly size: number; readonly root: Buffer };
+/** A tree as it is after a head. */
+export type TreeState = { readonly tree: string; readonly size: number; readonly root: Buffer };
 const ascii = (text: string): Buffer => Buffer.from(text, 'ascii');
 const idOf = (tree: string): Buffer => Buffer.from(tree.replaceAll('-', ''), 'hex');
 const uint64 = (value: number): Buffer => {
@@ -47,15 +48,19 @@ const uint64 = (value: number): Buffer => {
   bytes.writeBigUInt64BE(BigInt(value));
   return bytes;
 };
-export const slotOf = (secret: Buffer, tree: string): number =>
+const slotOf = (secret: Buffer, tree: string): number =>
   sha256(ascii('cofferdam ledger slot/2'), secret, idOf(tree)).readUInt32BE(0);
-export const blindOf = (secret: Buffer, tree: string): Buffer => sha256(ascii('cofferdam ledger blind/2'), secret, idOf(tree));
-const mapLeafOf = (secret: Buffer, { tree, size, root }: Standing): Buffer =>
-  sha256(Buffer.of(0), ascii(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`), blindOf(secret, tree));
+const blindOf = (secret: Buffer, tree: string): Buffer => sha256(ascii('cofferdam ledger blind/2'), secret, idOf(tree));
+const mapLeafOf = (secret: Buffer, { tree, size, root }: TreeState): Buffer =>
+  sha256(
+    Buffer.of(0),
+    ascii(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`),
+    blindOf(secret, tree),
+  );
 
-type Placed = Standing & { readonly slot: number };
+type Placed = TreeState & { readonly slot: number };
 
-/** node(level, prefix) of the page. */
+/** Returns node(level, prefix) as docs/reference/ledger-format.md defines it. */
 function nodeOf(secret: Buffer, level: number, prefix: number, trees: readonly Placed[]): Buffer {
   const [first] = trees;
   if (first === undefined) {
@@ -75,12 +80,13 @@ function nodeOf(secret: Buffer, level: number, prefix: number, trees: readonly P
   return nodeHashOf(left, nodeOf(secret, level + 1, prefix * 2 + 1, trees.filter(isRight)));
 }
 
-const placed = (secret: Buffer, trees: readonly Standing[]): readonly Placed[] =>
+const placed = (secret: Buffer, trees: readonly TreeState[]): readonly Placed[] =>
   trees.map((one) => ({ ...one, slot: slotOf(secret, one.tree) }));
-export const mapRootOf = (secret: Buffer, trees: readonly Standing[]): Buffer => nodeOf(secret, 0, 0, placed(secret, trees));
+export const mapRootOf = (secret: Buffer, trees: readonly TreeState[]): Buffer =>
+  nodeOf(secret, 0, 0, placed(secret, trees));
 
-/** Siblings from level 32 up to level 1. */
-export function mapPathOf(secret: Buffer, trees: readonly Standing[], tree: string): readonly Buffer[] {
+/** Returns the siblings on the way from the slot of a tree to the root of the map: from level 32 up to level 1. */
+function mapPathOf(secret: Buffer, trees: readonly TreeState[], tree: string): readonly Buffer[] {
   const all = placed(secret, trees);
   const slot = slotOf(secret, tree);
   return Array.from({ length: 32 }, (_, i) => {
@@ -104,7 +110,8 @@ export function makeSigner(name = 'cofferdam/11111111-2222-4333-8444-55555555555
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const raw = Buffer.concat([Buffer.of(1), publicKey.export({ type: 'spki', format: 'der' }).subarray(-32)]);
   const id = sha256(Buffer.from(`${name}\n`), raw).subarray(0, 4);
-  const signed = (body: string, key: KeyObject): string => Buffer.concat([id, sign(null, Buffer.from(body), key)]).toString('base64');
+  const signed = (body: string, key: KeyObject): string =>
+    Buffer.concat([id, sign(null, Buffer.from(body), key)]).toString('base64');
   return {
     name,
     verifierKey: `${name}+${id.toString('hex')}+${raw.toString('base64')}`,
@@ -112,7 +119,8 @@ export function makeSigner(name = 'cofferdam/11111111-2222-4333-8444-55555555555
   };
 }
 
-export const epochMs = Date.UTC(2026, 10, 24, 18, 0, 0);
+/** The time from which made records count: milliseconds since 1970. */
+export const startMs = Date.UTC(2026, 10, 24, 18, 0, 0);
 
 export const bodyOf = (name: string, size: number, root: Buffer, era: number, timeMs: number): string =>
   `${name}\n${size}\n${root.toString('base64')}\nera ${era}\ntime ${new Date(timeMs).toISOString()}\n`;
@@ -152,7 +160,20 @@ export const acme = 'aaaaaaaa-0000-4000-8000-000000000001';
 export const bank = 'bbbbbbbb-0000-4000-8000-000000000002';
 
 const shownOf = (r: Row): readonly (string | number | null)[] => [
-  ...[r.tree, r.position, r.at, r.kind, r.observer, r.customer, r.account, r.session, r.node, r.plane, r.handle, r.version],
+  ...[
+    r.tree,
+    r.position,
+    r.at,
+    r.kind,
+    r.observer,
+    r.customer,
+    r.account,
+    r.session,
+    r.node,
+    r.plane,
+    r.handle,
+    r.version,
+  ],
   ...[r.extent, r.bytes, r.publicText],
 ];
 const hiddenOf = (r: Row): readonly (string | number | null)[] => [
@@ -160,12 +181,23 @@ const hiddenOf = (r: Row): readonly (string | number | null)[] => [
 ];
 const digestOf = (salt: Buffer, version: string, fields: readonly (string | number | null)[]): Buffer =>
   sha256(salt, Buffer.from(JSON.stringify([version, ...fields])));
-const sensitiveOf = (row: Row): Buffer => digestOf(row.salt.subarray(16), 'cofferdam ledger sensitive/2', hiddenOf(row));
+const sensitiveOf = (row: Row): Buffer =>
+  digestOf(row.salt.subarray(16), 'cofferdam ledger sensitive/2', hiddenOf(row));
 export const leafOfRow = (row: Row): Buffer =>
-  leafHashOf(Buffer.concat([digestOf(row.salt.subarray(0, 16), 'cofferdam ledger public/2', shownOf(row)), sensitiveOf(row)]));
+  leafHashOf(
+    Buffer.concat([digestOf(row.salt.subarray(0, 16), 'cofferdam ledger public/2', shownOf(row)), sensitiveOf(row)]),
+  );
 
 /** Texts that a careless writer of JSON gets wrong. */
-const oddTexts = ['plain', 'quo"te \\ back', 'tab\t nl\n cr\r \b\f', '\u0000\u001f\u007f', 'ä ü € 𝄞 \u2028\u2029', '</script> /', ''];
+const oddTexts = [
+  'plain',
+  'quo"te \\ back',
+  'tab\t nl\n cr\r \b\f',
+  '\u0000\u001f\u007f',
+  'ä ü € 𝄞 \u2028\u2029',
+  '</script> /',
+  '',
+];
 
 export function makeRow(tree: string, position: number, number: number): Row {
   const odd = oddTexts[number % oddTexts.length] ?? '';
@@ -175,7 +207,7 @@ export function makeRow(tree: string, position: number, number: number): Row {
     tree,
     position,
     number,
-    at: epochMs * 1000 + number * 1001,
+    at: startMs * 1000 + number * 1001,
     kind: number % 2 === 0 ? 'extent.granted' : 'session.opened',
     observer: ['warden', 'edge', 'admin'][number % 3] ?? 'warden',
     customer: tree === common ? null : tree,
@@ -205,22 +237,43 @@ export function makeRow(tree: string, position: number, number: number): Row {
 // ---- The record
 
 export type Head = { position: number; at: number; number: number; secret: Buffer; lines: string; mapRoot: Buffer };
-export type Block = { tree: string; index: number; hash: Buffer };
+type Block = { tree: string; index: number; hash: Buffer };
 export type Archive = { readonly file: string; readonly bytes: Buffer };
-export type MadeRecord = { rows: Row[]; heads: Head[]; notes: string[]; blocks: Block[]; leaves: Block[]; archives: Archive[] };
+export type MadeRecord = {
+  rows: Row[];
+  heads: Head[];
+  notes: string[];
+  blocks: Block[];
+  leaves: Block[];
+  archives: Archive[];
+  /**
+   * The time from which the next heads are counted, in milliseconds since 1970: the head at position n is sealed n
+   * seconds after it.
+   */
+  clockMs: number;
+};
 
-export const emptyRecord = (): MadeRecord => ({ rows: [], heads: [], notes: [], blocks: [], leaves: [], archives: [] });
+export const emptyRecord = (): MadeRecord => ({
+  rows: [],
+  heads: [],
+  notes: [],
+  blocks: [],
+  leaves: [],
+  archives: [],
+  clockMs: startMs,
+});
 
 export const inTree = (record: MadeRecord, tree: string): readonly Row[] =>
   record.rows.filter((row) => row.tree === tree).sort((a, b) => a.position - b.position);
-export const leavesOf = (record: MadeRecord, tree: string): readonly Buffer[] => inTree(record, tree).map(({ leaf }) => leaf);
-export const treesOf = (record: MadeRecord): readonly string[] => [...new Set(record.rows.map(({ tree }) => tree))].sort();
+const leavesOf = (record: MadeRecord, tree: string): readonly Buffer[] => inTree(record, tree).map(({ leaf }) => leaf);
+export const treesOf = (record: MadeRecord): readonly string[] =>
+  [...new Set(record.rows.map(({ tree }) => tree))].sort();
 
-export const lineOf = ({ tree, size, root }: Standing): string => `${tree} ${size} ${root.toString('base64')}\n`;
+export const lineOf = ({ tree, size, root }: TreeState): string => `${tree} ${size} ${root.toString('base64')}\n`;
 
-/** Every tree as it stands after a head, by the lines of the heads up to it. */
-export function standingsAt(record: MadeRecord, position: number): readonly Standing[] {
-  const trees = new Map<string, Standing>();
+/** Returns every tree as it is after the head at this position, by the lines of the heads up to it. */
+export function treeStatesAt(record: MadeRecord, position: number): readonly TreeState[] {
+  const trees = new Map<string, TreeState>();
   for (const { lines } of record.heads.slice(0, position + 1))
     for (const [, tree = '', size, root = ''] of lines.matchAll(/^(\S+) (\d+) (\S+)$/gm))
       trees.set(tree, { tree, size: Number(size), root: Buffer.from(root, 'base64') });
@@ -234,13 +287,13 @@ export const headTextOf = ({ position, at, number, secret, mapRoot }: Head): str
 export const logLeaf = (head: Head): Buffer => leafHashOf(Buffer.from(headTextOf(head)));
 
 export type Sealing = {
-  /** Begins an epoch. The first head always does. */
+  /** Whether the head begins an epoch. The first head of a record always does. */
   readonly epoch?: boolean;
-  /** Of the epoch that begins. */
+  /** The secret of the epoch that begins; one is made when it is left out. */
   readonly secret?: Buffer;
-  /** Changes rows before they are sealed: who writes wrongly. */
+  /** Changes rows before they are sealed, like a faulty writer. */
   readonly edit?: (row: Row, index: number) => void;
-  /** Changes the head's lines. */
+  /** Changes the lines of the head. */
   readonly lines?: (lines: string) => string;
 };
 
@@ -257,8 +310,8 @@ export function seal(
     for (let i = 0; i < count; i += 1) {
       number += 1;
       const row = makeRow(tree, before + i, number);
-      // It happened in the second before its head.
-      row.at = epochMs * 1000 + (record.heads.length - 1) * 1_000_000 + 1 + (index % 900_000);
+      // Each entry happened in the second before its head.
+      row.at = record.clockMs * 1000 + (record.heads.length - 1) * 1_000_000 + 1 + (index % 900_000);
       edit?.(row, index);
       row.leaf = leafOfRow(row);
       index += 1;
@@ -267,29 +320,31 @@ export function seal(
   }
   const isFirst = epoch || record.heads.length === 0;
   const named = (isFirst ? treesOf(record) : Object.keys(grown).filter((tree) => (grown[tree] ?? 0) > 0)).toSorted();
-  const text = named.map((tree) => lineOf({ tree, size: leavesOf(record, tree).length, root: rootOf(leavesOf(record, tree)) })).join('');
+  const text = named
+    .map((tree) => lineOf({ tree, size: leavesOf(record, tree).length, root: rootOf(leavesOf(record, tree)) }))
+    .join('');
   const position = record.heads.length;
   const drawn = sha256(Buffer.from(`secret ${position} ${record.heads.at(-1)?.secret.toString('hex')}`));
   const secret = isFirst ? (given ?? drawn) : record.heads.at(-1)?.secret;
   const head: Head = {
     position,
-    at: epochMs * 1000 + position * 1_000_000,
+    at: record.clockMs * 1000 + position * 1_000_000,
     number,
     secret: secret ?? Buffer.alloc(32),
     lines: lines === undefined ? text : lines(text),
     mapRoot: Buffer.alloc(32),
   };
   record.heads.push(head);
-  head.mapRoot = mapRootOf(head.secret, standingsAt(record, position));
+  head.mapRoot = mapRootOf(head.secret, treeStatesAt(record, position));
 }
 
-/** Signs the heads log as it is at `size`; `seconds` after 18:00. */
+/** Returns a checkpoint of the first `size` heads, signed `seconds` seconds after `startMs`. */
 export function noteFor(record: MadeRecord, signer: Signer, size: number, era = 1, seconds = size): string {
   const root = rootOf(record.heads.slice(0, size).map(logLeaf));
-  return signer.sign(bodyOf(signer.name, size, root, era, epochMs + seconds * 1000));
+  return signer.sign(bodyOf(signer.name, size, root, era, startMs + seconds * 1000));
 }
 
-/** The blocks that the database keeps: all whole ones. */
+/** Adds the blocks that the database keeps: one for each 256 entries of a tree that are complete. */
 export function addBlocks(record: MadeRecord): void {
   record.blocks = treesOf(record).flatMap((tree) => {
     const leaves = leavesOf(record, tree);
@@ -301,10 +356,17 @@ export function addBlocks(record: MadeRecord): void {
   });
 }
 
-/** Three trees, 30 heads, 770 entries (the largest tree holds 2 blocks and more), two epochs, a checkpoint for every head. */
-export function makeRecord(signer: Signer): MadeRecord {
+/** A time, in milliseconds since 1970, at which entries of August and of September can be sealed. */
+export const septemberMs = Date.UTC(2026, 8, 10);
+
+/**
+ * Returns a record with three trees, 30 heads, 770 entries (the largest tree has more than 2 blocks), two epochs and a
+ * checkpoint for every head. The first `old` heads were sealed in September, the others in November.
+ */
+export function makeRecord(signer: Signer, old = 0): MadeRecord {
   const record = emptyRecord();
   for (let i = 0; i < 30; i += 1) {
+    record.clockMs = i < old ? septemberMs : startMs;
     const many = i % 5 === 4 ? 100 : 2;
     seal(
       record,
@@ -318,6 +380,7 @@ export function makeRecord(signer: Signer): MadeRecord {
     record.notes.push(noteFor(record, signer, i + 1));
   }
   addBlocks(record);
+  record.clockMs = startMs;
   return record;
 }
 
@@ -329,10 +392,14 @@ export function copyRecord(record: MadeRecord): MadeRecord {
     blocks: [...record.blocks],
     leaves: [...record.leaves],
     archives: [...record.archives],
+    clockMs: record.clockMs,
   };
 }
 
-/** What the owner of the database can do without the key: everything computed anew from the rows, sizes and numbers of the heads kept. */
+/**
+ * Does what the owner of the database can do without the signing key: computes all hashes anew from the rows. The sizes
+ * and numbers that the heads state stay as they are.
+ */
 export function rewrite(record: MadeRecord): void {
   for (const row of record.rows) row.leaf = leafOfRow(row);
   for (const head of record.heads) {
@@ -340,7 +407,7 @@ export function rewrite(record: MadeRecord): void {
       const root = rootOf(leavesOf(record, tree).slice(0, Number(size)));
       return `${tree} ${size} ${root.toString('base64')}`;
     });
-    head.mapRoot = mapRootOf(head.secret, standingsAt(record, head.position));
+    head.mapRoot = mapRootOf(head.secret, treeStatesAt(record, head.position));
   }
 }
 
@@ -356,8 +423,8 @@ export const archiveOf = (file: string, rows: readonly Row[]): Archive => ({
 export type Month = { readonly month: string; readonly rows: readonly Row[] };
 
 /**
- * Writes an archive of these rows and seals its statement in every tree of which it holds entries. The rows stay in the record; `drop` takes them out.
- * `edit` changes what is stated, as a faulty writer would.
+ * Writes an archive of these rows and seals its statement in every tree of which it has entries. The rows stay in the
+ * record; `drop` removes them. `edit` changes what is stated, like a faulty writer.
  */
 export function archive(
   record: MadeRecord,
@@ -376,7 +443,11 @@ export function archive(
         last: Math.max(...positions),
         entries: positions.length,
       };
-      const hidden: Record<string, unknown> = { file: made.file, sha256: sha256(made.bytes).toString('hex'), total: rows.length };
+      const hidden: Record<string, unknown> = {
+        file: made.file,
+        sha256: sha256(made.bytes).toString('hex'),
+        total: rows.length,
+      };
       edit?.(shown, hidden);
       row.kind = 'ledger.archived';
       [row.publicText, row.sensitiveText] = [JSON.stringify(shown), JSON.stringify(hidden)];
@@ -384,7 +455,7 @@ export function archive(
   });
 }
 
-/** Seals that a month's file is deleted, as its retention has ended. */
+/** Seals that the file of a month is deleted because its retention has ended. */
 export function retire(record: MadeRecord, month: string): void {
   seal(
     record,
@@ -398,7 +469,10 @@ export function retire(record: MadeRecord, month: string): void {
   );
 }
 
-/** Takes rows out of the database; leaves stay where their block is not whole any more, or not yet. Blocks must have been added. */
+/**
+ * Removes rows from the database as an archive does. The leaf hash of a row stays, unless all 256 rows of its block go
+ * at once; then the hash of the block is enough. `addBlocks` must have been called before.
+ */
 export function drop(record: MadeRecord, rows: readonly Row[]): void {
   const keyOf = ({ tree, position }: Row): string => `${tree} ${position}`;
   const gone = new Set(rows.map(keyOf));
@@ -418,12 +492,14 @@ export function drop(record: MadeRecord, rows: readonly Row[]): void {
 export const entryLine = (r: Row): string => {
   const [tree, position, ...shown] = shownOf(r);
   const [number, ...hidden] = hiddenOf(r);
-  return JSON.stringify({ entry: [tree, position, number, ...shown, ...hidden, r.salt.toString('hex'), r.leaf.toString('hex')] });
+  return JSON.stringify({
+    entry: [tree, position, number, ...shown, ...hidden, r.salt.toString('hex'), r.leaf.toString('hex')],
+  });
 };
 export const headLine = ({ position, at, number, secret, lines }: Head): string =>
   JSON.stringify({ head: [position, at, number, secret.toString('base64'), lines] });
 
-/** Lines as the database prints them. */
+/** Returns the record as the lines of a dump, in the order in which the database prints them. */
 export function dumpLines(record: MadeRecord): readonly string[] {
   return [
     ...record.heads.map(headLine),
@@ -440,11 +516,17 @@ export const witnessText = (notes: readonly string[]): string => fileText(notes.
 
 // ---- Slices
 
-/** The way from a checkpoint of `size` heads to a customer's tree after its head `position`. */
-export function anchorOf(record: MadeRecord, note: string, size: number, position: number, tree: string): Record<string, unknown> {
+/** Returns the proof from a checkpoint of `size` heads to a customer's tree as it was after the head at `position`. */
+export function anchorOf(
+  record: MadeRecord,
+  note: string,
+  size: number,
+  position: number,
+  tree: string,
+): Record<string, unknown> {
   const head = record.heads[position];
-  const standings = standingsAt(record, position);
-  const own = standings.find((one) => one.tree === tree);
+  const states = treeStatesAt(record, position);
+  const own = states.find((one) => one.tree === tree);
   if (head === undefined || own === undefined) throw new Error('no such head, or it does not know this tree');
   const proof = pathOf(position, record.heads.slice(0, size).map(logLeaf));
   return {
@@ -455,23 +537,25 @@ export function anchorOf(record: MadeRecord, note: string, size: number, positio
       root: own.root.toString('base64'),
       blind: blindOf(head.secret, tree).toString('base64'),
       slot: slotOf(head.secret, tree),
-      path: mapPathOf(head.secret, standings, tree).map((one) => one.toString('base64')),
+      path: mapPathOf(head.secret, states, tree).map((one) => one.toString('base64')),
     },
   };
 }
 
 export type Wanted = {
   readonly customer: string;
-  /** Positions of heads that begin an epoch; null: from the first entry. */
+  /** Positions of heads that begin an epoch; null means from the first entry on. */
   readonly from: number | null;
   readonly to: number;
-  /** The window, in microseconds since 1970; left out: all that its heads enclose. */
+  /** The window, in microseconds since 1970. When it is left out: everything that the heads enclose. */
   readonly begin?: number | null;
   readonly end?: number;
   readonly selected?: (row: Row) => boolean;
 };
 
-/** The lines of a slice between two heads, each with the checkpoint right behind it. */
+/**
+ * Returns the lines of a slice between two heads, each proved from the checkpoint that was signed directly after it.
+ */
 export function sliceLines(
   record: MadeRecord,
   signer: Signer,
@@ -479,7 +563,8 @@ export function sliceLines(
 ): readonly string[] {
   const atOf = (position: number): number => record.heads[position]?.at ?? 0;
   const note = (position: number): string => record.notes[position] ?? noteFor(record, signer, position + 1);
-  const sizeAt = (position: number): number => standingsAt(record, position).find(({ tree }) => tree === customer)?.size ?? 0;
+  const sizeAt = (position: number): number =>
+    treeStatesAt(record, position).find(({ tree }) => tree === customer)?.size ?? 0;
   const first = from === null ? 0 : sizeAt(from);
   const rows = inTree(record, customer).slice(first, sizeAt(to));
   const count = rows.filter(selected).length;

@@ -1,5 +1,5 @@
-// What the verifier keeps of a long record: trees, blocks and heads, and nothing for an entry but one bit. A record of fifty million entries must not need more
-// than a machine that an auditor has.
+// What the verifier keeps of a long record: trees, blocks and heads, and for an entry nothing but one bit. A record of
+// fifty million entries must not need more than the machine of an auditor has.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { test } from 'tap';
@@ -11,7 +11,6 @@ import {
   common,
   emptyRecord,
   entryLine,
-  epochMs,
   type Head,
   headLine,
   headTextOf,
@@ -24,14 +23,15 @@ import {
   mapRootOf,
   type Row,
   rootOf,
-  type Standing,
   sha256,
+  startMs,
+  type TreeState,
 } from './make-record.ts';
 
 setFlagsFromString('--expose_gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes that are still in use after everything that can be given back was. */
+/** Bytes that are still in use after everything that can be released was released. */
 function kept(): number {
   collect();
   collect();
@@ -45,7 +45,7 @@ const heads = 160;
 const entries = perHead * heads;
 const each = perHead / trees.length;
 
-/** A tree that grows, in so many hashes as it has levels. */
+/** A tree that grows, in as many hashes as it has levels. */
 class Tree {
   parts: { leaves: number; root: Buffer }[] = [];
   size = 0;
@@ -66,7 +66,7 @@ class Tree {
   }
 }
 
-/** The entry at a place: head after head, each of them 100 in every tree. */
+/** The entry at a position: head after head, each with 100 entries in every tree. */
 function rowAt(tree: number, position: number): Row {
   const head = Math.floor(position / each);
   return makeRow(trees[tree] ?? common, position, head * perHead + tree * each + (position % each) + 1);
@@ -76,27 +76,28 @@ function makeHeads(): Head[] {
   const grown = trees.map(() => new Tree());
   const secret = Buffer.alloc(32, 7);
   return Array.from({ length: heads }, (_, position) => {
-    const standings: Standing[] = grown.map((tree, i) => {
+    const states: TreeState[] = grown.map((tree, i) => {
       for (let j = 0; j < each; j += 1) tree.push(leafOfRow(rowAt(i, tree.size)));
       return { tree: trees[i] ?? common, size: tree.size, root: tree.root() };
     });
-    const lines = standings.map(lineOf).join('');
-    const head = { position, at: epochMs * 1000 + position, number: (position + 1) * perHead, secret, lines };
-    return { ...head, mapRoot: mapRootOf(secret, standings) };
+    const lines = states.map(lineOf).join('');
+    const head = { position, at: startMs * 1000 + position, number: (position + 1) * perHead, secret, lines };
+    return { ...head, mapRoot: mapRootOf(secret, states) };
   });
 }
 
-test('nothing is kept for an entry but a bit', async (t) => {
+test('nothing is kept for an entry except a bit', async (t) => {
   const signer = makeSigner();
   const record: MadeRecord = { ...emptyRecord(), heads: makeHeads() };
   const root = rootOf(record.heads.map((head) => leafHashOf(Buffer.from(headTextOf(head)))));
   const witness = new Witness([parseVerifierKey(signer.verifierKey)]);
-  witness.add(signer.sign(bodyOf(signer.name, heads, root, 1, epochMs)), 'note', undefined);
+  witness.add(signer.sign(bodyOf(signer.name, heads, root, 1, startMs)), 'note', undefined);
   witness.close();
-  const verification = new Verification({ witness, now: epochMs, maxAgeSeconds: 600 });
+  const verification = new Verification({ witness, now: startMs, maxAgeSeconds: 600 });
   for (const head of record.heads) verification.line(JSON.parse(headLine(head)), 'head');
   const feed = (tree: number, from: number, to: number): void => {
-    for (let position = from; position < to; position += 1) verification.line(JSON.parse(entryLine(rowAt(tree, position))), 'entry');
+    for (let position = from; position < to; position += 1)
+      verification.line(JSON.parse(entryLine(rowAt(tree, position))), 'entry');
   };
   const size = entries / trees.length;
   feed(0, 0, size);
@@ -111,11 +112,11 @@ test('nothing is kept for an entry but a bit', async (t) => {
   t.ok(perEntry < 8, `${perEntry.toFixed(2)} bytes for an entry`);
 });
 
-test('and some ten bytes for each time that a tree grew', async (t) => {
+test('and about ten bytes for each time that a tree grew', async (t) => {
   const signer = makeSigner();
   const witness = new Witness([parseVerifierKey(signer.verifierKey)]);
   witness.close();
-  const verification = new Verification({ witness, now: epochMs, maxAgeSeconds: 0 });
+  const verification = new Verification({ witness, now: startMs, maxAgeSeconds: 0 });
   const secret = Buffer.alloc(32, 7);
   const many = 20_000;
   const feed = (from: number, to: number): void => {

@@ -1,4 +1,4 @@
-// The verifier's trees against the published figures of RFC 6962's reference tests and against the RFC's definition.
+// The verifier's trees compared with the published figures of RFC 6962's reference tests and with the RFC's definition.
 import { test } from 'tap';
 import { Frontier, leafHash, nodeHash, sha256, verifyAuditPath } from '../../verifier/index.js';
 import { leafHashOf, pathOf, rootOf } from './make-record.ts';
@@ -63,12 +63,13 @@ test('the published roots and audit paths', async (t) => {
     t.notOk(verifyAuditPath(leaf, index, size + 8, path.map(bytes), root), 'another size');
     t.notOk(verifyAuditPath(leaf, index + 8, size, path.map(bytes), root), 'beyond the tree');
     t.notOk(verifyAuditPath(leafHash(bytes('ff')), index, size, path.map(bytes), root), 'another leaf');
-    if (path.length > 0) t.notOk(verifyAuditPath(leaf, index, size, path.slice(1).map(bytes), root), 'one hash missing');
+    if (path.length > 0)
+      t.notOk(verifyAuditPath(leaf, index, size, path.slice(1).map(bytes), root), 'one hash missing');
   }
   t.same(nodeHash(bytes('00'), bytes('01')), sha256(bytes('010001')));
 });
 
-test('every leaf of every tree of up to 300 leaves has its path, and no other', async (t) => {
+test('every leaf of every tree of up to 300 leaves has its path, and no other path', async (t) => {
   const leaves = Array.from({ length: 300 }, (_, i) => leafHashOf(Buffer.from(`leaf ${i}`)));
   const frontier = new Frontier();
   let [good, bad, checked] = [0, 0, 0];
@@ -77,7 +78,7 @@ test('every leaf of every tree of up to 300 leaves has its path, and no other', 
     const these = leaves.slice(0, size);
     const root = rootOf(these);
     if (!frontier.root().equals(root)) t.fail(`the root of ${size} leaves`);
-    // All of the small trees; of the others those at the edges and some between.
+    // All of the small trees; of the others, those at the edges and some between.
     for (let index = 0; index < size; index += size < 70 || index < 2 || index > size - 4 ? 1 : 13) {
       const path = pathOf(index, these);
       const leaf = leaves[index] ?? Buffer.alloc(32);
@@ -92,7 +93,7 @@ test('every leaf of every tree of up to 300 leaves has its path, and no other', 
   t.equal(bad, 0, 'none does from another place');
 });
 
-test('blocks stand for 256 leaves, and are told when they are complete', async (t) => {
+test('blocks stand for 256 leaves, and are reported when they are complete', async (t) => {
   const leaves = Array.from({ length: 600 }, (_, i) => leafHashOf(Buffer.from(`leaf ${i}`)));
   const [one, other] = [new Frontier(), new Frontier()];
   const blocks: Buffer[] = [];

@@ -1,4 +1,5 @@
-// What the owner of a database can do to rows: each is found, and the first bad row is named. The record itself, untouched, is good.
+// What the owner of a database can do to rows: each change is found, and the first bad row is named. The record itself,
+// unaltered, is good.
 import { test } from 'tap';
 import { parseStrictly, parseVerifierKey, type Report, Verification, Witness } from '../../verifier/index.js';
 import {
@@ -9,7 +10,6 @@ import {
   dumpLines,
   emptyRecord,
   entryLine,
-  epochMs,
   inTree,
   leafOfRow,
   lineOf,
@@ -23,12 +23,13 @@ import {
   rewrite,
   rootOf,
   seal,
+  startMs,
 } from './make-record.ts';
 
 const signer = makeSigner();
 const keys = [parseVerifierKey(signer.verifierKey)];
 const whole = makeRecord(signer);
-const now = epochMs + 60_000;
+const now = startMs + 60_000;
 
 function verified(record: MadeRecord, lines = dumpLines(record)): Report {
   const witness = new Witness(keys);
@@ -47,7 +48,10 @@ function rowAt(record: MadeRecord, tree: string, position: number): Row {
 }
 
 /** The range of positions of its tree that was sealed together with this row. */
-function sealedWith(record: MadeRecord, row: Row): { readonly from: number; readonly to: number; readonly head: number } {
+function sealedWith(
+  record: MadeRecord,
+  row: Row,
+): { readonly from: number; readonly to: number; readonly head: number } {
   let from = 0;
   for (const head of record.heads) {
     const size = Number(new RegExp(`^${row.tree} (\\d+) `, 'm').exec(head.lines)?.[1] ?? from);
@@ -76,11 +80,18 @@ test('a whole record is good', async (t) => {
   t.same(report.unwitnessed, { heads: 0, entries: 0 });
 });
 
-test('an empty record with a checkpoint of nothing: nothing was proved, so it is not good', async (t) => {
+test('an empty record with a checkpoint of an empty log: nothing was proved, so it is not good', async (t) => {
   const empty: MadeRecord = emptyRecord();
   const report = verified({ ...empty, notes: [noteFor(empty, signer, 0)] });
   t.same(report.findings, []);
-  t.match(report, { verdict: 'incomplete', ok: false, entries: 0, heads: 0, newest: { size: 0 }, notRead: [/holds nothing yet/] });
+  t.match(report, {
+    verdict: 'incomplete',
+    ok: false,
+    entries: 0,
+    heads: 0,
+    newest: { size: 0 },
+    notRead: [/holds nothing yet/],
+  });
 });
 
 const edits: Readonly<Record<string, (row: Row) => void>> = {
@@ -124,7 +135,7 @@ test('a field that was changed: the very row is named', async (t) => {
   }
 });
 
-test('a field that was changed and its leaf computed anew: the entries that were sealed together are named, the first of them first', async (t) => {
+test('a field was changed and its leaf computed anew: the entries that were sealed together are named, in order', async (t) => {
   for (const [field, edit] of Object.entries(edits)) {
     const record = copyRecord(whole);
     const row = rowAt(record, acme, 217);
@@ -133,7 +144,8 @@ test('a field that was changed and its leaf computed anew: the entries that were
     const { from, to, head } = sealedWith(whole, row);
     const report = verified(record);
     t.equal(report.found, field === 'customer' ? 2 : 1, field);
-    if (field === 'customer') t.match(report.findings.at(-1), { what: 'misplaced', tree: acme, position: 217, number: row.number }, field);
+    if (field === 'customer')
+      t.match(report.findings.at(-1), { what: 'misplaced', tree: acme, position: 217, number: row.number }, field);
     else if (field === 'number') t.match(report.firstRow, { what: 'out of order', tree: acme }, field);
     else
       t.match(
@@ -169,7 +181,7 @@ test('two rows that were changed are both named, and nothing else is', async (t)
   );
 });
 
-test('a changed row hides another one that was sealed with it: no innocent row is named', async (t) => {
+test('a changed row hides another one that was sealed with it: no unchanged row is named', async (t) => {
   const record = copyRecord(whole);
   const [seen, hidden] = [rowAt(record, acme, 60), rowAt(record, acme, 61)];
   t.equal(sealedWith(whole, seen).head, sealedWith(whole, hidden).head);
@@ -179,7 +191,7 @@ test('a changed row hides another one that was sealed with it: no innocent row i
   t.match(verified(record), { found: 1, firstRow: { what: 'changed', position: 60 } });
 });
 
-test('the stored leaf alone was changed: the row is named, the entry stands', async (t) => {
+test('only the stored leaf was changed: the row is named, and the entry counts', async (t) => {
   const record = copyRecord(whole);
   rowAt(record, acme, 217).leaf = Buffer.alloc(32);
   const report = verified(record);
@@ -192,7 +204,7 @@ test('the stored leaf alone was changed: the row is named, the entry stands', as
   });
 });
 
-test('more than twenty findings: counted, the first said', async (t) => {
+test('more than twenty findings are counted, and the first ones are printed', async (t) => {
   const record = copyRecord(whole);
   for (const row of inTree(record, acme).slice(100, 160)) row.kind = 'x';
   const report = verified(record);
@@ -224,13 +236,20 @@ test('a row that was deleted', async (t) => {
     record.rows = record.rows.filter((row) => row !== gone);
     const report = verified(record);
     t.equal(report.found, 1);
-    t.match(report.firstRow, { what: 'missing', tree, position, from: position, to: position, head: sealedWith(whole, gone).head });
+    t.match(report.firstRow, {
+      what: 'missing',
+      tree,
+      position,
+      from: position,
+      to: position,
+      head: sealedWith(whole, gone).head,
+    });
     const { from, to } = sealedWith(whole, gone);
     if (from === to && report.firstRow?.number !== undefined) t.equal(report.firstRow.number, gone.number);
   }
 });
 
-test('a row that was deleted, those behind it renumbered', async (t) => {
+test('a row that was deleted, and those after it renumbered', async (t) => {
   for (const isNumberMoved of [false, true])
     for (const areLeavesComputed of [false, true]) {
       const record = copyRecord(whole);
@@ -244,7 +263,7 @@ test('a row that was deleted, those behind it renumbered', async (t) => {
       const name = `${isNumberMoved ? 'numbers moved' : 'numbers kept'}, ${areLeavesComputed ? 'leaves computed' : 'leaves kept'}`;
       const report = verified(record);
       if (!areLeavesComputed) t.match(report.findings[0], { what: 'missing', tree: acme, position: 217 }, name);
-      // With new leaves the first root that is another tells: that of the head which sealed the row.
+      // With new leaves, the first root that differs tells: that of the head which sealed the row.
       else
         t.match(
           report.findings[0],
@@ -273,10 +292,18 @@ test('a row that was inserted', async (t) => {
   }
   const twice = copyRecord(whole);
   twice.rows.push({ ...rowAt(twice, acme, 217), kind: 'forged' });
-  t.match(verified(twice), { found: 1, firstRow: { what: 'inserted', tree: acme, position: 217 } }, 'a position that is taken');
+  t.match(
+    verified(twice),
+    { found: 1, firstRow: { what: 'inserted', tree: acme, position: 217 } },
+    'a position that is taken',
+  );
   const same = copyRecord(whole);
   same.rows.push({ ...rowAt(same, acme, 217) });
-  t.match(verified(same), { found: 1, firstRow: { what: 'inserted', tree: acme, position: 217 } }, 'the same row twice');
+  t.match(
+    verified(same),
+    { found: 1, firstRow: { what: 'inserted', tree: acme, position: 217 } },
+    'the same row twice',
+  );
   const behind = copyRecord(whole);
   const size = inTree(behind, acme).length;
   behind.rows.push(makeRow(acme, size, 9001), makeRow(acme, size + 1, 9002));
@@ -287,7 +314,10 @@ test('a row that was inserted', async (t) => {
   const tree = 'cccccccc-0000-4000-8000-000000000003';
   const other = copyRecord(whole);
   other.rows.push(makeRow(tree, 0, 9001));
-  t.match(verified(other), { found: 1, firstRow: { what: 'inserted', tree, position: 0, number: 9001, text: /no head names this tree/ } });
+  t.match(verified(other), {
+    found: 1,
+    firstRow: { what: 'inserted', tree, position: 0, number: 9001, text: /no head names this tree/ },
+  });
 });
 
 test('two rows that were swapped', async (t) => {
@@ -322,20 +352,32 @@ test('lines of the dump in another order', async (t) => {
   const lines = [...dumpLines(whole)];
   const index = lines.indexOf(entryLine(rowAt(whole, acme, 217)));
   const swap = (i: number, j: number): readonly string[] => lines.with(i, lines[j] ?? '').with(j, lines[i] ?? '');
-  t.match(verified(whole, swap(index, index + 1)), { found: 1, firstRow: { what: 'out of order', tree: acme, position: 217 } });
+  t.match(verified(whole, swap(index, index + 1)), {
+    found: 1,
+    firstRow: { what: 'out of order', tree: acme, position: 217 },
+  });
   const first = lines.indexOf(entryLine(rowAt(whole, common, 0)));
   const moved = [...lines.slice(0, first), ...lines.slice(first + 1), lines[first] ?? ''];
-  t.match(verified(whole, moved).findings.at(-1), { what: 'out of order', tree: common, position: 0 }, 'behind another tree');
+  t.match(
+    verified(whole, moved).findings.at(-1),
+    { what: 'out of order', tree: common, position: 0 },
+    'behind another tree',
+  );
   t.match(verified(whole, swap(3, 4)).findings[0], { what: 'head missing', head: 3 }, 'heads');
   const block = lines.findIndex((line) => line.startsWith('{"block"'));
-  t.match(verified(whole, [...lines.slice(0, block), ...lines.slice(block + 1), lines[block] ?? '']).findings.at(-1), { what: 'block' });
+  t.match(verified(whole, [...lines.slice(0, block), ...lines.slice(block + 1), lines[block] ?? '']).findings.at(-1), {
+    what: 'block',
+  });
 });
 
-test('the end of a tree cut off', async (t) => {
+test('a tree whose end was cut off', async (t) => {
   const size = inTree(whole, acme).length;
   const record = copyRecord(whole);
   record.rows = record.rows.filter((row) => row.tree !== acme || row.position < size - 5);
-  t.match(verified(record), { found: 1, firstRow: { what: 'missing', tree: acme, position: size - 5, from: size - 5, to: size - 1 } });
+  t.match(verified(record), {
+    found: 1,
+    firstRow: { what: 'missing', tree: acme, position: size - 5, from: size - 5, to: size - 1 },
+  });
   const gone = copyRecord(whole);
   gone.rows = gone.rows.filter((row) => row.tree !== bank);
   t.match(
@@ -366,7 +408,7 @@ test('rows that are not entries', async (t) => {
   ]);
 });
 
-test('everything rewritten after a change, as the owner of the database can, without the key', async (t) => {
+test('everything rewritten after a change, as the owner of the database can without the key', async (t) => {
   for (const [tree, position] of [
     [acme, 217],
     [bank, 0],
@@ -390,11 +432,14 @@ test('everything rewritten after a change, as the owner of the database can, wit
       tree: suspect?.tree,
       position: suspect?.position,
     });
-    t.match(report.firstRow?.text, new RegExp(`number ${first} is the first suspect, of ${first} to ${whole.heads[head]?.number}`));
+    t.match(
+      report.firstRow?.text,
+      new RegExp(`number ${first} is the first suspect, of ${first} to ${whole.heads[head]?.number}`),
+    );
   }
 });
 
-test('the same where the witness saw every tenth head only: the range is named', async (t) => {
+test('the same when the witness saw only every tenth head: the range is named', async (t) => {
   const record = copyRecord(whole);
   record.notes = [10, 20, 30].map((size) => noteFor(whole, signer, size));
   t.same(verified(record).findings, [], 'its good twin');
@@ -422,7 +467,11 @@ test('heads', async (t) => {
     { found: 1, findings: [{ what: 'head changed', head: 12, from: 12, to: 12 }] },
     'its time',
   );
-  t.match(head((r) => r.heads.splice(12, 1)).findings[0], { what: 'head missing', head: 12, number: (whole.heads[11]?.number ?? 0) + 1 });
+  t.match(head((r) => r.heads.splice(12, 1)).findings[0], {
+    what: 'head missing',
+    head: 12,
+    number: (whole.heads[11]?.number ?? 0) + 1,
+  });
   t.match(head((r) => (at(r, 12).number += 1)).findings[0], { what: 'head malformed', head: 12 }, 'its number');
   for (const [name, change] of [
     ['no newline', (lines: string) => lines.trimEnd()],
@@ -430,17 +479,29 @@ test('heads', async (t) => {
     ['a size with a zero in front', (lines: string) => lines.replace(' ', ' 0')],
     ['a blank line', (lines: string) => `${lines}\n`],
   ] as const)
-    t.match(head((r) => (at(r, 12).lines = change(at(r, 12).lines))).findings[0], { what: 'head malformed', head: 12 }, name);
-  t.match(head((r) => (at(r, 12).lines = at(r, 11).lines)).findings[0], { what: 'head malformed', head: 12 }, 'a tree that does not grow');
+    t.match(
+      head((r) => (at(r, 12).lines = change(at(r, 12).lines))).findings[0],
+      { what: 'head malformed', head: 12 },
+      name,
+    );
+  t.match(
+    head((r) => (at(r, 12).lines = at(r, 11).lines)).findings[0],
+    { what: 'head malformed', head: 12 },
+    'a tree that does not grow',
+  );
 });
 
-test('an old database with its old checkpoint, against the newest witness', async (t) => {
+test('an old database with its old checkpoint, compared with the newest witness', async (t) => {
   const record = copyRecord(whole);
   const number = whole.heads[19]?.number ?? 0;
   record.heads = record.heads.slice(0, 20);
   record.rows = record.rows.filter((row) => row.number <= number);
   record.blocks = [];
-  t.same(verified({ ...record, notes: record.notes.slice(0, 20) }).findings, [], 'it was good when the witness was as old');
+  t.same(
+    verified({ ...record, notes: record.notes.slice(0, 20) }).findings,
+    [],
+    'it was good when the witness was as old',
+  );
   const report = verified(record);
   t.match(report, { found: 1, findings: [{ what: 'behind', head: 20, from: 20, to: 29, number: number + 1 }] });
   t.match(
@@ -454,14 +515,14 @@ test('an old database with its old checkpoint, against the newest witness', asyn
   );
 });
 
-test('heads that nobody has witnessed yet are counted, and good', async (t) => {
+test('heads that nobody has witnessed yet are counted, and the record is good', async (t) => {
   const report = verified({ ...whole, notes: whole.notes.slice(0, 28) });
   t.same(report.findings, []);
   const [last, seen] = [whole.heads[29]?.number ?? 0, whole.heads[27]?.number ?? 0];
   t.same(report.unwitnessed, { heads: 2, entries: last - seen });
 });
 
-test('a heads log of more than a block is good; a block of it that was changed is found', async (t) => {
+test('a heads log of more than a block is good; a changed block of it is found', async (t) => {
   const record: MadeRecord = emptyRecord();
   for (let i = 0; i < 260; i += 1) {
     seal(record, { [acme]: 1 });
@@ -476,7 +537,7 @@ test('a heads log of more than a block is good; a block of it that was changed i
     t.match(verified({ ...record, blocks }).findings, [{ what: 'block', tree }]);
 });
 
-test('an entry in the tree of somebody else: sealed so, and found', async (t) => {
+test('an entry in the tree of somebody else: sealed in this way, and found', async (t) => {
   for (const [tree, customer] of [
     [acme, bank],
     [acme, null],
@@ -487,11 +548,15 @@ test('an entry in the tree of somebody else: sealed so, and found', async (t) =>
     seal(record, { [common]: 1, [acme]: 1 });
     seal(record, { [tree]: 1 }, { edit: (row) => (row.customer = customer) });
     record.notes.push(noteFor(record, signer, 2));
-    t.match(verified(record), { found: 1, firstRow: { what: 'misplaced', tree, position: 1 } }, `${tree} of ${customer}`);
+    t.match(
+      verified(record),
+      { found: 1, firstRow: { what: 'misplaced', tree, position: 1 } },
+      `${tree} of ${customer}`,
+    );
   }
 });
 
-test('numbers: sealed twice, or none of its head', async (t) => {
+test('numbers: sealed twice, or not among those of their head', async (t) => {
   const make = (edit: (row: Row, index: number) => void): Report => {
     const record = emptyRecord();
     seal(record, { [common]: 2, [acme]: 2, [bank]: 2 });
@@ -511,10 +576,14 @@ test('numbers: sealed twice, or none of its head', async (t) => {
       findings: [{ what: 'out of order', tree: bank, position: 3, text: /sealed the numbers 7 to 10 only/ }],
     },
   );
-  t.match(make((row, i) => (row.number = i === 0 ? 6 : row.number)).findings[0], { what: 'out of order', tree: acme, position: 2 });
+  t.match(make((row, i) => (row.number = i === 0 ? 6 : row.number)).findings[0], {
+    what: 'out of order',
+    tree: acme,
+    position: 2,
+  });
 });
 
-test('what the map of a head must say: sealed and signed otherwise, and found', async (t) => {
+test('what the map of a head must say: sealed and signed wrongly, and found', async (t) => {
   const make = (spoil: (record: MadeRecord) => void, isEpoch: boolean, lines?: (lines: string) => string): Report => {
     const record = emptyRecord();
     seal(record, { [common]: 2, [acme]: 2, [bank]: 2 });
@@ -537,10 +606,14 @@ test('what the map of a head must say: sealed and signed otherwise, and found', 
     { what: 'head malformed', text: /had 2 entries already/ },
     'a tree that shrinks',
   );
-  t.match(make(none, true, (text) => text.replace(/^(bbbb\S+ 2) \S+/m, `$1 ${Buffer.alloc(32).toString('base64')}`)).findings[0], {
-    what: 'head malformed',
-    text: /did not grow, and its root is another/,
-  });
+  t.match(
+    make(none, true, (text) => text.replace(/^(bbbb\S+ 2) \S+/m, `$1 ${Buffer.alloc(32).toString('base64')}`))
+      .findings[0],
+    {
+      what: 'head malformed',
+      text: /did not grow, and its root is another/,
+    },
+  );
   t.match(
     make(none, false, (text) => `${text}${lineOf({ tree: bank, size: 2, root: Buffer.alloc(32) })}`).findings[0],
     { what: 'head malformed' },
@@ -554,7 +627,11 @@ test('what the map of a head must say: sealed and signed otherwise, and found', 
   seal(again, { [acme]: 1 }, { epoch: true });
   seal(again, { [acme]: 1 }, { epoch: true, secret: first });
   again.notes.push(noteFor(again, signer, 3));
-  t.match(verified(again).findings, [{ what: 'head malformed', head: 2, text: /that of an earlier epoch/ }], 'a secret that comes back');
+  t.match(
+    verified(again).findings,
+    [{ what: 'head malformed', head: 2, text: /that of an earlier epoch/ }],
+    'a secret that comes back',
+  );
   const idle = emptyRecord();
   seal(idle, { [acme]: 1 });
   seal(idle, {}, { epoch: true });
@@ -565,7 +642,7 @@ test('what the map of a head must say: sealed and signed otherwise, and found', 
   t.match(verified(idle).findings, [{ what: 'head malformed', head: 2, text: /seals nothing/ }], 'a head for nothing');
 });
 
-test('a tree that was rewritten and signed: the roots of before do not fit, though the last one does', async (t) => {
+test('a tree that was rewritten and signed: the earlier roots do not fit, though the last one does', async (t) => {
   const record = emptyRecord();
   seal(record, { [common]: 2, [acme]: 2 });
   seal(record, { [acme]: 2 });
@@ -587,7 +664,7 @@ test('format 1 is refused with a sentence', async (t) => {
   t.match(verified(record), { found: 1, findings: [{ what: 'note malformed', text: /checkpoint of format 1/ }] });
 });
 
-test('a key that stands twice in one object, and numbers in another spelling', async (t) => {
+test('a key that occurs twice in one object, and numbers in another spelling', async (t) => {
   const lines = dumpLines(whole);
   const index = lines.indexOf(entryLine(rowAt(whole, acme, 217)));
   const line = lines[index] ?? '';

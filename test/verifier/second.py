@@ -9,6 +9,7 @@ import base64
 import calendar
 import gzip
 import hashlib
+import heapq
 import json
 import re
 import sys
@@ -265,7 +266,7 @@ def map_root(secret, trees):
 
 # ---- Notes and the witness
 
-KEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})(?:@(0|[1-9][0-9]{0,14}):(0|[1-9][0-9]{0,14}))?")
+KEY = re.compile(r"((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})(?:@(0|[1-9][0-9]{0,14}):(0|[1-9][0-9]{0,14}))?")
 NOTE = re.compile(
     r"(([^\s+]+)\n(0|[1-9][0-9]{0,14})\n(\S+)\nera (0|[1-9][0-9]{0,14})\ntime (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)\n)\n((?:\u2014 [^\s+]+ [A-Za-z0-9+/]+={0,2}\n){1,16})",
     re.ASCII,
@@ -390,7 +391,7 @@ def statement_of(entry):
     shown, hidden = texts
     month, first, last, count = (shown.get(name) for name in ("month", "first", "last", "entries"))
     file, digest, total = (hidden.get(name) for name in ("file", "sha256", "total"))
-    need(isinstance(month, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}", month) is not None, "no month")
+    need(isinstance(month, str) and re.fullmatch(r"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])", month) is not None, "no month")
     need(is_count(first) and is_count(last) and is_count(count) and is_count(total), "no numbers")
     need(isinstance(file, str) and file != "", "no file")
     hexadecimal(digest, 32)
@@ -437,7 +438,7 @@ def read_dump(data):
 
 def read_heads(rows, accepted):
     """Trees with all sizes and roots that heads named, and how far the witness proves them."""
-    log, trees, secrets, secret, number = Growing(), {}, set(), None, 0
+    log, trees, secrets, secret, number, before_it = Growing(), {}, set(), None, 0, 0
     log_blocks = []
     grown = {}
     proven = {}
@@ -455,6 +456,8 @@ def read_heads(rows, accepted):
         need(len(row) == 5, "no head")
         position, at, head_number, head_secret, lines = row
         need(is_count(position) and position == index and is_count(at) and is_count(head_number), "no head")
+        need(at >= before_it, "a head that goes back in time")
+        before_it = at
         head_secret = b64(head_secret, 32)
         begins = head_secret != secret
         if begins:
@@ -531,13 +534,31 @@ def check_order(entries):
 
 def allowed(absent, statements):
     """Whether every absent position can be given to a statement, none with more than it counts."""
-    left = [[first, last, count] for first, last, count in statements]
+    waiting = sorted((list(one) for one in statements), reverse=True)
+    begun = []
     for position in sorted(absent):
-        fitting = [one for one in left if one[0] <= position <= one[1] and one[2] > 0]
-        if not fitting:
+        while waiting and waiting[-1][0] <= position:
+            _, last, count = waiting.pop()
+            heapq.heappush(begun, [last, count])
+        while begun and (begun[0][0] < position or begun[0][1] == 0):
+            heapq.heappop(begun)
+        if not begun:
             return False
-        min(fitting, key=lambda one: one[1])[2] -= 1
+        begun[0][1] -= 1
     return True
+
+
+def positions_of(month, roots):
+    """The first and the last position of a tree that can be of this month, by the times of the heads that sealed them."""
+    year, number = map(int, month.split("-"))
+    begin = calendar.timegm((year, number, 1, 0, 0, 0)) * 1000000
+    end = calendar.timegm((year + number // 12, number % 12 + 1, 1, 0, 0, 0)) * 1000000
+    low, high, start = SAFE, -1, 0
+    for size, _, _, _, sealed in roots:
+        if begin - 60 * DAY <= sealed + 2 * HOUR and sealed - 2 * HOUR <= end + 27 * DAY:
+            low, high = min(low, start), size - 1
+        start = size
+    return low, high
 
 
 def check_tree(tree, size, roots, entries, archived, hashes, proven):
@@ -563,15 +584,18 @@ def check_tree(tree, size, roots, entries, archived, hashes, proven):
     vouched = set()
     rest = []
     named = {statement[5] for statement in statements}
-    for _, first, last, count, _, digest, _ in statements:
+    for month, first, last, count, _, digest, _ in statements:
         match = [some for one, some in archived if one == digest]
         for some in match:
             positions = [entry.position for entry in some]
-            if positions:
-                need((len(positions), min(positions), max(positions)) == (count, first, last), "an archive that is not as stated")
-                vouched.update(positions)
-        if not any(match):
-            rest.append((first, last, count))
+            need(positions != [], "an archive that has nothing of this tree")
+            need((len(positions), min(positions), max(positions)) == (count, first, last), "an archive that is not as stated")
+            vouched.update(positions)
+        if not match:
+            # Only what can have been of that month: an entry's own time lies near its seal.
+            low, high = positions_of(month, roots)
+            if max(first, low) <= min(last, high):
+                rest.append((max(first, low), min(last, high), count))
     in_dump = {entry.position for entry in entries}
     absent = [position for position in range(size) if position not in in_dump and position not in vouched]
     need(allowed(absent, rest), "an entry is missing")
@@ -610,6 +634,8 @@ def check_tree(tree, size, roots, entries, archived, hashes, proven):
         need(sealed - 27 * DAY - 2 * HOUR <= at <= sealed + 60 * DAY + 2 * HOUR, "a time far from its seal")
         if known[position].kind == "ledger.archived":
             year, month = map(int, statement_of(known[position])[0].split("-"))
+            # No instant of this format, which is at most 2^53 - 1 microseconds, lies in a later year.
+            need(year < 2300, "a statement about a month that was still there")
             leaves = calendar.timegm((year + (month + 1) // 12, (month + 1) % 12 + 1, 1, 0, 0, 0)) * 1000000
             need(sealed + 2 * HOUR >= leaves, "a statement about a month that was still there")
         need(low < known[position].number <= high and known[position].number > last, "a number out of order")
@@ -746,6 +772,9 @@ def verify_slice(case, keys):
 def verdict_of(case):
     try:
         keys = [parse_key(key) for key in case["keys"]]
+        for name, key_id, _, end in keys:
+            need(name == keys[0][0], "keys of several installations")
+            need(all(end == other[3] for other in keys if other[1] == key_id), "a key with two ends")
         return verify_slice(case, keys) if "slice" in case else verify_record(case, keys)
     except Bad as cause:
         return "bad: %s" % cause

@@ -1,4 +1,4 @@
-// One customer's slice: good as it is, in no altered form, and never good when an entry is left out.
+// One customer's slice: good as it is, good in no altered form, and never good when an entry is left out.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -83,7 +83,7 @@ function withHeader(change: (header: Header) => void, of = lines): readonly stri
   return [JSON.stringify(first), ...of.slice(1)];
 }
 
-test('a slice is good: every entry between two checkpoints, and the sentence says what is proved and what is only stated', async (t) => {
+test('a slice is good: every entry between two checkpoints; the sentence says what is proved and what is only stated', async (t) => {
   const report = verified(lines);
   t.same(report.findings, []);
   t.match(report, {
@@ -104,14 +104,17 @@ test('a slice is good: every entry between two checkpoints, and the sentence say
     text,
     /GOOD: these are all entries of this customer that were sealed behind head 16 \(sealed 2026-11-24T18:00:16\.000Z\) up to head 30 \(sealed 2026-11-24T18:00:30\.000Z\) \(positions 354 to 702, none is missing\), and each is what was sealed\. That is proved\./,
   );
-  t.match(text, /Nobody vouches for what follows: it is not signed, .*: that 7 of these entries belong to "what was done in one session"/);
+  t.match(
+    text,
+    /Nobody vouches for what follows: it is not signed, .*: that 7 of these entries belong to "what was done in one session"/,
+  );
   t.match(text, new RegExp(`slice of customer ${acme}: 349 entries`));
   t.notMatch(text, /18:00:17|18:00:31/, 'never the time of a checkpoint');
   t.match(text, /looked for among 31 of the witness/);
   t.match(sliceText(verified(lines, null)), /not compared with a witness/);
 });
 
-test('other good ones: from the first entry, of nothing new, of a customer who was not touched', async (t) => {
+test('other good slices: from the first entry, of nothing new, of a customer who was not touched', async (t) => {
   const all = verified(sliceLines(whole, signer, { customer: acme, from: null, to: 30, selected }));
   t.match(all, { verdict: 'good', entries: 703, from: null, begin: null, positions: { from: 0, to: 703 } });
   t.match(sliceText(all), /from the first entry ever/);
@@ -129,7 +132,10 @@ test('other good ones: from the first entry, of nothing new, of a customer who w
   const one = emptyRecord();
   seal(one, { [acme]: 1 });
   one.notes.push(noteFor(one, signer, 1));
-  t.match(verified(sliceLines(one, signer, { customer: acme, from: null, to: 0 }), one.notes), { verdict: 'good', entries: 1 });
+  t.match(verified(sliceLines(one, signer, { customer: acme, from: null, to: 0 }), one.notes), {
+    verdict: 'good',
+    entries: 1,
+  });
 });
 
 test('nothing of another customer is in it', async (t) => {
@@ -139,7 +145,7 @@ test('nothing of another customer is in it', async (t) => {
   t.notMatch(text, /"number"/);
 });
 
-test('an entry that is left out is missed, wherever it stood and whatever else is made to fit', async (t) => {
+test('an entry that is left out is missed, wherever it was and whatever else is made to fit', async (t) => {
   for (const at of [1, 2, 177, lines.length - 1]) {
     const cut = lines.toSpliced(at, 1);
     t.match(verified(cut), { verdict: 'bad' }, `line ${at}`);
@@ -150,17 +156,23 @@ test('an entry that is left out is missed, wherever it stood and whatever else i
     position: 454,
     text: /position 453 should be here: it was left out/,
   });
-  const short = withHeader((header) => Object.assign(header, { entries: 1, selected: 0, says: 'not-affected' })).slice(0, 2);
+  const short = withHeader((header) => Object.assign(header, { entries: 1, selected: 0, says: 'not-affected' })).slice(
+    0,
+    2,
+  );
   t.match(
     verified(short),
-    { verdict: 'bad', findings: [{ what: 'slice incomplete', text: /has to hold 349 entries; it says 1 and holds 1/ }] },
+    {
+      verdict: 'bad',
+      findings: [{ what: 'slice incomplete', text: /has to hold 349 entries; it says 1 and holds 1/ }],
+    },
     'cut to one entry',
   );
   t.equal(verified([lines[0] ?? '']).verdict, 'bad');
   t.match(whats(verified([])), ['slice malformed']);
 });
 
-test('entries that are changed, exchanged, repeated or of somebody else', async (t) => {
+test('entries that are changed, exchanged, repeated, or those of somebody else', async (t) => {
   const line = JSON.parse(lines[100] ?? '');
   const put = (change: (line: Line) => void): SliceReport => {
     const other = structuredClone(line);
@@ -175,9 +187,17 @@ test('entries that are changed, exchanged, repeated or of somebody else', async 
     );
   t.equal(put((one) => (one.salt = '0'.repeat(32))).verdict, 'bad');
   t.equal(put((one) => (one.sensitive = '0'.repeat(64))).verdict, 'bad');
-  t.match(put((one) => Object.assign(one, { more: 1 })).findings[0], { what: 'malformed' }, 'a field that nobody knows');
+  t.match(
+    put((one) => Object.assign(one, { more: 1 })).findings[0],
+    { what: 'malformed' },
+    'a field that nobody knows',
+  );
   t.match(put((one) => delete one.selected).findings[0], { what: 'malformed' });
-  t.match(verified(lines.with(100, lines[101] ?? '').with(101, lines[100] ?? '')).findings[0], { what: 'missing' }, 'exchanged');
+  t.match(
+    verified(lines.with(100, lines[101] ?? '').with(101, lines[100] ?? '')).findings[0],
+    { what: 'missing' },
+    'exchanged',
+  );
   t.match(verified(lines.toSpliced(100, 0, lines[100] ?? '')).findings[0], { what: 'out of order' }, 'repeated');
   const theirs = sliceLines(whole, signer, { customer: bank, from: 16, to: 30 });
   t.match(verified([...lines, theirs[1] ?? '']).findings[0], { what: 'inserted', text: /not of customer/ });
@@ -185,11 +205,17 @@ test('entries that are changed, exchanged, repeated or of somebody else', async 
   t.match(verified(lines.with(100, twice)).findings[0], { what: 'malformed' }, 'a key that stands twice');
 });
 
-test('which entries are meant is stated, and must be stated without contradiction', async (t) => {
+test('which entries are selected is stated, and must be stated without contradiction', async (t) => {
   const marked = lines.with(101, (lines[101] ?? '').replace('"selected":false', '"selected":true'));
   t.not(marked[101], lines[101]);
-  t.match(verified(marked).findings, [{ what: 'slice malformed', text: /says that 7 entries are selected, and 8 are marked so/ }]);
-  t.equal(verified(withHeader((header) => (header.selected = 8), marked)).verdict, 'good', 'that is the operator\u2019s word');
+  t.match(verified(marked).findings, [
+    { what: 'slice malformed', text: /says that 7 entries are selected, and 8 are marked so/ },
+  ]);
+  t.equal(
+    verified(withHeader((header) => (header.selected = 8), marked)).verdict,
+    'good',
+    'that is the operator\u2019s word',
+  );
   t.match(verified(withHeader((header) => (header.says = 'not-affected'))).findings, [
     { what: 'slice malformed', text: /says not-affected/ },
   ]);
@@ -199,7 +225,7 @@ test('which entries are meant is stated, and must be stated without contradictio
   ]);
 });
 
-test('the way from a checkpoint to the tree', async (t) => {
+test('the path from a checkpoint to the tree', async (t) => {
   const zero = Buffer.alloc(32).toString('base64');
   const other = sliceLines(whole, signer, { customer: bank, from: 16, to: 30 });
   const theirs = JSON.parse(other[0] ?? '').slice;
@@ -241,12 +267,15 @@ test('the way from a checkpoint to the tree', async (t) => {
   t.match(verified(withHeader((h) => (h.version = 1))).findings[0], {
     text: /of version 1, which does not prove which time it covers: ask for one of version 3/,
   });
-  t.match(verified(withHeader((h) => ([h.from, h.to] = [h.to, h.from]))).findings[0], { text: /begins behind its end/ });
+  t.match(verified(withHeader((h) => ([h.from, h.to] = [h.to, h.from]))).findings[0], {
+    text: /begins behind its end/,
+  });
 });
 
-test('its two heads enclose its window, whatever checkpoints stand by them', async (t) => {
+test('its two heads enclose its window, whatever checkpoints accompany them', async (t) => {
   const [second, at] = [1_000_000, (position: number): number => whole.heads[position]?.at ?? 0];
-  const of = (more: Partial<Wanted>): readonly string[] => sliceLines(whole, signer, { customer: acme, from: 16, to: 30, ...more });
+  const of = (more: Partial<Wanted>): readonly string[] =>
+    sliceLines(whole, signer, { customer: acme, from: 16, to: 30, ...more });
   const inside = of({ begin: at(16) + second, end: at(30) - second });
   t.equal(verified(inside).verdict, 'good');
   t.equal(verified(of({ begin: at(16), end: at(30) })).verdict, 'good', 'to the microsecond');
@@ -256,13 +285,20 @@ test('its two heads enclose its window, whatever checkpoints stand by them', asy
       of({ begin: at(16) - 1 }),
       /it begins with what was sealed behind head 16 of 2026-11-24T18:00:16\.000Z: what came before/,
     ],
-    'it is asked for everything': [of({ begin: null }), /its window is everything up to .* it begins with what was sealed behind head 16/],
-    'it ends too early': [of({ end: at(30) + 1 }), /it ends with head 30 of 2026-11-24T18:00:30\.000Z: what came behind it is not in it/],
+    'it is asked for everything': [
+      of({ begin: null }),
+      /its window is everything up to .* it begins with what was sealed behind head 16/,
+    ],
+    'it ends too early': [
+      of({ end: at(30) + 1 }),
+      /it ends with head 30 of 2026-11-24T18:00:30\.000Z: what came behind it is not in it/,
+    ],
     'it ends before it begins': [of({ begin: at(30), end: at(20) }), /which ends before it begins/],
   };
   for (const [name, [given, text]] of Object.entries(bad))
     t.match(verified(given), { verdict: 'bad', findings: [{ what: 'slice incomplete', text }] }, name);
-  // A slice of before the theft, with an older head of the newest checkpoint in the place of its end: everything in it is genuine.
+  // A slice from before the theft, with an older head of the newest checkpoint in the place of its end: everything in
+  // it is genuine.
   const newest = whole.notes[30] ?? '';
   const before = sliceLines(whole, signer, { customer: acme, from: 0, to: 16 });
   const oldHead = anchorOf(whole, newest, 31, 16, acme);
@@ -272,11 +308,17 @@ test('its two heads enclose its window, whatever checkpoints stand by them', asy
   t.notMatch(sliceText(verified(spliced)), /18:00:3/, 'and nothing of the checkpoint by which that head is proved');
   const hidden = withHeader((h) => Object.assign(h, { end: at(30) }), spliced);
   t.match(verified(hidden), { verdict: 'bad', findings: [{ what: 'slice incomplete', text: /it ends with head 16/ }] });
-  const nothing = withHeader((h) => Object.assign(h, { to: h.from, entries: 0, selected: 0, says: 'not-affected' })).slice(0, 1);
-  t.match(verified(nothing), { verdict: 'bad', findings: [{ text: /it ends with head 16/ }] }, 'its end is its beginning');
+  const nothing = withHeader((h) =>
+    Object.assign(h, { to: h.from, entries: 0, selected: 0, says: 'not-affected' }),
+  ).slice(0, 1);
+  t.match(
+    verified(nothing),
+    { verdict: 'bad', findings: [{ text: /it ends with head 16/ }] },
+    'its end is its beginning',
+  );
 });
 
-test('who demands a window is told when a slice was made for another one', async (t) => {
+test('whoever demands a window is told when a slice was made for another one', async (t) => {
   const at = (position: number): number => whole.heads[position]?.at ?? 0;
   const demanded = (since?: number, until?: number, given = lines): SliceReport => {
     const verification = new SliceVerification(keys, witnessOf(whole.notes), { since, until });
@@ -285,17 +327,24 @@ test('who demands a window is told when a slice was made for another one', async
   };
   t.equal(demanded(at(16), at(30)).verdict, 'good');
   t.equal(demanded(at(20)).verdict, 'good');
-  t.match(demanded(at(16) - 1).findings, [{ what: 'slice incomplete', text: /has to begin at 2026-11-24T18:00:15\.999Z or before/ }]);
-  t.match(demanded(undefined, at(30) + 1000).findings, [{ what: 'slice incomplete', text: /has to reach to 2026-11-24T18:00:30\.001Z/ }]);
+  t.match(demanded(at(16) - 1).findings, [
+    { what: 'slice incomplete', text: /has to begin at 2026-11-24T18:00:15\.999Z or before/ },
+  ]);
+  t.match(demanded(undefined, at(30) + 1000).findings, [
+    { what: 'slice incomplete', text: /has to reach to 2026-11-24T18:00:30\.001Z/ },
+  ]);
   const everything = sliceLines(whole, signer, { customer: acme, from: null, to: 30 });
   t.equal(demanded(1, at(30), everything).verdict, 'good', 'from the first entry on is before any time');
 });
 
-test('what is marked happened in the window', async (t) => {
+test('selected entries happened in the window', async (t) => {
   const at = (position: number): number => whole.heads[position]?.at ?? 0;
   const narrow = { customer: acme, from: 16, to: 30, begin: at(20), end: at(25) };
   const inWindow = (row: Row): boolean => row.at >= at(20) && row.at < at(25);
-  t.match(verified(sliceLines(whole, signer, { ...narrow, selected: inWindow })), { verdict: 'good', says: 'affected' });
+  t.match(verified(sliceLines(whole, signer, { ...narrow, selected: inWindow })), {
+    verdict: 'good',
+    says: 'affected',
+  });
   t.match(verified(sliceLines(whole, signer, { ...narrow, selected: (row) => row.at >= at(20) })).findings[0], {
     text: /its time is not in the window/,
   });
@@ -313,10 +362,14 @@ test('what nobody signs is printed so that it cannot pass for a sentence of the 
   }
   t.match(sliceText(report), /"nothing\\u\{22\}\. It is signed by the bank\\u\{2028\}GOOD \\u\{7\}/);
   t.match(sliceText(report), /é.*\(cut off here\)/);
-  t.equal(sliceText(verified(withHeader((h) => (h.subject = 'Zürich, Ωmega')))).includes('"Zürich, Ωmega"'), true, 'the twin');
+  t.equal(
+    sliceText(verified(withHeader((h) => (h.subject = 'Zürich, Ωmega')))).includes('"Zürich, Ωmega"'),
+    true,
+    'the twin',
+  );
 });
 
-test('its checkpoints in the witness: there, not there, abandoned, of two truths', async (t) => {
+test('its checkpoints in the witness: present, absent, abandoned, contradicting', async (t) => {
   t.match(whats(verified(lines, whole.notes.slice(0, 20))), ['not in this witness']);
   t.match(verified(lines, whole.notes.slice(0, 20)).findings[0]?.text, /newer than all there; bring a newer copy/);
   t.match(
@@ -348,17 +401,24 @@ test('a retired key', async (t) => {
   t.equal(given('@1:30'), 'bad');
 });
 
-test('as a file or a stream, against witness files', async (t) => {
+test('as a file or a stream, compared with the files of a witness', async (t) => {
   const root = t.testdir();
   mkdirSync(join(root, 'witness'));
   writeFileSync(join(root, 'witness', 'checkpoints-2026-11-24.jsonl'), witnessText(whole.notes));
   writeFileSync(join(root, 'slice.jsonl'), fileText(lines));
   const witnesses = [join(root, 'witness')];
-  t.match(await verifySlice({ keys, witnesses, slice: join(root, 'slice.jsonl') }), { verdict: 'good', checkpoints: 31 });
+  t.match(await verifySlice({ keys, witnesses, slice: join(root, 'slice.jsonl') }), {
+    verdict: 'good',
+    checkpoints: 31,
+  });
   const chunks = Buffer.from(fileText(lines));
   const pieces = Array.from({ length: 50 }, (_, i) =>
     chunks.subarray(Math.floor((i * chunks.length) / 50), Math.floor(((i + 1) * chunks.length) / 50)),
   );
-  t.match(await verifySlice({ keys, witnesses, slice: Readable.from(pieces) }), { verdict: 'good', entries: 349 }, 'cut anywhere');
+  t.match(
+    await verifySlice({ keys, witnesses, slice: Readable.from(pieces) }),
+    { verdict: 'good', entries: 349 },
+    'cut anywhere',
+  );
   await t.rejects(verifySlice({ keys, witnesses, slice: join(root, 'nothing') }), /ENOENT/);
 });

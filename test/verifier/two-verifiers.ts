@@ -1,4 +1,4 @@
-// Owns: giving the same cases to both verifiers, ours and the one in Python, and comparing their words.
+// Owns: giving the same cases to both verifiers, ours and the one in Python, and comparing their verdicts.
 // Must never: let one of them see what the other said.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { type Case, casesOf } from './cases.ts';
 
 const answerMs = 120_000;
 
-/** The other verifier: asked one case after the other. */
+/** The other verifier, which is asked one case after the other. */
 export class Second {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
@@ -42,7 +42,7 @@ export class Second {
   }
 }
 
-/** Our word of a case, by its files. */
+/** Our verdict on a case, from its files. */
 export async function firstOf({
   keys: texts,
   witness,
@@ -80,8 +80,15 @@ export type Agreement = {
   readonly faults: readonly string[];
 };
 
-/** Whether both say the same of the cases of so many records, and the right thing of those that nobody touched. */
-export async function agree(from: number, records: number, tell: (line: string) => void = () => {}): Promise<Agreement> {
+/**
+ * Returns whether both say the same about the cases of this many records, and the right thing about those that nobody
+ * altered.
+ */
+export async function agree(
+  from: number,
+  records: number,
+  tell: (line: string) => void = () => {},
+): Promise<Agreement> {
   const second = new Second();
   const byVerdict: Record<string, number> = {};
   const faults: string[] = [];
@@ -93,9 +100,13 @@ export async function agree(from: number, records: number, tell: (line: string) 
         const [first, answer] = await Promise.all([firstOf(one), second.ask(one)]);
         byVerdict[first.verdict] = (byVerdict[first.verdict] ?? 0) + 1;
         if (first.verdict !== answer.replace(/:.*$/s, ''))
-          faults.push(`${one.name}: ${first.verdict} (${first.found.slice(0, 2).join(' | ')}), and the second says ${answer}`);
+          faults.push(
+            `${one.name}: ${first.verdict} (${first.found.slice(0, 2).join(' | ')}), and the second says ${answer}`,
+          );
         if (one.expected !== undefined && one.expected !== first.verdict)
-          faults.push(`${one.name}: ${first.verdict} instead of ${one.expected} (${first.found.slice(0, 2).join(' | ')})`);
+          faults.push(
+            `${one.name}: ${first.verdict} instead of ${one.expected} (${first.found.slice(0, 2).join(' | ')})`,
+          );
       }
       if ((number - from + 1) % 25 === 0) tell(`${cases} cases, ${faults.length} faults`);
     }

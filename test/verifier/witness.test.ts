@@ -22,20 +22,20 @@ import {
   common,
   copyRecord,
   dumpLines,
-  epochMs,
   fileText,
   inTree,
   makeRecord,
   makeSigner,
   noteFor,
   seal,
+  startMs,
   witnessText,
 } from './make-record.ts';
 
 const signer = makeSigner();
 const keys = [parseVerifierKey(signer.verifierKey)];
 const whole = makeRecord(signer);
-const now = epochMs + 60_000;
+const now = startMs + 60_000;
 type Files = Readonly<Record<string, string | Buffer>>;
 
 function write(directory: string, files: Files): string {
@@ -48,7 +48,13 @@ const day = 'checkpoints-2026-11-24.jsonl';
 let serial = 0;
 
 /** Verifies a record against witness directories of these files. */
-async function against(t: Test, witnesses: readonly Files[], record = whole, maxAgeSeconds = 600, clock = now): Promise<Report> {
+async function against(
+  t: Test,
+  witnesses: readonly Files[],
+  record = whole,
+  maxAgeSeconds = 600,
+  clock = now,
+): Promise<Report> {
   serial += 1;
   const root = join(t.testdir(), String(serial));
   const directories = witnesses.map((files, i) => write(join(root, `witness-${i}`), files));
@@ -64,9 +70,14 @@ test('a good witness: one file, several days, compressed, several witnesses, sig
   const good: Readonly<Record<string, readonly Files[]>> = {
     'one file': [{ [day]: witnessText(notes) }],
     'signed again': [{ [day]: witnessText(again) }],
-    'two days': [{ [day]: witnessText(notes.slice(0, 12)), 'checkpoints-2026-11-25.jsonl': witnessText(notes.slice(12)) }],
+    'two days': [
+      { [day]: witnessText(notes.slice(0, 12)), 'checkpoints-2026-11-25.jsonl': witnessText(notes.slice(12)) },
+    ],
     compressed: [
-      { [`${day}.gz`]: gzipSync(witnessText(notes.slice(0, 12))), 'checkpoints-2026-11-25.jsonl': witnessText(notes.slice(12)) },
+      {
+        [`${day}.gz`]: gzipSync(witnessText(notes.slice(0, 12))),
+        'checkpoints-2026-11-25.jsonl': witnessText(notes.slice(12)),
+      },
     ],
     'compressed and not yet removed': [{ [`${day}.gz`]: gzipSync(witnessText(notes)), [day]: witnessText(notes) }],
     'two witnesses, one behind': [{ [day]: witnessText(notes.slice(0, 7)) }, { [day]: witnessText(again) }],
@@ -85,12 +96,12 @@ test('a good witness: one file, several days, compressed, several witnesses, sig
   }
 });
 
-test('a line that was cut off does not count; one in the middle is a fault', async (t) => {
+test('a last line that was cut off does not count; one in the middle is a fault', async (t) => {
   const text = witnessText(whole.notes);
   const torn = await against(t, [{ [day]: text + JSON.stringify(noteFor(whole, signer, 30)).slice(0, 60) }]);
   t.same(torn.findings, []);
   t.equal(torn.checkpoints, 30);
-  // The whole last line, only its newline is not there: it is not known to be whole.
+  // The whole last line without its newline: nobody knows whether it is whole.
   const unended = await against(t, [{ [day]: text.trimEnd() }]);
   t.same(unended.findings, []);
   t.match(unended, { checkpoints: 29, unwitnessed: { heads: 1 } });
@@ -103,20 +114,27 @@ test('a line that was cut off does not count; one in the middle is a fault', asy
 
 test('an old witness', async (t) => {
   const files = [{ [day]: witnessText(whole.notes) }];
-  const old = await against(t, files, whole, 600, epochMs + 30_000 + 601_000);
+  const old = await against(t, files, whole, 600, startMs + 30_000 + 601_000);
   t.match(old, { found: 1, findings: [{ what: 'old', text: /^the newest checkpoint of the witness is 10 min old/ }] });
-  t.ok((await against(t, files, whole, 600, epochMs + 30_000 + 600_000)).ok, 'ten minutes will do');
-  const anyAge = await against(t, files, whole, 0, epochMs + 400 * 86_400_000);
+  t.ok((await against(t, files, whole, 600, startMs + 30_000 + 600_000)).ok, 'ten minutes will do');
+  const anyAge = await against(t, files, whole, 0, startMs + 400 * 86_400_000);
   t.ok(anyAge.ok);
   t.match(recordText(anyAge, 0), /its age was not checked/);
-  const future = await against(t, files, whole, 600, epochMs - 86_400_000);
+  const future = await against(t, files, whole, 600, startMs - 86_400_000);
   t.same(whats(future), ['from the future']);
   for (const files of [{}, { [day]: '' }]) {
     const nothing = await against(t, [files]);
-    t.match(nothing, { verdict: 'incomplete', ok: false, found: 0, newest: null, notRead: [/holds no checkpoint/] }, 'no checkpoint');
+    t.match(
+      nothing,
+      { verdict: 'incomplete', ok: false, found: 0, newest: null, notRead: [/holds no checkpoint/] },
+      'no checkpoint',
+    );
     t.match(recordText(nothing, 600), /NOT READ: .*\nNOT COMPLETE/);
   }
-  await t.rejects(verifyRecord({ keys, witnesses: ['/nowhere/at/all'], maxAgeSeconds: 0, dump: '/dev/null', now }), /ENOENT/);
+  await t.rejects(
+    verifyRecord({ keys, witnesses: ['/nowhere/at/all'], maxAgeSeconds: 0, dump: '/dev/null', now }),
+    /ENOENT/,
+  );
 });
 
 test('notes that are forged or malformed', async (t) => {
@@ -133,7 +151,10 @@ test('notes that are forged or malformed', async (t) => {
     'another time': ['note forged', note.replace('18:00:10', '18:00:11')],
     'a signature cut short': [
       'note forged',
-      note.replace(/(\u2014 \S+ )(\S+)\n$/, (_, who, s) => `${who}${Buffer.from(s, 'base64').subarray(0, 60).toString('base64')}\n`),
+      note.replace(
+        /(\u2014 \S+ )(\S+)\n$/,
+        (_, who, s) => `${who}${Buffer.from(s, 'base64').subarray(0, 60).toString('base64')}\n`,
+      ),
     ],
     'no signature': ['note malformed', note.slice(0, note.indexOf('\n\n') + 2)],
     'a line more': ['note malformed', note.replace('era 1\n', 'era 1\nmore\n')],
@@ -152,7 +173,7 @@ test('notes that are forged or malformed', async (t) => {
   t.same(whats(number), ['note malformed'], 'a line that is no text');
 });
 
-test('keys rotate: each note needs one of the given keys, lines of unknown keys do not count', async (t) => {
+test('keys rotate: each note needs one of the given keys, and lines of unknown keys do not count', async (t) => {
   const next = makeSigner(signer.name);
   const both = [...keys, parseVerifierKey(next.verifierKey)];
   const [older, newer] = [noteFor(whole, signer, 10), noteFor(whole, next, 10)];
@@ -177,7 +198,7 @@ test('keys rotate: each note needs one of the given keys, lines of unknown keys 
     t.throws(() => parseVerifierKey(text), /verifier key/, text);
 });
 
-test('two truths, a size that shrinks, an era that goes back', async (t) => {
+test('contradicting notes, a size that shrinks, an era that goes back', async (t) => {
   const other = copyRecord(whole);
   const head = other.heads[9];
   if (head !== undefined) head.at += 1;
@@ -185,8 +206,14 @@ test('two truths, a size that shrinks, an era that goes back', async (t) => {
   const truths = await against(t, [{ [day]: witnessText(whole.notes) }, { [day]: witnessText([forked]) }]);
   t.match(truths.findings[0], { what: 'two truths', from: 10, to: 10 });
   const { notes } = whole;
-  const late = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), notes[5] ?? '', ...notes.slice(12), notes[20] ?? '']) }]);
-  t.match(late, { found: 0, checkpoints: 32 }, 'twin: of two wardens one was slower: signed earlier, handed over later');
+  const late = await against(t, [
+    { [day]: witnessText([...notes.slice(0, 12), notes[5] ?? '', ...notes.slice(12), notes[20] ?? '']) },
+  ]);
+  t.match(
+    late,
+    { found: 0, checkpoints: 32 },
+    'twin: of two wardens one was slower: signed earlier, handed over later',
+  );
   const signedAgain = noteFor(whole, signer, 6, 1, 12.5);
   const shrunk = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), signedAgain, ...notes.slice(12)]) }]);
   t.match(shrunk, { found: 1, findings: [{ what: 'shrunk', from: 12, to: 6, text: /line 13/ }] });
@@ -204,8 +231,8 @@ test('two truths, a size that shrinks, an era that goes back', async (t) => {
   t.match(back, { found: 1, findings: [{ what: 'era', from: 2, to: 1 }] });
 });
 
-test('an abandoned era: said loudly, no fault; what it held is not asked for', async (t) => {
-  // 30 heads were witnessed, the database came back with 22 and went on another way.
+test('an abandoned era is reported prominently and is no fault; what it had is not required', async (t) => {
+  // 30 heads were witnessed; the database came back with 22 and continued in another way.
   const record = copyRecord(whole);
   record.blocks = [];
   record.heads = record.heads.slice(0, 22);
@@ -220,7 +247,9 @@ test('an abandoned era: said loudly, no fault; what it held is not asked for', a
   const report = await against(t, files, record);
   t.same(report.findings, []);
   t.match(report, { ok: true, abandoned: 8, newest: { size: 25, era: 2 } });
-  t.same(report.lost, [{ era: 1, nextEra: 2, fromSize: 22, toSize: 30, since: epochMs + 23_000, until: epochMs + 30_000 }]);
+  t.same(report.lost, [
+    { era: 1, nextEra: 2, fromSize: 22, toSize: 30, since: startMs + 23_000, until: startMs + 30_000 },
+  ]);
   t.match(
     recordText(report, 600),
     /LOST: era 1 had sealed up to size 30, era 2 went on from size 22: its checkpoints beyond, .* What they covered is lost/,
@@ -261,10 +290,13 @@ test('an abandoned era: said loudly, no fault; what it held is not asked for', a
   });
 });
 
-test('a checkpoint counts up to the very size at which the next era goes on, and was abandoned beyond it', (t) => {
+test('a checkpoint counts up to the very size at which the next era continues, and was abandoned beyond it', (t) => {
   const second = [22, 23].map((size, i) => noteFor(whole, signer, size, 2, 40 + i));
   const witness = new Witness(keys);
-  [...whole.notes, ...second].reduce<ReturnType<typeof witness.add>>((before, note) => witness.add(note, 'x', before), undefined);
+  [...whole.notes, ...second].reduce<ReturnType<typeof witness.add>>(
+    (before, note) => witness.add(note, 'x', before),
+    undefined,
+  );
   witness.close();
   for (const note of whole.notes) {
     const { size } = parseNote(note);
@@ -281,17 +313,20 @@ test('a checkpoint counts up to the very size at which the next era goes on, and
   t.end();
 });
 
-test('the newest checkpoint is the largest of the last era, whatever file and line it stands in', async (t) => {
+test('the newest checkpoint is the largest of the last era, in whatever file and line it is', async (t) => {
   const { notes } = whole;
   const again = noteFor(whole, signer, 20, 1, 40);
-  const files = { 'checkpoints-2026-11-20.jsonl': witnessText(notes.slice(20)), [day]: witnessText(notes.slice(0, 20)) };
+  const files = {
+    'checkpoints-2026-11-20.jsonl': witnessText(notes.slice(20)),
+    [day]: witnessText(notes.slice(0, 20)),
+  };
   const report = await against(t, [files]);
   t.match(report.newest, { size: 30, time: '2026-11-24T18:00:30.000Z' }, 'in a file of an earlier name');
   const late = await against(t, [{ [day]: witnessText(notes) }, { [day]: witnessText([again]) }]);
   t.match(late, { ok: true, newest: { size: 30 } }, 'a smaller one that was signed again later is not newer');
 });
 
-test('what was read of a witness is said: files, days, and days that have no file', async (t) => {
+test('what was read of a witness is reported: files, days, and days that have no file', async (t) => {
   const { notes } = whole;
   const files = { 'checkpoints-2026-11-21.jsonl': witnessText(notes.slice(0, 9)), [day]: witnessText(notes.slice(9)) };
   const report = await against(t, [files]);
@@ -299,10 +334,13 @@ test('what was read of a witness is said: files, days, and days that have no fil
   t.match(recordText(report, 600), /\nread: witness /);
 });
 
-test('a retired key: believed up to its end, and not beyond', async (t) => {
+test('a retired key is believed up to its end, and not beyond', async (t) => {
   const next = makeSigner(signer.name);
   const mixed = [...whole.notes.slice(0, 12), ...whole.heads.slice(12).map((_, i) => noteFor(whole, next, 13 + i))];
-  const given = (end: string): VerifierKey[] => [parseVerifierKey(`${signer.verifierKey}${end}`), parseVerifierKey(next.verifierKey)];
+  const given = (end: string): VerifierKey[] => [
+    parseVerifierKey(`${signer.verifierKey}${end}`),
+    parseVerifierKey(next.verifierKey),
+  ];
   const verified = (witness: readonly string[], end: string): Report => {
     const one = new Witness(given(end));
     witness.reduce<ReturnType<typeof one.add>>((before, note) => one.add(note, 'x', before), undefined);
@@ -312,29 +350,45 @@ test('a retired key: believed up to its end, and not beyond', async (t) => {
     return verification.finish();
   };
   t.match(verified(mixed, '@1:12'), { ok: true, checkpoints: 30, newest: { size: 30 } });
-  t.match(verified(mixed, '@1:11'), { found: 1, findings: [{ what: 'note forged', text: /was retired with era 1, size 11/ }] });
+  t.match(verified(mixed, '@1:11'), {
+    found: 1,
+    findings: [{ what: 'note forged', text: /was retired with era 1, size 11/ }],
+  });
   const planted = [...mixed, noteFor(whole, signer, 12, 2, 90)];
-  t.match(verified(planted, '@1:12'), { found: 1, newest: { size: 30, era: 1 }, abandoned: 0 }, 'a thief of it begins no era');
+  t.match(
+    verified(planted, '@1:12'),
+    { found: 1, newest: { size: 30, era: 1 }, abandoned: 0 },
+    'a thief of it begins no era',
+  );
   t.equal(verified(planted, '').abandoned, 18, 'without an end he does');
-  for (const bad of ['@12', '@1:', '@01:2', '@1:2:3']) t.throws(() => parseVerifierKey(`${signer.verifierKey}${bad}`), /verifier key/, bad);
+  for (const bad of ['@12', '@1:', '@01:2', '@1:2:3'])
+    t.throws(() => parseVerifierKey(`${signer.verifierKey}${bad}`), /verifier key/, bad);
 });
 
 test('a new era that lost nothing', async (t) => {
-  const notes = [...whole.notes.slice(0, 20), ...whole.notes.slice(19).map((_, i) => noteFor(whole, signer, 20 + i, 2, 25 + i))];
+  const notes = [
+    ...whole.notes.slice(0, 20),
+    ...whole.notes.slice(19).map((_, i) => noteFor(whole, signer, 20 + i, 2, 25 + i)),
+  ];
   const report = await against(t, [{ [day]: witnessText(notes) }]);
   t.same(report.findings, []);
   t.match(report, { abandoned: 0, lost: [], newest: { era: 2, size: 30 } });
 });
 
-test('a pipe, a link or a directory in the place of a file is said, and holds nothing up', async (t) => {
+test('a pipe, a link or a directory in the place of a file is reported, and delays nothing', async (t) => {
   const directory = write(join(t.testdir(), 'odd'), { [day]: witnessText(whole.notes) });
   const dump = join(directory, 'dump.jsonl');
   writeFileSync(dump, fileText(dumpLines(whole)));
   const odd = join(directory, 'checkpoints-2026-11-25.jsonl');
-  const verify = () => bounded(20_000, 'the verifier', verifyRecord({ keys, witnesses: [directory], maxAgeSeconds: 600, dump, now }));
+  const verify = () =>
+    bounded(20_000, 'the verifier', verifyRecord({ keys, witnesses: [directory], maxAgeSeconds: 600, dump, now }));
   const elsewhere = join(directory, 'elsewhere');
   writeFileSync(elsewhere, witnessText(whole.notes));
-  for (const put of [() => void execFileSync('mkfifo', [odd]), () => symlinkSync(elsewhere, odd), () => mkdirSync(odd)]) {
+  for (const put of [
+    () => void execFileSync('mkfifo', [odd]),
+    () => symlinkSync(elsewhere, odd),
+    () => mkdirSync(odd),
+  ]) {
     put();
     const report = await verify();
     t.match(report, { ok: false, findings: [{ what: 'unreadable', text: /checkpoints-2026-11-25\.jsonl/ }] });

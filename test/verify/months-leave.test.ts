@@ -1,4 +1,5 @@
-// Months leave the database between two runs, which is nothing to a run that reads what is new; and in the middle of one, which is begun anew, once.
+// Months leave the database. Between two runs, that does not matter to a run that reads what is new. In the middle of a
+// run, that run begins anew, once.
 import { test } from 'tap';
 import { placeOf, prove } from '../../server/verify/library.ts';
 import { recordLinesSince } from '../../server/verify/record-lines.ts';
@@ -7,7 +8,7 @@ import { customers, due, standingWorld } from '../support/standing-world.ts';
 
 const [acme] = customers;
 
-test('a month that leaves between two runs: the next reads what states it, the next full one its archive', async (t) => {
+test('a month that leaves between two runs: the next run reads the statement about it, and the next full run its archive', async (t) => {
   const { write, old, run, archiveMonths, auditor, settings, count } = await standingWorld(t);
   await old(5, 900);
   await write(acme, 10);
@@ -25,12 +26,16 @@ test('a month that leaves between two runs: the next reads what states it, the n
   await write(acme, 4);
   t.match(await run(), { verdict: 'good', run: 'since', entries: 4 }, 'trees go on from where they were');
   t.match(await run(due), { verdict: 'good', run: 'full', entries: 917 }, 'with the entries of the archive');
-  t.match(await run({ ...due, archive: null }), { verdict: 'incomplete', run: 'full' }, 'which without it is not everything');
+  t.match(
+    await run({ ...due, archive: null }),
+    { verdict: 'incomplete', run: 'full' },
+    'which without it is not everything',
+  );
   t.match(await run(), { verdict: 'good', run: 'full', why: /ended incomplete/ });
   t.end();
 });
 
-test('a month that leaves in the middle of a run: it is begun anew, and good', async (t) => {
+test('a month that leaves in the middle of a run: the run begins anew, and is good', async (t) => {
   const { write, old, run, archiveMonths, count } = await standingWorld(t);
   await old(5, 90);
   await write(acme, 10);
@@ -46,7 +51,7 @@ test('a month that leaves in the middle of a run: it is begun anew, and good', a
   t.end();
 });
 
-test('a month that leaves in each of two runs: nothing was verified, and that is said', async (t) => {
+test('a month that leaves in each of two attempts: nothing was verified, and the verdict says so', async (t) => {
   const { write, old, run, archiveMonths, count } = await standingWorld(t);
   await old(8, 30);
   await old(5, 60);
@@ -57,7 +62,11 @@ test('a month that leaves in each of two runs: nothing was verified, and that is
     await archiveMonths(looks === 1 ? 7 : 2);
   });
   t.equal(looks, 2, 'twice, and no more');
-  t.match(verdict, { verdict: 'failed', run: 'full', text: /a month of the record left the database during each of two runs/ });
+  t.match(verdict, {
+    verdict: 'failed',
+    run: 'full',
+    text: /a month of the record left the database during each of two runs/,
+  });
   t.equal(await count("ledger_verdict where verdict = 'failed'"), 1, 'the gateway was told');
   t.match(await run(), { verdict: 'good', run: 'full' }, 'the next one is undisturbed');
   t.end();

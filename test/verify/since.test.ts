@@ -1,4 +1,5 @@
-// Between full runs only what is new is read, grown from what was proved; whatever does not fit is said, and the next run reads everything.
+// Between full runs only what is new is read, continued from what was proved. Whatever does not fit is reported, and
+// the next run reads everything.
 import { copyFileSync, rmSync, statSync } from 'node:fs';
 import { test } from 'tap';
 import { ledgerStatus } from '../../server/admin/ledger/status-queries.ts';
@@ -29,7 +30,7 @@ function baseIn(world: World) {
   return base;
 }
 
-test('a run between full ones reads the rows that are new, and says what it did not read', async (t) => {
+test('a run between full runs reads the new rows, and reports what it did not read', async (t) => {
   const world = await standingWorld(t);
   const { auditor, sql, write, seal } = world;
   await write(acme, 600);
@@ -41,18 +42,33 @@ test('a run between full ones reads the rows that are new, and says what it did 
     entries: 630,
     since: null,
     notRead: null,
-    text: /every entry was read and fits \(full run: there is no state yet/,
+    text: /every entry was read and verifies \(full run: there is no state yet/,
   });
   t.equal(statSync(world.settings.state ?? '').mode & 0o777, 0o600, 'the state is for its owner only');
 
   t.match(await world.run(), { verdict: 'good', run: 'since', entries: 0, full: { entry: 630 } }, 'nothing is new');
   await write(acme, 5);
   const place = placeOf(baseIn(world));
-  t.same(await kindsOf(recordLinesSince(auditor, place)), { head: 2, entry: 5 }, 'one head more than is new, and the entries that are');
+  t.same(
+    await kindsOf(recordLinesSince(auditor, place)),
+    { head: 2, entry: 5 },
+    'one head more than is new, and the entries that are',
+  );
   t.same(await kindsOf(recordLines(auditor)), { head: 3, block: 2, entry: 635 }, 'where a full run reads all of it');
   const next = await world.run();
-  t.match(next, { verdict: 'good', run: 'since', why: null, entries: 5, heads: 3, since: { head: 1, entry: 630 }, full: { entry: 630 } });
-  t.match(next.text, /what was sealed behind head 1 was read and fits; entries up to 630 were read by the full run of \d{4}-/);
+  t.match(next, {
+    verdict: 'good',
+    run: 'since',
+    why: null,
+    entries: 5,
+    heads: 3,
+    since: { head: 1, entry: 630 },
+    full: { entry: 630 },
+  });
+  t.match(
+    next.text,
+    /what was sealed after head 1 was read and verifies; entries up to 630 were read by the full run of \d{4}-/,
+  );
 
   await write(bank, 300);
   await seal({ isEpochAsked: true });
@@ -70,25 +86,40 @@ test('a run between full ones reads the rows that are new, and says what it did 
     text: /those up to 635 by the runs between/,
   });
   const grown = readState(world.settings.state ?? '') as { value: { known: unknown } };
-  t.match(await world.run(due), { verdict: 'good', run: 'full', entries: 1135, why: /the last full run was of/ }, 'when it is due');
-  t.same((readState(world.settings.state ?? '') as typeof grown).value.known, grown.value.known, 'which knows the very same');
+  t.match(
+    await world.run(due),
+    { verdict: 'good', run: 'full', entries: 1135, why: /the last full run was at/ },
+    'when it is due',
+  );
+  t.same(
+    (readState(world.settings.state ?? '') as typeof grown).value.known,
+    grown.value.known,
+    'which knows the very same',
+  );
 
   await recordVerdicts(world.warden, { any: 24, full: 26 });
-  t.match(await sql.query("select sensitive from ledger where kind = 'ledger.verified' order by number nulls last, at"), {
-    length: 5,
-    2: { sensitive: { run: 'since', sinceHead: 1, sinceEntry: 630, fullAt: full.since ?? String } },
-  });
+  t.match(
+    await sql.query("select sensitive from ledger where kind = 'ledger.verified' order by number nulls last, at"),
+    {
+      length: 5,
+      2: { sensitive: { run: 'since', sinceHead: 1, sinceEntry: 630, fullAt: full.since ?? String } },
+    },
+  );
   t.end();
 });
 
-test('what changes among the new rows is found at once; among the old ones by the next full run', async (t) => {
+test('a change among the new rows is found at once; among the old rows by the next full run', async (t) => {
   const world = await standingWorld(t);
   const { tamper, write } = world;
   await write(acme, 20);
   t.match(await world.run(), { verdict: 'good', run: 'full' });
   await write(acme, 6);
   await tamper('update ledger_sealed set bytes = 4711 where number = 23');
-  t.match(await world.run(), { verdict: 'bad', run: 'since', text: /position 22 \(entry number 23\): the entry was changed/ });
+  t.match(await world.run(), {
+    verdict: 'bad',
+    run: 'since',
+    text: /position 22 \(entry number 23\): the entry was changed/,
+  });
   t.match(await world.run(), { verdict: 'bad', run: 'full', why: /ended bad/ }, 'the next one reads everything');
   await tamper('update ledger_sealed set bytes = 1003 where number = 23');
   t.match(await world.run(), { verdict: 'good', run: 'full', why: /ended bad/, entries: 26 }, 'until one is good');
@@ -109,17 +140,21 @@ test('what changes among the new rows is found at once; among the old ones by th
   t.end();
 });
 
-test('a row that nobody sealed behind the end of a tree that did not grow is found', async (t) => {
+test('a row that nobody sealed, beyond the end of a tree that did not grow, is found', async (t) => {
   const world = await standingWorld(t);
   await world.write(acme, 20);
   await world.write(bank, 20);
   t.match(await world.run(), { verdict: 'good' });
   await world.tamper('update ledger_sealed set position = 20 where number = 21');
-  t.match(await world.run(), { verdict: 'bad', run: 'since', text: /position 20 .*inserted: the heads know 20 entries/ });
+  t.match(await world.run(), {
+    verdict: 'bad',
+    run: 'since',
+    text: /position 20 .*inserted: the heads know 20 entries/,
+  });
   t.end();
 });
 
-test('runs of what is new keep one alarm silent and not the other; the last run and the last full one are told apart', async (t) => {
+test('runs of what is new satisfy one alarm and not the other; the last run and the last full run are kept apart', async (t) => {
   const { sql, warden, write, run, auditor } = await standingWorld(t);
   await write(acme, 20);
   await run();
@@ -128,21 +163,28 @@ test('runs of what is new keep one alarm silent and not the other; the last run 
   t.match(await auditor.withSystem((tx) => ledgerStatus(tx, [])), {
     verified: { verdict: 'good', run: 'since', entries: 2, since: { head: 0, entry: 20 } },
     fullyVerified: { verdict: 'good', run: 'full', entries: 20, since: null },
+    standingBad: null,
   });
   await sql.query("update ledger_verdict set at = at - interval '27 hours' where run = 'full'");
   await recordVerdicts(warden, { any: 24, full: 28 });
   t.same(await sql.query('select text from alert'), [], 'twin: where more is allowed');
   await recordVerdicts(warden, { any: 24, full: 26 });
   t.match(await sql.query('select kind, subject, text from alert'), [
-    { kind: 'ledger.not-verified', subject: 'whole ledger', text: /nobody has verified the whole record, .* for 27 h; 26 h are allowed/ },
+    {
+      kind: 'ledger.not-verified',
+      subject: 'whole ledger',
+      text: /nobody has verified the whole record, .* for 27 h; 26 h are allowed/,
+    },
   ]);
   await sql.query("update ledger_verdict set at = at - interval '25 hours' where run = 'since'");
   await recordVerdicts(warden, { any: 24, full: 26 });
-  t.match(await sql.query("select text from alert where subject = 'ledger'"), [{ text: /nobody has verified the record for 25 h/ }]);
+  t.match(await sql.query("select text from alert where subject = 'ledger'"), [
+    { text: /nobody has verified the record for 25 h/ },
+  ]);
   t.end();
 });
 
-test('a database that was set back, or went on from an earlier state, is bad and named, whoever set back its witnesses', async (t) => {
+test('a database that was set back, or continued from an earlier state, is bad and named, whoever set back its witnesses', async (t) => {
   const world = await standingWorld(t);
   const { tamper, write, fileIn } = world;
   const day = new Date().toISOString().slice(0, 10);
@@ -167,12 +209,24 @@ test('a database that was set back, or went on from an earlier state, is bad and
     "update ledger_tree set size = 1 where tree = 'ffffffff-ffff-ffff-ffff-ffffffffffff'",
     'update ledger_state set number = 20',
   );
-  t.match(await world.run(), { verdict: 'bad', run: 'since', text: /the database was set back: it does not hold head 2/ });
+  t.match(await world.run(), {
+    verdict: 'bad',
+    run: 'since',
+    text: /the database was set back: it does not hold head 2/,
+  });
   t.match(await world.run(), { verdict: 'bad', run: 'full', text: /the database is behind the witness/ });
   for (const witness of [0, 1]) copyFileSync(`${fileIn(witness, day)}.before`, fileIn(witness, day));
-  t.match(await world.run(), { verdict: 'bad', run: 'full', text: /was there when this verifier read it last/ }, 'with its witnesses');
+  t.match(
+    await world.run(),
+    { verdict: 'bad', run: 'full', text: /was there when this verifier read it last/ },
+    'with its witnesses',
+  );
   for (const witness of [0, 1]) rmSync(`${fileIn(witness, day)}.before`);
   rmSync(world.settings.state ?? '');
-  t.match(await world.run(), { verdict: 'good', run: 'full', heads: 1 }, 'which whoever knows nothing of before cannot see');
+  t.match(
+    await world.run(),
+    { verdict: 'good', run: 'full', heads: 1 },
+    'which whoever knows nothing of before cannot see',
+  );
   t.end();
 });

@@ -1,4 +1,5 @@
-// The standing verification reads as the auditor, says what it found, and the gateway puts it on the record; what is bad, or silent, is an alarm.
+// The standing verification reads as the auditor and reports what it found; the gateway puts the verdict on the record.
+// A bad verdict, and silence, raise an alarm.
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -12,7 +13,7 @@ import { Sealer, writeEntries } from '../support/record.ts';
 
 const customer = '11111111-1111-4111-8111-111111111111';
 
-test('its verdict is told by the role that only reads, recorded by the warden, and an alarm when it is bad or missing', async (t) => {
+test('its verdict is reported by the role that only reads, recorded by the warden, and an alarm when it is bad or missing', async (t) => {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
@@ -24,14 +25,21 @@ test('its verdict is told by the role that only reads, recorded by the warden, a
   const witness = join(directory, 'witness');
   mkdirSync(witness);
   const seal = async (): Promise<void> =>
-    appendFileSync(join(witness, `checkpoints-${new Date().toISOString().slice(0, 10)}.jsonl`), `${JSON.stringify(await sealer.seal())}\n`);
+    appendFileSync(
+      join(witness, `checkpoints-${new Date().toISOString().slice(0, 10)}.jsonl`),
+      `${JSON.stringify(await sealer.seal())}\n`,
+    );
   await writeEntries(sql, customer, 400);
   await writeEntries(sql, null, 20);
   await seal();
   const file = join(directory, 'verify.json');
   const keys = [(await sealer.signing()).signer.verifierKey];
   writeFileSync(file, JSON.stringify({ databaseUrl, keys, witnesses: [witness] }), { mode: 0o644 });
-  t.throws(() => loadVerifySettings(file), { code: 'configuration' }, 'a file with a password that others may read is refused');
+  t.throws(
+    () => loadVerifySettings(file),
+    { code: 'configuration' },
+    'a file with a password that others may read is refused',
+  );
   chmodSync(file, 0o400);
   const given = loadVerifySettings(file);
 
@@ -65,12 +73,14 @@ test('its verdict is told by the role that only reads, recorded by the warden, a
 
   await t.rejects(
     auditor.withSystem((tx) =>
-      tx.query("insert into ledger_verdict (host, verdict, heads, entries, findings, text) values ('h', 'good', 0, 0, 0, '')"),
+      tx.query(
+        "insert into ledger_verdict (host, verdict, heads, entries, findings, text) values ('h', 'good', 0, 0, 0, '')",
+      ),
     ),
     'it writes in no other way',
   );
   await sql.query(
-    "insert into ledger_verdict (host, verdict, heads, entries, findings, text, run) select 'h', 'good', 0, 0, 0, '', 'full' from generate_series(1, 60)",
+    "insert into ledger_verdict (host, verdict, heads, entries, findings, text, run) select 'h', 'bad', 0, 0, 0, '', 'full' from generate_series(1, 60)",
   );
   await t.rejects(verifyOnce(auditor, given), { code: 'unavailable' }, 'nor more than a few an hour');
 });

@@ -1,6 +1,16 @@
-// What a verifier keeps for its next run is its own: of its keys, its witnesses, its version, for its user only, whole; anything else is a full run, and said.
+// The state that a verifier keeps for its next run belongs to its keys, its witnesses, its version and its user, and is
+// complete. With anything else, the next run is a full one and says why.
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { Memory } from '../../server/verify/memory.ts';
@@ -10,7 +20,7 @@ import { customers, due, standingWorld } from '../support/standing-world.ts';
 
 const [acme] = customers;
 
-test("a state that is not this verifier's own is not used, and why is said", async (t) => {
+test("a state that is not this verifier's own is not used, and the verdict says why", async (t) => {
   const { write, run, settings, signing, directory } = await standingWorld(t);
   const path = settings.state ?? '';
   await write(acme, 300);
@@ -23,23 +33,33 @@ test("a state that is not this verifier's own is not used, and why is said", asy
     const body = JSON.stringify(value);
     writeFileSync(path, `${createHash('sha256').update(body).digest('hex')}\n${body}`, { mode: 0o600 });
   };
-  const state = { format: 1, library, keys, witnesses, full, last: full, due: null, known };
+  const state = { format: 2, library, keys, witnesses, full, last: full, due: null, known };
   written(state);
   t.match(await run(), { verdict: 'good', run: 'since', entries: 1 }, 'the same, written by this test, is used');
   const other = checkpointSigner(generateKeyPairSync('ed25519').privateKey, signing.origin).verifierKey;
   const [first, ...more] = known.trees;
   const cases: readonly (readonly [() => void, RegExp])[] = [
-    [() => put(good.subarray(0, good.length - 7)), /is torn: its sum does not fit/],
-    [() => put(''), /is torn/],
-    [() => put(good.toString('utf8').replace('"number":300', '"number":301')), /is torn/],
-    [() => written({ ...state, format: 2 }), /of another format/],
-    [() => written({ ...state, library: 'f'.repeat(64) }), /of another version of the verifier/],
-    [() => written({ ...state, keys: [other] }), /of other keys/],
-    [() => written({ ...state, witnesses: [directory] }), /of other witnesses/],
-    [() => written({ ...state, known: { ...known, trees: more } }), /not used: what was kept is not what its own checkpoint covers/],
-    [() => written({ ...state, known: { ...known, trees: [[first[0], first[1], first[2].replace(/^./, 'x')], ...more] } }), /not used/],
-    [() => written({ ...state, full: { ...full, at: '2199-01-01T00:00:00.000Z' } }), /the clock of this machine stands before/],
-    [() => written({ ...state, due: 'a run was not good' }), /a run was not good/],
+    [() => put(good.subarray(0, good.length - 7)), /is damaged: its checksum is wrong/],
+    [() => put(''), /is damaged/],
+    [() => put(good.toString('utf8').replace('"number":300', '"number":301')), /is damaged/],
+    [() => written({ ...state, format: 1 }), /has another format/],
+    [() => written({ ...state, library: 'f'.repeat(64) }), /was written by another version of the verifier/],
+    [() => written({ ...state, keys: [other] }), /was written with other verifier keys/],
+    [() => written({ ...state, witnesses: [directory] }), /was written with other witnesses/],
+    [
+      () => written({ ...state, known: { ...known, trees: more } }),
+      /not used: what was kept is not what its own checkpoint covers/,
+    ],
+    [
+      () =>
+        written({ ...state, known: { ...known, trees: [[first[0], first[1], first[2].replace(/^./, 'x')], ...more] } }),
+      /not used/,
+    ],
+    [
+      () => written({ ...state, full: { ...full, at: '2199-01-01T00:00:00.000Z' } }),
+      /the clock of this machine shows a time before/,
+    ],
+    [() => written({ ...state, due: { at: full.at, why: 'a run was not good' } }), /a run was not good/],
     [
       () => {
         put(good);
@@ -67,7 +87,11 @@ test('in memory only, each process begins with a full run; a state that cannot b
   await write(acme, 20);
   const given = { ...settings, state: null };
   const memory = new Memory(given);
-  t.match(await verifyOnce(auditor, given, memory), { verdict: 'good', run: 'full', why: /this process has verified nothing yet/ });
+  t.match(await verifyOnce(auditor, given, memory), {
+    verdict: 'good',
+    run: 'full',
+    why: /this process has verified nothing yet/,
+  });
   await write(acme, 2);
   t.match(await verifyOnce(auditor, given, memory), { verdict: 'good', run: 'since', entries: 2 });
   t.match(await verifyOnce(auditor, given, new Memory(given)), { verdict: 'good', run: 'full', entries: 22 });

@@ -1,5 +1,6 @@
-// Owns: what goes on beside the taken edge and must not be disturbed: a bank that deposits by the partner plane's real edge, and our own system that lists,
-// writes and reads by the internal plane's, each time from the login on. How long each thing took, and what came of it.
+// Owns: what goes on beside the compromised edge and must not be disturbed: a bank that deposits through the real
+// partner edge, and our own account that lists, writes and reads through the real internal edge, each time from the
+// login on. It measures how long each thing took, and what came of it.
 import { randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SftpClient } from '../support/sftp-client.ts';
@@ -7,9 +8,9 @@ import { sha256 } from './player.ts';
 import { marks, put, type Scene } from './scene.ts';
 
 const pauseMs = 400;
-/** Ten times what the slowest of these takes beside a walk on two busy cores; what is that late is not served. */
-export const lateMs = 10_000;
-/** A deposit is published three seconds after it was closed; its reader waits much longer than it should take. */
+/** Ten times what the slowest of these takes beside a walk on two busy cores; whatever is later is not served. */
+const lateMs = 10_000;
+/** A deposit is published three seconds after it was closed; its reader waits much longer than that. */
 const publishedWithinMs = 30_000;
 const filesMax = 64 * 1024;
 
@@ -28,7 +29,7 @@ export class Bystanders {
     this.#done = Promise.all([this.#loop('partner'), this.#loop('internal')]);
   }
 
-  /** What failed or was late since it was asked for the last time. */
+  /** What failed or was late since the last question. */
   take(): readonly string[] {
     return this.#failures.splice(0);
   }

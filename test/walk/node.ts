@@ -1,4 +1,5 @@
-// Owns: a node of the gateway that is played from outside: its one connection to the warden, made again when the warden cuts it, and its files.
+// Owns: a node of the gateway that is played from outside: its one connection to the warden, made again when the warden
+// cuts it, and its files.
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -10,13 +11,13 @@ import { connectAs, type EdgePeer, hashOf, transcript } from '../support/imposto
 export type Answer = { readonly result: unknown } | { readonly code: string; readonly message: string };
 type FileWish = { readonly id: number; readonly path: string; readonly base64: string | null };
 
-/** Writes and deletes files as the system user of an edge, by plain calls. */
+/** Writes and deletes files as the system user of an edge, by plain system calls. */
 export class Hand {
   readonly #child: ChildProcess | undefined;
   readonly #waiting = new Map<number, (outcome: string) => void>();
   #id = 0;
 
-  /** `user` null: roles share one user, who is ours. */
+  /** `user` null: roles share one user, which is that of the test. */
   constructor(user: string | null) {
     if (user === null) return;
     this.#child = fork(import.meta.filename, [user], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
@@ -33,7 +34,11 @@ export class Hand {
   /** `done`, or the code of the system's refusal. */
   put(path: string, bytes: Uint8Array | null): Promise<string> {
     this.#id += 1;
-    const wish: FileWish = { id: this.#id, path, base64: bytes === null ? null : Buffer.from(bytes).toString('base64') };
+    const wish: FileWish = {
+      id: this.#id,
+      path,
+      base64: bytes === null ? null : Buffer.from(bytes).toString('base64'),
+    };
     const child = this.#child;
     if (child === undefined) return Promise.resolve(grant(wish));
     return new Promise((resolve) => {
@@ -94,7 +99,7 @@ export class PlayedNode {
     return peer;
   }
 
-  /** The run is what we say it is, whatever was said meanwhile. */
+  /** The run is the one that the test states, whatever was stated meanwhile. */
   async greet(): Promise<void> {
     const hello = await this.#peer?.call('node.hello', { protocol: 1, startId: this.startId });
     if (hello === undefined) return;
@@ -102,9 +107,13 @@ export class PlayedNode {
     this.hostKeys = hello.hostKeys.map(({ blob }) => blob);
   }
 
-  /** What a KEXINIT must carry now. */
+  /** What a KEXINIT must have now. */
   async renew(): Promise<void> {
-    const { challenge } = await this.ask<{ readonly challenge: string }>('lease.renew', { sessions: 0, epoch: 0, active: [] });
+    const { challenge } = await this.ask<{ readonly challenge: string }>('lease.renew', {
+      sessions: 0,
+      epoch: 0,
+      active: [],
+    });
     this.challenge = challenge;
   }
 
@@ -114,7 +123,9 @@ export class PlayedNode {
       const peer = await this.peer();
       return { result: await peer.call(op as never, params as never) };
     } catch (error) {
-      return error instanceof CofferdamError ? { code: error.code, message: error.message } : { code: 'thrown', message: String(error) };
+      return error instanceof CofferdamError
+        ? { code: error.code, message: error.message }
+        : { code: 'thrown', message: String(error) };
     }
   }
 

@@ -1,5 +1,5 @@
-// Owns: what must be true of a gateway one of whose edges lies, said without the product's code: by the answers that the edge got, by the rows as the
-// database's owner sees them, and by the files of the store.
+// Owns: what must be true of a gateway one of whose edges lies, without the product's code: by the answers that the
+// edge got, by the rows as the database's owner sees them, and by the files of the store.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { marks, type Scene, stillBytes } from './scene.ts';
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** A key of something at rest that the edge was given. */
+/** A key of something stored that the edge was given. */
 type Loot = {
   readonly handle: string;
   readonly index: number;
@@ -23,7 +23,7 @@ type Loot = {
 };
 
 /** Length-prefixed purpose, customer, content, index and object. */
-export function partsOfContext(text: string): readonly string[] {
+function partsOfContext(text: string): readonly string[] {
   const bytes = Buffer.from(text, 'base64');
   const parts: string[] = [];
   for (let at = 0; at + 4 <= bytes.length; ) {
@@ -40,17 +40,20 @@ function* objectsIn(value: unknown): Generator<Readonly<Record<string, unknown>>
   for (const part of Object.values(value)) yield* objectsIn(part);
 }
 
-/** Of a call, which must be a text: what is at rest that it asks a key for. */
+/** Of a call: the stored thing for which it asks a key. It must be a text. */
 const handleIn = (params: unknown): string => {
   const { upload, download } = params as { readonly upload?: unknown; readonly download?: unknown };
   return String(download ?? upload ?? '');
 };
 
-/** So many rows of one table may one call leave at most, and so many are the others' own. */
+/** One call may leave at most this many rows of one table, and this many are those of others. */
 const rowsPerCall = 6;
 const rowsOfOthers = 3000;
 const rssGrowthMax = 300 * 2 ** 20;
-/** Keys for the node's own account: ten at once and one a minute; each leaves at most two credentials until they are forgotten. */
+/**
+ * Keys for the node's own account: ten at once and one a minute; each leaves at most two credentials until they are
+ * forgotten.
+ */
 const selfTestKeysAtOnce = 10;
 const strayObjectsMax = 64;
 /** What gives a name to something. */
@@ -73,7 +76,7 @@ export class Oracle {
   #calls = 0;
   readonly #credentialsThen: number;
   readonly #secrets: ReadonlyMap<string, readonly string[]>;
-  /** By customer: names with the mark of somebody else that it gave to what it made in its own tree. */
+  /** By customer: names with the mark of somebody else that the customer gave to what it made in its own tree. */
   readonly #given = new Map<string, Set<string>>();
   readonly codes: Record<string, number> = {};
   readonly answered: Record<string, number> = {};
@@ -110,7 +113,7 @@ export class Oracle {
     return this.#calls;
   }
 
-  /** From here on a list of calls is looked at by itself. */
+  /** From here on a list of calls is examined by itself. */
   async begin(): Promise<void> {
     this.#violations.length = 0;
     this.#logAt = this.#scene.complaints(this.#logAt).at;
@@ -120,11 +123,14 @@ export class Oracle {
     this.#processes = this.#scene.processes;
   }
 
-  /** A call that is about to be made: what it names in its customer's own tree, that customer may read there from now on. */
+  /**
+   * A call that is about to be made: from now on its customer may read there whatever it names in the customer's own
+   * tree.
+   */
   say({ op, params, by }: Spoken): void {
     if (by === undefined || !naming.has(op)) return;
     const given = this.#given.get(by.person.customer) ?? new Set();
-    // What a rename names first is there already, or is somebody else's.
+    // What a rename names first exists already, or belongs to somebody else.
     const named = op === 'tree.rename' ? ((params as { readonly to?: unknown }).to ?? null) : params;
     for (const [name] of JSON.stringify(named).matchAll(/"zq[^"]*"/g)) given.add(name);
     this.#given.set(by.person.customer, given);
@@ -144,7 +150,10 @@ export class Oracle {
     if ('result' in answer) for (const one of objectsIn(answer.result)) this.#keyIn(spoken, one);
   }
 
-  /** Nobody's names and numbers but those of whom the call is about, those that it named itself, or names that its customer gave before. */
+  /**
+   * No names and numbers except those of the customer of the call, those that the call itself named, and names that its
+   * customer gave before.
+   */
   #mustNotTell({ op, params, by }: Spoken, answer: Answer): void {
     const asked = JSON.stringify(params);
     let text = JSON.stringify('result' in answer ? answer.result : answer.message);
@@ -162,10 +171,19 @@ export class Oracle {
     if (by === undefined) return this.violate(`${op} gave a key to a token that nobody has: ${shown(params)}`);
     if (customer !== by.customer) this.violate(`${op} gave ${by.person.name} a key of customer ${customer}`);
     if (typeof bytes !== 'number') return;
-    this.#loot.push({ handle: handleIn(params), index: Number(index), object, customer, content, bytes, by: by.person.name, op });
+    this.#loot.push({
+      handle: handleIn(params),
+      index: Number(index),
+      object,
+      customer,
+      content,
+      bytes,
+      by: by.person.name,
+      op,
+    });
   }
 
-  /** After a list of calls: everything that was wrong. `everything`: also what takes longer. */
+  /** After a list of calls: everything that was wrong. `everything`: also checks that take longer. */
   async look(everything: boolean): Promise<readonly string[]> {
     await this.#settled();
     await this.#nothingOfOthersChanged();
@@ -180,7 +198,7 @@ export class Oracle {
     return this.found();
   }
 
-  /** What was answered may still be written down: everything that was begun has an end. */
+  /** What was answered may still be being written: everything that was begun has an end. */
   async #settled(): Promise<void> {
     const [row] = await this.#scene.rows<{ n: string }>(
       "select count(*) as n from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid() and backend_type = 'client backend'",
@@ -197,7 +215,7 @@ export class Oracle {
     const parts: string[] = [];
     for (const { name } of tables.filter((one) => one.name !== 'ledger_fresh')) {
       const [row] = await this.#scene.rows<{ all: string | null }>(
-        // That somebody guesses against an account is the account's to know, from whichever node it came.
+        // The account may know that somebody guesses against it, from whichever node the guesses come.
         `select string_agg(to_jsonb(t)::text, E'\\n' order by to_jsonb(t)::text) as all from ${name} t where customer_id = (select id from customer where name = $1) ${name === 'alert' ? "and kind <> 'login.guessing'" : ''}`,
         [marks.still],
       );
@@ -206,7 +224,10 @@ export class Oracle {
     const account = '(select id from account where name = $1)';
     for (const [name, text] of [
       ['session', `select to_jsonb(s) - 'last_seen_at' as row from session s where account_id = ${account}`],
-      ['download', `select to_jsonb(d) as row from download d join session s on s.id = d.session_id where s.account_id = ${account}`],
+      [
+        'download',
+        `select to_jsonb(d) as row from download d join session s on s.id = d.session_id where s.account_id = ${account}`,
+      ],
       ['credential', `select to_jsonb(c) - 'last_used_at' as row from credential c where account_id = ${account}`],
       ['window', `select to_jsonb(w) as row from activation_window w where account_id = ${account}`],
       [
@@ -226,7 +247,8 @@ export class Oracle {
       parts.push(`object ${object}: ${path === undefined ? 'gone' : hash(readFileSync(path))}`);
     }
     const incoming = this.#scene.paths.incoming('p3');
-    for (const name of readdirSync(incoming).sort()) parts.push(`incoming ${name}: ${hash(readFileSync(join(incoming, name)))}`);
+    for (const name of readdirSync(incoming).sort())
+      parts.push(`incoming ${name}: ${hash(readFileSync(join(incoming, name)))}`);
     return parts.join('\n');
   }
 
@@ -270,7 +292,7 @@ export class Oracle {
     }
   }
 
-  /** By what was given away, by what is on record, and by the counters: nobody has more than his cap. */
+  /** By what was given away, by what is on record, and by the counters: nobody has more than their cap. */
   async #noCapWasPassed(): Promise<void> {
     const loot = new Map<string, number>();
     const seen = new Set<string>();
@@ -337,16 +359,19 @@ export class Oracle {
       }
       const path = objects.get(object);
       if (path === undefined) {
-        if (counts && existsSync(this.#scene.paths.objects)) this.violate(`object ${object} counts and is not in the store`);
+        if (counts && existsSync(this.#scene.paths.objects))
+          this.violate(`object ${object} counts and is not in the store`);
         continue;
       }
-      // An object never changes: its file is read again only when its times say that it did not stay.
+      // An object never changes: its file is read again only when its times say that it was changed.
       const stamp = stampOf(path);
       if (stamp === undefined || this.#checkedObjects.get(object) === stamp) continue;
       if (hash(readFileSync(path)) !== digest) this.violate(`object ${object} is not what its row says`);
       else this.#checkedObjects.set(object, stamp);
     }
-    const doomed = new Set((await this.#scene.rows<{ id: string }>('select object_id as id from doomed_object')).map(({ id }) => id));
+    const doomed = new Set(
+      (await this.#scene.rows<{ id: string }>('select object_id as id from doomed_object')).map(({ id }) => id),
+    );
     const strays = [...objects.keys()].filter((name) => !known.has(name) && !doomed.has(name));
     if (strays.length > strayObjectsMax) this.violate(`${strays.length} objects belong to nothing`);
   }
@@ -355,8 +380,12 @@ export class Oracle {
     const tables = await this.#scene.rows<{ name: string }>(
       "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1",
     );
-    const text = tables.map(({ name }) => `select '${name}' as name, count(*)::int as n from ${name}`).join(' union all ');
-    return Object.fromEntries((await this.#scene.rows<{ name: string; n: number }>(text)).map(({ name, n }) => [name, n]));
+    const text = tables
+      .map(({ name }) => `select '${name}' as name, count(*)::int as n from ${name}`)
+      .join(' union all ');
+    return Object.fromEntries(
+      (await this.#scene.rows<{ name: string; n: number }>(text)).map(({ name, n }) => [name, n]),
+    );
   }
 
   async #nothingGrowsWithoutEnd(): Promise<void> {
@@ -391,20 +420,24 @@ export class Oracle {
     if (scope.code !== 0) this.violate(`incident scope does not answer: ${scope.code} ${scope.err.slice(0, 400)}`);
     else this.#scopeNames(scope.out);
     const verified = await this.#scene.cluster.cofferctlAlone(['ledger', 'verify', '--json']);
-    if (verified.code !== 0) this.violate(`ledger verify: ${verified.code} ${verified.out.slice(0, 400)} ${verified.err.slice(0, 400)}`);
+    if (verified.code !== 0)
+      this.violate(`ledger verify: ${verified.code} ${verified.out.slice(0, 400)} ${verified.err.slice(0, 400)}`);
   }
 
-  /** No sum that an edge can make untrue: what was sent is no more than a wire carries. */
+  /** No sum can be made untrue by an edge: what was sent is no more than a network connection carries. */
   #scopeNames(out: string): void {
     const { totals } = JSON.parse(out) as { readonly totals: Readonly<Record<string, number>> };
     const released = this.#distinctReleased();
-    if ((totals.releasedBytes ?? released) < released) this.violate(`scope says ${totals.releasedBytes} bytes, and ${released} left`);
+    if ((totals.releasedBytes ?? released) < released)
+      this.violate(`scope says ${totals.releasedBytes} bytes, and ${released} left`);
     for (const [name, value] of Object.entries(totals))
       if (!Number.isSafeInteger(value) || value < 0) this.violate(`scope says ${name}: ${value}`);
   }
 
   #distinctReleased(): number {
-    const objects = new Map(this.#loot.filter((one) => one.op === 'download.grant').map((one) => [one.object, one.bytes]));
+    const objects = new Map(
+      this.#loot.filter((one) => one.op === 'download.grant').map((one) => [one.object, one.bytes]),
+    );
     return [...objects.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 }
@@ -419,10 +452,14 @@ const stampOf = (path: string): string | undefined => {
   }
 };
 
-/** A player whose session nobody may touch, as it says itself. */
+/** A player whose session nobody may touch, as its own statements describe it. */
 export async function goesOn(player: Player): Promise<string | undefined> {
   const stat = await player.node.say('tree.stat', { token: player.token, path: [] });
-  const located = await player.node.say('download.locate', { token: player.token, download: player.download, offset: 0 });
+  const located = await player.node.say('download.locate', {
+    token: player.token,
+    download: player.download,
+    offset: 0,
+  });
   for (const answer of [stat, located]) if ('code' in answer) return `${answer.code}: ${answer.message}`;
   return undefined;
 }

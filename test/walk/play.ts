@@ -1,4 +1,5 @@
-// Owns: a walk: lists of calls by seed until a time is over, each looked at by the oracle; a failing list is shrunk and said as it can be replayed.
+// Owns: a walk: lists of calls by seed until a time is over, each examined by the oracle; a failing list is shrunk, and
+// printed in a form that can be replayed.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -13,14 +14,14 @@ import { about, describe, type Step, steps } from './steps.ts';
 import { type Operation, operations, wordsOf } from './words.ts';
 
 const shrinkMs = 120_000;
-/** The record is asked after every so many lists, and at the end. */
+/** The record is asked after each time this many lists, and at the end. */
 const recordEvery = 6;
-/** The tight account has room for so much more than it has had, at the beginning of a list. */
+/** At the beginning of a list, the account with little room has room for this much more than it has had. */
 const roomBytes = 250_000;
 const unpreparedMax = 0.5;
-/** So many lists are about an operation that chance left without an answer. */
+/** This many lists are about an operation that chance left without an answer. */
 const listsForAnAnswer = 8;
-/** A file is written over so often at most, while calls that name it wait for something else. */
+/** A file is written over at most this often, while calls that name it wait for something else. */
 const rewritesMax = 200;
 
 export type Walked = {
@@ -71,13 +72,16 @@ export class Walk {
     if (begun !== undefined) await still.node.put(begun.objectId, randomBytes(1000));
     await still.openDownload(statement);
     await still.exchange();
-    // What it has closed is published by itself; from then on nothing of it changes.
+    // What it has closed is published automatically; from then on nothing of it changes.
     for (const end = Date.now() + 60_000; (await scene.settling(still.person.customerId)) > 0; await sleep(200))
       if (Date.now() > end) throw new Error('a deposit is not published');
     return new Walk(scene, await Oracle.create(scene), still);
   }
 
-  /** Plays the list of each seed from `seed` on until `untilMs` (wall clock, milliseconds), or the first that shows a violation. */
+  /**
+   * Plays the list of each seed from `seed` on until `untilMs` (wall clock, milliseconds), or the first that shows a
+   * violation.
+   */
   async play(options: { readonly seed: number; readonly untilMs: number; readonly goesOn?: boolean }): Promise<Walked> {
     const violations: string[] = [];
     let seed = options.seed;
@@ -86,11 +90,12 @@ export class Walk {
         fc.asyncProperty(steps(seed), (list) => this.#alone(() => this.#list(list, seed))),
         { seed, numRuns: 1, interruptAfterTimeLimit: shrinkMs, endOnFailure: options.goesOn === true },
       );
-      // Whoever is tired of shrinking leaves the last try behind.
+      // Shrinking that runs out of time leaves the last attempt behind.
       await this.#last.catch(() => {});
       if (!checked.failed) continue;
       const [list = []] = checked.counterexample ?? [];
-      const why = checked.errorInstance instanceof Error ? checked.errorInstance.message : String(checked.errorInstance);
+      const why =
+        checked.errorInstance instanceof Error ? checked.errorInstance.message : String(checked.errorInstance);
       const first = this.#first?.what === why ? '' : `\nat first: ${this.#first?.what}`;
       violations.push(`seed ${seed}, shrunk ${checked.numShrinks} times\n${describe(list)}\n=> ${why}${first}`);
       if (options.goesOn !== true) break;
@@ -104,7 +109,10 @@ export class Walk {
       calls: this.#oracle.calls,
       pairs: this.#pairs.size,
       violations,
-      otherPlaneWorstMs: Math.max(0, ...Object.entries(worstMs).flatMap(([what, ms]) => (what.startsWith('internal') ? [ms] : []))),
+      otherPlaneWorstMs: Math.max(
+        0,
+        ...Object.entries(worstMs).flatMap(([what, ms]) => (what.startsWith('internal') ? [ms] : [])),
+      ),
       notes: {
         steps: this.#steps,
         spentMs: this.#spentMs,
@@ -149,7 +157,7 @@ export class Walk {
     const away = await goesOn(this.#still);
     if (away !== undefined) this.#oracle.violate(`the session of another node does not go on: ${away}`);
     await this.#oracle.look(this.#lists % recordEvery === 0);
-    // Last, so that nothing of it is seen by no list; and what still waits now, waits because of this one.
+    // Last, so that no list misses any of it; and what still waits now waits because of this list.
     await this.#bystanders.underWay();
     for (const failure of this.#bystanders.take()) this.#oracle.violate(`beside the taken edge: ${failure}`);
     const violations = this.#oracle.found();
@@ -163,7 +171,7 @@ export class Walk {
     this.#spentMs[what] = Math.round((this.#spentMs[what] ?? 0) + performance.now() - since);
   }
 
-  /** Whether what a step is about could be made ready; the edge may have spent what it has. */
+  /** Returns whether what a step is about could be made ready; the edge may have spent what it has. */
   async #prepared(work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -186,7 +194,7 @@ export class Walk {
     });
   }
 
-  /** Everybody beside the one who is walked with holds something, or held it. */
+  /** Everybody beside the account of the walk holds something, or held it. */
   async #dress({ sibling, other, enrolling, ended }: Cast, tag: string): Promise<void> {
     if (!(await enrolling.look(this.#scene.database)).session) await enrolling.login();
     await enrolling.exchange();
@@ -203,13 +211,16 @@ export class Walk {
     }
   }
 
-  /** What a step is about is there, in the state that it wants. */
+  /** What a step is about exists, in the state that the step needs. */
   async #ready(mine: Player, step: Step, name: string): Promise<void> {
-    const words = new Set(step.calls.flatMap((one) => [...wordsOf(one.params)].flatMap(({ word, of }) => (of === 'mine' ? [word] : []))));
+    const words = new Set(
+      step.calls.flatMap((one) => [...wordsOf(one.params)].flatMap(({ word, of }) => (of === 'mine' ? [word] : []))),
+    );
     const found = await mine.look(this.#scene.database);
     if (!found.session) await mine.login();
     const wantsUpload = words.has('upload') || words.has('path') || words.has('objectId');
-    if (wantsUpload && (!found.session || !found.upload || mine.stage !== step.stage)) await mine.openAt(step.stage, ['deposit', name]);
+    if (wantsUpload && (!found.session || !found.upload || mine.stage !== step.stage))
+      await mine.openAt(step.stage, ['deposit', name]);
     if (wantsUpload && mine.begun.length === 0) await mine.begin();
     if (words.has('download') && (!found.session || !found.download)) await mine.openDownload(mine.statement);
     if (words.has('connection')) await mine.exchange();
@@ -217,7 +228,7 @@ export class Walk {
 
   async #step(cast: Cast, step: Step): Promise<void> {
     const works: Promise<unknown>[] = [];
-    // The very same call is said with the very same words, each time.
+    // The very same call is made with the very same values, each time.
     const spoken = new Map<string, Spoken>();
     for (const one of step.calls) {
       const name = JSON.stringify([one.op, one.params]);
@@ -234,7 +245,8 @@ export class Walk {
     if (step.rewriteMs !== null && files.length > 0) await this.#rewrite(step.rewriteMs, files, answered);
     await answered;
     // Of several greetings at once nobody knows which came last.
-    if (calls.length > 1 && step.calls.some((one) => one.op === 'node.hello')) await this.#prepared(() => this.#scene.taken.greet());
+    if (calls.length > 1 && step.calls.some((one) => one.op === 'node.hello'))
+      await this.#prepared(() => this.#scene.taken.greet());
     const [a, b] = step.calls;
     if (a !== undefined && b !== undefined) this.#pairs.add([a.op, b.op].sort().join(' '));
     await this.#meddle();
@@ -248,15 +260,20 @@ export class Walk {
     if (!('result' in answer)) return;
     const { startId } = spoken.params as { readonly startId?: string };
     if (spoken.op === 'node.hello' && startId !== undefined) this.#scene.taken.startId = startId;
-    // A session that a call opened is nobody's: it makes room for the next ones.
+    // A session that a call opened belongs to nobody: it makes room for the next ones.
     const { session } = answer.result as { readonly session?: { readonly token: string } };
     if (session !== undefined && !Object.values(cast).some((one) => one.token === session.token))
-      await this.#scene.taken.say('session.end', { token: session.token, reason: 'client-closed', bytesIn: 0, bytesOut: 0 });
+      await this.#scene.taken.say('session.end', {
+        token: session.token,
+        reason: 'client-closed',
+        bytesIn: 0,
+        bytesOut: 0,
+      });
   }
 
   /**
-   * The edge keeps its files: it writes others in their places while they are taken over. When that is, it does not know: what is asked waits for a lock or
-   * for a charge first. So it writes again and again.
+   * The edge controls its files: it writes others in their places while the warden takes them over. It does not know
+   * when that is, because the call first waits for a lock or for a charge. So it writes again and again.
    */
   async #rewrite(
     everyMs: number,
@@ -274,21 +291,21 @@ export class Walk {
     }
   }
 
-  /** Its user tries the files of the other nodes, by plain calls. */
+  /** Its user tries the files of the other nodes, by plain system calls. */
   async #meddle(): Promise<void> {
-    // Where all roles share one user, there is no wall to try.
+    // Where all roles share one user, there is no wall to test.
     if (!this.#scene.taken.hand.isAnotherUser) return;
     for (const path of this.#scene.filesOfOthers()) await this.#scene.taken.hand.put(path, randomBytes(100));
   }
 
-  /** What the oracle says after something else was done than a walk does. For tests of the oracle. */
+  /** What the oracle says after something that a walk does not do. For tests of the oracle. */
   async lookAfter(work: (oracle: Oracle) => Promise<unknown>, asksRecord = false): Promise<readonly string[]> {
     await this.#oracle.begin();
     await work(this.#oracle);
     return this.#oracle.look(asksRecord);
   }
 
-  /** Each operation does what it is for at least once, however few lists there was time for. */
+  /** Each operation succeeds at least once, however few lists there was time for. */
   async #sayUnanswered(seed: number): Promise<readonly string[]> {
     const isSilent = (op: Operation): boolean => this.#oracle.answered[op] === undefined;
     for (const op of operations)
@@ -297,7 +314,9 @@ export class Walk {
         try {
           await this.#list(list, seed);
         } catch (error) {
-          return [`about ${op}, seed ${seed + n}\n${describe(list)}\n=> ${error instanceof Error ? error.message : String(error)}`];
+          return [
+            `about ${op}, seed ${seed + n}\n${describe(list)}\n=> ${error instanceof Error ? error.message : String(error)}`,
+          ];
         }
       }
     const silent = operations.filter(isSilent);
@@ -320,7 +339,8 @@ export class Walk {
       this.#oracle.violate(`the session of another node cannot finish: ${String(error)}`);
     }
     for (const failure of this.#bystanders.take()) this.#oracle.violate(`beside the taken edge: ${failure}`);
-    if (this.#unprepared > unpreparedMax * this.#steps) this.#oracle.violate(`the walk does not walk: ${JSON.stringify(this.#why)}`);
+    if (this.#unprepared > unpreparedMax * this.#steps)
+      this.#oracle.violate(`the walk does not walk: ${JSON.stringify(this.#why)}`);
     await this.#oracle.recordAnswers();
     return this.#oracle.found();
   }

@@ -1,4 +1,5 @@
-// Owns: one account's session on a played node, and what it holds there: an upload with extents begun and stored, a download, a login under way.
+// Owns: one account's session on a played node, and what it holds there: an upload with extents begun and stored, a
+// download, a login under way.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
@@ -13,7 +14,12 @@ export type Person = {
   readonly customerId: string;
   readonly ticket?: string;
 };
-export type Fresh = { readonly index: number; readonly objectId: string; readonly key: string; readonly context: string };
+export type Fresh = {
+  readonly index: number;
+  readonly objectId: string;
+  readonly key: string;
+  readonly context: string;
+};
 export type Extent = {
   readonly index: number;
   readonly objectId: string;
@@ -45,8 +51,8 @@ export const inlineOf = (fresh: Fresh, plain: Uint8Array): Extent => ({
   inline: seal(fresh, plain).toString('base64'),
 });
 
-/** What somebody gave who is gone, or what nobody ever gave. */
-export const nothingHeld = {
+/** What was given to somebody who is gone, or what nobody ever gave. */
+const nothingHeld = {
   token: randomBytes(32).toString('base64url'),
   session: randomUUID(),
   upload: randomUUID(),
@@ -67,7 +73,7 @@ export class Player {
   identifier: Buffer = nothingHeld.identifier;
   stage: Stage | undefined;
   path: readonly string[] = ['deposit', 'none'];
-  /** A directory that may be made, or is there. */
+  /** A directory that may be made, or exists. */
   directory = 'd';
   /** Published for it. */
   statement: readonly string[] = ['collect', 'none'];
@@ -112,7 +118,11 @@ export class Player {
   }
 
   async open(path: readonly string[], isContinued: boolean): Promise<void> {
-    const opened = await this.node.ask<{ readonly upload: string; readonly customer: string; readonly firstExtent: Fresh }>('upload.open', {
+    const opened = await this.node.ask<{
+      readonly upload: string;
+      readonly customer: string;
+      readonly firstExtent: Fresh;
+    }>('upload.open', {
       token: this.token,
       path,
       continue: isContinued,
@@ -134,7 +144,11 @@ export class Player {
   async store(bytes: number): Promise<void> {
     const plain = randomBytes(bytes);
     const fresh = this.begun[0] ?? (await this.begin());
-    await this.node.ask('upload.seal-extent', { token: this.token, upload: this.upload, extent: inlineOf(fresh, plain) });
+    await this.node.ask('upload.seal-extent', {
+      token: this.token,
+      upload: this.upload,
+      extent: inlineOf(fresh, plain),
+    });
     this.content = Buffer.concat([this.content, plain]);
     this.begun = this.begun.filter((one) => one !== fresh);
   }
@@ -157,13 +171,22 @@ export class Player {
   }
 
   async closeWhole(): Promise<string> {
-    const params = { token: this.token, upload: this.upload, whole: true, size: this.content.length, sha256: sha256(this.content) };
+    const params = {
+      token: this.token,
+      upload: this.upload,
+      whole: true,
+      size: this.content.length,
+      sha256: sha256(this.content),
+    };
     return (await this.node.ask<{ readonly version: string }>('upload.close', params)).version;
   }
 
   async openDownload(path: readonly string[]): Promise<void> {
     const params = { token: this.token, path };
-    const opened = await this.node.ask<{ readonly download: string; readonly customer: string }>('download.open', params);
+    const opened = await this.node.ask<{ readonly download: string; readonly customer: string }>(
+      'download.open',
+      params,
+    );
     this.statement = path;
     this.download = opened.download;
     this.customer = opened.customer;
@@ -173,8 +196,10 @@ export class Player {
     await this.node.ask('session.end', { token: this.token, reason: 'client-closed', bytesIn: 0, bytesOut: 0 });
   }
 
-  /** What of it the database still knows. */
-  async look(database: pg.Client): Promise<{ readonly session: boolean; readonly upload: boolean; readonly download: boolean }> {
+  /** What the database still knows of it. */
+  async look(
+    database: pg.Client,
+  ): Promise<{ readonly session: boolean; readonly upload: boolean; readonly download: boolean }> {
     const { rows } = await database.query<{ session: boolean; upload: boolean; download: boolean; begun: string[] }>(
       `select s.state = 'open' as session, exists (select from version v where v.upload_id = $2 and v.session_id = s.id) as upload,
          exists (select from download d where d.id = $3 and d.session_id = s.id and d.closed_at is null) as download,

@@ -1,4 +1,4 @@
-// Owns: what a word stands for at the moment in which it is said: ids, names and bytes of whoever it is of.
+// Owns: what a value stands for at the moment in which it is stated: ids, names and bytes, and whose they are.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { transcript, UserKey } from '../support/impostor.ts';
@@ -12,7 +12,7 @@ export type Spoken = {
   readonly params: unknown;
   /** Whose token it shows, if it shows one that somebody has. */
   readonly by: Player | undefined;
-  /** Files that must lie in the node's directory before it is said. */
+  /** Files that must be in the node's directory before it is stated. */
   readonly files: readonly { readonly object: string; readonly bytes: Buffer }[];
 };
 
@@ -29,12 +29,19 @@ const consoleLines = [
 ];
 const nameOf = (index: number): string => `n${index % 4}`;
 
-/** Names that somebody could mean: his own, of the same folder, of others, of another plane. */
+/** Names that somebody could mean: their own, those of the same folder, of others, of another plane. */
 const pathsOf = (p: Player): readonly (readonly string[])[] => {
   const beside = [...p.path.slice(0, -1), `${p.path.at(-1)}-b`];
   return [
     ...[p.path, p.path, p.path, p.path, p.path, p.path, beside, beside, beside],
-    ...[p.statement, p.statement, p.statement, ['deposit', p.directory], ['deposit', p.directory], ['deposit', p.directory, 'in']],
+    ...[
+      p.statement,
+      p.statement,
+      p.statement,
+      ['deposit', p.directory],
+      ['deposit', p.directory],
+      ['deposit', p.directory, 'in'],
+    ],
     ...[['deposit'], ['collect'], [], [...p.path, 'below'], [p.person.customer, ...p.path]],
   ];
 };
@@ -43,7 +50,7 @@ type Stands = (p: Player, n: number, whose: Whose) => unknown;
 const one = <T>(values: readonly T[], n: number): T | undefined => values[n % values.length];
 const selfTestKey = new UserKey();
 
-/** What stands in the place of a word. Of a word that is not here, anything that it can be is said. */
+/** What is put in the place of a value. For a value that is not listed here, anything that it can be is stated. */
 const stands: Readonly<Record<string, Stands>> = {
   hostKey: (p, n) => one(p.node.hostKeys, n),
   startId: (p, _n, whose) => (whose === 'made-up' ? randomUUID() : p.node.startId),
@@ -70,7 +77,7 @@ const stands: Readonly<Record<string, Stands>> = {
   consoleLine: (_p, n) => one(consoleLines, n),
   address: (_p, n) => one(['127.0.0.1', '192.0.2.7', '2001:db8::1'], n),
   movedBytes: (_p, n) => one([0, 1, 250_000, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1, 2 ** 40], n),
-  // As much as an honest edge asks for, or the most that can be said: little is felt by nobody.
+  // As much as an honest edge asks for, or the most that can be stated: small numbers affect nobody.
   permitBytes: (_p, n) => one([2 ** 26, 2 ** 32, 2 ** 26, 2 ** 32, 2 ** 26, 2 ** 32, 2 ** 26, 1], n),
   offset: (_p, n) => one([0, 1, 699, 700, 65_536, Number.MAX_SAFE_INTEGER], n),
   size: (p, n) => one([p.content.length, 0, Number.MAX_SAFE_INTEGER], n),
@@ -107,7 +114,8 @@ class Speaker {
   say(said: Said, name = ''): unknown {
     if ('literal' in said) return said.literal;
     if ('items' in said) return said.items.map((item) => this.say(item));
-    if ('fields' in said) return Object.fromEntries(Object.entries(said.fields).map(([field, one_]) => [field, this.say(one_, field)]));
+    if ('fields' in said)
+      return Object.fromEntries(Object.entries(said.fields).map(([field, one_]) => [field, this.say(one_, field)]));
     if ('proof' in said) return this.who(said.proof).evidence();
     if ('sealed' in said) return this.#extent(said, name);
     const stand = stands[said.word];
@@ -147,7 +155,7 @@ const tokenIn = (params: unknown): unknown =>
 export function speak({ op, params: said }: Call, cast: Cast): Spoken {
   const speaker = new Speaker(cast);
   const params = speaker.say(said);
-  // A close is mostly about what is there, its last extent included, and says so.
+  // A close is mostly about what exists, its last extent included, and says so.
   if ('fields' in said && typeof params === 'object' && params !== null) {
     const { size } = said.fields;
     const last = speaker.byName.get('lastExtent');

@@ -1,10 +1,11 @@
-// Owns: the installation that is walked in: a real warden with a real edge of each plane, one taken node, one that is played honestly, and four banks.
+// Owns: the installation for the walk: a real warden with a real edge of each plane, one compromised node, one that is
+// played honestly, and four banks.
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { runtimePaths } from '../../server/config/config.ts';
-import type { ScopeBudget } from '../../server/domain/budgets.ts';
+import type { ScopeBudget } from '../../server/domain/budgets/words.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { Cluster, type ClusterAccount } from '../support/cluster.ts';
 import { type Teardown, temporaryDirectory } from '../support/database.ts';
@@ -13,18 +14,25 @@ import { SftpClient } from '../support/sftp-client.ts';
 import { PlayedNode } from './node.ts';
 import { type Person, Player } from './player.ts';
 
-/** Names that nobody but their own bank may ever be told. */
+/** Names that nobody except their own bank may ever be told. */
 export const marks = { still: 'zqstill', other: 'zqother', busy: 'zqbusy' } as const;
 const banks = ['thief', marks.other, marks.still, marks.busy] as const;
 const depositor = 'depositor';
-/** The flow of a plane is narrow enough that a reservation of hours would be seen, and wider than everything that the walk moves. */
+/**
+ * The flow of a plane is narrow enough to show a reservation of hours, and wider than everything that the walk moves.
+ */
 const rate = 256 * 2 ** 20;
 const statementBytes = 100_000;
-/** What the warden says of the edge that lies: it is true. */
-const saysOfTaken = /(?:"node":"p2"|"others":true),.*"msg":"an edge sent a malformed message(?: \(\d+ more times within a minute\))?"/;
-/** No other file is so long. */
+/** What the warden logs about the edge that lies: it is true. */
+const saysOfTaken =
+  /(?:"node":"p2"|"others":true),.*"msg":"an edge sent a malformed message(?: \(\d+ more times within a minute\))?"/;
+/** No other file is as long. */
 export const stillBytes = 98_317;
-const withRate = (given: ScopeBudget): ScopeBudget => ({ ...given, out: { ...given.out, rate }, in: { ...given.in, rate } });
+const withRate = (given: ScopeBudget): ScopeBudget => ({
+  ...given,
+  out: { ...given.out, rate },
+  in: { ...given.in, rate },
+});
 
 export class Scene {
   readonly cluster: Cluster;
@@ -99,14 +107,22 @@ export class Scene {
     const customers = new Map(rows.map(({ name, id }) => [name, id]));
     const ticket = join(temporaryDirectory(t), 'ticket');
     await cluster.cofferctl(['mfa', 'ticket', 'thief-new', '--out', ticket]);
-    return new Scene({ cluster, database, nodes, accounts, customers, log, ticket: readFileSync(ticket, 'utf8').trim() });
+    return new Scene({
+      cluster,
+      database,
+      nodes,
+      accounts,
+      customers,
+      log,
+      ticket: readFileSync(ticket, 'utf8').trim(),
+    });
   }
 
   async rows<T>(text: string, values: readonly unknown[] = []): Promise<readonly T[]> {
     return (await this.database.query(text, [...values])).rows as readonly T[];
   }
 
-  /** What the roles logged from a place on that they may not: defects and failures that nobody owned, no alarms. */
+  /** What the roles logged from a place on and may not log: defects and failures without an owner; not alarms. */
   complaints(from: number): { readonly lines: readonly string[]; readonly at: number } {
     const text = readFileSync(this.log);
     const lines = text
@@ -122,7 +138,7 @@ export class Scene {
     return (await this.rows("select from version where state = 'settling' and customer_id = $1", [customer])).length;
   }
 
-  /** A file of our own side for a bank, by the internal plane's real edge. */
+  /** A file of our own side for a bank, through the real internal edge. */
   async deposit(bank: string, name: string, bytes = statementBytes): Promise<readonly string[]> {
     const sftp = await this.connect('internal');
     try {
@@ -143,12 +159,12 @@ export class Scene {
     return new Player(who === 'still' ? this.honest : this.taken, this.people[who]);
   }
 
-  /** Which processes serve: one that ended is another one now. */
+  /** Which processes serve: when one ended, another one has its place. */
   get processes(): string {
     return [this.cluster.pidOfWarden(0), this.cluster.pidOfEdge('p1'), this.cluster.pidOfEdge('internal')].join(' ');
   }
 
-  /** What the other nodes have in their hands, and some sealed objects. */
+  /** What the other nodes hold, and some sealed objects. */
   filesOfOthers(): readonly string[] {
     const theirs = ['p1', 'p3', 'internal'].flatMap((node) => {
       const directory = this.paths.incoming(node);
@@ -172,7 +188,9 @@ export class Scene {
     return new Map(
       readdirSync(objects)
         .filter((prefix) => prefix.length === 2)
-        .flatMap((prefix) => readdirSync(join(objects, prefix)).map((name) => [name, join(objects, prefix, name)] as const)),
+        .flatMap((prefix) =>
+          readdirSync(join(objects, prefix)).map((name) => [name, join(objects, prefix, name)] as const),
+        ),
     );
   }
 }

@@ -1,11 +1,12 @@
-// Owns: `npm run soak:edge-walk -- MINUTES [SEED] [on]`: the walk for long. Its last line: {"calls","pairs","violations","otherPlaneWorstMs"}.
+// Owns: `npm run soak:edge-walk -- MINUTES [SEED] [on]`: the walk for long. Its last line:
+// {"calls","pairs","violations","otherPlaneWorstMs"}.
 import { longRun } from '../support/long-run.ts';
 import { Walk } from './play.ts';
 import { Scene } from './scene.ts';
 
 const minutes = Number(process.argv[2] ?? 10);
 const seed = Number(process.argv[3] ?? Math.floor(Date.now() / 1000));
-/** `on`: goes on after a violation, without shrinking. */
+/** `on`: continues after a violation, without shrinking. */
 const goesOn = process.argv[4] === 'on';
 await longRun(async (t) => {
   const walk = await Walk.create(await Scene.start(t));

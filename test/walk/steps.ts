@@ -1,18 +1,25 @@
-// Owns: lists of what a taken edge does: one call, a flood of one, or a race of two, each about an upload in one of its states. Every pair of operations comes up.
+// Owns: lists of what a compromised edge does: one call, a flood of one, or a race of two, each about an upload in one
+// of its states. Every pair of operations comes up.
 import fc from 'fast-check';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
 import { type Operation, operations, type Said, saying } from './words.ts';
 
-/** What was done with the upload before the step: nothing, an extent is stored, it was cut and is gone on with, or it goes on from a closed version. */
-export const stages = ['fresh', 'stored', 'resumed', 'based'] as const;
+/**
+ * What was done with the upload before the step: nothing, an extent is stored, it was cut and is continued, or it
+ * continues a closed version.
+ */
+const stages = ['fresh', 'stored', 'resumed', 'based'] as const;
 export type Stage = (typeof stages)[number];
 export type Call = { readonly op: Operation; readonly params: Said; readonly lagMs: number };
 export type Step = {
   readonly stage: Stage;
   readonly calls: readonly Call[];
-  /** Each call is made so often at once. */
+  /** Each call is made this often at once. */
   readonly times: number;
-  /** Until the calls are answered, files that they name are written over by the edge, each time after so many milliseconds; null: they stay. */
+  /**
+   * Until the calls are answered, the edge writes over files that they name, each time after this many milliseconds;
+   * null: they stay.
+   */
   readonly rewriteMs: number | null;
 };
 
@@ -32,9 +39,11 @@ const single: fc.Arbitrary<Step> = fc.constantFrom(...operations).chain((op) =>
   }),
 );
 
-/** Two operations at once; of one operation, half the time the very same call. */
+/** Two operations at once; with one operation twice, half of the time the very same call. */
 function race(a: Operation, b: Operation): fc.Arbitrary<Step> {
-  const twice = fc.tuple(call(a, 'one-thing'), fc.constantFrom(0, 1, 3)).map(([one, lag]) => [one, { ...one, lagMs: lag }]);
+  const twice = fc
+    .tuple(call(a, 'one-thing'), fc.constantFrom(0, 1, 3))
+    .map(([one, lag]) => [one, { ...one, lagMs: lag }]);
   const two: fc.Arbitrary<readonly Call[]> = fc.tuple(call(a, 'one-thing'), call(b, 'one-thing'));
   return fc.record({
     stage,
@@ -44,7 +53,7 @@ function race(a: Operation, b: Operation): fc.Arbitrary<Step> {
   });
 }
 
-/** Every pair once, in an order that only depends on the table: neighbours in the table come far from each other. */
+/** Every pair once, in an order that depends only on the table: neighbours in the table are far apart. */
 export const pairs: readonly (readonly [Operation, Operation])[] = operations
   .flatMap((a, i) => operations.slice(i).map((b) => [a, b] as const))
   .map((pair, i, all) => ({ pair, rank: (i * 211) % all.length, i }))
@@ -54,7 +63,10 @@ const pairsPerList = 12;
 export const listsForAllPairs = Math.ceil(pairs.length / pairsPerList);
 
 const floodTimes = 250;
-/** The very same call, so often at once that whatever it takes of what all share is felt, while the files that it names change. */
+/**
+ * The very same call, so often at once that its use of shared resources can be measured, while the files that it names
+ * change.
+ */
 const flood = (op: Operation): fc.Arbitrary<Step> =>
   fc.record({
     stage,
@@ -63,7 +75,10 @@ const flood = (op: Operation): fc.Arbitrary<Step> =>
     rewriteMs: fc.constantFrom(1, 3, 8, 20),
   });
 
-/** The list of one seed: the next pairs, a flood of the next operation, and some single calls. What is left out of it makes a shorter list. */
+/**
+ * The list of one seed: the next pairs, a flood of the next operation, and some single calls. Leaving steps out makes a
+ * shorter list.
+ */
 export function steps(seed: number): fc.Arbitrary<readonly Step[]> {
   const from = (seed % listsForAllPairs) * pairsPerList;
   const races = pairs.slice(from, from + pairsPerList).map(([a, b]) => fc.option(race(a, b), { freq: 50 }));
@@ -78,15 +93,23 @@ export function steps(seed: number): fc.Arbitrary<readonly Step[]> {
 
 const formOf = (op: Operation): string => Object.keys(edgeToWarden[op].params.shape).sort().join(' ');
 const callsForAnAnswer = 24;
-/** A list that is about one operation, among others of the same form, which may make what it wants: a directory is made before it is removed. */
+/**
+ * A list that is about one operation, among others of the same form, which may make what it needs: a directory is made
+ * before it is removed.
+ */
 export function about(op: Operation): fc.Arbitrary<readonly Step[]> {
   const alike = operations.filter((one) => formOf(one) === formOf(op));
   const one = fc.oneof({ weight: 2, arbitrary: fc.constant(op) }, { weight: 1, arbitrary: fc.constantFrom(...alike) });
   const alone = one.chain((chosen) =>
-    fc.record({ stage, calls: fc.tuple(call(chosen, 'one-thing')), times: fc.constant(1), rewriteMs: fc.constant(null) }),
+    fc.record({
+      stage,
+      calls: fc.tuple(call(chosen, 'one-thing')),
+      times: fc.constant(1),
+      rewriteMs: fc.constant(null),
+    }),
   );
   return fc.array(alone, { minLength: callsForAnAnswer, maxLength: callsForAnAnswer });
 }
 
-/** A list as it can be read in a report, one step a line. */
+/** A list as a report shows it, one step a line. */
 export const describe = (list: readonly Step[]): string => list.map((one) => JSON.stringify(one)).join('\n');

@@ -1,4 +1,5 @@
-// T-24, T-35: a taken edge asks for everything that its table of operations holds, alone, at once and in races, while everybody else goes on.
+// T-24, T-35: a compromised edge asks for everything in its table of operations, alone, at once and in races, while
+// everybody else continues.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { type Test, test } from 'tap';
@@ -9,12 +10,14 @@ import type { Spoken } from './resolve.ts';
 import { Scene } from './scene.ts';
 import { pairs } from './steps.ts';
 
-/** Half of the pairs of operations come up on a free machine; `npm run soak:edge-walk` walks for as long as it is told. */
+/**
+ * Half of the pairs of operations come up on a free machine; `npm run soak:edge-walk` walks for as long as it is told.
+ */
 const walkMs = 45_000;
 /** The same lists in every run; the soak takes others each time. */
 const seed = 1;
 
-test('whatever a taken edge asks, in any order: nothing of others is given or changed, every release is on record, everybody else is served', async (t) => {
+test('whatever a compromised edge asks, nothing of others is given or changed, and everybody else is served', async (t) => {
   const scene = await Scene.start(t);
   const walk = await Walk.create(scene);
   const walked = await walk.play({ seed, untilMs: Date.now() + walkMs });
@@ -27,10 +30,10 @@ test('whatever a taken edge asks, in any order: nothing of others is given or ch
   await bites(t, scene, walk);
 });
 
-/** What somebody did who is no edge: the oracle says each, by its own words. */
+/** What somebody did who is no edge: the oracle reports each deed, in its own words. */
 async function bites(t: Test, scene: Scene, walk: Walk): Promise<void> {
   const sql = (text: string) => async (): Promise<void> => {
-    // Whoever owns the database is stopped by no trigger.
+    // No trigger stops the owner of the database.
     await scene.rows("set session_replication_role = 'replica'");
     await scene.rows(text);
     await scene.rows("set session_replication_role = 'origin'");
@@ -56,12 +59,25 @@ async function bites(t: Test, scene: Scene, walk: Walk): Promise<void> {
   const [object] = [...scene.objects().values()];
   const thiefs = "(select id from customer where name = 'thief')";
   const plants: readonly (readonly [string, (oracle: Oracle) => Promise<unknown>, RegExp])[] = [
-    ['a row of another bank', sql("update file set created_at = now() where name = 'zqstill-1'"), /another node changed/],
-    ['a name of another bank', heard('tree.list', {}, { result: { entries: ['zqother-x'] } }), /tree\.list told of zqother/],
+    [
+      'a row of another bank',
+      sql("update file set created_at = now() where name = 'zqstill-1'"),
+      /another node changed/,
+    ],
+    [
+      'a name of another bank',
+      heard('tree.list', {}, { result: { entries: ['zqother-x'] } }),
+      /tree\.list told of zqother/,
+    ],
     [
       'a name of another bank that the thief gave to a file of its own',
       async (oracle) => {
-        const words: Spoken = { op: 'upload.open', params: { path: ['deposit', 'zqother-mine'] }, by: thief, files: [] };
+        const words: Spoken = {
+          op: 'upload.open',
+          params: { path: ['deposit', 'zqother-mine'] },
+          by: thief,
+          files: [],
+        };
         oracle.say(words);
         oracle.hear({ ...words, op: 'tree.list', params: {} }, { result: { entries: [{ name: 'zqother-mine' }] } });
         oracle.hear({ ...words, op: 'tree.list', params: {} }, { result: { entries: [{ name: 'zqother-mine-not' }] } });
@@ -69,8 +85,16 @@ async function bites(t: Test, scene: Scene, walk: Walk): Promise<void> {
       /^tree\.list told of zqother: \{"entries":\[\{"name":"zqother-mine-not"\}\]\}$/,
     ],
     ['a defect', heard('tree.list', {}, { code: 'bug', message: 'internal error' }), /was a defect/],
-    ['a key without an entry', heard('download.grant', { download: randomUUID() }, released(thief.customer)), /0 entries say so/],
-    ['a key of another customer', heard('download.grant', { download: randomUUID() }, released(randomUUID())), /a key of customer/],
+    [
+      'a key without an entry',
+      heard('download.grant', { download: randomUUID() }, released(thief.customer)),
+      /0 entries say so/,
+    ],
+    [
+      'a key of another customer',
+      heard('download.grant', { download: randomUUID() }, released(randomUUID())),
+      /a key of customer/,
+    ],
     [
       'a longer file',
       sql(`update version set size = size + 1 where receipt is not null and customer_id = ${thiefs}`),
@@ -99,10 +123,17 @@ async function bites(t: Test, scene: Scene, walk: Walk): Promise<void> {
       /credentials came that nobody made/,
     ],
     ['a cap that was passed', sql("update budget set cap_hour_bytes = 0 where direction = 'out'"), /more than its cap/],
-    ['a defect in a log', async () => appendFileSync(scene.log, '{"level":50,"msg":"internal error"}\n'), /logged: .*internal error/],
+    [
+      'a defect in a log',
+      async () => appendFileSync(scene.log, '{"level":50,"msg":"internal error"}\n'),
+      /logged: .*internal error/,
+    ],
     ['an object', async () => writeFileSync(object ?? '', randomBytes(1000)), /is not what its row says/],
   ];
-  for (const [what, work, words] of plants) t.match((await walk.lookAfter(work)).join('\n'), words, `the oracle sees ${what}`);
-  const tampered = sql("update ledger_sealed set node = 'p1' where id = (select max(id) from ledger_sealed where node = 'p2')");
+  for (const [what, work, words] of plants)
+    t.match((await walk.lookAfter(work)).join('\n'), words, `the oracle sees ${what}`);
+  const tampered = sql(
+    "update ledger_sealed set node = 'p1' where id = (select max(id) from ledger_sealed where node = 'p2')",
+  );
   t.match((await walk.lookAfter(tampered, true)).join('\n'), /ledger verify/, 'the oracle sees a changed record');
 }

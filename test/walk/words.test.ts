@@ -1,4 +1,5 @@
-// What the walk says is derived from the table of operations: all of it, an operation of tomorrow too, and mostly what could be true.
+// What the walk states is derived from the table of operations: all of it, also an operation of tomorrow, and mostly
+// what could be true.
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { test } from 'tap';
@@ -13,7 +14,8 @@ import { about, listsForAllPairs, pairs, steps } from './steps.ts';
 import { operations, possibleValues, sayingOf } from './words.ts';
 
 const node = new PlayedNode({ socket: '/nonexistent', incoming: '/nonexistent', user: null });
-const player = (name: string): Player => new Player(node, { name, key: new UserKey(), customer: 'bank', customerId: randomUUID() });
+const player = (name: string): Player =>
+  new Player(node, { name, key: new UserKey(), customer: 'bank', customerId: randomUUID() });
 const cast: Cast = {
   mine: player('mine'),
   sibling: player('sibling'),
@@ -26,15 +28,17 @@ node.challenge = '00'.repeat(8);
 // Several: each may be named once.
 node.hostKeys = Array.from({ length: 8 }, (_, i) => `AAA${'ABCDEFGH'[i]}`);
 
-/** How many of 200 sayings have the form that they must have. */
+/** How many of 200 calls have the form that they must have. */
 function fitting(schema: z.ZodType, aim: 'one-thing' | 'anything'): number {
   const said = fc.sample(sayingOf(schema, aim), { numRuns: 200, seed: 1 });
-  return said.filter((params) => schema.safeParse(speak({ op: 'tree.stat', params, lagMs: 0 }, cast).params).success).length;
+  return said.filter((params) => schema.safeParse(speak({ op: 'tree.stat', params, lagMs: 0 }, cast).params).success)
+    .length;
 }
 
-test('every operation of the table is said, mostly in its form and sometimes not', async (t) => {
+test('every operation of the table is called, mostly in its form and sometimes not', async (t) => {
   t.same(operations, Object.keys(edgeToWarden));
-  for (const [op, { params }] of Object.entries(edgeToWarden)) t.ok(fitting(params, 'one-thing') > 100, `${op} in its form`);
+  for (const [op, { params }] of Object.entries(edgeToWarden))
+    t.ok(fitting(params, 'one-thing') > 100, `${op} in its form`);
   const impossible = operations.filter((op) => fitting(edgeToWarden[op].params, 'anything') < 200);
   t.ok(impossible.length > operations.length / 2, 'and not in its form');
 });
@@ -43,7 +47,10 @@ test('an operation that nobody has written yet is walked', async (t) => {
   const tomorrow = z.strictObject({
     token: edgeWords.token,
     of: z.array(z.strictObject({ upload: edgeWords.upload, how: z.enum(['this', 'that']) })).max(3),
-    either: z.union([z.strictObject({ type: z.literal('a'), quietMs: edgeWords.quietMs }), z.strictObject({ type: z.literal('b') })]),
+    either: z.union([
+      z.strictObject({ type: z.literal('a'), quietMs: edgeWords.quietMs }),
+      z.strictObject({ type: z.literal('b') }),
+    ]),
     perhaps: edgeWords.verdictText.optional(),
   });
   t.ok(fitting(tomorrow, 'anything') > 100);

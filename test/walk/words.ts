@@ -1,25 +1,27 @@
-// Owns: what a taken edge may say, as data: for every operation of the table, by the forms of its parameters. A new operation is walked without anybody adding it.
+// Owns: what a compromised edge may state, as data: for every operation of the table, by the forms of its parameters. A
+// new operation is walked without anybody adding it.
 import fc from 'fast-check';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
 import { edgeWords } from '../../server/rpc/edge-words.ts';
 import { extremes } from '../support/extremes.ts';
 
 /**
- * Whose a word is: what it names belongs to the session that is walked with, to another one of the same edge (of the same account, of another bank, one
- * that may only enrol), to a session of another node, to one that is over, or to nobody.
+ * Whose a value is: what it names belongs to the session of the walk, to another one on the same edge (of the same
+ * account, of another bank, or one that may only enrol), to a session of another node, to one that is over, or to
+ * nobody.
  */
 export type Whose = 'mine' | 'sibling' | 'other' | 'foreign' | 'enrolling' | 'ended' | 'made-up';
 export type Said =
-  /** A word of the list, the `n`th of those that stand in its place. */
+  /** A value of the list, the `n`th of those that can stand in its place. */
   | { readonly word: string; readonly of: Whose; readonly n: number }
   | { readonly literal: unknown }
   | { readonly fields: Readonly<Record<string, Said>> }
   | { readonly items: readonly Said[] }
-  /** An extent that was sealed as an edge seals it, or nearly so. */
+  /** An extent that was sealed as an edge seals it, or almost so. */
   | { readonly sealed: SealedHow; readonly of: Whose; readonly n: number }
   /** The proof of a key over the session identifier of a login that is under way. */
   | { readonly proof: Whose };
-export type SealedHow = 'inline' | 'file' | 'short' | 'long' | 'next-index';
+type SealedHow = 'inline' | 'file' | 'short' | 'long' | 'next-index';
 
 type Node = { readonly def: { readonly type: string } & Readonly<Record<string, unknown>> };
 const defOf = (schema: unknown): Node['def'] => (schema as Node).def;
@@ -28,7 +30,7 @@ export type Operation = keyof typeof edgeToWarden & string;
 export const operations = Object.keys(edgeToWarden) as readonly Operation[];
 const listed = new Map<unknown, string>(Object.entries(edgeWords).map(([name, schema]) => [schema, name]));
 
-/** Racing calls are mostly about one thing; single ones reach out. */
+/** Racing calls are mostly about one thing; single calls use all kinds of values. */
 export type Aim = 'one-thing' | 'anything';
 const weights: Readonly<Record<Aim, Readonly<Record<Whose, number>>>> = {
   'one-thing': { mine: 88, sibling: 3, other: 2, foreign: 2, enrolling: 2, ended: 2, 'made-up': 1 },
@@ -38,7 +40,10 @@ const whose = (aim: Aim): fc.Arbitrary<Whose> =>
   fc.oneof(...Object.entries(weights[aim]).map(([of, weight]) => ({ weight, arbitrary: fc.constant(of as Whose) })));
 const place = fc.nat(63);
 
-/** One word in so many is something that it cannot be: an edge that says such things often loses its connection, and the walk is about what is answered. */
+/**
+ * One in this many values is impossible: an edge that often states such values loses its connection, and the walk is
+ * about calls that are answered.
+ */
 const impossibleOneIn = 150;
 const impossible: fc.Arbitrary<Said> = fc.constantFrom(...extremes).map((literal) => ({ literal }));
 const orImpossible = (arbitrary: fc.Arbitrary<Said>): fc.Arbitrary<Said> =>
@@ -73,11 +78,15 @@ function saidOfObject(shape: Readonly<Record<string, unknown>>, aim: Aim): fc.Ar
   const required = Object.keys(shape).filter((name) => !optional.includes(name));
   const bare = (name: string): unknown => (optional.includes(name) ? defOf(shape[name]).innerType : shape[name]);
   const model = Object.fromEntries(Object.keys(shape).map((name) => [name, said(bare(name), aim)]));
-  const plain = fc.record(model, { requiredKeys: required }).map((fields): Said => ({ fields: fields as Record<string, Said> }));
+  const plain = fc
+    .record(model, { requiredKeys: required })
+    .map((fields): Said => ({ fields: fields as Record<string, Said> }));
   const has = (...words: readonly (keyof typeof edgeWords)[]): boolean =>
     words.every((word) => Object.keys(shape).some((name) => bare(name) === edgeWords[word]));
-  if (has('objectId', 'sealedBytes')) return fc.oneof({ weight: 9, arbitrary: sealed(aim) }, { weight: 1, arbitrary: plain });
-  if (has('connection', 'username')) return fc.oneof({ weight: 1, arbitrary: plain }, { weight: 1, arbitrary: plain.chain(proved(aim)) });
+  if (has('objectId', 'sealedBytes'))
+    return fc.oneof({ weight: 9, arbitrary: sealed(aim) }, { weight: 1, arbitrary: plain });
+  if (has('connection', 'username'))
+    return fc.oneof({ weight: 1, arbitrary: plain }, { weight: 1, arbitrary: plain.chain(proved(aim)) });
   return plain;
 }
 
@@ -88,26 +97,27 @@ const sealed = (aim: Aim): fc.Arbitrary<Said> =>
     n: place,
   });
 
-/** The same call, but what its parts say fits: connection, name and proof are of one login. */
+/** The same call, but its parts fit each other: connection, name and proof belong to one login. */
 const proved =
   (aim: Aim) =>
   (plain: Said): fc.Arbitrary<Said> =>
     whose(aim).map((of) => {
       if (!('fields' in plain)) return plain;
       const changed = Object.entries(plain.fields).map(([name, one]): [string, Said] => {
-        if ('word' in one && (one.word === 'connection' || one.word === 'username')) return [name, { ...one, of, n: 0 }];
+        if ('word' in one && (one.word === 'connection' || one.word === 'username'))
+          return [name, { ...one, of, n: 0 }];
         return [name, name === 'evidence' ? { proof: of } : one];
       });
       return { fields: Object.fromEntries(changed) };
     });
 
 const table: Readonly<Record<string, { readonly params: unknown }>> = edgeToWarden;
-/** What this operation may be asked with. */
+/** With what this operation may be called. */
 export const saying = (op: Operation, aim: Aim): fc.Arbitrary<Said> => sayingOf(table[op]?.params, aim);
-/** What fits this form of parameters, or nearly. */
+/** What fits this form of parameters, or almost. */
 export const sayingOf = (schema: unknown, aim: Aim): fc.Arbitrary<Said> => said(schema, aim);
 
-/** Every word that is said here of what is `mine`: what there must be before it is said. */
+/** Every value stated here that is `mine`: what must exist before it is stated. */
 export function* wordsOf(one: Said): Generator<{ readonly word: string; readonly of: Whose }> {
   if ('word' in one) yield one;
   else if ('fields' in one) for (const field of Object.values(one.fields)) yield* wordsOf(field);
@@ -116,15 +126,18 @@ export function* wordsOf(one: Said): Generator<{ readonly word: string; readonly
   else if ('proof' in one) yield { word: 'connection', of: one.proof };
 }
 
-/** Values of any kind, for a word of which nobody said what stands in its place: those of them that it can be. */
+/** Values of any kind, for a parameter for which nothing is listed: those of them that it can be. */
 const anyValues: readonly unknown[] = [
   ...[1, 2, 10, 1000, 65_536, 1_000_000, 2 ** 31 - 1, 2 ** 32 - 1],
   ...['whoami', 'deposit', '127.0.0.1', '192.0.2.7', '2001:db8::1', 'ssh-ed25519'],
   ...['0123456789abcdef', '0f'.repeat(16), '0f'.repeat(32), '5f0c3c1e-6f4e-4d0b-9d53-0a1f6a2b7c8d', 'AAAAAAAA'],
 ];
 export function possibleValues(word: string): readonly unknown[] {
-  const schema = (edgeWords as Readonly<Record<string, { safeParse(value: unknown): { readonly success: boolean } }>>)[word];
+  const schema = (edgeWords as Readonly<Record<string, { safeParse(value: unknown): { readonly success: boolean } }>>)[
+    word
+  ];
   const values = [...anyValues, ...extremes].filter((value) => schema?.safeParse(value).success === true);
-  if (values.length === 0) throw new Error(`nothing of the list can be a ${word}: say in cast.ts what stands in its place`);
+  if (values.length === 0)
+    throw new Error(`nothing of the list can be a ${word}: say in cast.ts what stands in its place`);
   return values;
 }

@@ -1,4 +1,5 @@
-// An alarm that this process raises leaves it whatever the database says of its row: no default, trigger, planted row or early mark keeps it back.
+// An alarm that this process raises reaches its log, whatever the database says about its row: no default, trigger,
+// planted row or early mark suppresses it.
 import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import pino from 'pino';
@@ -8,7 +9,7 @@ import { idOf } from '../../server/domain/ids.ts';
 import type { Logger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { insertAlert, type NewAlert } from '../../server/warden/alerts/alert-queries.ts';
-import { AlertLog } from '../../server/warden/alerts/log-sink.ts';
+import { AlertLog } from '../../server/warden/alerts/sinks/log-sink.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 const alertOf = (subject: string, more: Partial<NewAlert> = {}): NewAlert => ({
@@ -24,7 +25,7 @@ const alertOf = (subject: string, more: Partial<NewAlert> = {}): NewAlert => ({
 async function setUp(t: Test) {
   const sql = await createTestDatabase(t);
   await sql.query("set cofferdam.customers = '*'");
-  /** One warden: its pool, its log, and what it logged since it was asked last. */
+  /** One warden: its pool, its log, and what it logged since the last question. */
   const wardenOf = () => {
     let lines: string[] = [];
     const stream = new Writable({
@@ -34,7 +35,12 @@ async function setUp(t: Test) {
       },
     });
     const alerts = new AlertLog(pino({ base: null }, stream) as Logger);
-    const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2, alerts: alerts.hear });
+    const database = new Database({
+      url: sql.wardenUrl,
+      applicationName: 'test',
+      connectionsMax: 2,
+      alerts: alerts.hear,
+    });
     t.teardown(() => database.close());
     return {
       database,
@@ -51,7 +57,7 @@ async function setUp(t: Test) {
   return { sql, wardenOf, warden: wardenOf() };
 }
 
-test('an alarm leaves once, by the process that raises it, and its row is marked by the pass', async (t) => {
+test('an alarm is logged once, by the process that raises it, and the pass marks its row', async (t) => {
   const { sql, warden, wardenOf } = await setUp(t);
   await warden.raise(alertOf('one'));
   t.same(warden.said(), ['it is about one'], 'as soon as it is raised');
@@ -68,7 +74,11 @@ test('an alarm leaves once, by the process that raises it, and its row is marked
   const other = wardenOf();
   await other.pass();
   await warden.pass();
-  t.same([...other.said(), ...warden.said()], ['of the admin process'], 'what another process left in the database: by one warden');
+  t.same(
+    [...other.said(), ...warden.said()],
+    ['of the admin process'],
+    'what another process left in the database: by one warden',
+  );
 
   await t.rejects(
     warden.database.withSystem(async (tx) => {
@@ -85,7 +95,7 @@ test('an alarm leaves once, by the process that raises it, and its row is marked
   t.same(warden.said(), [], 'nothing of what was undone, or was a plan');
 });
 
-test('the database does not decide whether an alarm leaves', async (t) => {
+test('the database does not decide whether an alarm is logged', async (t) => {
   const { sql, warden } = await setUp(t);
   await sql.query('alter table alert alter logged_at set default clock_timestamp()');
   await warden.raise(alertOf('a default'));
@@ -108,7 +118,10 @@ test('the database does not decide whether an alarm leaves', async (t) => {
     /an alert is hidden: the database marked it as logged before it was/,
     'it is about marked',
   ]);
-  t.match(await hidden('return null;', 'gone'), [/an alert is hidden: the database made no row of it/, 'it is about gone']);
+  t.match(await hidden('return null;', 'gone'), [
+    /an alert is hidden: the database made no row of it/,
+    'it is about gone',
+  ]);
 });
 
 test('what a self-test provokes is still no alarm', async (t) => {

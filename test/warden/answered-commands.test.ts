@@ -1,4 +1,5 @@
-// T-37: commands are small, come at a pace, and do not stay: what a taken admin process asks does not fill the database.
+// T-37: commands are limited in size and rate, and do not stay: what a compromised admin process asks for does not fill
+// the database.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { commandsKept } from '../../server/domain/command-life.ts';
@@ -14,13 +15,19 @@ async function setUp(t: Test) {
   await sql.query("insert into operator (id, name, role) values ($1, 'oscar', 'operator')", [operator]);
   const ask = (params: object): Promise<unknown> =>
     admin.withSystem((tx) =>
-      tx.query("insert into command (id, operator_id, operation, params) values (gen_random_uuid(), $1, 'warden.ping', $2)", [
-        operator,
-        JSON.stringify(params),
-      ]),
+      tx.query(
+        "insert into command (id, operator_id, operation, params) values (gen_random_uuid(), $1, 'warden.ping', $2)",
+        [operator, JSON.stringify(params)],
+      ),
     );
-  /** As they lie there after a time. */
-  const lie = async (number: number, state: string, operation: string, age: string, params: object = {}): Promise<void> => {
+  /** As they are after some time. */
+  const lie = async (
+    number: number,
+    state: string,
+    operation: string,
+    age: string,
+    params: object = {},
+  ): Promise<void> => {
     await sql.query('set session_replication_role = replica');
     await sql.query(
       `insert into command (id, operator_id, operation, params, state, created_at)
@@ -40,7 +47,7 @@ async function setUp(t: Test) {
 
 const noise = (bytes: number): string => randomBytes(bytes).toString('base64').slice(0, bytes);
 
-test('one command has a size, and those of a minute have one together', async (t) => {
+test('one command has a largest size, and the commands of a minute have one together', async (t) => {
   const { sql, ask, left } = await setUp(t);
   await t.rejects(ask({ x: noise(1_048_576) }), { cause: { constraint: 'command_bounds' } }, 'one that is too large');
   const answered = "update command set state = 'failed' where state = 'new'";
@@ -48,7 +55,11 @@ test('one command has a size, and those of a minute have one together', async (t
     await ask({ x: noise(1_000_000) });
     await sql.query(answered);
   }
-  await t.rejects(ask({ x: noise(1_000_000) }), { cause: { constraint: 'command_pace' } }, 'that they are answered makes no room');
+  await t.rejects(
+    ask({ x: noise(1_000_000) }),
+    { cause: { constraint: 'command_pace' } },
+    'that they are answered makes no room',
+  );
   t.same(await left(), ['warden.ping failed 16']);
   await t.resolves(ask({ x: noise(100_000) }), 'the twin: what is small has room');
   await sql.query('set session_replication_role = replica');
@@ -57,7 +68,7 @@ test('one command has a size, and those of a minute have one together', async (t
   await t.resolves(ask({ x: noise(1_000_000) }), 'and a minute later');
 });
 
-test('what is answered is deleted after its time, or when there is too much of it; what waits and what a report tells stays', async (t) => {
+test('answered commands are deleted after their time, or when there are too many; those that a report shows stay', async (t) => {
   const { warden, lie, left } = await setUp(t);
   await lie(700, 'done', 'plan', '25 hours');
   await lie(3, 'done', 'plan', '23 hours');
@@ -81,7 +92,7 @@ test('what is answered is deleted after its time, or when there is too much of i
   t.equal(pings, `warden.ping done ${number - 1}`, 'too much of them');
 });
 
-test('what is too old is answered at once, each with what is known of it, and one entry says so', async (t) => {
+test('commands that are too old are answered at once, each with what is known of it, and one entry says so', async (t) => {
   const { sql, warden, lie, left } = await setUp(t);
   await lie(3, 'new', 'account.lock', '16 seconds');
   await lie(1, 'new', 'key.suspend', '5 seconds');
@@ -90,10 +101,15 @@ test('what is too old is answered at once, each with what is known of it, and on
   const ids = await answerExpired(warden.database, 'late', new Map([[one?.id ?? '', 'locked']]));
   t.equal(ids.length, 4);
   t.same(await left(), ['account.lock failed 3', 'key.resume failed 1', 'key.suspend new 1']);
-  t.same(await sql.query('select error_text as text, count(*)::int as n from command where error_code is not null group by 1 order by 1'), [
-    { text: 'late', n: 3 },
-    { text: 'locked', n: 1 },
-  ]);
+  t.same(
+    await sql.query(
+      'select error_text as text, count(*)::int as n from command where error_code is not null group by 1 order by 1',
+    ),
+    [
+      { text: 'late', n: 3 },
+      { text: 'locked', n: 1 },
+    ],
+  );
   const [entry] = await sql.query<{ sensitive: { count: number; operators: string[] } }>(
     "select sensitive from ledger_fresh where kind = 'commands.expired'",
   );

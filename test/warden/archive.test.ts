@@ -1,4 +1,5 @@
-// Months leave the database for an archive, and still verify; what is not in an archive, and told to every tree, does not leave.
+// Months leave the database for an archive, and the record still verifies. Nothing leaves that is not in an archive and
+// stated in every tree.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import {
@@ -35,7 +36,7 @@ import { sealOnce, sealWithin } from '../support/record.ts';
 const customers = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'] as const;
 const commonTree = '00000000-0000-0000-0000-000000000000';
 
-/** A record with a witness and an archive directory, and nothing in it yet. */
+/** An empty record with a witness and an archive directory. */
 async function recordWorld(t: Test) {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
@@ -72,14 +73,15 @@ async function recordWorld(t: Test) {
     keep,
     seal,
     count,
-    /** So many entries of two customers and of nobody, written and sealed so many months ago. */
+    /** This many entries of two customers and of no customer, written and sealed this many months ago. */
     old: async (months: number, entries: number): Promise<void> => {
       await sql.query(
         `insert into ledger_fresh (at, kind, observer, customer_id, sensitive) select clock_timestamp() - $1 * interval '1 month' + i * interval '1 second', 'file.published', 'warden',
            case i % 3 when 0 then null else ($3::uuid[])[i % 3] end, jsonb_build_object('by', encode(sha256(i::text::bytea), 'hex')) from generate_series(1, $2::int) i`,
         [months, entries, customers],
       );
-      for (const { note, checkpoint } of await sealLongAgo(database, sql, { signer, origin }, months)) keep(note, checkpoint.time);
+      for (const { note, checkpoint } of await sealLongAgo(database, sql, { signer, origin }, months))
+        keep(note, checkpoint.time);
     },
     sealAndWitness: async (): Promise<void> => {
       await seal();
@@ -94,16 +96,20 @@ async function recordWorld(t: Test) {
     },
     month: async (months: number): Promise<string> =>
       (
-        await sql.query<{ m: string }>("select to_char(clock_timestamp() at time zone 'utc' - $1 * interval '1 month', 'YYYY-MM') as m", [
-          months,
-        ])
+        await sql.query<{ m: string }>(
+          "select to_char(clock_timestamp() at time zone 'utc' - $1 * interval '1 month', 'YYYY-MM') as m",
+          [months],
+        )
       )[0]?.m ?? '',
-    /** Whether the month so many months ago has a table. */
+    /** Whether the month this many months ago has a table. */
     isOnline: async (months: number): Promise<boolean> =>
       (await count(
         `(select 1 where to_regclass('ledger_sealed_' || to_char(clock_timestamp() at time zone 'utc' - ${months} * interval '1 month', 'YYYYMM')) is not null) x`,
       )) === 1,
-    /** A process that archives, with a limit for the size of its files in blocks of 512 bytes; how it ended and what it said. */
+    /**
+     * A process that archives, with a limit for the size of its files in blocks of 512 bytes. Returns how it ended and
+     * what it said.
+     */
     child: ({
       fatal = 'none',
       blocks = 'unlimited',
@@ -131,11 +137,13 @@ async function recordWorld(t: Test) {
   };
 }
 
-test('a month in an archive verifies with it, is told to every tree, and does not verify when it was changed', async (t) => {
+test('a month in an archive verifies with it, is stated in every tree, and does not verify when it was changed', async (t) => {
   const world = await recordWorld(t);
   const { sql, options, count, archiveDirectory } = world;
   await world.old(4, 1500);
-  await sql.query("insert into ledger_fresh (kind, observer) select 'file.published', 'warden' from generate_series(1, 300)");
+  await sql.query(
+    "insert into ledger_fresh (kind, observer) select 'file.published', 'warden' from generate_series(1, 300)",
+  );
   await world.sealAndWitness();
   t.match(await world.verify(), { ok: true, entries: 1800 });
   const dropNow = () =>
@@ -146,7 +154,9 @@ test('a month in an archive verifies with it, is told to every tree, and does no
 
   const siem = { name: 'siem', format: 'cef', destination: { transport: 'unix', path: '/nowhere' } } as const;
   const forwarded = { ...options, config: { ...options.config, forwards: [siem] } };
-  await sql.query("insert into ledger_forward (name, number, sent) values ('siem', 1400, 1500), ('of another time', 0, 0)");
+  await sql.query(
+    "insert into ledger_forward (name, number, sent) values ('siem', 1400, 1500), ('of another time', 0, 0)",
+  );
   t.match(await archiveDue(forwarded), [{ step: 'stated', isFailure: false }], 'first it is told to the trees');
   t.match(await dropNow(), [{ why: /no sealed and witnessed entry/ }], 'nobody takes it out before that is sealed');
   await world.seal();
@@ -161,7 +171,11 @@ test('a month in an archive verifies with it, is told to every tree, and does no
   t.ok(await world.isOnline(4));
   await archiveDue({ ...forwarded, config: { ...forwarded.config, retentionMonths: 2 } });
   t.equal(readdirSync(archiveDirectory).length, 1, 'and so does its archive, whatever its retention');
-  t.match(await sql.query('select step, why from ledger_archiving'), [{ step: 'witnessed', why: /siem/ }], 'operators read why');
+  t.match(
+    await sql.query('select step, why from ledger_archiving'),
+    [{ step: 'witnessed', why: /siem/ }],
+    'operators read why',
+  );
   await sql.query("update ledger_forward set number = 1500 where name = 'siem'");
 
   t.same(await archiveDue(forwarded), []);
@@ -173,7 +187,9 @@ test('a month in an archive verifies with it, is told to every tree, and does no
   t.same(readdirSync(archiveDirectory), [`ledger-${month}.jsonl.gz`]);
   t.equal(gunzipSync(readFileSync(file)).toString('utf8').split('\n').length, 1501);
   const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
-  const stated = await sql.query("select tree, customer_id, public, sensitive from ledger where kind = 'ledger.archived' order by tree");
+  const stated = await sql.query(
+    "select tree, customer_id, public, sensitive from ledger where kind = 'ledger.archived' order by tree",
+  );
   t.same(
     stated,
     [null, ...customers].map((customer) => ({
@@ -185,7 +201,11 @@ test('a month in an archive verifies with it, is told to every tree, and does no
     'one entry in each tree of which it holds entries',
   );
   t.same((await world.verify(archiveDirectory)).findings, []);
-  t.match(await world.verify(archiveDirectory), { ok: true, entries: 1803 }, 'with the archive every entry is looked at');
+  t.match(
+    await world.verify(archiveDirectory),
+    { ok: true, entries: 1803 },
+    'with the archive every entry is looked at',
+  );
 
   const good = readFileSync(file);
   writeFileSync(file, gzipSync(gunzipSync(good).toString('utf8').replace('"file.published"', '"file.destroyed"')));
@@ -193,7 +213,7 @@ test('a month in an archive verifies with it, is told to every tree, and does no
   writeFileSync(file, good);
 });
 
-test('a file goes after its retention, and after the record says so', async (t) => {
+test('a file is deleted after its retention, and after the record says so', async (t) => {
   const world = await recordWorld(t);
   const { sql, options, count, archiveDirectory } = world;
   await world.old(4, 30);
@@ -220,11 +240,21 @@ test('a file goes after its retention, and after the record says so', async (t) 
   t.equal(await count("ledger where kind = 'ledger.archive-deleted'"), 1, 'once');
 });
 
-test('killed behind any step, a month goes on where it was, and nothing is lost or told twice', async (t) => {
+test('killed after any step, the archiving of a month continues where it was, and nothing is lost or stated twice', async (t) => {
   const world = await recordWorld(t);
   const { options, count, archiveDirectory } = world;
-  const steps = ['closed', 'writing', 'written', 'noted', 'named', 'stated', 'witnessed', 'read-again', 'dropped'] as const;
-  // The oldest first, as time goes; one after the other is due.
+  const steps = [
+    'closed',
+    'writing',
+    'written',
+    'noted',
+    'named',
+    'stated',
+    'witnessed',
+    'read-again',
+    'dropped',
+  ] as const;
+  // The oldest first, in the order of time; one after the other is due.
   const monthOf = (i: number): number => 1 + steps.length - i;
   for (const i of steps.keys()) await world.old(monthOf(i), 30);
   for (const [i, step] of steps.entries()) {
@@ -245,7 +275,11 @@ test('killed behind any step, a month goes on where it was, and nothing is lost 
       .toString('utf8')
       .split('\n');
     t.equal(lines.length, 31, 'its file is whole');
-    t.equal(await count(`ledger where kind = 'ledger.archived' and public ->> 'month' = '${month}'`), 3, 'told once to each tree');
+    t.equal(
+      await count(`ledger where kind = 'ledger.archived' and public ->> 'month' = '${month}'`),
+      3,
+      'told once to each tree',
+    );
   }
   await world.sealAndWitness();
   t.same((await world.verify(archiveDirectory)).findings, [], 'all of it verifies');
@@ -256,13 +290,13 @@ test('killed behind any step, a month goes on where it was, and nothing is lost 
   );
 });
 
-test('a statement whose own month leaves stays, and what stands on it is proved: by a sealer after a kill, and for a slice', async (t) => {
+test('a statement whose own month leaves stays, and what rests on it is proved: by a sealer after a kill, and for a slice', async (t) => {
   const world = await recordWorld(t);
   const { sql, database, options, count, archiveDirectory, signing, keep } = world;
   const [customer] = customers;
   await world.old(7, 30);
   await archiveDue(options);
-  // It was told three months later, and that month is due as well by now.
+  // It was stated three months later, and by now that month is due as well.
   await sql.query('set session_replication_role = replica');
   await sql.query("update ledger_fresh set at = at - interval '4 months'");
   await sql.query('set session_replication_role = origin');
@@ -276,15 +310,30 @@ test('a statement whose own month leaves stays, and what stands on it is proved:
   t.same([await world.isOnline(7), await world.isOnline(4)], [false, false]);
   t.equal(await count('ledger_kept'), 3, 'what was told of the first month is there still');
   t.not(await database.withSystem(monthsMark), mark, 'and whoever verifies meanwhile can tell');
-  t.equal(await database.withSystem(monthsMark), await database.withSystem(monthsMark), 'twin: while none leaves it is the same');
+  t.equal(
+    await database.withSystem(monthsMark),
+    await database.withSystem(monthsMark),
+    'twin: while none leaves it is the same',
+  );
 
-  await sql.query("insert into ledger_fresh (kind, observer, customer_id) values ('file.published', 'warden', $1)", [customer]);
-  t.match(await database.withSystem((tx) => sealWithin(tx, signing)), { sealed: 1 }, 'sealed, and killed before it was signed');
+  await sql.query("insert into ledger_fresh (kind, observer, customer_id) values ('file.published', 'warden', $1)", [
+    customer,
+  ]);
+  t.match(
+    await database.withSystem((tx) => sealWithin(tx, signing)),
+    { sealed: 1 },
+    'sealed, and killed before it was signed',
+  );
   await world.sealAndWitness();
   t.same((await world.verify(archiveDirectory)).findings, [], 'the next sealer proved it, and goes on');
-  const [told] = await sql.query<{ position: number }>('select position::int from ledger_kept where tree = $1', [customer]);
+  const [told] = await sql.query<{ position: number }>('select position::int from ledger_kept where tree = $1', [
+    customer,
+  ]);
   const behind = 1 + Number(told?.position);
-  t.ok((await database.withSystem((tx) => frontierAt(tx, customer, behind))).length > 0, 'and a slice begins behind it');
+  t.ok(
+    (await database.withSystem((tx) => frontierAt(tx, customer, behind))).length > 0,
+    'and a slice begins behind it',
+  );
 });
 
 test('a full disk ends an attempt with an alarm and no file; with room the month leaves', async (t) => {
@@ -293,7 +342,11 @@ test('a full disk ends an attempt with an alarm and no file; with room the month
   await world.old(4, 6000);
   // A file may have 64 KiB, and no more.
   const { said } = await world.child({ blocks: '128' });
-  t.match(JSON.parse(said), [{ step: 'writing', why: /EFBIG|ENOSPC/, isFailure: true }], 'it says why, and does not wait for room');
+  t.match(
+    JSON.parse(said),
+    [{ step: 'writing', why: /EFBIG|ENOSPC/, isFailure: true }],
+    'it says why, and does not wait for room',
+  );
   t.equal(await count("ledger_sealed where kind = 'file.published'"), 6000, 'nothing left the database');
   t.same(readdirSync(archiveDirectory), [], 'no file counts, and no draft is left');
   t.match(
@@ -301,7 +354,9 @@ test('a full disk ends an attempt with an alarm and no file; with room the month
     [{ severity: 'critical', text: /EFBIG|ENOSPC/ }],
     'somebody is told',
   );
-  t.match(await world.sql.query('select step, failed_at from ledger_archiving'), [{ step: 'writing', failed_at: Date }]);
+  t.match(await world.sql.query('select step, failed_at from ledger_archiving'), [
+    { step: 'writing', failed_at: Date },
+  ]);
   await archiveDue(options);
   await world.sealAndWitness();
   t.same(await archiveDue(options), []);
@@ -320,7 +375,9 @@ test('two leaders at once make one archive', async (t) => {
   await both();
   await archiveDue(options);
   t.notOk(await world.isOnline(4));
-  const [row] = await sql.query<{ sha256: string; file: string }>("select file, encode(sha256, 'hex') as sha256 from ledger_archive");
+  const [row] = await sql.query<{ sha256: string; file: string }>(
+    "select file, encode(sha256, 'hex') as sha256 from ledger_archive",
+  );
   t.same(readdirSync(archiveDirectory), [row?.file]);
   t.equal(await hashOf(join(archiveDirectory, row?.file ?? ''), new AbortController().signal), row?.sha256);
   t.equal(await count("ledger where kind = 'ledger.archived'"), 3, 'told once to each tree');
@@ -340,9 +397,13 @@ test('what came into a month after its file was written keeps it in the database
   await t.rejects(add(''), { code: '22008' }, 'a closed month takes nothing');
   await add(`alter table ${table} disable trigger ledger_month_is_closed;`);
   await sql.query(`alter table ${table} enable trigger ledger_month_is_closed`);
-  t.match(await archiveDue(options), [{ step: 'read-again', why: /does not hold what its file holds/, isFailure: true }]);
+  t.match(await archiveDue(options), [
+    { step: 'read-again', why: /does not hold what its file holds/, isFailure: true },
+  ]);
   t.ok(await world.isOnline(4), 'it stays');
-  t.match(await sql.query("select text from alert where kind = 'ledger.archive-stuck'"), [{ text: /does not hold what its file holds/ }]);
+  t.match(await sql.query("select text from alert where kind = 'ledger.archive-stuck'"), [
+    { text: /does not hold what its file holds/ },
+  ]);
   t.rejects(
     database.withSystem((tx) => tx.query(`drop table ${table}`)),
     'nor can the role of the warden drop it otherwise',
@@ -360,7 +421,11 @@ test('a file that is damaged or gone before its month left is written again', as
   truncateSync(file, 40);
   t.same(await archiveDue(options), [], 'it leaves');
   t.same(readFileSync(file), good, 'for a file that is whole');
-  t.equal(readdirSync(archiveDirectory).filter((name) => name.includes('.other-')).length, 1, 'what lay there is kept beside it');
+  t.equal(
+    readdirSync(archiveDirectory).filter((name) => name.includes('.other-')).length,
+    1,
+    'what lay there is kept beside it',
+  );
 });
 
 test('a file of more than 2 GiB is read as a stream', async (t) => {
@@ -371,7 +436,7 @@ test('a file of more than 2 GiB is read as a stream', async (t) => {
   rmSync(path);
 });
 
-test('a month leaves the database, and an archive its directory, when so many months have begun since, and not before', async (t) => {
+test('a month leaves the database, and an archive its directory, when enough months have begun since, and not before', async (t) => {
   const world = await recordWorld(t);
   const { sql, database, options, archiveDirectory } = world;
   // The first and the last moment of each of the last months, by the clock of the database.
@@ -390,6 +455,11 @@ test('a month leaves the database, and an archive its directory, when so many mo
     [commonTree],
   );
   await sql.query('alter table ledger_fresh enable trigger ledger_leaves_sealed');
+  // The tree that was sealed has as many entries: what states their archive stands behind them.
+  await sql.query(
+    "insert into ledger_fresh (kind, observer) select 'file.published', 'warden' from generate_series(1, 20)",
+  );
+  await world.sealAndWitness();
   const ago = async (months: readonly string[]): Promise<readonly number[]> =>
     (
       await sql.query<{ n: number }>(
@@ -415,7 +485,7 @@ test('a month leaves the database, and an archive its directory, when so many mo
     );
 });
 
-test('a row that names another file deletes nothing, and an alarm says so; the archive of its month goes', async (t) => {
+test('a row that names another file deletes nothing, and raises an alarm; the archive of its month is deleted', async (t) => {
   const world = await recordWorld(t);
   const { sql, options, archiveDirectory, directory, count } = world;
   const secret = join(directory, 'secret.key');
@@ -424,10 +494,13 @@ test('a row that names another file deletes nothing, and an alarm says so; the a
   const own = join(archiveDirectory, 'ledger-2015-02.jsonl.gz');
   const neighbour = join(archiveDirectory, 'ledger-2015-03.jsonl.gz');
   for (const path of [own, neighbour]) writeFileSync(path, 'an archive');
-  // Whoever owns the database is held up by no trigger of ours.
+  // No trigger of ours stops the owner of the database.
   await sql.query('alter table ledger_archive disable trigger user');
   const plant = (month: string, file: string) =>
-    sql.query("insert into ledger_archive (month, file, sha256, entries) values ($1, $2, sha256('x'), 0)", [month, file]);
+    sql.query("insert into ledger_archive (month, file, sha256, entries) values ($1, $2, sha256('x'), 0)", [
+      month,
+      file,
+    ]);
   await plant('2014-12-01', '../secret.key');
   await plant('2015-01-01', 'ledger-2015-03.jsonl.gz');
   await plant('2015-02-01', 'ledger-2015-02.jsonl.gz');
@@ -440,12 +513,14 @@ test('a row that names another file deletes nothing, and an alarm says so; the a
   t.notOk(existsSync(own), 'twin: the file of its own month, whose retention has ended');
   t.equal(await count('ledger_archive where deleted_at is not null'), 1);
   t.same(
-    (await sql.query("select distinct subject from alert where kind = 'ledger.archive-stuck' order by 1")).map((row) => row),
+    (await sql.query("select distinct subject from alert where kind = 'ledger.archive-stuck' order by 1")).map(
+      (row) => row,
+    ),
     [{ subject: '2014-12' }, { subject: '2015-01' }],
   );
 });
 
-test('a link, a second name, a pipe or a directory is no archive, whatever it leads to', async (t) => {
+test('a link, a second name, a pipe or a directory is no archive, wherever it leads', async (t) => {
   const directory = temporaryDirectory(t);
   const [file, odd] = [join(directory, 'file'), join(directory, 'ledger-2026-01.jsonl.gz')];
   writeFileSync(file, 'an archive');

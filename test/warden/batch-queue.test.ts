@@ -4,7 +4,7 @@ import { batchMax, createBatchQueue } from '../../server/warden/budgets/batch-qu
 import { type ChargeAnswer, type ChargeRequest, callChargeBatch } from '../../server/warden/budgets/charge-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
-test('one poisonous item goes alone; the others of its batch are answered', async (t) => {
+test('an item that breaks its batch runs alone; the others are answered', async (t) => {
   const given = await startBankDatabase(t);
   const bank = await Bank.create(given, 'acme', 1000);
   await bank.addFile(20);
@@ -19,7 +19,11 @@ test('one poisonous item goes alone; the others of its batch are answered', asyn
     },
   });
   t.teardown(() => queue.stop());
-  const extent = (index: number): ChargeRequest => ({ session: reader.session, download: reader.downloads[0] ?? '', index });
+  const extent = (index: number): ChargeRequest => ({
+    session: reader.session,
+    download: reader.downloads[0] ?? '',
+    index,
+  });
   const poison: ChargeRequest = { session: reader.session, download: 'not an id', index: 0 };
   const outcomes = await Promise.all(
     [extent(0), extent(1), poison, extent(2)].map((item) =>
@@ -31,9 +35,13 @@ test('one poisonous item goes alone; the others of its batch are answered', asyn
   );
   t.same(outcomes, ['granted', 'granted', 'internal error', 'granted']);
   t.same(sizes, [4, 1, 1, 1, 1], 'all at once, then each alone');
-  const [total] = await given.sql.query<{ total: string }>("select total_bytes as total from budget where rank = 3 and direction = 'out'");
+  const [total] = await given.sql.query<{ total: string }>(
+    "select total_bytes as total from budget where rank = 3 and direction = 'out'",
+  );
   t.equal(Number(total?.total), 3000, 'charged once each');
-  const [entries] = await given.sql.query<{ n: string }>("select count(*) as n from ledger where kind = 'extent.granted'");
+  const [entries] = await given.sql.query<{ n: string }>(
+    "select count(*) as n from ledger where kind = 'extent.granted'",
+  );
   t.equal(Number(entries?.n), 3, 'and recorded once each');
 });
 
@@ -65,7 +73,7 @@ test('batches are bounded, one runs at a time, and what arrives meanwhile shares
   t.equal(most, 1);
 });
 
-test('an error that is no fault of the data is unknown to the whole batch: nothing is tried again behind the back of the caller', async (t) => {
+test('after an error that is no fault of the data the outcome is unknown for the whole batch: nothing is retried', async (t) => {
   const given = await startBankDatabase(t);
   let calls = 0;
   const queue = createBatchQueue<number, number>({
@@ -78,7 +86,9 @@ test('an error that is no fault of the data is unknown to the whole batch: nothi
     },
   });
   t.teardown(() => queue.stop());
-  const outcomes = await Promise.all([1, 2, 3].map((item) => queue.request(item).catch((error: { code: string }) => error.code)));
+  const outcomes = await Promise.all(
+    [1, 2, 3].map((item) => queue.request(item).catch((error: { code: string }) => error.code)),
+  );
   t.same(outcomes, ['unavailable', 'unavailable', 'unavailable']);
   t.equal(calls, 1);
 });

@@ -1,115 +1,22 @@
-// Who may decide a change, and until when: every refusal by its reason, with the honest approval beside it. The operators are real rows with seals.
-import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
-import { type Test, test } from 'tap';
-import { documentHash, type Proposal, publicKeyFingerprint, signDocument } from '../../server/rpc/change-document.ts';
-import { insertBreakGlass, insertOperator, insertOperatorKey } from '../../server/warden/changes/change-queries.ts';
-import { type Apply, approveChange, proposeChange, rejectChange } from '../../server/warden/changes/changes.ts';
-import { genuineAmong } from '../../server/warden/changes/genuine.ts';
-import { sealing } from '../../server/warden/changes/seals.ts';
-import type { Doing } from '../../server/warden/commands/use-cases.ts';
-import { startSealBench } from '../support/seal-bench.ts';
+// Who may decide a change, and until when: every refusal by its reason, beside the honest approval. The operators are
+// real rows with seals.
+import { randomUUID } from 'node:crypto';
+import { test } from 'tap';
+import type { Proposal } from '../../server/rpc/change-document.ts';
+import { hourMs, type Key, type Person, startTwoOperators } from '../support/two-operators.ts';
 
-const hourMs = 3_600_000;
-
-type Key = { readonly privateKey: KeyObject; readonly spki: Buffer; readonly fingerprint: string };
-type Person = { readonly name: string; readonly id: string; readonly keys: readonly [Key, Key] };
-
-function makeOperatorKey(): Key {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const spki = publicKey.export({ type: 'spki', format: 'der' });
-  return { privateKey, spki, fingerprint: publicKeyFingerprint(spki) };
-}
-
-async function setUp(t: Test) {
-  const { sql, warden } = await startSealBench(t);
-  const { database, keys } = warden;
-  const people = await database.withSystem((tx) =>
-    sealing(tx, warden, { maker: 'bootstrap', change: () => null }, async () => {
-      const made: Person[] = [];
-      for (const name of ['alice', 'bob']) {
-        const id = await insertOperator(tx, name, 'security-officer');
-        if (id === undefined) throw new Error('an operator of this name is there');
-        const person: Person = { name, id, keys: [makeOperatorKey(), makeOperatorKey()] };
-        for (const key of person.keys) await insertOperatorKey(tx, id, key.fingerprint, key.spki);
-        made.push(person);
-      }
-      return made;
-    }),
-  );
-  const [alice, bob] = people as [Person, Person];
-  const [installation] = await sql.query<{ id: string }>('select id from installation');
-  const applied: string[] = [];
-  const apply: Apply = async (operation) => {
-    applied.push(operation);
-    return {};
-  };
-  const as = <T>(person: Person, work: (doing: Doing) => Promise<T>): Promise<T> =>
-    database.withSystem((tx) =>
-      sealing(tx, warden, { maker: 'operator', change: () => null }, () =>
-        work({ tx, warden, operator: person.name, operatorId: person.id } as unknown as Doing),
-      ),
-    );
-  const propose = async (livesMs: number, more: Partial<Proposal> = {}): Promise<Proposal> => {
-    const now = Date.now();
-    const proposal: Proposal = {
-      type: 'cofferdam change/1',
-      installation: installation?.id ?? '',
-      change: randomUUID(),
-      operation: 'account.expire',
-      params: { name: 'acme-batch', inDays: null, reason: 'a test' },
-      reason: 'a test',
-      proposer: alice.name,
-      key: alice.keys[0].fingerprint,
-      proposedAt: new Date(now).toISOString(),
-      expiresAt: new Date(now + livesMs).toISOString(),
-      ...more,
-    };
-    await as(alice, (doing) => proposeChange(signDocument(proposal, alice.keys[0].privateKey), doing, apply));
-    return proposal;
-  };
-  const approval = (proposal: Proposal, person: Person, key: Key) => {
-    const [row] = [signDocument(proposal, alice.keys[0].privateKey)];
-    return signDocument(
-      {
-        type: 'cofferdam approval/1',
-        installation: proposal.installation,
-        change: proposal.change,
-        hash: documentHash(row?.document ?? ''),
-        approver: person.name,
-        key: key.fingerprint,
-        approvedAt: new Date().toISOString(),
-      },
-      key.privateKey,
-    );
-  };
-  const approve = (proposal: Proposal, person: Person, key: Key = person.keys[0]): Promise<unknown> =>
-    as(person, (doing) => approveChange(approval(proposal, person, key), doing, apply));
-  const reject = (change: string, person: Person): Promise<unknown> =>
-    as(person, (doing) => rejectChange({ change, reason: 'a test' }, doing));
-  const stateOf = async (proposal: Proposal): Promise<unknown> =>
-    (await sql.query<{ state: string }>('select state from change where id = $1', [proposal.change]))[0]?.state;
-  /** An emergency of alice, as two prepare it: by a change that both signed. */
-  const prepare = async (operations: readonly string[]): Promise<string> => {
-    const proposal = await propose(hourMs);
-    await approve(proposal, bob);
-    const glass = { operator: alice.id, operations, hours: 1, reason: 'a test', validDays: 1 };
-    return database.withSystem((tx) =>
-      sealing(tx, warden, { maker: 'bootstrap', change: () => proposal.change }, async () => (await insertBreakGlass(tx, glass)).id),
-    );
-  };
-  const isGenuine = async (proposal: Proposal): Promise<boolean> =>
-    (await database.withSystem((tx) => genuineAmong(tx, keys, [proposal.change], []))).has(proposal.change);
-  return { sql, alice, bob, applied, propose, approval, approve, reject, prepare, stateOf, isGenuine };
-}
-
-test('a change is approved by somebody else, with a key of his own', async (t) => {
-  const { alice, bob, applied, propose, approve, stateOf, isGenuine } = await setUp(t);
+test('a change is approved by another operator, with a key of their own', async (t) => {
+  const { alice, bob, applied, propose, approve, stateOf, isGenuine } = await startTwoOperators(t);
   const proposal = await propose(hourMs);
   for (const [what, key] of [
     ['the key that proposed it', alice.keys[0]],
     ["the proposer's second key", alice.keys[1]],
   ] as const)
-    await t.rejects(approve(proposal, alice, key), { code: 'denied', message: /somebody else than the one who proposed it/ }, what);
+    await t.rejects(
+      approve(proposal, alice, key),
+      { code: 'denied', message: /somebody else than the one who proposed it/ },
+      what,
+    );
   t.same([await stateOf(proposal), applied], ['proposed', []], 'nothing was applied');
   t.notOk(await isGenuine(proposal), 'and it stands for nothing');
   await approve(proposal, bob);
@@ -118,11 +25,13 @@ test('a change is approved by somebody else, with a key of his own', async (t) =
 });
 
 test('a change that has expired is not approved', async (t) => {
-  const { sql, bob, applied, propose, approve, stateOf } = await setUp(t);
+  const { sql, bob, applied, propose, approve, stateOf } = await startTwoOperators(t);
   const proposal = await propose(hourMs);
   // Time passes: the row is that of a change of two hours ago.
   await sql.query('set session_replication_role = replica');
-  await sql.query("update change set proposed_at = proposed_at - interval '2 hours', expires_at = expires_at - interval '2 hours'");
+  await sql.query(
+    "update change set proposed_at = proposed_at - interval '2 hours', expires_at = expires_at - interval '2 hours'",
+  );
   await sql.query('set session_replication_role = origin');
   await t.rejects(approve(proposal, bob), { code: 'conflict', message: /has expired: it has to be proposed again/ });
   t.same([await stateOf(proposal), applied], ['proposed', []], 'nothing was applied');
@@ -131,9 +40,9 @@ test('a change that has expired is not approved', async (t) => {
   t.same([await stateOf(again), applied], ['applied', ['account.expire']], 'the twin: proposed again');
 });
 
-test('a change that its proposer approved with a second key stands for nothing, whatever the row says', async (t) => {
-  const { sql, alice, bob, propose, approval, isGenuine } = await setUp(t);
-  /** As the owner of the database writes it, who leaves the triggers out. */
+test('a change that its proposer approved with a second key proves nothing, whatever the row says', async (t) => {
+  const { sql, alice, bob, propose, approval, isGenuine } = await startTwoOperators(t);
+  /** Written by the owner of the database, who leaves the triggers out. */
   const written = async (signer: Person, key: Key): Promise<Proposal> => {
     const proposal = await propose(hourMs);
     const signed = approval(proposal, signer, key);
@@ -150,8 +59,8 @@ test('a change that its proposer approved with a second key stands for nothing, 
   t.ok(await isGenuine(await written(bob, bob.keys[0])), 'the twin: by two');
 });
 
-test('a change is decided once: who comes later is told how', async (t) => {
-  const { alice, bob, applied, propose, approve, reject, stateOf } = await setUp(t);
+test('a change is decided once: whoever comes later is told how', async (t) => {
+  const { alice, bob, applied, propose, approve, reject, stateOf } = await startTwoOperators(t);
   const rejected = await propose(hourMs);
   await reject(rejected.change, alice);
   for (const late of [() => reject(rejected.change, bob), () => approve(rejected, bob)])
@@ -164,22 +73,45 @@ test('a change is decided once: who comes later is told how', async (t) => {
   await t.rejects(reject(randomUUID(), bob), { code: 'not-found' });
 });
 
+test('what was signed for an emergency is nothing that somebody else approves, whoever lays it before him', async (t) => {
+  const { sql, bob, applied, propose, prepare, approve, stateOf } = await startTwoOperators(t);
+  const breakGlass = await prepare(['account.expire']);
+  applied.length = 0;
+  const used = await propose(hourMs, { breakGlass });
+  // As the owner of the database writes it, who leaves the triggers out: as if it had never been decided.
+  await sql.query('set session_replication_role = replica');
+  await sql.query("update change set state = 'proposed', decided_at = null, break_glass_id = null where id = $1", [
+    used.change,
+  ]);
+  await sql.query('set session_replication_role = origin');
+  await t.rejects(approve(used, bob), { code: 'conflict', message: 'this was signed for an emergency' });
+  t.same([await stateOf(used), applied], ['proposed', ['account.expire']], 'it is not done once more');
+  const ordinary = await propose(hourMs);
+  await approve(ordinary, bob);
+  t.equal(await stateOf(ordinary), 'applied', 'the twin: what was signed for an approval');
+});
+
 test('in an emergency one operator does what was prepared, and nothing else', async (t) => {
-  const { sql, applied, propose, prepare, stateOf } = await setUp(t);
+  const { sql, applied, propose, prepare, stateOf } = await startTwoOperators(t);
   const breakGlass = await prepare(['account.expire']);
   applied.length = 0;
   for (const operation of ['account.set', 'operator.create'])
     await t.rejects(propose(hourMs, { breakGlass, operation }), { code: /denied|invalid/ }, operation);
   const params = { name: 'acme-batch', inDays: null, reason: 'a test' };
-  await t.rejects(propose(hourMs, { breakGlass, operation: 'account.unlock', params: { name: 'acme-batch', reason: 'a test' } }), {
-    code: 'denied',
-    message: 'account.unlock is not among what was prepared: account.expire',
-  });
+  await t.rejects(
+    propose(hourMs, { breakGlass, operation: 'account.unlock', params: { name: 'acme-batch', reason: 'a test' } }),
+    {
+      code: 'denied',
+      message: 'account.unlock is not among what was prepared: account.expire',
+    },
+  );
   await t.rejects(propose(hourMs, { breakGlass: randomUUID() }), { code: 'not-found' }, 'one that nobody prepared');
   t.same(applied, [], 'nothing was applied');
   const honest = await propose(hourMs, { breakGlass, params });
   t.same([await stateOf(honest), applied], ['applied', ['account.expire']], 'the twin: at once, and alone');
-  const alarms = await sql.query<{ kind: string }>("select kind from alert where kind like 'break-glass.%' order by kind");
+  const alarms = await sql.query<{ kind: string }>(
+    "select kind from alert where kind like 'break-glass.%' order by kind",
+  );
   t.same(
     alarms.map((one) => one.kind),
     ['break-glass.opened', 'break-glass.used'],
@@ -188,12 +120,22 @@ test('in an emergency one operator does what was prepared, and nothing else', as
   const again = await propose(hourMs, { breakGlass, params });
   t.equal(await stateOf(again), 'applied', 'once more, while it is open');
   const told = async (from: string, change: string): Promise<readonly string[]> =>
-    (await sql.query<{ kind: string }>(`select kind from ${from} where kind like 'break-glass.%' and ${change} order by kind`)).map(
-      (one) => one.kind,
-    );
+    (
+      await sql.query<{ kind: string }>(
+        `select kind from ${from} where kind like 'break-glass.%' and ${change} order by kind`,
+      )
+    ).map((one) => one.kind);
   for (const { change } of [honest, again]) {
-    t.same(await told('alert', `facts ->> 'change' = '${change}'`), ['break-glass.used'], 'every act is an alarm of its own');
-    t.same(await told('ledger', `sensitive ->> 'change' = '${change}'`), ['break-glass.used'], 'and an entry of the record');
+    t.same(
+      await told('alert', `facts ->> 'change' = '${change}'`),
+      ['break-glass.used'],
+      'every act is an alarm of its own',
+    );
+    t.same(
+      await told('ledger', `sensitive ->> 'change' = '${change}'`),
+      ['break-glass.used'],
+      'and an entry of the record',
+    );
   }
   t.same(await told('alert', "not facts ? 'change'"), ['break-glass.opened'], 'it is opened once');
 });

@@ -1,10 +1,11 @@
-// T-35: a batch of charges waits for the rows of all its items; what holds up a customer of one plane holds up nobody of the other.
+// T-35: a batch of charges waits for the rows of all its items. What delays a customer of one plane delays nobody on
+// the other plane.
 import pg from 'pg';
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { createCharges } from '../../server/warden/budgets/charges.ts';
-import type { OpenSession } from '../../server/warden/context.ts';
+import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import type { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
 
@@ -20,7 +21,13 @@ test('while the rows of a customer are locked, sessions of the other plane are c
     credentials: { dormantDays: 90, dayMs: 86_400_000 },
   } as unknown as Config;
   const sessions = {} as SessionRegistry;
-  const charges = createCharges({ config, database: warden, sessions, log: createLogger(config, 'warden'), admit: undefined });
+  const charges = createCharges({
+    config,
+    database: warden,
+    sessions,
+    log: createLogger(config, 'warden'),
+    admit: undefined,
+  });
   t.teardown(() => charges.stop());
   const sessionOf = (reader: Reader, plane: 'partner' | 'internal'): OpenSession =>
     ({
@@ -44,14 +51,21 @@ test('while the rows of a customer are locked, sessions of the other plane are c
   });
   const paced = charges.permit(theirs, acme.id, 'in', 1000);
   const end = performance.now() + 20_000;
-  for (let waiting = 0; waiting === 0 && performance.now() < end; await new Promise((resolve) => setTimeout(resolve, 10))) {
+  for (
+    let waiting = 0;
+    waiting === 0 && performance.now() < end;
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  ) {
     const [row] = await sql.query<{ n: number }>(
       "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and application_name like 'cofferdam charges%'",
     );
     waiting = row?.n ?? 0;
   }
   const patience = new Promise<string>((resolve) => setTimeout(() => resolve('still waits'), 20_000).unref());
-  const served = Promise.all([charges.take(ours, globex.id, 'in', one), charges.permit(ours, globex.id, 'in', 1000)]).then(() => 'served');
+  const served = Promise.all([
+    charges.take(ours, globex.id, 'in', one),
+    charges.permit(ours, globex.id, 'in', 1000),
+  ]).then(() => 'served');
   t.equal(await Promise.race([served, patience]), 'served', 'the other plane');
   t.equal(isCharged, false, 'while the first one waits');
   await owner.query('rollback');

@@ -31,8 +31,8 @@ import {
 } from '../../server/extents/object-store.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
-import type { Warden } from '../../server/warden/context.ts';
-import { collectStrays } from '../../server/warden/transfers/recovery.ts';
+import { settingsOf, type Warden } from '../../server/warden/context/context.ts';
+import { collectStrays, prefixes } from '../../server/warden/transfers/recovery.ts';
 import { collect } from '../../server/warden/transfers/sweeps.ts';
 import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 
@@ -41,7 +41,7 @@ const newObject = (): ObjectId => idOf<ObjectId>(randomBytes(16).toString('hex')
 
 async function setUp(t: Teardown): Promise<{
   readonly sql: TestDatabase;
-  readonly warden: Pick<Warden, 'config' | 'database' | 'log'>;
+  readonly warden: Pick<Warden, 'limits' | 'paths' | 'edges' | 'database' | 'log'>;
   readonly paths: ReturnType<typeof runtimePaths>;
 }> {
   const sql = await createTestDatabase(t);
@@ -57,22 +57,32 @@ async function setUp(t: Teardown): Promise<{
     mkdirSync(directory, { recursive: true });
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
-  return { sql, paths, warden: { config, database, log: createLogger({ log: { level: 'error', pretty: false } }, 'test') } };
+  return {
+    sql,
+    paths,
+    warden: { ...settingsOf(config), database, log: createLogger({ log: { level: 'error', pretty: false } }, 'test') },
+  };
 }
 
-/** A content with its rows; returns the object's id. */
+/** A content with its rows; returns the id of the object. */
 async function seedVersion(sql: TestDatabase, state: string, object: ObjectId, openedAgoHours: number): Promise<void> {
   const [customer, key, account, folder, file, content] = Array.from({ length: 6 }, () => randomUUID());
   const name = `c-${customer?.slice(0, 8)}`;
   await sql.query('insert into customer (id, name) values ($1, $2)', [customer, name]);
   await sql.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
-  await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')", [
-    account,
+  await sql.query(
+    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')",
+    [account, customer, name],
+  );
+  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [
+    folder,
     customer,
-    name,
   ]);
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [folder, customer]);
-  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [file, customer, folder]);
+  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [
+    file,
+    customer,
+    folder,
+  ]);
   await sql.query("insert into content values ($1, $2, $3, 'w')", [content, customer, key]);
   await sql.query(
     "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, 0, $2, $3, 0, 1, 1, sha256('x'), 'n')",
@@ -93,7 +103,7 @@ function putObject(objects: string, object: ObjectId, ageMinutes: number): strin
   return path;
 }
 
-test('what no version needs is collected, what one needs never', async (t) => {
+test('what no version needs is collected, and what one needs never is', async (t) => {
   const { sql, warden, paths } = await setUp(t);
   const states = {
     published: newObject(),
@@ -102,7 +112,9 @@ test('what no version needs is collected, what one needs never', async (t) => {
     oldPartial: newObject(),
     withdrawn: newObject(),
   };
-  const files = Object.fromEntries(Object.entries(states).map(([name, object]) => [name, putObject(paths.objects, object, 60)]));
+  const files = Object.fromEntries(
+    Object.entries(states).map(([name, object]) => [name, putObject(paths.objects, object, 60)]),
+  );
   await seedVersion(sql, 'published', states.published, 48);
   await seedVersion(sql, 'discarded', states.discarded, 1);
   await seedVersion(sql, 'partial', states.freshPartial, 1);
@@ -119,10 +131,14 @@ test('what no version needs is collected, what one needs never', async (t) => {
   ] as const)
     t.equal(existsSync(files[name] ?? ''), isKept, `${name}: ${isKept ? 'kept' : 'collected'}`);
   t.same(await sql.query('select object_id from doomed_object'), [], 'nothing is left half-deleted');
-  t.equal((await sql.query("select 1 from ledger where kind = 'upload.expired'")).length, 1, 'the expiry is on the record');
+  t.equal(
+    (await sql.query("select 1 from ledger where kind = 'upload.expired'")).length,
+    1,
+    'the expiry is on the record',
+  );
 });
 
-test('strays are cleared after a while; young ones and known ones stay', async (t) => {
+test('strays are removed after a while; young ones and known ones stay', async (t) => {
   const { sql, warden, paths } = await setUp(t);
   const known = newObject();
   await seedVersion(sql, 'published', known, 1);
@@ -132,17 +148,24 @@ test('strays are cleared after a while; young ones and known ones stay', async (
   const incoming = join(paths.incoming('partner-1'), newObject());
   writeFileSync(incoming, 'x');
   utimesSync(incoming, 1, 1);
-  await collectStrays(warden as Warden);
-  t.same([existsSync(knownFile), existsSync(oldStray), existsSync(youngStray), existsSync(incoming)], [true, false, true, false]);
+  await collectStrays(warden as Warden, prefixes);
+  t.same(
+    [existsSync(knownFile), existsSync(oldStray), existsSync(youngStray), existsSync(incoming)],
+    [true, false, true, false],
+  );
 });
 
-test('an object is taken over as a copy of exactly what was said', async (t) => {
+test('an object is taken over as a copy of exactly what was announced', async (t) => {
   const { paths } = await setUp(t);
   const object = newObject();
   const content = randomBytes(3_000_000);
   const incoming = join(paths.incoming(node), object);
   writeFileSync(incoming, content);
-  await t.rejects(stageObject(paths, node, object, content.length - 1), { code: 'invalid', message: /the declared size/ }, 'another size');
+  await t.rejects(
+    stageObject(paths, node, object, content.length - 1),
+    { code: 'invalid', message: /the declared size/ },
+    'another size',
+  );
   await t.rejects(
     stageObject(paths, node, newObject(), 1),
     { code: 'invalid', message: /the object is missing or cannot be opened/ },
@@ -159,7 +182,11 @@ test('an object is taken over as a copy of exactly what was said', async (t) => 
   for (const [what, make] of kinds) {
     const odd = newObject();
     make(join(paths.incoming(node), odd));
-    await t.rejects(stageObject(paths, node, odd, what === 'a directory' ? 4096 : 10), { code: 'invalid', message: /not/ }, what);
+    await t.rejects(
+      stageObject(paths, node, odd, what === 'a directory' ? 4096 : 10),
+      { code: 'invalid', message: /not/ },
+      what,
+    );
     t.notOk(existsSync(objectPath(paths.objects, odd)), 'nothing was stored');
   }
   const staged = await stageObject(paths, node, object, content.length);
@@ -174,7 +201,7 @@ test('an object is taken over as a copy of exactly what was said', async (t) => 
   t.notOk(existsSync(incoming));
 });
 
-test('an object that has its name is never replaced: the same bytes again are the same object, other bytes are refused', async (t) => {
+test('an object that has its name is never replaced: the same bytes are the same object, other bytes are refused', async (t) => {
   const { paths } = await setUp(t);
   const object = newObject();
   const incoming = join(paths.incoming(node), object);
@@ -198,7 +225,32 @@ test('an object that has its name is never replaced: the same bytes again are th
   t.ok(readFileSync(objectPath(paths.objects, object)).equals(first));
 });
 
-/** What is made durable while `work` runs: paths, each with what stood there by then. In this process only. */
+test('a copy that cannot be made leaves nothing behind, and says so when that is for want of room', async (t) => {
+  const { paths } = await setUp(t);
+  const object = newObject();
+  writeFileSync(join(paths.incoming(node), object), '0123456789');
+  const probe = await open(tmpdir());
+  const handles = Object.getPrototypeOf(probe) as Record<'datasync', () => Promise<void>>;
+  await probe.close();
+  const original = handles.datasync;
+  t.teardown(() => {
+    handles.datasync = original;
+  });
+  for (const [fault, code] of [
+    ['ENOSPC', 'over-limit'],
+    ['EDQUOT', 'over-limit'],
+    ['EIO', 'EIO'],
+  ] as const) {
+    handles.datasync = () => Promise.reject(Object.assign(new Error(fault), { code: fault }));
+    await t.rejects(stageObject(paths, node, object, 10), { code }, fault);
+    t.same(readdirSync(join(paths.objects, 'new')), [], 'no copy is left');
+  }
+  handles.datasync = original;
+  await stageObject(paths, node, object, 10);
+  t.equal(readdirSync(join(paths.objects, 'new')).length, 1, 'the twin: one that was made');
+});
+
+/** What is made durable while `work` runs: paths, each with its content at that moment. Only in this process. */
 async function madeDurable(
   t: Teardown,
   work: () => Promise<void>,
@@ -222,7 +274,7 @@ async function madeDurable(
   return seen;
 }
 
-test('an object is durable before anybody is told of it: its bytes, its name, and the directories that are new', async (t) => {
+test('an object is durable before anybody is told of it: its bytes, its name, and the new directories', async (t) => {
   const { paths } = await setUp(t);
   const object = newObject();
   writeFileSync(join(paths.incoming(node), object), 'content');
@@ -251,7 +303,7 @@ test('an object is durable before anybody is told of it: its bytes, its name, an
   );
 });
 
-test('a time of change that was set forward makes nothing young, one that was set back makes it old', async (t) => {
+test('a modification time in the future makes nothing young, and one in the past makes it old', async (t) => {
   const { paths } = await setUp(t);
   const at = { forward: newObject(), back: newObject(), plain: newObject() };
   for (const name of Object.values(at)) writeFileSync(join(paths.incoming(node), name), 'x');
@@ -265,7 +317,7 @@ test('a time of change that was set forward makes nothing young, one that was se
   t.ok(ageOf(at.back) > 1e12, `${ageOf(at.back)} ms`);
 });
 
-test('what an edge puts beside its objects stops nobody: cleared where it can be, told in any case', async (t) => {
+test('what an edge puts beside its objects stops nobody: it is removed where possible, and reported in any case', async (t) => {
   const { sql, warden, paths } = await setUp(t);
   const at = (name: string): string => join(paths.incoming(node), name);
   const directories = { empty: newObject(), full: newObject() };
@@ -283,8 +335,10 @@ test('what an edge puts beside its objects stops nobody: cleared where it can be
   writeFileSync(late, 'x');
   utimesSync(late, 4_000_000_000, 4_000_000_000);
   const alerts = () =>
-    sql.query<{ subject: string; text: string; facts: object }>("select subject, text, facts from alert where kind = 'store.stray'");
-  await collectStrays(warden as Warden);
+    sql.query<{ subject: string; text: string; facts: object }>(
+      "select subject, text, facts from alert where kind = 'store.stray'",
+    );
+  await collectStrays(warden as Warden, prefixes);
   t.same(
     readdirSync(paths.incoming(node)).sort(),
     [directories.full, late.split('/').at(-1)].sort(),
@@ -294,15 +348,19 @@ test('what an edge puts beside its objects stops nobody: cleared where it can be
   t.match((await alerts())[0]?.text, /5 entries that are not objects; 1 entries that cannot be removed/);
   rmSync(at(directories.full), { recursive: true });
   await sql.query('delete from alert');
-  await collectStrays(warden as Warden);
+  await collectStrays(warden as Warden, prefixes);
   t.same(await alerts(), [], 'the twin: nothing is told of a directory that is as it should be');
 
-  // The directory itself: gone, a file, or closed to us.
-  for (const make of [() => {}, () => writeFileSync(paths.incoming('internal-1'), ''), () => mkdirSync(paths.incoming('internal-1'))]) {
+  // The directory itself: gone, a file, or not accessible.
+  for (const make of [
+    () => {},
+    () => writeFileSync(paths.incoming('internal-1'), ''),
+    () => mkdirSync(paths.incoming('internal-1')),
+  ]) {
     rmSync(paths.incoming('internal-1'), { recursive: true, force: true });
     make();
     if (existsSync(paths.incoming('internal-1'))) chmodSync(paths.incoming('internal-1'), 0);
-    await collectStrays(warden as Warden);
+    await collectStrays(warden as Warden, prefixes);
   }
   t.match(await alerts(), [{ subject: paths.incoming('internal-1'), text: /cannot be read \(ENOTDIR\)/ }]);
 });

@@ -1,8 +1,9 @@
-// A read counts when every extent was released through the handle: known by the process that released them, or else by the record.
+// A read counts when every extent was released through the handle. The process that released them knows that, or else
+// the record.
 import { test } from 'tap';
 import { callChargeBatch } from '../../server/warden/budgets/charge-queries.ts';
-import { handleClosed } from '../../server/warden/retention/retention.ts';
 import { ReleasedExtents } from '../../server/warden/transfers/released-extents.ts';
+import { handleClosed } from '../../server/warden/versions/counted-reads.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
 
 test('what was released, without a gap', async (t) => {
@@ -26,7 +27,11 @@ test('what was released, without a gap', async (t) => {
   released.note('backwards', 0);
   t.equal(released.take('backwards'), 1, 'too strange an order says less than was released, never more');
   for (let i = 0; i < 20_001; i += 1) released.note(`h${i}`, 0);
-  t.same([released.take('h0'), released.take('h1'), released.take('h20000')], [0, 1, 1], 'the oldest of too many is forgotten');
+  t.same(
+    [released.take('h0'), released.take('h1'), released.take('h20000')],
+    [0, 1, 1],
+    'the oldest of too many is forgotten',
+  );
 });
 
 test('complete reads', async (t) => {
@@ -36,7 +41,9 @@ test('complete reads', async (t) => {
   for (let i = 0; i < 4; i += 1) await bank.addFile(3);
   await sql.query('update folder set reads_max = 2 where id = $1', [bank.folder]);
   const reads = async (file: number): Promise<unknown> => {
-    const [row] = await sql.query('select complete_reads as reads, state from version where id = $1', [bank.files[file]?.version]);
+    const [row] = await sql.query('select complete_reads as reads, state from version where id = $1', [
+      bank.files[file]?.version,
+    ]);
     return row;
   };
   const release = async (reader: Reader, file: number, indexes: readonly number[]): Promise<void> => {
@@ -51,7 +58,9 @@ test('complete reads', async (t) => {
     );
   };
   const close = (reader: Reader, file: number, released?: number): Promise<void> =>
-    warden.withSystem((tx) => handleClosed(tx, { download: reader.downloads[file] ?? '', session: reader.session }, released));
+    warden.withSystem((tx) =>
+      handleClosed(tx, { download: reader.downloads[file] ?? '', session: reader.session }, released),
+    );
 
   const first = await bank.addReader();
   await release(first, 0, [2, 0]);
@@ -84,7 +93,10 @@ test('complete reads', async (t) => {
     `insert into download select (jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid()))).* from download d where d.id = $1 returning id`,
     [second.downloads[2]],
   );
-  const beside: Reader = { ...second, downloads: second.downloads.map((id, file) => (file === 2 ? (again?.id ?? '') : id)) };
+  const beside: Reader = {
+    ...second,
+    downloads: second.downloads.map((id, file) => (file === 2 ? (again?.id ?? '') : id)),
+  };
   await release(beside, 2, [0, 1]);
   await close(second, 2, 0);
   await close(beside, 2, 2);
@@ -101,6 +113,8 @@ test('complete reads', async (t) => {
   await release(second, 3, [0, 1, 2]);
   await close(second, 3, 3);
   t.match(await reads(3), { reads: 0 }, 'nor any in a folder that does not count');
-  const [entries] = await sql.query<{ n: number }>("select count(*)::int as n from ledger where kind = 'file.read-completely'");
+  const [entries] = await sql.query<{ n: number }>(
+    "select count(*)::int as n from ledger where kind = 'file.read-completely'",
+  );
   t.equal(entries?.n, 4, 'each that counted is on the record');
 });

@@ -1,4 +1,5 @@
-// T-24: whose keys a person may confirm and revoke over the console, and by whose key a new one is asked for; each refusal by its reason, over real rows.
+// T-24: whose keys a person may confirm and revoke over the console, and by whose key a new one is requested; each
+// refusal by its reason, over real rows.
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { defaultCredentialAges } from '../../server/config/credential-ages.ts';
@@ -24,7 +25,10 @@ const ids = Object.fromEntries(Object.keys(people).map((name) => [name, idOf<Acc
 >;
 
 const personOf = (name: Name): Person =>
-  ({ account: { id: ids[name], name, plane: 'partner', readOnly: false, ...people[name] }, customers: [] }) as unknown as Person;
+  ({
+    account: { id: ids[name], name, plane: 'partner', readOnly: false, ...people[name] },
+    customers: [],
+  }) as unknown as Person;
 
 async function setUp(t: Test) {
   const { sql, warden } = await startSealBench(t);
@@ -34,13 +38,10 @@ async function setUp(t: Test) {
   ])
     await sql.query('insert into customer (id, name) values ($1, $2)', [id, name]);
   for (const [name, { customer, kind, manages }] of Object.entries(people))
-    await sql.query("insert into account (id, customer_id, name, kind, plane, manages) values ($1, $2, $3, $4, 'partner', $5)", [
-      ids[name as Name],
-      customer,
-      name,
-      kind,
-      manages,
-    ]);
+    await sql.query(
+      "insert into account (id, customer_id, name, kind, plane, manages) values ($1, $2, $3, $4, 'partner', $5)",
+      [ids[name as Name], customer, name, kind, manages],
+    );
   const addKey = async (holder: Name, issuedBy: string, waits: string): Promise<Key> => {
     const key = makeKey();
     await sql.query(
@@ -50,29 +51,36 @@ async function setUp(t: Test) {
     );
     return key;
   };
-  /** What comes of it, in a transaction that is undone. */
+  /** The result, in a transaction that is undone. */
   const outcome = async (name: Name, work: (acting: Acting, person: Person) => Promise<unknown>): Promise<string> => {
     const undone = new Error('undone');
     let said = '';
     try {
       await warden.database.withSystem(async (tx) => {
-        const config = { credentials: defaultCredentialAges, edges: [] };
-        const acting = { tx, warden: { ...warden, config }, by: `account ${name}`, endSessions: async () => 0 } as unknown as Acting;
+        const acting = {
+          tx,
+          warden: { ...warden, ages: defaultCredentialAges, edges: [] },
+          by: `account ${name}`,
+          endSessions: async () => 0,
+        } as unknown as Acting;
         said = String(await work(acting, personOf(name)));
         throw undone;
       });
     } catch (error) {
-      if (error !== undone) return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
+      if (error !== undone)
+        return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
     }
     return said;
   };
-  const [{ id: installation } = { id: '' }] = await sql.query<{ id: string }>('select id::text as id from installation');
+  const [{ id: installation } = { id: '' }] = await sql.query<{ id: string }>(
+    'select id::text as id from installation',
+  );
   return { addKey, outcome, installation };
 }
 
 const unknown = 'not-found: no account that you manage has this key';
 
-test('a key is confirmed by a second person who manages its account, and revoked by any', async (t) => {
+test('a key is confirmed by a second person who manages its account, and revoked by any such person', async (t) => {
   const { addKey, outcome } = await setUp(t);
   const waiting = await addKey('batch', 'account alice', '1 day');
   const good = await addKey('batch', 'account alice', '-1 day');
@@ -81,14 +89,23 @@ test('a key is confirmed by a second person who manages its account, and revoked
     await addKey('alice', 'operator o', '1 day'),
     await addKey('theirs', 'account x', '1 day'),
   ];
-  const confirmed = (name: Name, key: Key): Promise<string> => outcome(name, (acting, person) => confirm(acting, person, key.fingerprint));
-  const revoked = (name: Name, key: Key): Promise<string> => outcome(name, (acting, person) => revokeKey(acting, person, key.fingerprint));
+  const confirmed = (name: Name, key: Key): Promise<string> =>
+    outcome(name, (acting, person) => confirm(acting, person, key.fingerprint));
+  const revoked = (name: Name, key: Key): Promise<string> =>
+    outcome(name, (acting, person) => revokeKey(acting, person, key.fingerprint));
 
-  t.equal(await confirmed('alice', waiting), 'denied: a key is confirmed by a second person, not by the one who asked for it');
+  t.equal(
+    await confirmed('alice', waiting),
+    'denied: a key is confirmed by a second person, not by the one who asked for it',
+  );
   t.equal(await confirmed('bob', waiting), `${waiting.fingerprint} of batch is good now`, 'the twin');
   t.equal(await confirmed('bob', good), 'conflict: this key is not waiting for a confirmation');
   t.equal(await confirmed('carol', ofCarol), 'denied: your account does not manage the accounts of your organisation');
-  t.equal(await confirmed('alice', ofAlice), `${ofAlice.fingerprint} of alice is good now`, "one's own, that an operator issued");
+  t.equal(
+    await confirmed('alice', ofAlice),
+    `${ofAlice.fingerprint} of alice is good now`,
+    "one's own, that an operator issued",
+  );
   for (const key of [ofCarol, foreign]) {
     t.equal(await confirmed('bob', key), unknown, 'of another person, or of another house');
     t.equal(await revoked('bob', key), unknown);
@@ -96,10 +113,14 @@ test('a key is confirmed by a second person who manages its account, and revoked
   t.match(await revoked('bob', good), /of batch was revoked for good/);
   t.match(await revoked('carol', ofCarol), /of carol was revoked for good/, "one's own");
   t.equal(await revoked('carol', good), unknown, 'who manages nobody');
-  t.equal(await outcome('alice', (acting, person) => revokeKey(acting, person, makeKey().fingerprint)), unknown, 'a key that nobody has');
+  t.equal(
+    await outcome('alice', (acting, person) => revokeKey(acting, person, makeKey().fingerprint)),
+    unknown,
+    'a key that nobody has',
+  );
 });
 
-test('a new key is asked for by a current key of its own account', async (t) => {
+test('a new key is requested by a current key of its own account', async (t) => {
   const { addKey, outcome, installation } = await setUp(t);
   const own = await addKey('batch', 'operator o', '-1 day');
   const waiting = await addKey('batch', 'operator o', '1 day');
@@ -109,7 +130,8 @@ test('a new key is asked for by a current key of its own account', async (t) => 
     await addKey('theirs', 'operator o', '-1 day'),
   ];
   const wanted = makeKey();
-  const ask = (name: Name, request: string): Promise<string> => outcome(name, (acting, person) => requestKey(acting, person, request));
+  const ask = (name: Name, request: string): Promise<string> =>
+    outcome(name, (acting, person) => requestKey(acting, person, request));
   const how = `(ssh-keygen -Y sign -n ${keyRequestNamespace})`;
   const notSigned = `denied: neither signature is one by a current key of batch ${how}`;
   for (const [what, signer] of [
@@ -124,7 +146,7 @@ test('a new key is asked for by a current key of its own account', async (t) => 
     notSigned,
     'signed for something else',
   );
-  // The twin: its signature is taken, and the next one is looked at.
+  // The twin: its signature is accepted, and the next one is examined.
   const unproved = signedRequest(installation, 'batch', own, wanted, { ...namespaces, wanted: 'file' });
   t.equal(await ask('alice', unproved), `denied: neither signature is one by the new key itself ${how}`);
   const notYours =

@@ -1,4 +1,5 @@
-// T-35: a line of the console has one place among the transactions at a time: more persons than there are places may ask at the same moment, and each gets an answer.
+// T-35: a line of the console has one place among the transactions at a time: more persons than there are places may
+// ask at the same moment, and each gets an answer.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { defaultCredentialAges } from '../../server/config/credential-ages.ts';
@@ -6,13 +7,14 @@ import { defaultShares } from '../../server/config/shares.ts';
 import { type AccountId, type CustomerId, idOf } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database, type Transaction } from '../../server/postgres/database.ts';
-import { sealing } from '../../server/warden/changes/seals.ts';
-import { insertCustomer } from '../../server/warden/commands/command-queries.ts';
+import type { Charging } from '../../server/warden/budgets/charges.ts';
+import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
+import { doorOf, placeFor, wardenSlots } from '../../server/warden/callers/shares.ts';
 import { consoleHandlers } from '../../server/warden/console/console.ts';
-import type { EdgeCaller, Warden } from '../../server/warden/context.ts';
 import { addKey } from '../../server/warden/credentials/credentials.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
+import { sealing } from '../../server/warden/seals/seals.ts';
 import type { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
-import { doorOf, placeFor, wardenSlots } from '../../server/warden/shares.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { makeKey, namespaces, signedRequest } from '../support/key-requests.ts';
@@ -23,19 +25,28 @@ const places = 2;
 
 test('more requests for keys at once than a node has places', async (t) => {
   const { sql, warden: bench } = await startSealBench(t);
-  // Those who wait for a place have ten seconds to get it, as in the table: two that hold one each and wait for another one never do.
-  const slots = wardenSlots({ ...defaultShares.warden, transactions: { ...defaultShares.warden.transactions, each: places } });
-  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4, admission: () => placeFor(slots) });
+  // Those who wait for a place have ten seconds, as in the table: two that hold one place each and wait for another
+  // would never get it.
+  const slots = wardenSlots({
+    ...defaultShares.warden,
+    transactions: { ...defaultShares.warden.transactions, each: places },
+  });
+  const database = new Database({
+    url: sql.wardenUrl,
+    applicationName: 'test',
+    connectionsMax: 4,
+    admission: () => placeFor(slots),
+  });
   t.teardown(() => database.close());
-  const config = { credentials: defaultCredentialAges, edges: [], budgets: wideBudgets, shares: defaultShares };
+  const settings = { ages: defaultCredentialAges, edges: [], budgets: wideBudgets, shares: defaultShares.warden };
   const charges = { take: async () => {} };
   const warden = {
     ...bench,
     database,
-    config,
+    ...settings,
     charges,
     log: createLogger({ log: { level: 'silent', pretty: false } } as never, 'test'),
-  } as unknown as Warden;
+  } as unknown as Charging;
   const [customer, other] = [idOf<CustomerId>(randomUUID()), idOf<CustomerId>(randomUUID())];
   const [anna, squatter] = [idOf<AccountId>(randomUUID()), idOf<AccountId>(randomUUID())];
   const [own, squatted] = [makeKey(), makeKey()];
@@ -50,13 +61,31 @@ test('more requests for keys at once than a node has places', async (t) => {
   for (const { holder, ...key } of keys) {
     await as('operator', (tx) => insertCustomer(tx, holder.customer, `bank-${holder.name}`));
     await officers.account({ ...holder, ...person });
-    await as('console', (tx) => addKey({ tx, warden, by: 'x', endSessions: async () => 0 }, { ...key, holder, replaces: null }));
+    await as('console', (tx) =>
+      addKey({ tx, warden, by: 'x', endSessions: async () => 0 }, { ...key, holder, replaces: null }),
+    );
   }
-  const account = { id: anna, name: 'anna', customer, kind: 'person', plane: 'partner', manages: false, readOnly: false };
-  const requireAny = async (id: string) => ({ id, node: caller.node, purpose: 'transfer', account, customers: [{ id: customer }] });
+  const account = {
+    id: anna,
+    name: 'anna',
+    customer,
+    kind: 'person',
+    plane: 'partner',
+    manages: false,
+    readOnly: false,
+  };
+  const requireAny = async (id: string) => ({
+    id,
+    node: caller.node,
+    purpose: 'transfer',
+    account,
+    customers: [{ id: customer }],
+  });
   const sessions = { requireAny, goingOn: () => undefined } as unknown as SessionRegistry;
   const handlers = consoleHandlers(warden, sessions);
-  const [{ id: installation } = { id: '' }] = await sql.query<{ id: string }>('select id::text as id from installation');
+  const [{ id: installation } = { id: '' }] = await sql.query<{ id: string }>(
+    'select id::text as id from installation',
+  );
   const door = doorOf(slots, caller);
   const ask = (text: string): Promise<unknown> => {
     const token = randomUUID();
@@ -67,8 +96,16 @@ test('more requests for keys at once than a node has places', async (t) => {
   };
 
   const tooLong = { outcome: 'done', exitStatus: 1, text: /a key lives at most \d+ days/ };
-  t.match(await ask(signedRequest(installation, 'anna', own, squatted, namespaces, 4000)), tooLong, 'one that cannot be registered');
-  t.match(await sql.query('select state from credential where account_id = $1', [squatter]), [{ state: 'active' }], 'ends nothing');
+  t.match(
+    await ask(signedRequest(installation, 'anna', own, squatted, namespaces, 4000)),
+    tooLong,
+    'one that cannot be registered',
+  );
+  t.match(
+    await sql.query('select state from credential where account_id = $1', [squatter]),
+    [{ state: 'active' }],
+    'ends nothing',
+  );
   const good = { outcome: 'done', exitStatus: 0, text: /is good from/ };
   t.match(
     await ask(signedRequest(installation, 'anna', own, squatted)),
@@ -77,10 +114,14 @@ test('more requests for keys at once than a node has places', async (t) => {
   );
   t.match(await sql.query('select state from credential where account_id = $1', [squatter]), [{ state: 'revoked' }]);
 
-  // One of them is the successor of the key that signs; the others are refused in the last of their transactions, and ended what there was to end before.
+  // One of them is the successor of the key that signs. The others are refused in the last of their transactions, after
+  // they ended what there was to end.
   const wanted = Array.from({ length: 3 * places }, makeKey);
   const answers = await Promise.allSettled(wanted.map((key) => ask(signedRequest(installation, 'anna', own, key))));
   for (const answer of answers)
-    t.match(answer, { status: 'fulfilled', value: { outcome: 'done', text: /is good from|is being replaced already/ } });
+    t.match(answer, {
+      status: 'fulfilled',
+      value: { outcome: 'done', text: /is good from|is being replaced already/ },
+    });
   t.equal(slots.transactions.used, 0, 'and every place is given back');
 });

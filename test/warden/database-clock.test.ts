@@ -1,4 +1,4 @@
-// Owns: the database's clock against ours: one jump, and a walk in small steps, since the start or the era.
+// The database's clock compared with our own: one jump, and a drift in small steps, since the start or the era.
 import { test } from 'tap';
 import { DatabaseClock } from '../../server/warden/ledger/clock.ts';
 import type { Look } from '../../server/warden/ledger/seal-queries.ts';
@@ -14,7 +14,7 @@ const readings = (clock: DatabaseClock) => {
   };
 };
 
-test('a jump is found at once, a walk when it has gone as far; an honest clock drifts a little for ever', (t) => {
+test('a jump is found at once, a drift when it has gone as far; an honest clock drifts a little forever', (t) => {
   let read = readings(new DatabaseClock(30_000));
   t.equal(read(0, 0), undefined);
   t.equal(read(250, 250 + 29_000), undefined);
@@ -32,12 +32,13 @@ test('a jump is found at once, a walk when it has gone as far; an honest clock d
   t.match(found, { why: 'clock', text: /went away by -3\d s/ });
 
   read = readings(new DatabaseClock(30_000));
-  for (let i = 0; i < 100_000; i += 1) if (read(1000, 1000.5) !== undefined) t.fail('twin: half a per mille, a day long');
+  for (let i = 0; i < 100_000; i += 1)
+    if (read(1000, 1000.5) !== undefined) t.fail('twin: half a per mille, a day long');
   t.equal(read(1000, 1000), undefined);
   t.end();
 });
 
-test('two operators who looked at the clock begin anew with it', (t) => {
+test('two operators who examined the clock begin anew with it', (t) => {
   const clock = new DatabaseClock(30_000);
   const read = readings(clock);
   t.equal(read(0, 0), undefined);

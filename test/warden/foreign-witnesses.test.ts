@@ -1,6 +1,16 @@
-// What somebody else puts into the directory of a witness: links, pipes, directories, bombs, false notes, and a disk that does not answer.
+// What somebody else puts into the directory of a witness: links, pipes, directories, bombs, false notes, and a disk
+// that does not answer.
 import { ChildProcess, execFileSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
@@ -10,9 +20,9 @@ import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import type { Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { hangingMax, WitnessProcess } from '../../server/warden/ledger/witness/witness-process.ts';
@@ -52,13 +62,17 @@ for (const [what, link] of [
     link(victim, join(place, day));
     await t.rejects(witness.keep(note), { code: 'unavailable', message: /the witness far in / });
     t.equal(readFileSync(victim, 'utf8'), 'a key\nand more');
-    await t.rejects(witness.newest(), { code: 'unavailable', message: /the witness far in .*checkpoints-/ }, 'nor read');
+    await t.rejects(
+      witness.newest(),
+      { code: 'unavailable', message: /the witness far in .*checkpoints-/ },
+      'nor read',
+    );
     rmSync(join(place, day));
     await witness.keep(note);
     t.equal(readFileSync(join(place, day), 'utf8'), line, 'twin: a file of its own');
   });
 
-test('what is no file of checkpoints ends in a sentence with the name of the witness', async (t) => {
+test('what is no file of checkpoints ends in a message with the name of the witness', async (t) => {
   const { place, witness, note, line } = filesWorld(t);
   const odd = join(place, 'checkpoints-2026-01-01.jsonl.gz');
   const plain = join(place, 'checkpoints-2026-01-02.jsonl');
@@ -83,7 +97,7 @@ test('what is no file of checkpoints ends in a sentence with the name of the wit
   t.equal(await witness.newest(), note, 'twin: an honest archive');
 });
 
-test('a pipe, or a long line without an end, in the place of a file of a day takes no note', async (t) => {
+test('a pipe, or a long line without an end, in the place of the file of a day accepts no note', async (t) => {
   const { place, witness, note, line, day } = filesWorld(t);
   const path = join(place, day);
   execFileSync('mkfifo', [path]);
@@ -98,7 +112,7 @@ test('a pipe, or a long line without an end, in the place of a file of a day tak
   t.equal(readFileSync(path, 'utf8'), line + line, 'twin: a line that a crash has cut off is replaced');
 });
 
-test('notes that are overwritten in their place are noticed as lost; what another warden wrote is none', async (t) => {
+test('notes that are overwritten in their place are noticed as lost; what another warden wrote is not', async (t) => {
   const { directory, place, witness, note, line, day } = filesWorld(t);
   await witness.keep(note);
   await witness.check();
@@ -135,11 +149,12 @@ async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
     mkdirSync(join(directory, name));
     return join(directory, name);
   };
-  const faults = () => sql.query<{ subject: string; text: string }>("select subject, text from alert where kind = 'ledger.witness-fault'");
+  const faults = () =>
+    sql.query<{ subject: string; text: string }>("select subject, text from alert where kind = 'ledger.witness-fault'");
   return { sql, write, begin, folder, faults };
 }
 
-test('notes that our key did not sign: named, and no reason to stop at a witness that is not required; one that is required refuses', async (t) => {
+test('notes that our key did not sign are named; a witness that is not required stops nothing, a required one refuses', async (t) => {
   const { write, begin, folder, faults } = await setUp(t);
   const [near, far] = [folder('near'), folder('far')];
   const first = begin([new FileWitness('near', true, near), new FileWitness('far', false, far)]);
@@ -152,15 +167,19 @@ test('notes that our key did not sign: named, and no reason to stop at a witness
   const stranger = makeSigner();
   const made = makeRecord(stranger);
   const own = JSON.parse(readFileSync(join(far, readdirSync(far)[0] ?? ''), 'utf8').split('\n')[0] ?? '') as string;
-  // A note of our name and another key, of more heads than there will ever be.
+  // A note with our name and another key, about more heads than there will ever be.
   const huge = own.replace(/\n\d+\n/, '\n900000000000000\n');
   const signed = parseNote(noteFor(made, stranger, 3)).signature;
-  const lines = [huge, huge.replace(/ [A-Za-z0-9+/]{91}=\n$/, ` ${signed}\n`)].map((one) => `${JSON.stringify(one)}\n`).join('');
+  const lines = [huge, huge.replace(/ [A-Za-z0-9+/]{91}=\n$/, ` ${signed}\n`)]
+    .map((one) => `${JSON.stringify(one)}\n`)
+    .join('');
   writeFileSync(join(far, 'checkpoints-2026-01-01.jsonl'), lines);
   const second = begin([new FileWitness('near', true, near), new FileWitness('far', false, far)]);
   await second.start();
   t.same(second.guard.state, { is: 'open' });
-  t.match(await faults(), [{ subject: 'far', text: /witness far .*checkpoints-2026-01-01.jsonl.*not signed by the ledger key/ }]);
+  t.match(await faults(), [
+    { subject: 'far', text: /witness far .*checkpoints-2026-01-01.jsonl.*not signed by the ledger key/ },
+  ]);
   await write();
   await second.stop();
 
@@ -174,7 +193,7 @@ test('notes that our key did not sign: named, and no reason to stop at a witness
   t.same(fourth.guard.state, { is: 'open' }, 'twin: with its own notes only');
 });
 
-test('a witness that does not answer: one that is not required holds up nothing and is named; a required one is an error in time', async (t) => {
+test('a witness that does not answer delays nothing and is named when it is not required; a required one fails in time', async (t) => {
   const { sql, write, begin, folder, faults } = await setUp(t, { witnessAlarmMs: 500, witnessStopMs: 30_000 });
   const [near, far] = [folder('near'), folder('far')];
   const hung = new FileWitness('far', false, far, 20_000);
@@ -201,7 +220,10 @@ test('a witness that does not answer: one that is not required holds up nothing 
   if (required.pid === undefined) throw new Error('it has no process');
   process.kill(required.pid, 'SIGSTOP');
   const two = begin([required]);
-  await t.rejects(bounded(patienceMs, 'the start', two.start()), { code: 'unavailable', message: /the witness near in .*did not answer/ });
+  await t.rejects(bounded(patienceMs, 'the start', two.start()), {
+    code: 'unavailable',
+    message: /the witness near in .*did not answer/,
+  });
   await two.stop();
   const three = begin([required, new FileWitness('far', false, far)]);
   await three.start();
@@ -209,13 +231,13 @@ test('a witness that does not answer: one that is not required holds up nothing 
   await until('and the other one takes what comes', () => readdirSync(far).length > 0);
 });
 
-test('processes that hang where no signal reaches them are counted: with so many no other one begins, until one of them ends', async (t) => {
+test('processes that hang where no signal reaches them are counted: with too many of them none begins, until one ends', async (t) => {
   const directory = temporaryDirectory(t);
   const witness = new WitnessProcess('far', directory, 2000);
   t.teardown(() => witness.stop());
   const question = { op: 'newest', key: undefined } as const;
   const hung: number[] = [];
-  // A process that waits for a disk in the kernel keeps a signal for later; here it is kept from a process that stands still.
+  // A process that waits for a disk in the kernel receives a signal only later. Here a stopped process takes its place.
   const { kill } = ChildProcess.prototype;
   ChildProcess.prototype.kill = (): boolean => true;
   try {
@@ -225,13 +247,19 @@ test('processes that hang where no signal reaches them are counted: with so many
       if (pid === undefined) throw new Error('it has no process');
       process.kill(pid, 'SIGSTOP');
       hung.push(pid);
-      await t.rejects(witness.ask(question), { code: 'unavailable', message: /the witness far in .*did not answer for 2 s/ });
+      await t.rejects(witness.ask(question), {
+        code: 'unavailable',
+        message: /the witness far in .*did not answer for 2 s/,
+      });
     }
   } finally {
     ChildProcess.prototype.kill = kill;
   }
   t.equal(new Set(hung).size, hangingMax, 'each call after one that hung has a process of its own');
-  await t.rejects(witness.ask(question), { code: 'unavailable', message: /its disk does not answer: 3 processes hang there/ });
+  await t.rejects(witness.ask(question), {
+    code: 'unavailable',
+    message: /its disk does not answer: 3 processes hang there/,
+  });
   t.equal(witness.pid, undefined, 'no other one was begun');
   for (const pid of hung) process.kill(pid, 'SIGCONT');
   await until('twin: when they have ended it answers', async () =>

@@ -1,14 +1,15 @@
-// An earlier state of a row, put back with the seal that it had then, is not made good by anything honest that is done to the row afterwards.
+// An earlier state of a row, put back with the seal that it had then, does not become valid by anything honest that is
+// done to the row afterwards.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
-import { brokenSeals } from '../../server/warden/changes/broken-seals.ts';
-import { declareChange, declareNew } from '../../server/warden/changes/declared.ts';
-import { generationsOf } from '../../server/warden/changes/generations.ts';
-import { type RowName, readRows, type SealedRow } from '../../server/warden/changes/seal-queries.ts';
-import { firstBroken, sealing } from '../../server/warden/changes/seals.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
+import { brokenSeals } from '../../server/warden/seals/broken-seals.ts';
+import { declareChange, declareNew } from '../../server/warden/seals/declared.ts';
+import { generationsOf } from '../../server/warden/seals/generations.ts';
+import { type RowName, readRows, type SealedRow } from '../../server/warden/seals/seal-queries.ts';
+import { firstBroken, sealing } from '../../server/warden/seals/seals.ts';
 import { sealOnce } from '../support/record.ts';
 import { keptSeal, startSealBench } from '../support/seal-bench.ts';
 
@@ -33,7 +34,11 @@ async function setUp(t: Test) {
   };
   await database.withSystem((tx) =>
     sealing(tx, warden, behalf, async () => {
-      declareNew(tx, { kind: 'customer', id: customer }, { name: 'acme', allowed_proofs: null, is_self_test: false });
+      declareNew(
+        tx,
+        { kind: 'customer', id: customer },
+        { name: 'acme', allowed_proofs: null, is_self_test: false, former_names: [] },
+      );
       await tx.query('insert into customer (id, name) values ($1, $2)', [customer, 'acme']);
       declareNew(tx, name, { customer_id: customer, ...facts });
       await tx.query(
@@ -43,7 +48,7 @@ async function setUp(t: Test) {
       );
     }),
   );
-  /** Somebody else's work, though it is waited for here: none of it runs inside this one's transaction. */
+  /** The work of somebody else, though it is waited for here: none of it runs inside this transaction. */
   const another = AsyncLocalStorage.snapshot();
   type Column = 'replace_allowed' | 'retention_days';
   const set = (column: Column, value: unknown, between: () => Promise<unknown> = async () => {}): Promise<void> =>
@@ -54,22 +59,31 @@ async function setUp(t: Test) {
         await tx.query(`update folder set ${column} = $2 where id = $1`, [name.id, value]);
       }),
     );
-  const isGood = async (): Promise<boolean> => (await database.withSystem((tx) => firstBroken(tx, keys, [name]))) === undefined;
+  const isGood = async (): Promise<boolean> =>
+    (await database.withSystem((tx) => firstBroken(tx, keys, [name]))) === undefined;
   const row = async (): Promise<SealedRow | undefined> => (await database.withSystem((tx) => readRows(tx, [name])))[0];
   const make = (title: string): Promise<void> =>
     database.withSystem((tx) =>
       sealing(tx, warden, behalf, async () => {
         const id = randomUUID();
-        declareNew(tx, { kind: 'customer', id }, { name: title, allowed_proofs: null, is_self_test: false });
+        declareNew(
+          tx,
+          { kind: 'customer', id },
+          { name: title, allowed_proofs: null, is_self_test: false, former_names: [] },
+        );
         await tx.query('insert into customer (id, name) values ($1, $2)', [id, title]);
       }),
     );
   const alarms = async (): Promise<number> =>
-    (await sql.query<{ n: number }>("select coalesce(sum(count), 0)::int as n from alert where kind = 'row.broken-seal'"))[0]?.n ?? 0;
+    (
+      await sql.query<{ n: number }>(
+        "select coalesce(sum(count), 0)::int as n from alert where kind = 'row.broken-seal'",
+      )
+    )[0]?.n ?? 0;
   return { sql, warden, name, set, isGood, row, make, alarms };
 }
 
-test('an honest change of another fact does not make an old state good', async (t) => {
+test('an honest change of another fact does not make an old state valid', async (t) => {
   const { sql, name, set, isGood, row, alarms } = await setUp(t);
   const putBack = await keptSeal(sql, 'folder', name.id);
   await set('replace_allowed', false);
@@ -78,7 +92,11 @@ test('an honest change of another fact does not make an old state good', async (
   await sql.query('update folder set replace_allowed = true where id = $1', [name.id]);
   await putBack();
   t.notOk(await isGood(), 'the wide state with the seal that it had is seen');
-  await t.rejects(set('retention_days', 20), { code: 'denied', message: /it was altered before/ }, 'an honest change of another fact');
+  await t.rejects(
+    set('retention_days', 20),
+    { code: 'denied', message: /it was altered before/ },
+    'an honest change of another fact',
+  );
   t.notOk(await isGood(), 'it is seen still');
   t.match((await row())?.facts, /"retention_days": 10/, 'nothing was done');
   t.equal(await alarms(), 1, 'and it is an alarm');
@@ -89,22 +107,26 @@ test('an honest change of another fact does not make an old state good', async (
   t.match(await row(), { generation: 3, facts: /"replace_allowed": false/ });
 });
 
-test('two changes at the same moment: one is done, the other is said to be too late', async (t) => {
+test('of two changes at the same moment one is done, and the other is told that it is too late', async (t) => {
   const { set, isGood, row, alarms } = await setUp(t);
   const late = set('retention_days', 20, () => set('replace_allowed', false));
   await t.rejects(late, { code: 'conflict', message: /changed by somebody else at the same moment/ });
   t.match(await row(), { generation: 2, facts: /"retention_days": 10.*"replace_allowed": false/ }, 'the first one');
   const same = set('retention_days', 20, () => set('retention_days', 20));
-  await t.rejects(same, { code: 'conflict' }, 'even when both say the same: two states of one generation would be one too many');
+  await t.rejects(
+    same,
+    { code: 'conflict' },
+    'even when both say the same: two states of one generation would be one too many',
+  );
   t.match(await row(), { generation: 3, facts: /"retention_days": 20/ });
   t.ok(await isGood());
   t.equal(await alarms(), 0, 'neither is an alarm');
 });
 
-test('the seal of a transaction that was undone is none, whether its generation was used again or not', async (t) => {
+test('the seal of a transaction that was undone is invalid, whether or not its generation was used again', async (t) => {
   const { sql, warden, name, set, isGood, row, alarms } = await setUp(t);
   await set('retention_days', 20);
-  /** As whoever owns the database makes it: what was written and sealed is kept, and the transaction fails. */
+  /** Made by the owner of the database: what was written and sealed is kept, and the transaction fails. */
   const undone = async (column: 'replace_allowed' | 'retention_days', value: unknown): Promise<() => Promise<void>> => {
     let mac: unknown;
     const failing = warden.database.withSystem(async (tx) => {
@@ -112,15 +134,16 @@ test('the seal of a transaction that was undone is none, whether its generation 
         await declareChange(tx, [name], { [column]: value });
         await tx.query(`update folder set ${column} = $2 where id = $1`, [name.id, value]);
       });
-      [{ mac }] = (await tx.query<{ mac: unknown }>("select mac from seal where kind = 'folder' and row_id = $1", [name.id])) as [
-        { mac: unknown },
-      ];
+      [{ mac }] = (await tx.query<{ mac: unknown }>("select mac from seal where kind = 'folder' and row_id = $1", [
+        name.id,
+      ])) as [{ mac: unknown }];
       throw new Error('the disk is full');
     });
     await t.rejects(failing, /disk is full/);
-    const [before] = await sql.query<{ generation: number }>("select generation from seal where kind = 'folder' and row_id = $1", [
-      name.id,
-    ]);
+    const [before] = await sql.query<{ generation: number }>(
+      "select generation from seal where kind = 'folder' and row_id = $1",
+      [name.id],
+    );
     return async () => {
       await sql.query('set session_replication_role = replica');
       await sql.query(`update folder set ${column} = $2 where id = $1`, [name.id, value]);
@@ -135,7 +158,11 @@ test('the seal of a transaction that was undone is none, whether its generation 
   const kept = await keptSeal(sql, 'folder', name.id);
   const retained = await undone('retention_days', 1);
   await retained();
-  t.match(await row(), { generation: 3, facts: /"retention_days": 1[,}]/ }, 'a state that nobody committed, with the seal that it had');
+  t.match(
+    await row(),
+    { generation: 3, facts: /"retention_days": 1[,}]/ },
+    'a state that nobody committed, with the seal that it had',
+  );
   t.notOk(await isGood(), 'the record knows the row, and not this state');
   await sql.query('update folder set retention_days = 20 where id = $1', [name.id]);
   await kept();
@@ -158,7 +185,7 @@ test('the seal of a transaction that was undone is none, whether its generation 
   t.equal(await alarms(), 1);
 });
 
-test('a row that is made was never sealed: a generation that stands there already is not gone on from', async (t) => {
+test('a row that is made was never sealed: no seal continues from a generation that is there already', async (t) => {
   const { sql, make, alarms } = await setUp(t);
   const [last] = await sql.query<{ n: string }>('select (2 ^ 53 - 1)::bigint::text as n');
   await sql.query(
@@ -206,8 +233,39 @@ test('an entry that was hidden while the warden started is found when it is ther
   t.same(await pass(), [], 'a warden that starts knows what it can see: a known limit');
   t.ok(await isGood());
   await rename('rows.hidden', 'rows.resealed');
-  t.same(await pass(), [name, name], 'its number is below what was read, and is read all the same: whoever relied on it, and the row');
+  t.same(
+    await pass(),
+    [name, name],
+    'its number is below what was read, and is read all the same: whoever relied on it, and the row',
+  );
   t.notOk(await isGood());
   await sql.query('update folder set replace_allowed = false where id = $1', [name.id]);
   t.same(await pass(), [name], 'afterwards it is a broken row');
+});
+
+test('of a record that was given up nothing stays known: neither a state nor what was taken away from one', async (t) => {
+  const known = generationsOf({});
+  const name = { kind: 'account', id: randomUUID() } as const satisfies RowName;
+  const entry = { number: 7, rows: [['account', name.id, 2, 'mark']], narrowed: [['account', name.id, 3, 2]] };
+  const tx = { query: async () => [entry] } as unknown as Parameters<typeof known.refresh>[0];
+  await known.refresh(tx);
+  known.learn({ ...name, generation: 3 });
+  const before = { ...name, generation: 2, mac: Buffer.from('x') };
+  t.same(
+    [known.newest(name), known.isOld(before), known.isPutBack(before)],
+    [3, true, true],
+    'an old state that may be narrowed once more',
+  );
+  known.forget();
+  t.same(
+    [known.newest(name), known.isOld(before), known.isPutBack(before), known.isUnrecorded(before)],
+    [0, false, false, false],
+  );
+  t.same(known.narrowedRow(name), ['account', name.id, 2, 1], 'as of a row that was sealed once');
+  known.learn({ ...name, generation: 3 });
+  t.same(
+    [known.isOld(before), known.isPutBack(before)],
+    [true, false],
+    'nothing was taken away in the record that counts now',
+  );
 });

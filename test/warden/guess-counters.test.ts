@@ -1,23 +1,26 @@
-// T-19, T-35: the counters of guesses as the database keeps them: parallel guesses gain nothing, a success takes back one, and a place is a place of one edge.
+// T-19, T-35: the counters of guesses as the database keeps them: parallel guesses gain nothing, a success takes back
+// one guess, and a place is a place of one edge.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { test } from 'tap';
-import { type Config, defaultLimits } from '../../server/config/config.ts';
+import { defaultLimits } from '../../server/config/config.ts';
 import { defaultCredentialAges } from '../../server/config/credential-ages.ts';
 import { type AccountId, idOf, type NodeName } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { findAccount } from '../../server/warden/authentication/login-queries.ts';
-import { knownDays, Penalties } from '../../server/warden/authentication/penalties.ts';
-import { rememberSource, settleGuess, takeGuess } from '../../server/warden/authentication/penalty-queries.ts';
 import { verifyTicket } from '../../server/warden/authentication/verify-evidence.ts';
-import { firstBroken } from '../../server/warden/changes/seals.ts';
+import { knownDays, Penalties } from '../../server/warden/guesses/penalties.ts';
+import { rememberSource, settleGuess, takeGuess } from '../../server/warden/guesses/penalty-queries.ts';
+import { firstBroken } from '../../server/warden/seals/seals.ts';
 import { withWardensKeys } from '../support/as-warden.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from '../support/database.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
 const rules = { free: 1, firstMs: 600_000, longestMs: 600_000, forgetMs: 86_400_000 } as const;
 
-async function setUp(t: Teardown): Promise<{ readonly sql: TestDatabase; readonly warden: Database; readonly account: AccountId }> {
+async function setUp(
+  t: Teardown,
+): Promise<{ readonly sql: TestDatabase; readonly warden: Database; readonly account: AccountId }> {
   const sql = await createTestDatabase(t);
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4 });
   t.teardown(() => warden.close());
@@ -27,25 +30,27 @@ async function setUp(t: Teardown): Promise<{ readonly sql: TestDatabase; readonl
 async function makeAccount(sql: TestDatabase): Promise<AccountId> {
   const [customer, account] = [randomUUID(), idOf<AccountId>(randomUUID())];
   await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
-  await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'person', 'partner')", [
-    account,
-    customer,
-  ]);
+  await sql.query(
+    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'person', 'partner')",
+    [account, customer],
+  );
   return account;
 }
 
 const failures = async (sql: TestDatabase, subject: string): Promise<number | undefined> =>
-  (await sql.query<{ failures: number }>('select failures from login_penalty where subject = $1', [subject]))[0]?.failures;
+  (await sql.query<{ failures: number }>('select failures from login_penalty where subject = $1', [subject]))[0]
+    ?.failures;
 
 test('of two guesses at the same instant one is examined, and only that one counts', async (t) => {
   const { sql, warden } = await setUp(t);
   const subjects = ['account/x/password'];
-  // Those who guess are others than who holds the counter.
+  // Those who guess are not the one who holds the counter.
   const others = AsyncLocalStorage.snapshot();
-  const take = (): Promise<number> => others(() => warden.withSystem(async (tx) => (await takeGuess(tx, subjects, rules)).waitMs));
+  const take = (): Promise<number> =>
+    others(() => warden.withSystem(async (tx) => (await takeGuess(tx, subjects, rules)).waitMs));
   t.equal(await take(), 0, 'the free one');
   let both: readonly Promise<number>[] = [];
-  // Both have begun, and neither can count, before this transaction lets go of the counter.
+  // Both have begun, and neither can count before this transaction releases the counter.
   await warden.withSystem(async (tx) => {
     await tx.query('select 1 from login_penalty where subject = any ($1) for update', [subjects]);
     both = [take(), take()];
@@ -63,7 +68,7 @@ test('of two guesses at the same instant one is examined, and only that one coun
   t.equal(await failures(sql, 'account/x/password'), 2, 'and is not counted as one that was examined');
 });
 
-test('right: a known place starts afresh, a new one takes back its own guess only', async (t) => {
+test('a right guess: a known source starts afresh, a new one takes back only its own guess', async (t) => {
   const { sql, warden } = await setUp(t);
   const generous = { ...rules, free: 100 };
   const subjects = ['account/x/code', 'source/n/192.0.2.1', 'known/x/n/192.0.2.1/code'];
@@ -77,9 +82,15 @@ test('right: a known place starts afresh, a new one takes back its own guess onl
 test('a guess that nobody examined is given back: no count, no pause, and no pause that another guess made', async (t) => {
   const { sql, warden } = await setUp(t);
   const limits = { ...defaultLimits, freeGuesses: 2, guessPauseFirstMs: 600_000 };
-  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] } as unknown as Config, warden);
+  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] }, warden);
   const newcomer = (i: number) =>
-    penalties.take({ account: null, username: `person-${i}`, source: '192.0.2.7', node: idOf<NodeName>('partner-1'), what: 'password' });
+    penalties.take({
+      account: null,
+      username: `person-${i}`,
+      source: '192.0.2.7',
+      node: idOf<NodeName>('partner-1'),
+      what: 'password',
+    });
   for (let i = 0; i < 10; i += 1) {
     const guess = await newcomer(i);
     t.equal(guess.isTaken, true, `the office's number ${i}`);
@@ -93,15 +104,22 @@ test('a guess that nobody examined is given back: no count, no pause, and no pau
   t.equal((await newcomer(23)).isTaken, false, 'and so does their pause');
 });
 
-test('what one edge says of a place pauses nobody on another edge', async (t) => {
+test('what one edge says about a place pauses nobody on another edge', async (t) => {
   const { warden, account } = await setUp(t);
   const limits = { ...defaultLimits, freeGuesses: 1, guessPauseFirstMs: 600_000 };
-  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] } as unknown as Config, warden);
+  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] }, warden);
   const at = (node: string, source: string, who: AccountId | null = account) =>
     penalties.take({ account: who, username: 'acme', source, node: idOf<NodeName>(node), what: 'password' });
   await warden.withSystem((tx) => rememberSource(tx, account, '192.0.2.7'));
-  t.match([await at('taken', '192.0.2.7'), await at('taken', '192.0.2.7')], [{ isTaken: true, isKnown: true }, { isTaken: true }]);
-  t.match(await at('taken', '192.0.2.7'), { isTaken: false, isKnown: true }, 'on the edge that claims it, the place waits');
+  t.match(
+    [await at('taken', '192.0.2.7'), await at('taken', '192.0.2.7')],
+    [{ isTaken: true, isKnown: true }, { isTaken: true }],
+  );
+  t.match(
+    await at('taken', '192.0.2.7'),
+    { isTaken: false, isKnown: true },
+    'on the edge that claims it, the place waits',
+  );
   t.match(await at('other', '192.0.2.7'), { isTaken: true, isKnown: true }, 'the bank, by the other edge, does not');
   const stranger = (node: string, source: string) =>
     penalties.take({ account: null, username: randomUUID(), source, node: idOf<NodeName>(node), what: 'password' });
@@ -109,16 +127,17 @@ test('what one edge says of a place pauses nobody on another edge', async (t) =>
   await stranger('taken', '198.51.100.1');
   t.match(await stranger('taken', '198.51.100.1'), { isTaken: false });
   t.match(await stranger('other', '198.51.100.1'), { isTaken: true }, 'nor do strangers from there');
-  // The twin: guesses against an account from places it never came from are one counter, whichever edge they come by.
+  // The twin: guesses against an account from sources from which it never logged in are one counter, whichever edge
+  // they come by.
   await at('taken', '203.0.113.1');
   await at('other', '203.0.113.2');
   t.match(await at('third', '203.0.113.3'), { isTaken: false }, 'edges do not multiply the guesses against an account');
 });
 
-test('a place is known for so many days from its last login on, to the account that logged in there', async (t) => {
+test('a place is known for a number of days from its last login on, for the account that logged in there', async (t) => {
   const { sql, warden, account } = await setUp(t);
   const limits = { ...defaultLimits, freeGuesses: 1000 };
-  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] } as unknown as Config, warden);
+  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] }, warden);
   const at = (who: AccountId | null, source: string) =>
     penalties.take({ account: who, username: 'acme', source, node: idOf<NodeName>('n'), what: 'password' });
   const hours = async (ago: number): Promise<void> => {
@@ -132,12 +151,16 @@ test('a place is known for so many days from its last login on, to the account t
   await hours(knownDays * 24 - 1);
   t.match(await at(account, '192.0.2.7'), { isKnown: true }, 'an hour before its end');
   await hours(knownDays * 24 + 1);
-  t.match(await at(account, '192.0.2.7'), { isKnown: false }, 'an hour after it: a stranger there guesses as a stranger');
+  t.match(
+    await at(account, '192.0.2.7'),
+    { isKnown: false },
+    'an hour after it: a stranger there guesses as a stranger',
+  );
   await warden.withSystem((tx) => rememberSource(tx, account, '192.0.2.7'));
   t.match(await at(account, '192.0.2.7'), { isKnown: true }, 'until its holder is there again');
 });
 
-test('a wrong ticket is counted under its seal, and after five it is none any more', async (t) => {
+test('a wrong ticket is counted under its seal, and after five wrong attempts the ticket is invalid', async (t) => {
   const { sql, warden, config } = await startSealBench(t);
   const account = await makeAccount(sql);
   const ticket = randomBytes(16).toString('hex');

@@ -1,5 +1,5 @@
-// T-35: what an edge leaves in its directory of the store is counted: with too much of it that edge begins no new files, an alarm says so, and what no upload
-// waits for is removed. The other edges go on.
+// T-35: what an edge leaves in its directory of the store is counted. When it is too much, that edge begins no new
+// files, an alarm says so, and what no upload waits for is removed. The other edges continue.
 import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
@@ -25,7 +25,7 @@ async function setUp(t: Test) {
     limits: { ...defaultLimits, incomingBytesMax: 2 * mib },
   } as Config;
   const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
-  const incoming = new Incoming({ config, database, log });
+  const incoming = new Incoming({ paths: runtimePaths(config), limits: config.limits, database, log });
   const place = (node: string): string => runtimePaths(config).incoming(node);
   for (const node of ['partner-1', 'internal-1']) mkdirSync(place(node), { recursive: true });
   const put = (name: string, length: number, ageMs = 0): void => {
@@ -46,7 +46,7 @@ async function setUp(t: Test) {
         "select severity || ' ' || subject || ': ' || text as line from alert where kind = 'node.over-allowance'",
       )
     ).map(({ line }) => line);
-  /** An extent that was begun: its row is there before its file. */
+  /** An extent that was begun: its row exists before its file. */
   const issued = async (name: string): Promise<void> => {
     await sql.query('set session_replication_role = replica');
     await sql.query(
@@ -60,7 +60,7 @@ async function setUp(t: Test) {
 
 const refused = 'over-limit: no space for new files at the moment; nothing was stored';
 
-test('more bytes than an edge may have lying in the store', async (t) => {
+test('more bytes than an edge may have in the store', async (t) => {
   const { put, place, verdict, alarms } = await setUp(t);
   put(object(1), mib);
   t.equal(await verdict('partner-1'), 'may begin');
@@ -81,7 +81,7 @@ test('more bytes than an edge may have lying in the store', async (t) => {
   t.equal(await verdict('partner-1'), 'may begin', 'what a file takes counts, not what it says');
 });
 
-test('what no upload waits for is removed, old enough', async (t) => {
+test('what no upload waits for is removed when it is old enough', async (t) => {
   const { put, verdict, alarms } = await setUp(t);
   put(object(1), 2 * mib, 120_000);
   put(object(2), 2 * mib, 120_000);
@@ -89,7 +89,7 @@ test('what no upload waits for is removed, old enough', async (t) => {
   t.same(await alarms(), [], 'nothing is left to tell');
 });
 
-test('what is no object stops nobody: it has an alarm of its own, and may lie there for ever', async (t) => {
+test('what is no object stops nobody: it has an alarm of its own, and may stay forever', async (t) => {
   const { place, verdict } = await setUp(t);
   const odd = join(place('partner-1'), 'a directory');
   mkdirSync(odd);
@@ -108,7 +108,7 @@ test('what cannot be counted is too much', async (t) => {
   t.equal(await verdict('partner-1'), 'may begin');
 });
 
-test('what uploads wait for is counted elsewhere: whoever writes files and never closes them takes nothing from others', async (t) => {
+test('what uploads wait for is counted elsewhere: files that are never closed take nothing from others', async (t) => {
   const { put, verdict, alarms, issued } = await setUp(t);
   for (const n of [1, 2, 3]) {
     await issued(object(n));
@@ -129,7 +129,7 @@ test('a whole gateway', async (t) => {
   const { storeDirectory } = JSON.parse(readFileSync(store, 'utf8')) as Config;
   const left = join(storeDirectory, 'incoming', 'partner-1', object(1));
   writeFileSync(left, bytes(2 * mib));
-  // Looked at again after five seconds.
+  // Examined again after five seconds.
   const meets = async (pattern: RegExp | null): Promise<boolean> => {
     for (const end = Date.now() + 60_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 500))) {
       const done = await world.sftp('acme-batch', [`put ${file} deposit/f${Date.now()}`]);

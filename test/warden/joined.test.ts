@@ -1,10 +1,11 @@
-// Work that notices ask for: however often, one run at a time and one more for all who asked meanwhile.
+// Work that notifications ask for: however often they ask, one run happens at a time, and one more for all who asked
+// meanwhile.
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
-import { joined } from '../../server/warden/every.ts';
+import { joined } from '../../server/warden/passes/every.ts';
 
-test('a thousand who ask while it runs are one run more', async (t) => {
+test('a thousand requests during a run cause one more run', async (t) => {
   // The pause between runs keeps no process alive.
   const alive = setInterval(() => {}, 1000);
   t.teardown(() => clearInterval(alive));

@@ -1,8 +1,9 @@
-// What counts as a proof that somebody has the key that is to be registered: the account's request for it, signed by the very key.
+// What proves that somebody holds the key that is to be registered: the account's request for it, signed by that very
+// key.
 import { test } from 'tap';
-import { keyRequestNamespace, keyRequestText } from '../../server/domain/key-request.ts';
+import { keyRequestNamespace } from '../../server/domain/key-request.ts';
 import { requireProof } from '../../server/warden/credentials/key-proofs.ts';
-import { armored, type Key, makeKey } from '../support/key-requests.ts';
+import { armored, type Key, keyRequestText, makeKey } from '../support/key-requests.ts';
 
 const installation = '6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11';
 const elsewhere = '7b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11';
@@ -11,7 +12,13 @@ const signed = (text: string, by: Key, namespace = keyRequestNamespace): string 
 test('a request for this key, of this account, signed by this key', async (t) => {
   const [mine, other] = [makeKey(), makeKey()];
   const { fingerprint } = mine;
-  const text = keyRequestText({ installation, account: 'north', fingerprint, expires: '2027-01-31', publicKey: mine.line });
+  const text = keyRequestText({
+    installation,
+    account: 'north',
+    fingerprint,
+    expires: '2027-01-31',
+    publicKey: mine.line,
+  });
   t.doesNotThrow(() => requireProof(text + signed(text, mine), 'north', fingerprint, installation));
   const forAnother = keyRequestText({
     installation,
@@ -30,7 +37,11 @@ test('a request for this key, of this account, signed by this key', async (t) =>
     t.throws(() => requireProof(input, account, fingerprint, installation), { code: 'denied' }, why);
   t.throws(() => requireProof(text, 'north', fingerprint, installation), { code: 'invalid' }, 'not signed');
   const whole = text + signed(text, mine);
-  t.throws(() => requireProof(whole, 'north', fingerprint, elsewhere), { code: 'denied', message: /which is 7b0f/ }, 'for another gateway');
+  t.throws(
+    () => requireProof(whole, 'north', fingerprint, elsewhere),
+    { code: 'denied', message: /which is 7b0f/ },
+    'for another gateway',
+  );
   t.throws(
     () => requireProof(whole.replace(installation, elsewhere), 'north', fingerprint, elsewhere),
     { code: 'denied' },

@@ -1,15 +1,16 @@
-// Known answers for every context that a key is bound to. They were computed by another implementation (Python's `cryptography`): a part of a context
-// that is cut, added or moved changes who can open what, and nothing else would notice.
+// Known answers for every context to which a key is bound. They were computed by another implementation (Python's
+// `cryptography`). A part of a context that is cut, added or moved changes who can open what, and nothing else would
+// notice it.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
-import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { runtimePaths } from '../../server/config/config.ts';
 import { type ContentId, type CustomerId, type CustomerKeyId, idOf, type ObjectId } from '../../server/domain/ids.ts';
 import { extentContext, extentKey } from '../../server/extents/extent-key.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { unwrap, wrap } from '../../server/warden/keys/wrapping.ts';
-import { temporaryDirectory } from '../support/database.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
 const customer = idOf<CustomerId>('11111111-1111-4111-8111-111111111111');
@@ -43,16 +44,20 @@ test('wrapping: every part of the context, and its order, is authenticated', (t)
   for (const short of [0, 12, 27])
     t.throws(
       () => unwrap(key, nothing.subarray(0, short), context),
-      { code: 'corrupt', message: 'a wrapped key is too short' },
+      { code: 'corrupt', message: 'a wrapped secret is too short' },
       `${short}`,
     );
-  t.throws(() => unwrap(key, wrapped.subarray(1), context), { code: 'corrupt', message: 'a wrapped key does not verify' });
+  t.throws(() => unwrap(key, wrapped.subarray(1), context), {
+    code: 'corrupt',
+    message: 'a wrapped secret does not verify',
+  });
   t.end();
 });
 
 test('the key of an extent: customer, content, index and object', (t) => {
   const fileKey = Buffer.alloc(32, 7);
-  const keyOf = (...of: Parameters<typeof extentContext>): string => extentKey(fileKey, extentContext(...of)).toString('hex');
+  const keyOf = (...of: Parameters<typeof extentContext>): string =>
+    extentKey(fileKey, extentContext(...of)).toString('hex');
   const known = '8bcf1afceb9d064c9e1775fe1171609fcea37592208f212d8ab850734dcd2531';
   t.equal(keyOf(customer, content, 3, object), known);
   for (const bytes of [31, 33])
@@ -70,7 +75,7 @@ test('the key of an extent: customer, content, index and object', (t) => {
 
 test('the key ring: customer keys, file keys, small secrets, seals of rows', async (t) => {
   const runtimeDirectory = join(temporaryDirectory(t), 'var');
-  const config = { mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory } as Config;
+  const config = { mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory } as const;
   const { masterKey } = runtimePaths(config);
   mkdirSync(dirname(masterKey), { recursive: true, mode: 0o700 });
   writeFileSync(masterKey, Buffer.from(Array.from({ length: 32 }, (_, i) => i)), { mode: 0o400 });
@@ -84,7 +89,7 @@ test('the key ring: customer keys, file keys, small secrets, seals of rows', asy
   const fileKey = hex(
     '020202020202020202020202d61fdc8c26de9effc7b0bc4c9a83b254a238ccac7a5c05c76b522fe9f460d760e1036bed7e653390639e9de29ca4a30b',
   );
-  /** A ring that remembers nothing, and a database that answers with this row whoever asks. */
+  /** A ring that remembers nothing, and a database that answers everybody with this row. */
   const open = (of: { customer?: string; content?: string; key?: string }, answer: object = row): Promise<Buffer> =>
     createKeyRing(config).openFileKey(
       (work) => work({ query: async () => [{ ...answer, id: of.key ?? customerKey }] } as unknown as Transaction),
@@ -100,7 +105,9 @@ test('the key ring: customer keys, file keys, small secrets, seals of rows', asy
 
   const ring = createKeyRing(config);
   t.equal(ring.rowSealId, masterId);
-  const secret = hex('0303030303030303030303039d2e59b22be13773ba7d751ba8ce74747f3392d1e4565400e924cf8d3dd2e582896ab8e6');
+  const secret = hex(
+    '0303030303030303030303039d2e59b22be13773ba7d751ba8ce74747f3392d1e4565400e924cf8d3dd2e582896ab8e6',
+  );
   t.equal(ring.openSecret('totp', customer, secret, masterId).toString(), 'seed seed seed seed!');
   t.throws(() => ring.openSecret('totp', other, secret, masterId), { code: 'corrupt' }, 'the seed of another account');
   t.throws(() => ring.openSecret('other', customer, secret, masterId), { code: 'corrupt' }, 'for another purpose');

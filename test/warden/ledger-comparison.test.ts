@@ -1,4 +1,4 @@
-// Owns: when a warden calls the record good, and when it freezes, while other wardens seal and databases are exchanged.
+// When a warden calls the record good, and when it freezes, while other wardens seal and databases are exchanged.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,17 +9,18 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
-import { generationsOf } from '../../server/warden/changes/generations.ts';
-import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { type Known, LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { quarantineFirst } from '../../server/warden/ledger/quarantine-queries.ts';
 import type { Signing } from '../../server/warden/ledger/seal.ts';
-import { look, quarantineFirst } from '../../server/warden/ledger/seal-queries.ts';
+import { look } from '../../server/warden/ledger/seal-queries.ts';
 import { type Beat, Sealer as Leader, type Sealed } from '../../server/warden/ledger/sealer.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { beginsAnEntry } from '../../server/warden/nodes/allowances.ts';
+import { generationsOf } from '../../server/warden/seals/generations.ts';
+import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { sealWithin } from '../support/record.ts';
@@ -53,16 +54,31 @@ async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
     if (sealed === undefined) throw new Error('nothing to seal');
     return sealed;
   };
-  const ledger = (newest: () => Promise<string | undefined>, keep = (note: string): Promise<void> => file.keep(note)) => {
+  const ledger = (
+    newest: () => Promise<string | undefined>,
+    keep = (note: string): Promise<void> => file.keep(note),
+  ) => {
     const guard = new LedgerGuard();
     const witness = { name: 'local', isRequired: true, keep, newest };
-    const one = new Ledger({ config, url: sql.wardenUrl, keys, guard, witnesses: [witness], log: createLogger(config, 'test') });
+    const one = new Ledger({
+      config,
+      url: sql.wardenUrl,
+      keys,
+      guard,
+      witnesses: [witness],
+      log: createLogger(config, 'test'),
+    });
     return { guard, start: () => one.start(), stop: () => one.stop() };
   };
   return { sql, database, keys, signing, file, write, seal, round, ledger };
 }
 
-/** Nobody else leads: what is sealed, the test has sealed. */
+/** Waits until it is so, or until the time is over. */
+async function waited(ms: number, isSo: () => boolean): Promise<void> {
+  for (const end = performance.now() + ms; !isSo() && performance.now() < end; ) await delay(20);
+}
+
+/** Nobody else leads: everything that is sealed was sealed by the test. */
 async function holdLead(t: Test, url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -70,9 +86,40 @@ async function holdLead(t: Test, url: string): Promise<void> {
   await client.query('select pg_advisory_lock($1)', [advisoryLocks.sealerLeadership]);
 }
 
-test('what waits for its seal has a bound: beyond it nothing begins, what is under way ends, and all goes on when it was sealed', async (t) => {
+test('a warden that starts believes no head that was touched after what a witness has', async (t) => {
+  const { sql, seal, file, ledger } = await setUp(t);
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  // Sealed and signed, and delivered nowhere when the warden ended.
+  await seal();
+  const touch = (by: number): Promise<unknown> =>
+    sql.query(
+      `begin; set local session_replication_role = replica;
+       update ledger_head set number = number + (${by}) where position = (select max(position) from ledger_head); commit`,
+    );
+  await touch(1);
+  const first = ledger(() => file.newest());
+  await first.start();
+  await waited(3000, () => first.guard.state.is === 'open');
+  t.match(first.guard.state, {
+    is: 'closed',
+    why: 'frozen',
+    text: /the gateway itself has a checkpoint of 2 heads.*not the same record/,
+  });
+  await first.stop();
+  // The twin: put back as it was, it serves.
+  await touch(-1);
+  await sql.query('delete from ledger_freeze');
+  const second = ledger(() => file.newest());
+  t.teardown(() => second.stop());
+  await second.start();
+  await waited(20_000, () => second.guard.state.is === 'open');
+  t.match(second.guard.state, { is: 'open' });
+});
+
+test('what waits for its seal has a bound: beyond it nothing begins, and what is under way ends', async (t) => {
   const { sql, database, write, seal, file, ledger } = await setUp(t, { unsealedEntriesMax: 20 });
-  // Sealing stands still: nobody does it.
+  // Nobody seals.
   await holdLead(t, sql.migrateUrl);
   await file.keep((await seal()).note);
   const { guard, start, stop } = ledger(() => file.newest());
@@ -95,11 +142,13 @@ test('what waits for its seal has a bound: beyond it nothing begins, what is und
   t.ok(await turns(false), 'full');
   t.throws(() => guard.requireRoom(), { code: 'unavailable', message: 'the record is behind; try again in a moment' });
   t.doesNotThrow(() => guard.require(), 'and what is under way is served');
-  const alerts = (): Promise<readonly unknown[]> => sql.query("select severity from alert where kind = 'ledger.behind'");
-  for (const end = performance.now() + 30_000; (await alerts()).length === 0 && performance.now() < end; ) await delay(20);
+  const alerts = (): Promise<readonly unknown[]> =>
+    sql.query("select severity from alert where kind = 'ledger.behind'");
+  for (const end = performance.now() + 30_000; (await alerts()).length === 0 && performance.now() < end; )
+    await delay(20);
   t.same(await alerts(), [{ severity: 'critical' }]);
 
-  // One that nobody can read stands first, and is not what waits.
+  // An entry that nobody can read stands first, and does not count as waiting.
   await database.withSystem((tx) => quarantineFirst(tx, 'a test'));
   t.equal((await database.withSystem(look)).unsealed, 24);
   await file.keep((await seal()).note);
@@ -107,15 +156,29 @@ test('what waits for its seal has a bound: beyond it nothing begins, what is und
   t.ok(await turns(true), 'sealed: it goes on by itself');
 });
 
-test('which operations add to the record what nobody needs: all that begin something, none that ends or renews', async (t) => {
+test('which operations add entries that can be done without: all that begin something, none that ends or renews', async (t) => {
   const begins = (Object.keys(edgeToWarden) as (keyof typeof edgeToWarden)[]).filter(beginsAnEntry);
-  for (const op of ['login.attempt', 'upload.open', 'download.open', 'download.grant', 'tree.list', 'console.run'] as const)
+  for (const op of [
+    'login.attempt',
+    'upload.open',
+    'download.open',
+    'download.grant',
+    'tree.list',
+    'console.run',
+  ] as const)
     t.ok(begins.includes(op), op);
-  for (const op of ['lease.renew', 'session.end', 'upload.seal-extent', 'upload.close', 'upload.interrupt', 'download.close'] as const)
+  for (const op of [
+    'lease.renew',
+    'session.end',
+    'upload.seal-extent',
+    'upload.close',
+    'upload.interrupt',
+    'download.close',
+  ] as const)
     t.notOk(begins.includes(op), op);
 });
 
-test('another warden seals while this one looks at the witness: that is no reason to freeze', async (t) => {
+test('another warden seals while this one examines the witness: that is no reason to freeze', async (t) => {
   const { sql, keys, file, seal, ledger } = await setUp(t);
   generationsOf(keys).learn(sealedAgain);
   await holdLead(t, sql.migrateUrl);
@@ -131,7 +194,7 @@ test('another warden seals while this one looks at the witness: that is no reaso
   t.equal(generationsOf(keys).newest(sealedAgain), 7, 'and what is known of seals stays known');
 });
 
-test('twin: a witness that has more than the database, now as well', async (t) => {
+test('twin: a witness that still has more than the database', async (t) => {
   const { sql, database, keys, signing, file, write, seal, ledger } = await setUp(t);
   generationsOf(keys).learn(sealedAgain);
   await holdLead(t, sql.migrateUrl);
@@ -155,26 +218,28 @@ test('twin: a witness that has more than the database, now as well', async (t) =
   );
 });
 
-test('a witness that remembers nothing of a record that was witnessed: nothing is served, until it has a checkpoint again', async (t) => {
+test('a witness that remembers nothing of a witnessed record: nothing is served until it has a checkpoint again', async (t) => {
   const { sql, file, write, ledger } = await setUp(t);
   const first = ledger(() => file.newest());
   await first.start();
   await write();
   const state = async () =>
     (
-      await sql.query<{ witnessed: number; checkpoint: string }>('select witnessed_size::int as witnessed, checkpoint from ledger_state')
+      await sql.query<{ witnessed: number; checkpoint: string }>(
+        'select witnessed_size::int as witnessed, checkpoint from ledger_state',
+      )
     )[0];
   for (const end = Date.now() + 20_000; ((await state())?.witnessed ?? 0) === 0 && Date.now() < end; ) await delay(20);
   await first.stop();
   t.same(first.guard.state, { is: 'open' }, 'twin: an empty witness is no fault while nothing was ever witnessed');
   t.ok(((await state())?.witnessed ?? 0) > 0, 'it is on record that somebody has it');
 
-  // The mount is missing; what stands in the database may be a restored copy.
+  // The mount is missing: what is in the database may be a restored copy.
   let held: string | undefined;
   const blind = ledger(() => Promise.resolve(held));
   await t.rejects(blind.start(), {
     code: 'unavailable',
-    message: /no witness has a checkpoint, though \d+ heads of this record were witnessed/,
+    message: /the witness local has no checkpoint, though \d+ heads of this record were witnessed/,
   });
   t.match(blind.guard.state, { is: 'closed', why: 'unsure' });
   t.throws(() => blind.guard.require(), { code: 'unavailable' });
@@ -187,16 +252,22 @@ test('a witness that remembers nothing of a record that was witnessed: nothing i
   held = undefined;
   await write();
   await delay(200);
-  t.same(seeded.guard.state, { is: 'open' }, 'and what this process has compared itself needs no witness to tell it again');
+  t.same(
+    seeded.guard.state,
+    { is: 'open' },
+    'and what this process has compared itself needs no witness to tell it again',
+  );
   await seeded.stop();
 });
 
-test('a checkpoint that an earlier run left without a witness gets there at the start; nobody is alarmed because nobody ran', async (t) => {
+test('a checkpoint that an earlier run left unwitnessed reaches the witness at the start, without an alarm: no warden ran', async (t) => {
   const { sql, file, seal, ledger } = await setUp(t);
   await file.keep((await seal()).note);
   const { checkpoint } = await seal();
-  const leave = (): Promise<unknown> => sql.query("update ledger_state set unwitnessed_since = clock_timestamp() - interval '1 hour'");
-  const alarms = async (): Promise<number> => (await sql.query("select 1 from alert where kind = 'ledger.late'")).length;
+  const leave = (): Promise<unknown> =>
+    sql.query("update ledger_state set unwitnessed_since = clock_timestamp() - interval '1 hour'");
+  const alarms = async (): Promise<number> =>
+    (await sql.query("select 1 from alert where kind = 'ledger.late'")).length;
   await leave();
   const full = ledger(
     () => file.newest(),
@@ -232,7 +303,11 @@ test('nothing is sealed on a database that was exchanged since it was compared',
     { ...compared, era: 2 },
     { ...compared, root: Buffer.alloc(32).toString('base64') },
   ])
-    await t.rejects(fresh().round(signing, { ...beat, compared: other }), { code: 'unavailable' }, JSON.stringify(other));
+    await t.rejects(
+      fresh().round(signing, { ...beat, compared: other }),
+      { code: 'unavailable' },
+      JSON.stringify(other),
+    );
   t.same(await sealed(), before, 'nothing was sealed');
   const slow = fresh();
   await round();
@@ -261,14 +336,14 @@ test('a warden that does not seal knows what others have sealed', async (t) => {
 });
 
 test('a connection that leads to an earlier state of the record is not used', (t) => {
-  const known: Known = { era: 1, heads: 5, root: '', identity: '7/1' };
+  const known: Known = { era: 1, heads: 5, root: '', identity: '7/1', at: 0 };
   const guard = new LedgerGuard();
   guard.open();
   guard.learn(known);
   guard.admit({ identity: '7/1', era: 1, heads: 5 }, known);
   guard.admit({ identity: '7/1', era: 1, heads: 6 }, known);
   guard.learn({ ...known, heads: 7 });
-  // Asked before the seventh head was there.
+  // Asked before the seventh head existed.
   guard.admit({ identity: '7/1', era: 1, heads: 6 }, known);
   t.equal(guard.state.is, 'open', 'the same, or more');
   for (const seen of [
@@ -303,10 +378,10 @@ test('the newest checkpoint of a witness is the newest, whoever wrote last', asy
   t.equal(await file.newest(), notes[2], 'in a file that is longer than what is read of it');
 });
 
-test('an era begins with a checkpoint of where it goes on, and nothing is sealed before a witness has it', async (t) => {
+test('an era begins with a checkpoint of where it continues, and nothing is sealed before a witness has it', async (t) => {
   const { sql, database, signing, file, write, seal, ledger } = await setUp(t);
   const { checkpoint } = await seal();
-  // As a release leaves it; that two operators signed it is test/attack/restored-database.
+  // As a release leaves it. That two operators signed it is tested in test/attack/restored-database.
   await sql.query('set session_replication_role = replica');
   await sql.query(
     `insert into ledger_freeze (id, why, text, facts, released_at, era, change_id) values (gen_random_uuid(), 'clock', 'x', '{"heads": 1}', now(), 2, gen_random_uuid())`,

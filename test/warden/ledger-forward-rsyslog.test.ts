@@ -1,4 +1,5 @@
-// The record at a real rsyslogd: over TCP (octets counted) and a unix socket, in both formats, byte by byte as it was sent; and over its restart.
+// The record at a real rsyslogd: over TCP (octet counting) and a unix socket, in both formats, byte by byte as it was
+// sent; and across its restart.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -27,7 +28,7 @@ test('rsyslogd', async (t) => {
   const [tcp = 0] = await freePorts(1);
   const path = join(directory, 'in.sock');
   const settings = join(directory, 'rsyslog.conf');
-  // Each input has its file, with the message as it came.
+  // Each input has its own file, with the message as it arrived.
   writeFileSync(
     settings,
     `global(workDirectory="${directory}" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")

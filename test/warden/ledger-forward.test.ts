@@ -1,11 +1,12 @@
-// Forwarding to real receivers: everything in order, nothing lost when they go away in the middle, nothing held up when they do not read.
+// Forwarding to real receivers: everything in order, nothing lost when they go away in the middle, nothing delayed when
+// they do not read.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import { createAuthority, issueServerCertificate } from '../../certs/authority.ts';
+import { createAuthority } from '../../certs/authority.ts';
 import type { Config } from '../../server/config/config.ts';
 import { defaultLimits } from '../../server/config/config.ts';
 import type { ForwardConfig, SyslogDestination } from '../../server/config/ledger-settings.ts';
@@ -15,6 +16,7 @@ import { Database } from '../../server/postgres/database.ts';
 import type { ForwardTimes } from '../../server/warden/ledger/forward/forward.ts';
 import { Forwards } from '../../server/warden/ledger/forward/forwards.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
+import { issueServerCertificate } from '../support/issued.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 import { parseCef, parseSyslog } from '../support/syslog.ts';
 import { Receiver } from '../support/syslog-receiver.ts';
@@ -47,7 +49,7 @@ class Bench {
     const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
     t.teardown(() => database.close());
     const bench = new Bench(t, sql, await newCustomer(sql, 'acme'), new Sealer(database));
-    // What was before the first forward is not sent.
+    // What existed before the first forward is not sent.
     await bench.write(3);
     return bench;
   }
@@ -63,7 +65,11 @@ class Bench {
 
   forward(
     destination: SyslogDestination,
-    given: { readonly format?: ForwardConfig['format']; readonly times?: Partial<ForwardTimes>; readonly forwardAlarmMs?: number } = {},
+    given: {
+      readonly format?: ForwardConfig['format'];
+      readonly times?: Partial<ForwardTimes>;
+      readonly forwardAlarmMs?: number;
+    } = {},
   ): { readonly forwards: Forwards; stop(): Promise<void> } {
     const config = {
       limits: { ...defaultLimits, forwardAlarmMs: given.forwardAlarmMs ?? defaultLimits.forwardAlarmMs },
@@ -91,11 +97,21 @@ class Bench {
     return { forwards, stop };
   }
 
-  async place(): Promise<{ readonly number: number; readonly sent: number; readonly behindMs: number; readonly error: string | null }> {
+  async place(): Promise<{
+    readonly number: number;
+    readonly sent: number;
+    readonly behindMs: number;
+    readonly error: string | null;
+  }> {
     const [row] = await this.sql.query<{ number: string; sent: string; behind_ms: string; error: string | null }>(
       'select * from ledger_forward',
     );
-    return { number: Number(row?.number), sent: Number(row?.sent), behindMs: Number(row?.behind_ms), error: row?.error ?? null };
+    return {
+      number: Number(row?.number),
+      sent: Number(row?.sent),
+      behindMs: Number(row?.behind_ms),
+      error: row?.error ?? null,
+    };
   }
 
   /** The forward has its row: from now on it misses nothing. */
@@ -104,18 +120,22 @@ class Bench {
   }
 }
 
-const range = (from: number, to: number): readonly number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+const range = (from: number, to: number): readonly number[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => from + i);
 const distinct = (numbers: readonly number[]): readonly number[] => [...new Set(numbers)].sort((a, b) => a - b);
-/** A repeat begins again at a lower number; between breaks they only grow. */
-const breaksIn = (numbers: readonly number[]): number => numbers.filter((one, i) => i > 0 && one <= (numbers[i - 1] ?? 0)).length;
+/** A repeat begins again at a lower number; otherwise numbers only grow. */
+const breaksIn = (numbers: readonly number[]): number =>
+  numbers.filter((one, i) => i > 0 && one <= (numbers[i - 1] ?? 0)).length;
 
-test('each transport brings every entry once and in order, from the moment the forward exists', async (t) => {
+test('each transport brings every entry once and in order, from the moment at which the forward exists', async (t) => {
   const directory = temporaryDirectory(t);
   const authority = await createAuthority('test', 2);
   const { certificate: cert, key } = await issueServerCertificate(authority, 'localhost', 2);
   const ca = join(directory, 'ca.pem');
   writeFileSync(ca, authority.certificate);
-  const receivers: Readonly<Record<string, () => Promise<{ readonly receiver: Receiver; readonly to: SyslogDestination }>>> = {
+  const receivers: Readonly<
+    Record<string, () => Promise<{ readonly receiver: Receiver; readonly to: SyslogDestination }>>
+  > = {
     unix: async () => {
       const path = join(directory, 'syslog.sock');
       return { receiver: await Receiver.listen({ path }), to: { transport: 'unix', path } };
@@ -150,10 +170,14 @@ test('each transport brings every entry once and in order, from the moment the f
       } else {
         t.same(receiver.numbers, range(4, last));
         const { params, messageId } = parseSyslog(receiver.messages[0] ?? '');
-        t.match([params.customerName, params.credential, messageId], ['acme', /^SHA256:a{43}$/, 'extent.granted'], 'sensitive fields too');
+        t.match(
+          [params.customerName, params.credential, messageId],
+          ['acme', /^SHA256:a{43}$/, 'extent.granted'],
+          'sensitive fields too',
+        );
       }
       await until('metrics', () => /forward_behind_entries\{forward="siem"\} 0\n/.test(expose(forwards.metrics)));
-      // A new run goes on where it was confirmed: nothing twice.
+      // A new run continues where it was confirmed: nothing comes twice.
       await stop();
       bench.forward(to, { format: name === 'unix' ? 'cef' : 'rfc5424' });
       await bench.write(2);
@@ -189,13 +213,14 @@ test('a receiver that goes away again and again gets everything', async (t) => {
     const receiver = await Receiver.listen({ port: port ?? 0 });
     last = await bench.write(300);
     await until('some arrive', () => receiver.messages.length > 50);
-    // What is sent now stays in the kernel, and goes down with the receiver.
+    // What is sent now stays in the kernel, and is lost with the receiver.
     receiver.stopReading();
     last = await bench.write(300);
     await receiver.close();
-    // A program needs longer than that to start again: the last error of the round before may still stand there.
+    // A program needs longer than that to start again: the last error of the round before may still be there.
     const [now] = await bench.sql.query<{ now: Date }>('select clock_timestamp() as now');
-    const since = "select 1 from ledger_forward where error is not null and looked_at > $1::timestamptz + interval '1 second'";
+    const since =
+      "select 1 from ledger_forward where error is not null and looked_at > $1::timestamptz + interval '1 second'";
     await until('it is noticed', async () => (await bench.sql.query(since, [now?.now])).length === 1);
     got.push(...receiver.messages);
   }
@@ -209,11 +234,14 @@ test('a receiver that goes away again and again gets everything', async (t) => {
   await until('and the metrics say so', () => /forward_broken\{forward="siem"\} 0\n/.test(expose(forwards.metrics)));
 });
 
-test('a connection that goes while the next entries are looked up takes nothing with it', async (t) => {
+test('a connection that ends while the next entries are looked up loses nothing', async (t) => {
   const bench = await Bench.open(t);
   const receiver = await Receiver.listen({ port: 0 });
   t.teardown(() => receiver.close());
-  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: receiver.port }, { times: { doubtMs: 1_000_000, confirmMs: 1_000_000 } });
+  bench.forward(
+    { transport: 'tcp', host: '127.0.0.1', port: receiver.port },
+    { times: { doubtMs: 1_000_000, confirmMs: 1_000_000 } },
+  );
   await bench.begun();
   receiver.stopReading();
   const sent = await bench.write(10);
@@ -242,7 +270,10 @@ test('what was read and not confirmed comes again, letter by letter', async (t) 
   const bench = await Bench.open(t);
   const receiver = await Receiver.listen({ port: 0 });
   t.teardown(() => receiver.close());
-  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: receiver.port }, { times: { doubtMs: 2000, confirmMs: 1_000_000 } });
+  bench.forward(
+    { transport: 'tcp', host: '127.0.0.1', port: receiver.port },
+    { times: { doubtMs: 2000, confirmMs: 1_000_000 } },
+  );
   await bench.begun();
   const first = await bench.write(10);
   await until('the first are confirmed', async () => (await bench.place()).number === first);
@@ -252,7 +283,11 @@ test('what was read and not confirmed comes again, letter by letter', async (t) 
   receiver.drop();
   await until('confirmed after the break', async () => (await bench.place()).number === last);
   t.same(receiver.numbers, [...range(4, first), ...range(first + 1, last), ...range(first + 1, last)]);
-  t.same(receiver.messages.slice(10, 310), receiver.messages.slice(310), 'the same text: number and leaf tell a repeat');
+  t.same(
+    receiver.messages.slice(10, 310),
+    receiver.messages.slice(310),
+    'the same text: number and leaf tell a repeat',
+  );
 });
 
 test('a receiver that is killed (kill -9) in the middle', async (t) => {
@@ -264,7 +299,11 @@ test('a receiver that is killed (kill -9) in the middle', async (t) => {
   const lines = (): readonly string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []);
   let last = 0;
   for (let round = 0; round < 4; round += 1) {
-    const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'support', 'syslog-receiver.ts'), String(port), file]);
+    const child = spawn(process.execPath, [
+      join(import.meta.dirname, '..', 'support', 'syslog-receiver.ts'),
+      String(port),
+      file,
+    ]);
     const gone = once(child, 'exit');
     await once(child.stdout, 'data');
     const before = lines().length;
@@ -278,18 +317,21 @@ test('a receiver that is killed (kill -9) in the middle', async (t) => {
   t.same(distinct(received), range(4, last), 'nothing is lost');
 });
 
-test('an alarm that could not be written was not said', async (t) => {
+test('an alarm that could not be written counts as not raised', async (t) => {
   const bench = await Bench.open(t);
   const receiver = await Receiver.listen({ port: 0 });
   t.teardown(() => receiver.close());
-  // A sequence keeps what a transaction that is undone took of it.
+  // A sequence keeps what an undone transaction took of it.
   await bench.sql.query('create sequence tries');
   await bench.sql.query('grant usage on sequence tries to cofferdam_warden');
   await bench.sql.query(
     "create function refuse() returns trigger language plpgsql as $$ begin perform nextval('tries'); raise 'refused'; end $$",
   );
   await bench.sql.query('create trigger refuse before insert on alert for each row execute function refuse()');
-  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: receiver.port }, { forwardAlarmMs: 500, times: { finishMs: 500 } });
+  bench.forward(
+    { transport: 'tcp', host: '127.0.0.1', port: receiver.port },
+    { forwardAlarmMs: 500, times: { finishMs: 500 } },
+  );
   await bench.begun();
   receiver.stopReading();
   await bench.write(1000);
@@ -297,8 +339,11 @@ test('an alarm that could not be written was not said', async (t) => {
     (await bench.sql.query<{ is_called: boolean }>('select is_called from tries'))[0]?.is_called === true;
   await until('it is tried', tries);
   await bench.sql.query('drop trigger refuse on alert');
-  // What counts as said is said again after a minute.
-  await until('the alarm', async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1);
+  // An alarm that counts as raised is raised again after a minute.
+  await until(
+    'the alarm',
+    async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1,
+  );
 });
 
 test('a receiver that does not read: lag, alarm, and nothing waits for it', async (t) => {
@@ -312,8 +357,13 @@ test('a receiver that does not read: lag, alarm, and nothing waits for it', asyn
   await bench.begun();
   receiver.stopReading();
   let last = await bench.write(1000);
-  await until('the alarm', async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1);
-  const [alert] = await bench.sql.query<{ text: string; subject: string }>("select * from alert where kind = 'ledger.forward-late'");
+  await until(
+    'the alarm',
+    async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1,
+  );
+  const [alert] = await bench.sql.query<{ text: string; subject: string }>(
+    "select * from alert where kind = 'ledger.forward-late'",
+  );
   t.match(alert, { subject: 'siem', text: /1000 entries and \d+ s behind: .*Nothing is lost/ });
   await until('the lag is in the database', async () => (await bench.place()).behindMs >= 500);
   await until('and in the metrics', () => /behind_entries\{forward="siem"\} 1000\n/.test(expose(forwards.metrics)));
@@ -327,23 +377,28 @@ test('a receiver that does not read: lag, alarm, and nothing waits for it', asyn
 
 test('an alarm that could not be written is written as soon as it can be', async (t) => {
   const bench = await Bench.open(t);
-  // What a sequence gave is not taken back with the alert that was refused.
+  // A number that a sequence gave is not taken back with the alert that was refused.
   await bench.sql.query('create sequence refusals');
   await bench.sql.query(
     "create function refuse_alert() returns trigger language plpgsql security definer as $$ begin perform nextval('refusals'); raise 'no'; end $$",
   );
-  await bench.sql.query('create trigger refuse_alert before insert on alert for each row execute function refuse_alert()');
+  await bench.sql.query(
+    'create trigger refuse_alert before insert on alert for each row execute function refuse_alert()',
+  );
   const nowhere = join(temporaryDirectory(t), 'nowhere.sock');
   bench.forward({ transport: 'unix', path: nowhere }, { forwardAlarmMs: 100 });
   await bench.begun();
   await bench.write(3);
   await until('it tries', async () => (await bench.sql.query('select 1 from refusals where is_called')).length === 1);
   await bench.sql.query('drop trigger refuse_alert on alert');
-  await until('the alarm', async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1);
+  await until(
+    'the alarm',
+    async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1,
+  );
   t.pass('well before the minute in which it is not said again');
 });
 
-test('nobody listens: it says so, waits, and begins when somebody does', async (t) => {
+test('nobody listens: the forward says so, waits, and begins when somebody does', async (t) => {
   const bench = await Bench.open(t);
   const [port] = await freePorts(1);
   bench.forward({ transport: 'tcp', host: '127.0.0.1', port: port ?? 0 });
@@ -357,7 +412,7 @@ test('nobody listens: it says so, waits, and begins when somebody does', async (
   t.same(receiver.numbers, range(4, last));
 });
 
-test('only who leads forwards; the next leader goes on from what was confirmed', async (t) => {
+test('only the leader forwards; the next leader continues from what was confirmed', async (t) => {
   const bench = await Bench.open(t);
   const receiver = await Receiver.listen({ port: 0 });
   t.teardown(() => receiver.close());
@@ -378,7 +433,7 @@ test('only who leads forwards; the next leader goes on from what was confirmed',
   t.same(receiver.numbers, range(4, last + 5));
 });
 
-test('an entry that was taken out of the database is not passed over in silence', async (t) => {
+test('an entry that was removed from the database is not silently skipped', async (t) => {
   const bench = await Bench.open(t);
   const [port] = await freePorts(1);
   bench.forward({ transport: 'tcp', host: '127.0.0.1', port: port ?? 0 });
@@ -396,11 +451,13 @@ test('an entry that was taken out of the database is not passed over in silence'
     receiver.numbers,
     range(4, last).filter((one) => one !== 8),
   );
-  const [alert] = await bench.sql.query<{ text: string; severity: string }>("select * from alert where kind = 'ledger.forward-gap'");
+  const [alert] = await bench.sql.query<{ text: string; severity: string }>(
+    "select * from alert where kind = 'ledger.forward-gap'",
+  );
   t.match(alert, { severity: 'critical', text: /entries before number 9/ });
 });
 
-test('a place that somebody moved ahead is told: while it is forwarded, and at the next start', async (t) => {
+test('a position that somebody moved ahead is reported: while it is forwarded, and at the next start', async (t) => {
   const bench = await Bench.open(t);
   const receiver = await Receiver.listen({ port: 0 });
   t.teardown(() => receiver.close());
@@ -412,9 +469,12 @@ test('a place that somebody moved ahead is told: while it is forwarded, and at t
   t.same(await bench.sql.query('select 1 from alert'), [], 'twin: an honest place is no alarm');
 
   await bench.sql.query('update ledger_forward set number = $1, sent = $1', [last + 1000]);
-  const gaps = () => bench.sql.query<{ text: string; count: number }>("select text, count from alert where kind = 'ledger.forward-gap'");
+  const gaps = () =>
+    bench.sql.query<{ text: string; count: number }>("select text, count from alert where kind = 'ledger.forward-gap'");
   await until('the alarm', async () => (await gaps()).length === 1);
-  t.match(await gaps(), [{ text: new RegExp(`is number ${last + 1000}, and the record ends at ${last}: somebody moved it ahead`) }]);
+  t.match(await gaps(), [
+    { text: new RegExp(`is number ${last + 1000}, and the record ends at ${last}: somebody moved it ahead`) },
+  ]);
   await first.stop();
   await bench.sql.query('delete from alert');
   bench.forward(to);

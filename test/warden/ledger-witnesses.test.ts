@@ -1,22 +1,24 @@
-// Witnesses elsewhere: behind HTTPS, required, so that service depends on them; and behind syslog, which only listens.
+// Witnesses elsewhere: one behind HTTPS that is required, so that service depends on it; and one behind syslog, which
+// only listens.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
-import { createAuthority, issueServerCertificate } from '../../certs/authority.ts';
+import { createAuthority } from '../../certs/authority.ts';
 import { ledgerStatus } from '../../server/admin/ledger/status-queries.ts';
 import { originOf, parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { HttpsWitness } from '../../server/warden/ledger/witness/https-witness.ts';
 import { SyslogWitness } from '../../server/warden/ledger/witness/syslog-witness.ts';
 import { Delivery, type Witness } from '../../server/warden/ledger/witness/witness.ts';
+import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { issueServerCertificate } from '../support/issued.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { NoteServer } from '../support/note-server.ts';
 import { sealWithin } from '../support/record.ts';
@@ -47,7 +49,7 @@ async function serve(t: Test) {
   return { directory, server, config, witness: new HttpsWitness(config) };
 }
 
-test('a witness behind HTTPS: keeps, tells, and every way in which it may not', async (t) => {
+test('a witness behind HTTPS: it keeps and tells notes, and every way in which it may fail', async (t) => {
   const { directory, server, config, witness } = await serve(t);
   t.equal(await witness.newest(), undefined, '404: it has none');
   await witness.keep(note);
@@ -75,7 +77,11 @@ test('a witness behind HTTPS: keeps, tells, and every way in which it may not', 
   const foreign = join(directory, 'foreign.pem');
   writeFileSync(foreign, (await createAuthority('foreign', 2)).certificate);
   const before = server.requests;
-  await t.rejects(new HttpsWitness({ ...config, ca: foreign }).keep(note), { code: 'unavailable' }, 'another authority');
+  await t.rejects(
+    new HttpsWitness({ ...config, ca: foreign }).keep(note),
+    { code: 'unavailable' },
+    'another authority',
+  );
   await t.rejects(
     new HttpsWitness({ ...config, ca: null }).keep(note),
     { code: 'unavailable' },
@@ -90,13 +96,24 @@ test('a witness behind HTTPS: keeps, tells, and every way in which it may not', 
 
   const other = join(directory, 'other-token');
   writeFileSync(other, 'another', { mode: 0o400 });
-  await t.rejects(new HttpsWitness({ ...config, token: other }).keep(note), { code: 'unavailable', message: /answered 401/ });
-  await t.rejects(new HttpsWitness({ ...config, token: null }).newest(), { code: 'unavailable', message: /answered 401/ });
+  await t.rejects(new HttpsWitness({ ...config, token: other }).keep(note), {
+    code: 'unavailable',
+    message: /answered 401/,
+  });
+  await t.rejects(new HttpsWitness({ ...config, token: null }).newest(), {
+    code: 'unavailable',
+    message: /answered 401/,
+  });
   chmodSync(other, 0o444);
-  await t.rejects(new HttpsWitness({ ...config, token: other }).keep(note), { code: 'configuration', message: /read by others/ });
+  await t.rejects(new HttpsWitness({ ...config, token: other }).keep(note), {
+    code: 'configuration',
+    message: /read by others/,
+  });
   writeFileSync(join(directory, 'odd'), 'two\nlines', { mode: 0o400 });
   await t.rejects(new HttpsWitness({ ...config, token: join(directory, 'odd') }).keep(note), { code: 'configuration' });
-  await t.rejects(new HttpsWitness({ ...config, token: join(directory, 'nowhere') }).keep(note), { code: 'unavailable' });
+  await t.rejects(new HttpsWitness({ ...config, token: join(directory, 'nowhere') }).keep(note), {
+    code: 'unavailable',
+  });
   await server.stop();
   await t.rejects(witness.keep(note), { code: 'unavailable' });
   await t.rejects(witness.newest(), { code: 'unavailable' });
@@ -104,14 +121,17 @@ test('a witness behind HTTPS: keeps, tells, and every way in which it may not', 
   await witness.keep(note);
 });
 
-test('a witness behind HTTPS that has not got any more what it had says so; one that does not answer has lost nothing', async (t) => {
+test('a witness behind HTTPS that no longer has what it had says so; one that does not answer has lost nothing', async (t) => {
   const { server, config } = await serve(t);
   const witness = new HttpsWitness(config, { ms: 0, lostMs: 0 });
   await witness.check();
   await witness.keep(note);
   await witness.check();
   server.notes.length = 0;
-  await t.rejects(witness.check(), { code: 'corrupt', message: /far has lost what it had: it knows no checkpoint of 3 heads, era 1/ });
+  await t.rejects(witness.check(), {
+    code: 'corrupt',
+    message: /far has lost what it had: it knows no checkpoint of 3 heads, era 1/,
+  });
   await server.stop();
   await t.rejects(witness.check(), { code: 'unavailable' });
   await server.start();
@@ -123,7 +143,12 @@ test('a witness behind HTTPS that has not got any more what it had says so; one 
 async function setUp(t: Test) {
   const sql = await createTestDatabase(t);
   const { directory, server, witness } = await serve(t);
-  const config = ledgerConfig(directory, { sealEveryMs: 25, witnessAlarmMs: 300, witnessStopMs: 1500, checkpointEveryMs: 500 });
+  const config = ledgerConfig(directory, {
+    sealEveryMs: 25,
+    witnessAlarmMs: 300,
+    witnessStopMs: 1500,
+    checkpointEveryMs: 500,
+  });
   const keys = createKeyRing(config);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
@@ -147,7 +172,7 @@ async function setUp(t: Test) {
   return { sql, directory, server, keys, database, write, ledger };
 }
 
-test('a required witness goes away: alarm, then nothing is served, then it comes back', async (t) => {
+test('a required witness goes away: first an alarm, then nothing is served, then it comes back', async (t) => {
   const { sql, server, write, ledger } = await setUp(t);
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => admin.close());
@@ -173,10 +198,13 @@ test('a required witness goes away: alarm, then nothing is served, then it comes
   guard.require();
   await until('ledger status has nothing to say', async () => (await status()).late === null);
   const [row] = await sql.query<{ heads: string }>('select count(*) as heads from ledger_head');
-  await until('and the witness has everything', () => parseNote(server.notes.at(-1) ?? note).checkpoint.size >= Number(row?.heads));
+  await until(
+    'and the witness has everything',
+    () => parseNote(server.notes.at(-1) ?? note).checkpoint.size >= Number(row?.heads),
+  );
 });
 
-test('of several witnesses that are required each has to have it', async (t) => {
+test('of several required witnesses each must have a note', async (t) => {
   const { sql, directory, server, write, ledger } = await setUp(t);
   mkdirSync(join(directory, 'near'));
   const { guard, start } = ledger([new FileWitness('near', true, join(directory, 'near'))]);
@@ -195,8 +223,9 @@ test('of several witnesses that are required each has to have it', async (t) => 
   await until('the twin: both are there again', isOpen);
 });
 
-test('a slow witness passes over what is not the newest, but never over the first checkpoint of an era', async (t) => {
-  const noteAt = (era: number, size: number): string => note.replace('\nera 1\n', `\nera ${era}\n`).replace('\n3\n', `\n${size}\n`);
+test('a slow witness skips notes that are not the newest, but never the first checkpoint of an era', async (t) => {
+  const noteAt = (era: number, size: number): string =>
+    note.replace('\nera 1\n', `\nera ${era}\n`).replace('\n3\n', `\n${size}\n`);
   const got: string[] = [];
   const waiting: (() => void)[] = [];
   const keep = (one: string): Promise<void> => {
@@ -259,7 +288,11 @@ test('a database behind a witness behind HTTPS is frozen; one that is not serves
   );
   const restored = ledger();
   await restored.start();
-  t.match(restored.guard.state, { is: 'closed', why: 'frozen', text: /the witness far .* older than what was witnessed/ });
+  t.match(restored.guard.state, {
+    is: 'closed',
+    why: 'frozen',
+    text: /the witness far .* older than what was witnessed/,
+  });
   t.match(await sql.query('select why from ledger_freeze'), [{ why: 'behind' }]);
 });
 
@@ -275,5 +308,7 @@ test('a witness that reads syslog gets each checkpoint; nothing depends on it', 
   t.equal(pri, 110);
   t.equal(params.note?.replaceAll('\\n', '\n'), note);
   const [port] = await freePorts(1);
-  await t.rejects(new SyslogWitness('log', { transport: 'tcp', host: '127.0.0.1', port: port ?? 0 }).keep(note), { code: 'unavailable' });
+  await t.rejects(new SyslogWitness('log', { transport: 'tcp', host: '127.0.0.1', port: port ?? 0 }).keep(note), {
+    code: 'unavailable',
+  });
 });

@@ -1,4 +1,5 @@
-// Whoever waited for the lock of a row reads everything else behind that lock: PostgreSQL looks again at the locked row alone, and keeps what it read of others before.
+// Whoever waited for the lock of a row reads everything else behind that lock: PostgreSQL examines only the locked row
+// again, and keeps what it had read of others before.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Test, test } from 'tap';
@@ -9,7 +10,7 @@ import { lockHeldSibling } from '../../server/warden/transfers/place-queries.ts'
 import { lockUpload, type OpenUpload } from '../../server/warden/transfers/upload-queries.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
-/** A connection of its own, in a transaction that is open until the test says otherwise. */
+/** A connection of its own, in a transaction that is open until the test ends it. */
 async function beside(t: Test, shelf: Shelf): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: shelf.sql.wardenUrl });
   await client.connect();
@@ -33,35 +34,49 @@ const addFile = async (shelf: Shelf, name: string): Promise<FileId> => {
   return file;
 };
 const fileOf = async (shelf: Shelf, one: Seeded): Promise<FileId> =>
-  idOf<FileId>((await shelf.sql.query<{ file_id: string }>('select file_id from version where id = $1', [one.version]))[0]?.file_id ?? '');
+  idOf<FileId>(
+    (await shelf.sql.query<{ file_id: string }>('select file_id from version where id = $1', [one.version]))[0]
+      ?.file_id ?? '',
+  );
 
-/** The upload, as who seals one of its extents gets it. */
+/** The upload, as the sealing of one of its extents reads it. */
 async function lock(shelf: Shelf, one: Seeded): Promise<OpenUpload | undefined> {
   const [row] = await shelf.sql.query<{ upload_id: string; session_id: string }>(
     'select upload_id, session_id from version where id = $1',
     [one.version],
   );
-  return shelf.warden.database.withSystem((tx) => lockUpload(tx, row?.upload_id ?? '', idOf<SessionId>(row?.session_id ?? '')));
+  return shelf.warden.database.withSystem((tx) =>
+    lockUpload(tx, row?.upload_id ?? '', idOf<SessionId>(row?.session_id ?? '')),
+  );
 }
 
 test('behind the lock', async (t) => {
   const shelf = await Shelf.create(t);
-  await t.test('an upload that is renamed while an extent waits to be sealed goes on under its new name', async (t) => {
-    const upload = await shelf.add(2);
-    const renamed = await addFile(shelf, 'renamed.xml');
-    const client = await beside(t, shelf);
-    await client.query('update version set file_id = $2, number = 1 where id = $1', [upload.version, renamed]);
-    const sealing = lock(shelf, upload);
-    t.ok(await waits(shelf), 'the seal waits');
-    await client.query('commit');
-    t.match(await sealing, { version: upload.version, file: renamed, fileName: 'renamed.xml', size: 20, extentCount: 2 });
-    const ended = await beside(t, shelf);
-    await ended.query("update version set state = 'discarded', upload_id = null where id = $1", [upload.version]);
-    const late = lock(shelf, upload);
-    t.ok(await waits(shelf));
-    await ended.query('commit');
-    t.equal(await late, undefined, 'the twin: one that was given up meanwhile is lost');
-  });
+  await t.test(
+    'an upload that is renamed while an extent waits to be sealed continues under its new name',
+    async (t) => {
+      const upload = await shelf.add(2);
+      const renamed = await addFile(shelf, 'renamed.xml');
+      const client = await beside(t, shelf);
+      await client.query('update version set file_id = $2, number = 1 where id = $1', [upload.version, renamed]);
+      const sealing = lock(shelf, upload);
+      t.ok(await waits(shelf), 'the seal waits');
+      await client.query('commit');
+      t.match(await sealing, {
+        version: upload.version,
+        file: renamed,
+        fileName: 'renamed.xml',
+        size: 20,
+        extentCount: 2,
+      });
+      const ended = await beside(t, shelf);
+      await ended.query("update version set state = 'discarded', upload_id = null where id = $1", [upload.version]);
+      const late = lock(shelf, upload);
+      t.ok(await waits(shelf));
+      await ended.query('commit');
+      t.equal(await late, undefined, 'the twin: one that was given up meanwhile is lost');
+    },
+  );
 
   await t.test('a base that is withdrawn while the upload is waited for is not read back', async (t) => {
     const file = randomUUID();
@@ -79,7 +94,7 @@ test('behind the lock', async (t) => {
     t.match(await locking, { base: { version: base.version, isReadable: false } });
   });
 
-  await t.test('who releases a version holds the name that it stands under by then', async (t) => {
+  await t.test('releasing a version locks the name that the version has by then', async (t) => {
     const { sql, warden } = shelf;
     const one = await shelf.add(1);
     await shelf.become(one, 'held');
@@ -98,7 +113,7 @@ test('behind the lock', async (t) => {
     });
   });
 
-  await t.test('a marker finds what stands under the name behind the lock', async (t) => {
+  await t.test('a marker finds what has the name behind the lock', async (t) => {
     const { warden } = shelf;
     const [held, marker] = [await shelf.add(1), await shelf.add(0)];
     await shelf.become(held, 'held');
@@ -107,14 +122,17 @@ test('behind the lock', async (t) => {
       warden.database.withSystem((tx) => lockHeldSibling(tx, file, name, idOf<AccountId>(shelf.account)));
     t.equal(await find(), held.version);
     const client = await beside(t, shelf);
-    await client.query('update version set file_id = $2, number = 1 where id = $1', [held.version, await addFile(shelf, 'away.xml')]);
+    await client.query('update version set file_id = $2, number = 1 where id = $1', [
+      held.version,
+      await addFile(shelf, 'away.xml'),
+    ]);
     const finding = find();
     t.ok(await waits(shelf));
     await client.query('commit');
     t.equal(await finding, undefined, 'it was renamed');
   });
 
-  await t.test('two keys that come at once for one that is to be replaced: the second one replaces nothing', async (t) => {
+  await t.test('two keys come at once to replace one key: the second one replaces nothing', async (t) => {
     const { sql, warden } = shelf;
     const [rotation, old, next] = [randomUUID(), randomUUID(), randomUUID()];
     for (const key of [old, next])
@@ -122,11 +140,14 @@ test('behind the lock', async (t) => {
         "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1::uuid, $2, 'public-key', 'x', 'x', $1::text, 'x', now() + interval '1 day')",
         [key, shelf.account],
       );
-    await sql.query("insert into rotation (id, selection, reason, started_by, overlap_ms) values ($1, 'x', 'x', 'alice', 1)", [rotation]);
-    await sql.query("insert into rotation_item (rotation_id, credential_id, former_expires_at, state) values ($1, $2, now(), 'open')", [
-      rotation,
-      old,
-    ]);
+    await sql.query(
+      "insert into rotation (id, selection, reason, started_by, overlap_ms) values ($1, 'x', 'x', 'alice', 1)",
+      [rotation],
+    );
+    await sql.query(
+      "insert into rotation_item (rotation_id, credential_id, former_expires_at, state) values ($1, $2, now(), 'open')",
+      [rotation, old],
+    );
     const find = () =>
       warden.database.withSystem((tx) =>
         findUnreplaced(tx, idOf<AccountId>(shelf.account), { rotation: undefined, credential: undefined }),

@@ -1,10 +1,11 @@
-// T-19, T-35: whoever has no credential takes nothing that a login from a known place needs: what stores nothing costs nothing, strangers have a part only.
+// T-19, T-35: a client without a credential takes nothing that a login from a known source needs: what stores nothing
+// costs nothing, and unknown sources have only a part.
 import { test } from 'tap';
 import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { NodeAccounts } from '../../server/warden/nodes/allowances.ts';
 import { LoginSources } from '../../server/warden/nodes/login-sources.ts';
-import { testerOf } from '../../server/warden/self-test/tester.ts';
+import { testerOf } from '../../server/warden/testers/tester.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
 const partner = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
@@ -25,22 +26,28 @@ const narrow = {
 };
 const refused = { code: 'over-limit' } as const;
 
-test('questions that prove nothing are never refused, whoever asks', async (t) => {
+test('messages that prove nothing are never refused, whoever sends them', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
   const accounts = new NodeAccounts(narrow, warden);
   for (let i = 0; i < 50; i += 1)
     for (const evidence of [probe, { type: 'none' } as const])
       await accounts.take('login.attempt', partner, message('192.0.2.1', evidence));
-  await t.resolves(accounts.take('login.attempt', partner, message('192.0.2.1')), 'they took nothing of what a proof needs');
+  await t.resolves(
+    accounts.take('login.attempt', partner, message('192.0.2.1')),
+    'they took nothing of what a proof needs',
+  );
   t.same(await sql.query('select 1 from alert'), []);
 });
 
-test('strangers have a part, each of their networks a part of that, and neither is that of the places people log in from', async (t) => {
+test('unknown sources have a part, each of their networks a part of that, and neither is taken from known sources', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1000);
   const { account } = await bank.addReader();
-  await sql.query("insert into known_source (account_id, source) values ($1, '198.51.100.7'), ($1, '2001:db8:1:2::/64')", [account]);
+  await sql.query(
+    "insert into known_source (account_id, source) values ($1, '198.51.100.7'), ($1, '2001:db8:1:2::/64')",
+    [account],
+  );
   const accounts = new NodeAccounts(narrow, warden);
   const take = (address: string, caller: typeof partner | typeof internal = partner): Promise<void> =>
     accounts.take('login.attempt', caller, message(address));
@@ -60,11 +67,14 @@ test('strangers have a part, each of their networks a part of that, and neither 
     { kind: 'node.over-allowance', subject: 'partner-1/strangers', severity: 'warning' },
   ]);
   t.match(await sql.query("select text, next_command from alert where severity = 'warning'"), [
-    { text: /^strangers flood partner-1.*addresses from which people have logged in are still served/, next_command: /login.strangers/ },
+    {
+      text: /^strangers flood partner-1.*known sources, from which somebody has logged in, are still served/,
+      next_command: /login.strangers/,
+    },
   ]);
 });
 
-test('a place that was known too long ago, or by the self-test of another node only, is a stranger', async (t) => {
+test('a place that was known too long ago, or only by the self-test of another node, is unknown', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1000);
@@ -82,11 +92,15 @@ test('a place that was known too long ago, or by the self-test of another node o
   const take = (address: string): Promise<void> => accounts.take('login.attempt', partner, message(address));
   await take('203.0.113.1');
   await t.rejects(take('192.0.2.1'), refused);
-  await t.rejects(take('192.0.2.3'), refused, 'an edge makes no place known to another edge by naming it for its own tests');
+  await t.rejects(
+    take('192.0.2.3'),
+    refused,
+    'an edge makes no place known to another edge by naming it for its own tests',
+  );
   await t.resolves(take('192.0.2.2'), 'its own tests go on beside a flood');
 });
 
-test('addresses without end: what is remembered of them is bounded', async (t) => {
+test('addresses without end: the number of those that are remembered is bounded', async (t) => {
   const { warden } = await startBankDatabase(t);
   const sources = new LoginSources(warden, 86_400_000, 50);
   for (let i = 0; i < 80; i += 1) {

@@ -1,12 +1,26 @@
-// Two who meet at one version: whoever waited for a lock looks again, what has a receipt waits for what goes beyond it, and every end is on the record.
+// Two transactions meet at one version: whoever waited for a lock examines the row again, a version with a receipt
+// waits for what goes beyond it, and every end is on the record.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import { type AccountId, type CustomerId, idOf, type NodeName, type SessionId, type VersionId } from '../../server/domain/ids.ts';
-import type { OpenSession } from '../../server/warden/context.ts';
+import {
+  type AccountId,
+  type CustomerId,
+  idOf,
+  type NodeName,
+  type SessionId,
+  type VersionId,
+} from '../../server/domain/ids.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
-import { destroyDue, destroyKeys, insertHold, lockVersion, withdrawDue } from '../../server/warden/retention/retention-queries.ts';
+import {
+  deleteDoomedExtents,
+  destroyDue,
+  insertHold,
+  lockVersion,
+  withdrawDue,
+} from '../../server/warden/retention/retention-queries.ts';
 import { graceMs, releaseOutlived, takeOverdue } from '../../server/warden/sessions/ending-queries.ts';
+import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import { endSessions } from '../../server/warden/sessions/session-queries.ts';
 import { closeUpload, takePlace } from '../../server/warden/transfers/close-upload.ts';
 import { discardExpired, doomUnused, publishDue } from '../../server/warden/transfers/sweep-queries.ts';
@@ -14,9 +28,10 @@ import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { findBaseExtent, lockUpload } from '../../server/warden/transfers/upload-queries.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
-const reasonOf = (error: unknown): string => String(error instanceof Error && error.cause !== undefined ? error.cause : error);
+const reasonOf = (error: unknown): string =>
+  String(error instanceof Error && error.cause !== undefined ? error.cause : error);
 
-/** A connection of its own, in a transaction that is open until the test says otherwise. */
+/** A connection of its own, in a transaction that is open until the test ends it. */
 async function beside(t: Test, shelf: Shelf): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: shelf.sql.wardenUrl });
   await client.connect();
@@ -29,7 +44,7 @@ const waits = async (shelf: Shelf): Promise<boolean> => {
     if ((await shelf.sql.query('select 1 from pg_locks where not granted')).length > 0) return true;
   return false;
 };
-/** A closed file and, above it, an upload that goes on from it and holds so many extents. */
+/** A closed file and, above it, an upload that continues it and has this many extents. */
 async function continued(
   shelf: Shelf,
   state: string,
@@ -45,7 +60,9 @@ async function continued(
 const letGo = (shelf: Shelf, one: Seeded): Promise<unknown> =>
   shelf.sql.query('update version set upload_id = null where id = $1', [one.version]);
 const entries = async (shelf: Shelf, version: string): Promise<readonly string[]> =>
-  (await shelf.sql.query<{ kind: string }>('select kind from ledger where version_id = $1 order by at', [version])).map((row) => row.kind);
+  (await shelf.sql.query<{ kind: string }>('select kind from ledger where version_id = $1 order by at', [version])).map(
+    (row) => row.kind,
+  );
 const sessionOf = (shelf: Shelf, id: string): OpenSession =>
   ({
     id: idOf<SessionId>(id),
@@ -74,31 +91,42 @@ const opened = async (shelf: Shelf, one: Seeded): Promise<{ readonly upload: str
   return { upload: row?.upload_id ?? '', session: idOf<SessionId>(row?.session_id ?? '') };
 };
 
-test('what has a receipt waits for what goes beyond it, and is given back when that is never finished', async (t) => {
+test('a version with a receipt waits for what goes beyond it, and is given back when that is never finished', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   for (const state of ['settling', 'held']) {
     const { base, upload } = await continued(shelf, state, 3);
     await letGo(shelf, upload);
-    t.same([await shelf.state(base.version), await shelf.state(upload.version)], [state, 'partial'], `${state}: it is still there`);
+    t.same(
+      [await shelf.state(base.version), await shelf.state(upload.version)],
+      [state, 'partial'],
+      `${state}: it is still there`,
+    );
     await publish(warden);
     t.equal(await shelf.state(base.version), state, 'not published behind the back of who goes on from it');
     await t.rejects(
-      sql.query("update version set state = 'published', published_at = now(), publish_at = null where id = $1", [base.version]),
+      sql.query("update version set state = 'published', published_at = now(), publish_at = null where id = $1", [
+        base.version,
+      ]),
       /being continued is not published/,
       'by nobody',
     );
     await sql.query("update version set let_go_at = now() - interval '1 year' where id = $1", [upload.version]);
     await collect(warden);
-    t.same([await shelf.state(base.version), await shelf.state(upload.version)], ['held', 'discarded'], 'the longer one expires');
+    t.same(
+      [await shelf.state(base.version), await shelf.state(upload.version)],
+      ['held', 'discarded'],
+      'the longer one expires',
+    );
     t.ok(await shelf.has(base.object), 'its bytes are there');
     await publish(warden);
     t.equal(await shelf.state(base.version), 'held', 'and it is not published by itself');
     t.same(await entries(shelf, base.version), ['file.given-back']);
     t.match(
-      await sql.query("select severity, contact_text, next_command from alert where kind = 'deposit.given-back' and subject = $1", [
-        base.version,
-      ]),
+      await sql.query(
+        "select severity, contact_text, next_command from alert where kind = 'deposit.given-back' and subject = $1",
+        [base.version],
+      ),
       [
         {
           severity: 'warning',
@@ -113,16 +141,21 @@ test('what has a receipt waits for what goes beyond it, and is given back when t
   await letGo(shelf, alone);
   await sql.query("update version set let_go_at = now() - interval '1 year' where id = $1", [alone.version]);
   await collect(warden);
-  t.equal((await sql.query("select 1 from alert where kind = 'deposit.given-back'")).length, 2, 'the twin: nothing waited below this one');
+  t.equal(
+    (await sql.query("select 1 from alert where kind = 'deposit.given-back'")).length,
+    2,
+    'the twin: nothing waited below this one',
+  );
 });
 
-test('who only opens an upload now and then keeps no file waiting below it', async (t) => {
+test('opening an upload now and then keeps no file waiting below it', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const { base, upload } = await continued(shelf, 'settling', 3);
   const openAgain = () =>
     sql.query('update version set upload_id = gen_random_uuid(), resumed_bytes = size where id = $1', [upload.version]);
-  const age = () => sql.query("update version set let_go_at = now() - interval '1 year' where id = $1", [upload.version]);
+  const age = () =>
+    sql.query("update version set let_go_at = now() - interval '1 year' where id = $1", [upload.version]);
   await letGo(shelf, upload);
   await age();
   await openAgain();
@@ -134,10 +167,14 @@ test('who only opens an upload now and then keeps no file waiting below it', asy
   await openAgain();
   await letGo(shelf, upload);
   await collect(warden);
-  t.same([await shelf.state(base.version), await shelf.state(upload.version)], ['held', 'discarded'], 'nothing was added: it is over');
+  t.same(
+    [await shelf.state(base.version), await shelf.state(upload.version)],
+    ['held', 'discarded'],
+    'nothing was added: it is over',
+  );
 });
 
-test('where a marker publishes, the sender of what is given back is told of the marker', async (t) => {
+test('in a folder that publishes by marker, the sender of a file that is given back is told about the marker', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   await sql.query("update folder set publish_rule = 'on-marker'");
@@ -145,12 +182,15 @@ test('where a marker publishes, the sender of what is given back is told of the 
   await letGo(shelf, upload);
   await sql.query("update version set let_go_at = now() - interval '1 year' where id = $1", [upload.version]);
   await collect(warden);
-  t.match(await sql.query("select contact_text from alert where kind = 'deposit.given-back' and subject = $1", [base.version]), [
-    { contact_text: /put its marker \/deposit\/.*\.done beside it/ },
-  ]);
+  t.match(
+    await sql.query("select contact_text from alert where kind = 'deposit.given-back' and subject = $1", [
+      base.version,
+    ]),
+    [{ contact_text: /put its marker \/deposit\/.*\.done beside it/ }],
+  );
 });
 
-test('what takes the place of a waiting file is named by the record, however long ago it was begun', async (t) => {
+test('the record names what takes the place of a waiting file, however long ago it was begun', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   for (const state of ['settling', 'held']) {
@@ -174,7 +214,7 @@ test('what takes the place of a waiting file is named by the record, however lon
   }
 });
 
-test('no state of a receipted version changes without its entry', async (t) => {
+test('no state of a version with a receipt changes without its entry', async (t) => {
   const shelf = await Shelf.create(t);
   const { warden } = shelf;
   const changes: readonly (readonly [string, string, string])[] = [
@@ -200,10 +240,20 @@ test('no state of a receipted version changes without its entry', async (t) => {
       warden.database.withSystem(async (tx) => {
         await tx.query(`update version set state = $2${more} where id = $1`, [one.version, to]);
         if (entry !== undefined)
-          await tx.query("insert into ledger_fresh (kind, observer, version_id) values ($1, 'warden', $2)", [entry, one.version]);
+          await tx.query("insert into ledger_fresh (kind, observer, version_id) values ($1, 'warden', $2)", [
+            entry,
+            one.version,
+          ]);
       });
     t.match(await change(undefined).then(String, reasonOf), /without an entry of the record/, `${from} → ${to}`);
     t.match(await change('upload.opened').then(String, reasonOf), /without an entry/, 'another entry is none');
+    await warden.database.withSystem((tx) =>
+      tx.query("insert into ledger_fresh (kind, observer, version_id) values ($1, 'warden', $2)", [
+        kinds[to],
+        one.version,
+      ]),
+    );
+    t.match(await change(undefined).then(String, reasonOf), /without an entry/, 'nor is that of a transaction before');
     t.equal(await shelf.state(one.version), from);
     await change(kinds[to]);
     t.equal(await shelf.state(one.version), to, 'with it, it may');
@@ -235,7 +285,9 @@ test('a marker that waited for a lock is told that the file is being continued',
   const closing = close().then(String, (error: unknown) => error);
   t.ok(await waits(shelf), 'the marker waits');
   const content = randomUUID();
-  await client.query("insert into content select $1, customer_id, customer_key_id, 'w' from content limit 1", [content]);
+  await client.query("insert into content select $1, customer_id, customer_key_id, 'w' from content limit 1", [
+    content,
+  ]);
   await client.query(
     `insert into version (id, customer_id, file_id, number, content_id, state, base_version_id, account_id, session_id, node, upload_id)
      select gen_random_uuid(), customer_id, file_id, 2, $2, 'partial', id, account_id, session_id, node, gen_random_uuid() from version where id = $1`,
@@ -249,10 +301,11 @@ test('a marker that waited for a lock is told that the file is being continued',
   t.equal(await shelf.state(held.version), 'published');
 });
 
-test('what was found and is another by the time of its lock is left alone', async (t) => {
+test('a row that was found and has changed by the time of its lock is left alone', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
-  const as = <T>(work: Parameters<typeof warden.database.withSystem<T>>[0]): Promise<T> => warden.database.withSystem(work);
+  const as = <T>(work: Parameters<typeof warden.database.withSystem<T>>[0]): Promise<T> =>
+    warden.database.withSystem(work);
   const { base, upload } = await continued(shelf, 'settling', 1);
   t.same(await as((tx) => publishDue(tx, [base.version])), [], 'a settled file that is continued by now');
   t.same(await as((tx) => discardExpired(tx, [upload.version], 1)), [], 'an expired upload that is held by now');
@@ -270,12 +323,12 @@ test('what was found and is another by the time of its lock is left alone', asyn
   await as((tx) => insertHold(tx, hold));
   t.same(await as((tx) => destroyDue(tx, [old.version])), [], 'a hold was placed');
   await as((tx) => doomUnused(tx, [replaced.version], 10));
-  await as((tx) => destroyKeys(tx, [old.version]));
+  await as((tx) => deleteDoomedExtents(tx, [old.content], 10));
   t.same([await shelf.has(replaced.object), await shelf.has(old.object)], [true, true]);
   t.same(await as((tx) => takeOverdue(tx, [randomUUID()])), []);
 });
 
-test('two wardens at one continuation: who lets go leaves one truth', async (t) => {
+test('two wardens at one continuation: whichever ends it, one result remains', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const other = await shelf.another(t);
@@ -287,7 +340,11 @@ test('two wardens at one continuation: who lets go leaves one truth', async (t) 
   t.equal(await shelf.state(base.version), 'settling', 'the other one passes over both while the first one lets go');
   await client.query('commit');
   await publish(other);
-  t.same([await shelf.state(base.version), await shelf.state(upload.version)], ['settling', 'discarded'], 'it settles anew');
+  t.same(
+    [await shelf.state(base.version), await shelf.state(upload.version)],
+    ['settling', 'discarded'],
+    'it settles anew',
+  );
   await sql.query('update version set publish_at = now() where id = $1', [base.version]);
   await Promise.all([publish(warden), publish(other)]);
   t.same(
@@ -297,7 +354,7 @@ test('two wardens at one continuation: who lets go leaves one truth', async (t) 
   );
 });
 
-test('a drain lets go of what is written anew, and neither version is lost', async (t) => {
+test('a drain interrupts a file that is written anew, and neither version is lost', async (t) => {
   for (const [extents, after] of [
     [1, ['settling', 'discarded']],
     [3, ['settling', 'partial']],
@@ -326,11 +383,10 @@ test('an open download, the end of its window, and a hold', async (t) => {
   await shelf.become(one, 'published');
   const session = randomUUID();
   await addSession(shelf, session);
-  await sql.query('insert into download (id, customer_id, session_id, version_id) values (gen_random_uuid(), $1, $2, $3)', [
-    shelf.customer,
-    session,
-    one.version,
-  ]);
+  await sql.query(
+    'insert into download (id, customer_id, session_id, version_id) values (gen_random_uuid(), $1, $2, $3)',
+    [shelf.customer, session, one.version],
+  );
   const hold = {
     customer: idOf<CustomerId>(shelf.customer),
     folder: null,
@@ -348,11 +404,15 @@ test('an open download, the end of its window, and a hold', async (t) => {
   );
   await sql.query("update legal_hold set lifted_by = 'alice', lifted_at = now()");
   await applyRetention(warden);
-  t.same([await shelf.state(one.version), await shelf.has(one.object)], ['destroyed', false], 'an open handle keeps nobody’s key');
+  t.same(
+    [await shelf.state(one.version), await shelf.has(one.object)],
+    ['destroyed', false],
+    'an open handle keeps nobody’s key',
+  );
   t.same(await entries(shelf, one.version), ['file.withdrawn', 'file.destroyed']);
 });
 
-test('what is withdrawn or destroyed while it is gone on from is not read back', async (t) => {
+test('a base that is withdrawn or destroyed while it is continued is not read back', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const { base, upload } = await continued(shelf, 'published', 0);
@@ -366,15 +426,21 @@ test('what is withdrawn or destroyed while it is gone on from is not read back',
   await sql.query("update version set released_until = now() + interval '1 day' where id = $1", [base.version]);
   await sql.query("update version set state = 'withdrawn', withdrawn_at = now() where id = $1", [base.version]);
   t.equal(await read(0), undefined, 'withdrawn by whomever');
-  await sql.query("update version set state = 'published', released_until = now() + interval '1 day' where id = $1", [base.version]);
+  await sql.query("update version set state = 'published', released_until = now() + interval '1 day' where id = $1", [
+    base.version,
+  ]);
   t.equal(await read(0), 0, 'released again');
   await sql.query("update version set state = 'withdrawn', withdrawn_at = now() where id = $1", [base.version]);
   await applyRetention(warden);
-  t.same([await shelf.state(base.version), await shelf.has(base.object)], ['destroyed', false], 'nor does the upload keep its key');
+  t.same(
+    [await shelf.state(base.version), await shelf.has(base.object)],
+    ['destroyed', false],
+    'nor does the upload keep its key',
+  );
   t.equal(await read(0), undefined);
 });
 
-test('a hold that is placed while a file is gone on from keeps what was held', async (t) => {
+test('a hold that is placed while a file is continued keeps what was held', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const { base, upload } = await continued(shelf, 'settling', 3);
@@ -402,7 +468,7 @@ test('a hold that is placed while a file is gone on from keeps what was held', a
   t.notOk(await shelf.has(base.object), 'lifted: they go');
 });
 
-test('two operators release two versions of one name: the second one hears of the first', async (t) => {
+test('two operators release two versions of one name: the second one is told about the first', async (t) => {
   const shelf = await Shelf.create(t);
   const { warden } = shelf;
   const file = randomUUID();
@@ -415,8 +481,13 @@ test('two operators release two versions of one name: the second one hears of th
   await client.query('select 1 from file where id = $1 for update', [file]);
   const looking = look();
   t.ok(await waits(shelf));
-  await client.query("update version set state = 'published', released_until = now() + interval '1 day' where id = $1", [newer.version]);
-  await client.query("insert into ledger_fresh (kind, observer, version_id) values ('file.released', 'warden', $1)", [newer.version]);
+  await client.query(
+    "update version set state = 'published', released_until = now() + interval '1 day' where id = $1",
+    [newer.version],
+  );
+  await client.query("insert into ledger_fresh (kind, observer, version_id) values ('file.released', 'warden', $1)", [
+    newer.version,
+  ]);
   await client.query('commit');
   t.equal(await looking, false);
 });

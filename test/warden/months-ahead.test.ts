@@ -1,4 +1,5 @@
-// Months are made ahead, taken out, and missed, while somebody reads the record without an end: nobody waits, and what is sealed stands in a month that stays.
+// Tables of months are made ahead, dropped, and missed, while somebody reads the record without an end: nobody waits,
+// and what is sealed is in a month that stays.
 
 import pg from 'pg';
 import { type Test, test } from 'tap';
@@ -24,7 +25,10 @@ async function recordWorld(t: Test) {
   return { sql, database, signing, seal: () => leader.round(signing, { isSignDue: false, now: Date.now() }) };
 }
 
-/** Somebody in the middle of a long report: every month is locked as readers lock it, until the returned function is called. */
+/**
+ * Somebody in the middle of a long report: every month is locked as readers lock it, until the returned function is
+ * called.
+ */
 async function reading(t: Test, sql: TestDatabase, mode = 'access share'): Promise<() => Promise<void>> {
   const client = new pg.Client({ connectionString: sql.migrateUrl });
   client.on('error', () => {});
@@ -47,17 +51,20 @@ const tableOf = async (sql: TestDatabase, months: number): Promise<string> =>
   )[0]?.name ?? '';
 const isThere = async (sql: TestDatabase, months: number): Promise<boolean> =>
   (
-    await sql.query("select 1 from pg_inherits where inhparent = 'ledger_sealed'::regclass and inhrelid = to_regclass($1)", [
-      await tableOf(sql, months),
-    ])
+    await sql.query(
+      "select 1 from pg_inherits where inhparent = 'ledger_sealed'::regclass and inhrelid = to_regclass($1)",
+      [await tableOf(sql, months)],
+    )
   ).length === 1;
-const without = async (sql: TestDatabase, months: number): Promise<unknown> => sql.query(`drop table ${await tableOf(sql, months)}`);
+const without = async (sql: TestDatabase, months: number): Promise<unknown> =>
+  sql.query(`drop table ${await tableOf(sql, months)}`);
 const count = async (sql: TestDatabase, text: string): Promise<number> =>
   Number((await sql.query<{ n: string }>(`select count(*) as n from ${text}`))[0]?.n);
 
-test('the months to come have tables, made beside a reader and beside a round of sealing', async (t) => {
+test('the coming months have tables, made beside a reader and beside a round of sealing', async (t) => {
   const { sql, database, seal } = await recordWorld(t);
-  for (let n = -1; n <= monthsAhead; n += 1) t.ok(await isThere(sql, n), `month ${n} from now has a table from the start`);
+  for (let n = -1; n <= monthsAhead; n += 1)
+    t.ok(await isThere(sql, n), `month ${n} from now has a table from the start`);
   await without(sql, monthsAhead);
   const done = await reading(t, sql);
   await makeMonthsAhead(database);
@@ -73,7 +80,7 @@ test('the months to come have tables, made beside a reader and beside a round of
   t.equal(await count(sql, "pg_constraint where conname = 'ledger_month_bounds'"), 0);
 });
 
-test('a missing month is an alarm and one short try outside of the round, never a line behind a reader', async (t) => {
+test('a missing month is an alarm and one short attempt outside the round, never a queue behind a reader', async (t) => {
   const { sql, seal } = await recordWorld(t);
   await without(sql, 0);
   const done = await reading(t, sql);
@@ -83,7 +90,7 @@ test('a missing month is an alarm and one short try outside of the round, never 
     { severity: 'critical', text: /no table for/ },
   ]);
   await done();
-  // Somebody holds what making a table needs.
+  // Somebody holds a lock that is needed to make a table.
   await without(sql, 0);
   await writeEntries(sql, null, 3);
   const free = await reading(t, sql, 'share row exclusive');
@@ -93,10 +100,12 @@ test('a missing month is an alarm and one short try outside of the round, never 
   t.match(await seal(), { sealed: 3 }, 'twin: with the lock free it goes on');
 });
 
-test('an entry of a time at which it was not written is set aside, and one of the last weeks is sealed', async (t) => {
+test('an entry with a time at which it was not written is set aside, and one of the last weeks is sealed', async (t) => {
   const { sql, seal } = await recordWorld(t);
   const write = (at: string) =>
-    sql.query(`insert into ledger_fresh (at, kind, observer) select clock_timestamp() ${at}, 'file.published', 'warden'`);
+    sql.query(
+      `insert into ledger_fresh (at, kind, observer) select clock_timestamp() ${at}, 'file.published', 'warden'`,
+    );
   await write("- interval '26 days 23 hours'");
   await write("+ interval '59 days 23 hours'");
   await write("- interval '27 days 1 minute'");
@@ -131,7 +140,11 @@ test('a month leaves between readers, and never makes anybody wait behind one', 
   const attempt = archiveDue(options);
   await writeEntries(sql, null, 3);
   t.match(await seal(), { sealed: 3 }, 'sealing goes on beside the reader and the try');
-  t.match(await attempt, [{ step: 'read-again', why: /read without a pause/, isFailure: false }], 'the try ends, and says why');
+  t.match(
+    await attempt,
+    [{ step: 'read-again', why: /read without a pause/, isFailure: false }],
+    'the try ends, and says why',
+  );
   t.ok(await isThere(sql, -4));
   t.equal(await count(sql, 'ledger_leaf'), 0, 'and left nothing behind');
   await done();

@@ -1,19 +1,23 @@
-// T-36: what an operator names is found by its name. Whoever owns the database gives rows other names: what makes or widens something is then refused,
-// with an alarm; what takes something away is done all the same. What a node made for its self-test has no name that an operator could use (T-20).
+// T-36: operators name rows, and the owner of the database can give rows other names. Then, what makes or widens
+// something is refused, with an alarm; what takes something away is carried out. What a node made for its self-test has
+// no name that an operator could use (T-20).
 import { createHash, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
-import { relyOnFound } from '../../server/warden/changes/declared.ts';
-import { sealing } from '../../server/warden/changes/seals.ts';
-import { insertCustomer, insertFolder } from '../../server/warden/commands/command-queries.ts';
-import { type Doing, useCases } from '../../server/warden/commands/use-cases.ts';
-import type { Warden } from '../../server/warden/context.ts';
+import type { Doing } from '../../server/warden/commands/doing.ts';
+import type { Warden } from '../../server/warden/context/context.ts';
+import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { relyOnFound } from '../../server/warden/seals/declared.ts';
+import { sealing } from '../../server/warden/seals/seals.ts';
 import { ensureCustomer } from '../../server/warden/self-test/self-test-queries.ts';
+import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { startSealBench } from '../support/seal-bench.ts';
+
+const useCases = useCasesOf({ found: undefined });
 
 const accountOf = (name: string, customer: CustomerId) =>
   ({
@@ -33,7 +37,7 @@ async function setUp(t: Test) {
   const bench = await startSealBench(t);
   const { sql } = bench;
   const credentials = { dayMs: 86_400_000, hoursPerDay: 24, lifeDays: 300, lifeMaxDays: 400, overlapDays: 2 };
-  const warden = { ...bench.warden, config: { credentials, edges: [], budgets: wideBudgets } } as unknown as Warden;
+  const warden = { ...bench.warden, ages: credentials, edges: [], budgets: wideBudgets } as unknown as Warden;
   const run = <T>(maker: 'operator' | 'self-test', work: (tx: Transaction) => Promise<T>): Promise<T> =>
     warden.database.withSystem((tx) => sealing(tx, warden, { maker, change: () => null }, () => work(tx)));
   const acme = idOf<CustomerId>(randomUUID());
@@ -104,15 +108,22 @@ const password = () => ({
 
 test('an account that was given the name of another gets nothing, and loses what is taken away', async (t) => {
   const { sql, doing, swap } = await setUp(t);
-  for (const name of ['north', 'south']) await doing((given) => useCases['account.set']({ name, networks, reason }, given));
+  for (const name of ['north', 'south'])
+    await doing((given) => useCases['account.set']({ name, networks, reason }, given));
   const makes: readonly (readonly [string, (given: Doing) => Promise<unknown>])[] = [
     ['a password', (given) => useCases['password.issue'](password(), given)],
     ['a window', (given) => useCases['window.open']({ account: 'north', hours: 1, reason }, given)],
-    ['an end that is taken back', (given) => useCases['account.expire']({ name: 'north', inDays: null, reason }, given)],
+    [
+      'an end that is taken back',
+      (given) => useCases['account.expire']({ name: 'north', inDays: null, reason }, given),
+    ],
     [
       'a wider cap',
       (given) =>
-        useCases['budget.set']({ scope: { kind: 'account', account: 'north' }, direction: 'out', items: { hour: 2 ** 50 }, reason }, given),
+        useCases['budget.set'](
+          { scope: { kind: 'account', account: 'north' }, direction: 'out', items: { hour: 2 ** 50 }, reason },
+          given,
+        ),
     ],
   ];
   for (const [what, make] of makes) await t.resolves(doing(make), `${what}, for the account of this name`);
@@ -141,12 +152,15 @@ test('an account that was given the name of another gets nothing, and loses what
 
 test('a customer and a folder that were given other names', async (t) => {
   const { sql, doing } = await setUp(t);
-  const folder = (given: Doing) => useCases['folder.set']({ customer: 'acme', folder: 'deposit', retentionDays: 9, reason }, given);
+  const folder = (given: Doing) =>
+    useCases['folder.set']({ customer: 'acme', folder: 'deposit', retentionDays: 9, reason }, given);
   await t.resolves(doing(folder), 'the folder of this name');
   await sql.query("update customer set name = 'globex' where name = 'acme'");
   const altered = { code: 'denied', message: /customer .* was altered before/ };
   await t.rejects(
-    doing((given) => useCases['folder.set']({ customer: 'globex', folder: 'deposit', retentionDays: 5, reason }, given)),
+    doing((given) =>
+      useCases['folder.set']({ customer: 'globex', folder: 'deposit', retentionDays: 5, reason }, given),
+    ),
     altered,
   );
   await t.rejects(
@@ -165,7 +179,10 @@ test('no operator takes away what a node made for its self-test', async (t) => {
     gone,
   );
   const tighten = (customer: string) => (given: Doing) =>
-    useCases['budget.tighten']({ scope: { kind: 'customer', customer }, direction: 'out', items: { hour: 0 }, reason }, given);
+    useCases['budget.tighten'](
+      { scope: { kind: 'customer', customer }, direction: 'out', items: { hour: 0 }, reason },
+      given,
+    );
   await t.rejects(doing(tighten('self-test.n.partner')), gone);
   await t.resolves(doing(tighten('acme')), 'the twin: a bank can be narrowed by one');
 });

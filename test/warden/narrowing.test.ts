@@ -1,32 +1,37 @@
-// T-36: whoever owns the database hinders nobody from taking something away by altering the rows that a command finds. Every operation that one operator may do
-// is here, with each kind of row that it looks up: the row is altered, the command is done, it is told, and the row opens nothing; what would widen is refused.
+// T-36: the owner of the database cannot prevent anybody from taking something away by altering the rows that a command
+// finds. Every operation that one operator may do is here, with each kind of row that it looks up: the row is altered,
+// the command is carried out, the alteration is reported, and the row opens nothing; what would widen is refused.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
 import { publicKeyFingerprint } from '../../server/rpc/change-document.ts';
-import { operatorToAdmin } from '../../server/rpc/operator-admin.ts';
-import { insertSecondFactor } from '../../server/warden/authentication/factor-queries.ts';
-import { newSeed } from '../../server/warden/authentication/totp.ts';
+import { operatorToAdmin } from '../../server/rpc/operators/table.ts';
+import { requireAccount } from '../../server/warden/accounts/account-commands.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
-import { insertBreakGlass, insertOperator, insertOperatorKey } from '../../server/warden/changes/change-queries.ts';
-import { relyOnFound } from '../../server/warden/changes/declared.ts';
-import { generationsOf } from '../../server/warden/changes/generations.ts';
-import type { Maker } from '../../server/warden/changes/provenance.ts';
-import type { RowName, SealKind } from '../../server/warden/changes/seal-queries.ts';
-import { examineDeclared, firstBroken, sealing } from '../../server/warden/changes/seals.ts';
-import { requireAccount } from '../../server/warden/commands/account-commands.ts';
-import { insertCustomer, insertFolder } from '../../server/warden/commands/command-queries.ts';
-import { type Doing, useCases } from '../../server/warden/commands/use-cases.ts';
-import type { Warden } from '../../server/warden/context.ts';
+import type { Doing } from '../../server/warden/commands/doing.ts';
+import type { Warden } from '../../server/warden/context/context.ts';
 import { addKey } from '../../server/warden/credentials/credentials.ts';
+import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { insertSecondFactor } from '../../server/warden/factors/factor-queries.ts';
+import { newSeed } from '../../server/warden/factors/totp.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { insertBreakGlass } from '../../server/warden/operators/break-glass-queries.ts';
+import { insertOperator, insertOperatorKey } from '../../server/warden/operators/operator-queries.ts';
+import { relyOnFound } from '../../server/warden/seals/declared.ts';
+import { generationsOf } from '../../server/warden/seals/generations.ts';
+import type { Maker } from '../../server/warden/seals/provenance.ts';
+import type { RowName, SealKind } from '../../server/warden/seals/seal-queries.ts';
+import { examineDeclared, firstBroken, sealing } from '../../server/warden/seals/seals.ts';
+import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { insertWindow } from '../../server/warden/windows/window-queries.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { makeKey } from '../support/key-requests.ts';
 import { startSealBench } from '../support/seal-bench.ts';
+
+const useCases = useCasesOf({ found: undefined });
 
 const reason = 'x';
 const hourMs = 3_600_000;
@@ -35,7 +40,7 @@ async function setUp(t: Test) {
   const { sql, warden: bench, config } = await startSealBench(t);
   const credentials = { dayMs: 86_400_000, hoursPerDay: 24, lifeDays: 300, lifeMaxDays: 400, overlapDays: 2 };
   const wardenOf = (keys: Warden['keys']): Warden =>
-    ({ database: bench.database, keys, config: { credentials, edges: [], budgets: wideBudgets } }) as unknown as Warden;
+    ({ database: bench.database, keys, ages: credentials, edges: [], budgets: wideBudgets }) as unknown as Warden;
   const warden = wardenOf(bench.keys);
   const officers = await twoOfficers(bench);
   const doingOf = (tx: Transaction, change: string | null): Doing => ({
@@ -55,7 +60,7 @@ async function setUp(t: Test) {
   const by = <T>(maker: Maker, work: (tx: Transaction) => Promise<T>): Promise<T> =>
     warden.database.withSystem((tx) => sealing(tx, warden, { maker, change: () => null }, () => work(tx)));
   const alone = (deed: Deed, scene: Scene): Promise<unknown> => by('operator', (tx) => deed(scene, doingOf(tx, null)));
-  /** By two: the change is genuine, so that nothing but the row can be what is wrong. */
+  /** Approved by two: the change is genuine, so that only the row can be what is wrong. */
   const agreed = (deed: Deed, scene: Scene): Promise<unknown> =>
     warden.database.withSystem(async (tx) => {
       const id = await officers.change(tx, { operation: 'account.set', params: { name: scene.account } });
@@ -65,7 +70,11 @@ async function setUp(t: Test) {
   const scene = async (): Promise<Scene> => {
     count += 1;
     const [bank, account, officer] = [`bank-${count}`, `account-${count}`, `officer-${count}`];
-    const ids = { customer: idOf<CustomerId>(randomUUID()), account: idOf<AccountId>(randomUUID()), folder: idOf<FolderId>(randomUUID()) };
+    const ids = {
+      customer: idOf<CustomerId>(randomUUID()),
+      account: idOf<AccountId>(randomUUID()),
+      folder: idOf<FolderId>(randomUUID()),
+    };
     await by('operator', async (tx) => {
       await insertCustomer(tx, ids.customer, bank);
       await createBudgets(tx, { kind: 'customer', customer: ids.customer }, wideBudgets);
@@ -82,11 +91,22 @@ async function setUp(t: Test) {
       });
     });
     const holder = { id: ids.account, name: account, customer: ids.customer };
-    await officers.account({ ...holder, kind: 'machine', plane: 'partner', contact: null, isDemo: false, manages: false });
+    await officers.account({
+      ...holder,
+      kind: 'machine',
+      plane: 'partner',
+      contact: null,
+      isDemo: false,
+      manages: false,
+    });
     const { line } = makeKey();
     const window = randomUUID();
     const fingerprint = await by('console', async (tx) => {
-      await createBudgets(tx, { kind: 'account', account: ids.account, customer: ids.customer, isInternal: false }, wideBudgets);
+      await createBudgets(
+        tx,
+        { kind: 'account', account: ids.account, customer: ids.customer, isInternal: false },
+        wideBudgets,
+      );
       await insertWindow(tx, window, ids.account, hourMs, 'x', 'x');
       await insertSecondFactor(tx, ids.account, warden.keys.sealSecret('totp', ids.account, newSeed()));
       const acting = { tx, warden, by: 'x', endSessions: async () => 0 };
@@ -99,17 +119,27 @@ async function setUp(t: Test) {
       await insertOperatorKey(tx, id, operatorKey, spki);
       return id;
     });
-    const glass = await officers.doing({ operation: 'break-glass.prepare', params: { operator: officer } }, async (tx) => {
-      const made = await insertBreakGlass(tx, { operator, operations: ['account.expire'], hours: 1, reason, validDays: 1 });
-      return made.id;
-    });
+    const glass = await officers.doing(
+      { operation: 'break-glass.prepare', params: { operator: officer } },
+      async (tx) => {
+        const made = await insertBreakGlass(tx, {
+          operator,
+          operations: ['account.expire'],
+          hours: 1,
+          reason,
+          validDays: 1,
+        });
+        return made.id;
+      },
+    );
     const [{ id: budget } = { id: '' }] = await sql.query<{ id: string }>(
       "select id::text from budget where rank = 2 and account_id = $1 and direction = 'out'",
       [ids.account],
     );
-    const [{ id: credential } = { id: '' }] = await sql.query<{ id: string }>('select id from credential where fingerprint = $1', [
-      fingerprint,
-    ]);
+    const [{ id: credential } = { id: '' }] = await sql.query<{ id: string }>(
+      'select id from credential where fingerprint = $1',
+      [fingerprint],
+    );
     const rows: Readonly<Partial<Record<SealKind, string>>> = {
       customer: ids.customer,
       account: ids.account,
@@ -129,7 +159,8 @@ async function setUp(t: Test) {
       await generationsOf(keys).refresh(tx);
       return firstBroken(tx, keys, [name]);
     })) === undefined;
-  const holds = async (text: string, id: string): Promise<boolean> => (await sql.query(`select 1 from ${text}`, [id])).length === 1;
+  const holds = async (text: string, id: string): Promise<boolean> =>
+    (await sql.query(`select 1 from ${text}`, [id])).length === 1;
   const alter = async (text: string, id: string): Promise<void> => {
     await sql.query('set session_replication_role = replica');
     await sql.query(`update ${text}`, [id]);
@@ -153,9 +184,9 @@ type Alteration = readonly [kind: SealKind, statement: string];
 type Case = {
   readonly alterations: readonly Alteration[];
   readonly deed: Deed;
-  /** What holds afterwards: a row of this kind, that is found so. */
+  /** What is true afterwards: a row of this kind, that is found in this way. */
   readonly effect: Alteration;
-  /** The same, wider, by two. */
+  /** The same, but wider, approved by two. */
   readonly widens?: Deed;
 };
 
@@ -169,7 +200,10 @@ const customer: readonly Alteration[] = [
   ['customer', "customer set allowed_proofs = '{key+totp}' where id = $1"],
   ['customer', 'customer set is_self_test = true where id = $1'],
 ];
-const credential: readonly Alteration[] = [['credential', "credential set source_networks = '{192.0.2.0/24}' where id = $1"], ...account];
+const credential: readonly Alteration[] = [
+  ['credential', "credential set source_networks = '{192.0.2.0/24}' where id = $1"],
+  ...account,
+];
 const budget: readonly Alteration[] = [
   ['budget', 'budget set cap_hour_items = 1000000, cap_day_items = 1000000 where id = $1'],
   ['budget', 'budget set cap_hour_items = 1, cap_day_items = 1 where id = $1'],
@@ -182,7 +216,7 @@ const folder: readonly Alteration[] = [
 ];
 const scopeOf = (scene: Scene) => ({ kind: 'account', account: scene.account }) as const;
 
-/** Of every operation that one operator may do alone. */
+/** For every operation that one operator may do alone. */
 const cases: Readonly<Record<string, Case>> = {
   'customer.suspend': {
     alterations: customer,
@@ -216,7 +250,10 @@ const cases: Readonly<Record<string, Case>> = {
     widens: ({ account: name }, doing) => useCases['account.set']({ name, networks: [], reason }, doing),
   },
   'window.close': {
-    alterations: [...account, ['window', "activation_window set closes_at = opens_at + interval '1 millisecond' where id = $1"]],
+    alterations: [
+      ...account,
+      ['window', "activation_window set closes_at = opens_at + interval '1 millisecond' where id = $1"],
+    ],
     deed: ({ account: name }, doing) => useCases['window.close']({ account: name }, doing),
     effect: ['window', 'activation_window where id = $1 and closed_at is not null'],
   },
@@ -243,26 +280,34 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'rotation.start': {
     alterations: credential,
-    deed: ({ account: name }, doing) => useCases['rotation.start']({ selection: { account: name }, overlapDays: 1, reason }, doing),
+    deed: ({ account: name }, doing) =>
+      useCases['rotation.start']({ selection: { account: name }, overlapDays: 1, reason }, doing),
     effect: ['credential', 'rotation_item where credential_id = $1'],
   },
   'budget.tighten': {
     alterations: budget,
-    deed: (scene, doing) => useCases['budget.tighten']({ scope: scopeOf(scene), direction: 'out', items: { hour: 7 }, reason }, doing),
+    deed: (scene, doing) =>
+      useCases['budget.tighten']({ scope: scopeOf(scene), direction: 'out', items: { hour: 7 }, reason }, doing),
     effect: ['budget', 'budget where id = $1 and cap_hour_items = 7'],
   },
   'budget.set': {
     alterations: budget,
-    deed: (scene, doing) => useCases['budget.set']({ scope: scopeOf(scene), direction: 'out', items: { hour: 2 }, reason }, doing),
+    deed: (scene, doing) =>
+      useCases['budget.set']({ scope: scopeOf(scene), direction: 'out', items: { hour: 2 }, reason }, doing),
     effect: ['budget', 'budget where id = $1 and cap_hour_items = 2'],
     widens: (scene, doing) =>
-      useCases['budget.set']({ scope: scopeOf(scene), direction: 'out', items: { hour: 9_999_999 }, headroomPercent: 10, reason }, doing),
+      useCases['budget.set'](
+        { scope: scopeOf(scene), direction: 'out', items: { hour: 9_999_999 }, headroomPercent: 10, reason },
+        doing,
+      ),
   },
   'folder.set': {
     alterations: folder,
-    deed: ({ bank }, doing) => useCases['folder.set']({ customer: bank, folder: 'deposit', windowDays: 3, reason }, doing),
+    deed: ({ bank }, doing) =>
+      useCases['folder.set']({ customer: bank, folder: 'deposit', windowDays: 3, reason }, doing),
     effect: ['folder', 'folder where id = $1 and window_days = 3'],
-    widens: ({ bank }, doing) => useCases['folder.set']({ customer: bank, folder: 'deposit', retentionDays: 4, reason }, doing),
+    widens: ({ bank }, doing) =>
+      useCases['folder.set']({ customer: bank, folder: 'deposit', retentionDays: 4, reason }, doing),
   },
   'hold.place': {
     alterations: folder,
@@ -281,10 +326,14 @@ const cases: Readonly<Record<string, Case>> = {
   'operator.end-key': {
     alterations: [
       ['operator', "operator set role = 'security-officer' where id = $1"],
-      ['operator-key', "operator_key set operator_id = (select id from operator where name = 'agreed-bob') where fingerprint = $1"],
+      [
+        'operator-key',
+        "operator_key set operator_id = (select id from operator where name = 'agreed-bob') where fingerprint = $1",
+      ],
       ['operator-key', 'operator_key set ended_at = now() where fingerprint = $1'],
     ],
-    deed: ({ officer, operatorKey }, doing) => useCases['operator.end-key']({ name: officer, fingerprint: operatorKey, reason }, doing),
+    deed: ({ officer, operatorKey }, doing) =>
+      useCases['operator.end-key']({ name: officer, fingerprint: operatorKey, reason }, doing),
     effect: ['operator-key', 'operator_key where fingerprint = $1 and ended_at is not null'],
   },
   'break-glass.end': {
@@ -298,9 +347,10 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 const carries = 'it finds no row that carries a seal: what it is about is named by its id';
-/** The others that one operator may do, and why no altered row is in their way. */
+/** The other operations that one operator may do, and why no altered row hinders them. */
 const others: Readonly<Record<string, string>> = {
   'customer.create': 'it makes what nobody can reach yet, and takes nothing away',
+  'account.end-sessions': carries,
   'session.end': carries,
   'file.withdraw': carries,
   'node.drain': carries,
@@ -316,17 +366,49 @@ const others: Readonly<Record<string, string>> = {
 };
 
 test('every operation of one operator is examined here, or takes nothing away by a row that could be altered', (t) => {
-  const single = Object.entries(operatorToAdmin).flatMap(([name, row]) => (row.changes && row.second !== 'always' ? [name] : []));
+  const single = Object.entries(operatorToAdmin).flatMap(([name, row]) =>
+    row.changes && row.second !== 'always' ? [name] : [],
+  );
   t.same([...Object.keys(cases), ...Object.keys(others)].sort(), single.sort());
   t.end();
 });
 
-test('what takes something away is done, whatever somebody made of the rows that it finds; what widens is not', async (t) => {
+/** What each of the operations is on the record. */
+const entryOf: Readonly<Record<string, string>> = {
+  'customer.suspend': 'customer.suspended',
+  'customer.policy': 'customer.policy-set',
+  'account.lock': 'account.locked',
+  'account.expire': 'account.end-set',
+  'account.set': 'account.changed',
+  'window.close': 'window.closed',
+  'mfa.reset': 'second-factor.reset',
+  'key.suspend': 'credential.suspended',
+  'key.retire': 'credential.retired',
+  'credential.revoke': 'credential.revoked',
+  'rotation.start': 'rotation.started',
+  'budget.tighten': 'budget.changed',
+  'budget.set': 'budget.changed',
+  'folder.set': 'folder.changed',
+  'hold.place': 'hold.placed',
+  'operator.suspend': 'operator.suspended',
+  'operator.end-key': 'operator.key-ended',
+  'break-glass.end': 'break-glass.ended',
+};
+
+test('a command that takes something away is carried out, whatever was done to its rows; one that widens is not', async (t) => {
   const { sql, alone, agreed, scene, isGood, holds, alter } = await setUp(t);
   for (const [operation, { alterations, deed, effect, widens }] of Object.entries(cases)) {
     const honest = await scene();
     const target = (of: Scene): string => of.rows[effect[0]] ?? '';
+    const [{ last } = { last: '0' }] = await sql.query<{ last: string }>(
+      'select coalesce(max(id), 0) as last from ledger_fresh',
+    );
     await t.resolves(alone(deed, honest), `${operation}: as the rows were written`);
+    const entries = await sql.query<{ kind: string }>(
+      "select kind from ledger_fresh where id > $1 and kind <> 'rows.resealed' order by id",
+      [last],
+    );
+    t.same(entries, [{ kind: entryOf[operation] }], `${operation}: on the record by its own name, once`);
     t.ok(await holds(effect[1], target(honest)), `${operation}: it holds`);
     t.ok(await isGood({ kind: effect[0], id: target(honest) }), `${operation}: and the row is good`);
     for (const [kind, statement] of alterations) {
@@ -341,12 +423,18 @@ test('what takes something away is done, whatever somebody made of the rows that
       t.equal(await isGood({ kind, id }), isEnd, `${what}: the row opens nothing`);
       if (kind !== 'window')
         t.same(
-          (await sql.query<{ subject: string }>("select subject from alert where kind = 'row.broken-seal'")).map((one) => one.subject),
+          (await sql.query<{ subject: string }>("select subject from alert where kind = 'row.broken-seal'")).map(
+            (one) => one.subject,
+          ),
           [`${kind}/${id}`],
           `${what}: it is told that it was altered`,
         );
       if (widens !== undefined)
-        await t.rejects(agreed(widens, altered), { code: 'denied', message: /was altered before/ }, `${what}: wider, by two`);
+        await t.rejects(
+          agreed(widens, altered),
+          { code: 'denied', message: /was altered before/ },
+          `${what}: wider, by two`,
+        );
     }
   }
 });
@@ -391,20 +479,25 @@ test('what was taken away meanwhile does not come back with the row as it was, u
   await alone(expire(3), one);
   t.ok(await isGood(name), 'narrowed again, it is good');
   t.ok(await isGood(name, starts().keys), 'for the next warden, too');
-  const [row] = await sql.query<{ is_set: boolean }>('select expires_at is not null as is_set from account where id = $1', [name.id]);
+  const [row] = await sql.query<{ is_set: boolean }>(
+    'select expires_at is not null as is_set from account where id = $1',
+    [name.id],
+  );
   t.ok(row?.is_set);
   await putBack();
   t.notOk(await isGood(name), 'and not as it was before');
 });
 
-test('an honest change at the same moment is no alteration: what takes something away is tried again, and breaks nothing', async (t) => {
+test('an honest change at the same moment is no alteration: the command is retried, and breaks nothing', async (t) => {
   const { sql, alone, scene, isGood, holds } = await setUp(t);
   const one = await scene();
   const id = one.rows.account ?? '';
   const another = AsyncLocalStorage.snapshot();
   const between: Deed = async (of, doing) => {
     await doing.savepoint(async () => requireAccount(doing.tx, of.account, 'to-narrow'));
-    await another(() => alone((mine, other) => useCases['account.set']({ name: mine.account, readOnly: true, reason }, other), one));
+    await another(() =>
+      alone((mine, other) => useCases['account.set']({ name: mine.account, readOnly: true, reason }, other), one),
+    );
     return useCases['account.expire']({ name: of.account, inDays: 5, reason }, doing);
   };
   await t.rejects(alone(between, one), { code: 'conflict', message: /changed by somebody else at the same moment/ });
@@ -412,7 +505,9 @@ test('an honest change at the same moment is no alteration: what takes something
   t.ok(await holds('account where id = $1 and read_only and expires_at is null', id), 'the other one’s, alone');
   const found: Deed = async (of, doing) => {
     await requireAccount(doing.tx, of.account, 'to-narrow');
-    await another(() => alone((mine, other) => useCases['account.expire']({ name: mine.account, inDays: 5, reason }, other), one));
+    await another(() =>
+      alone((mine, other) => useCases['account.expire']({ name: mine.account, inDays: 5, reason }, other), one),
+    );
     return useCases['account.lock']({ name: of.account, reason }, doing);
   };
   await t.resolves(alone(found, one), 'a lock beside it');
@@ -420,7 +515,7 @@ test('an honest change at the same moment is no alteration: what takes something
   t.ok(await isGood({ kind: 'account', id }));
 });
 
-test('a plan that relies on an altered row is refused, and it is told as by what it plans', async (t) => {
+test('a plan that relies on an altered row is refused and reported, like the command that it plans', async (t) => {
   const { sql, warden, by, scene, alter } = await setUp(t);
   const one = await scene();
   const id = one.rows.account ?? '';
@@ -429,7 +524,8 @@ test('a plan that relies on an altered row is refused, and it is told as by what
       await requireAccount(tx, one.account, 'to-rely');
       await examineDeclared(tx, warden.keys);
     });
-  const told = (): Promise<readonly { subject: string }[]> => sql.query("select subject from alert where kind = 'row.broken-seal'");
+  const told = (): Promise<readonly { subject: string }[]> =>
+    sql.query("select subject from alert where kind = 'row.broken-seal'");
   await t.resolves(planned(), 'the twin: of a good row');
   t.same(await told(), []);
   await alter(narrower, id);

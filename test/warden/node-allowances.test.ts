@@ -1,4 +1,5 @@
-// T-35: what one edge can make the warden store has a number and a rate, whatever the operation, and what is left of its self-tests goes.
+// T-35: what one edge can make the warden store has a number and a rate, whatever the operation, and what is left of
+// its self-tests is removed.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
@@ -11,18 +12,24 @@ import { registerNode } from '../../server/warden/nodes/node-queries.ts';
 import { forgetUnusedKeys } from '../../server/warden/self-test/self-test-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
-test('an allowance: so many at once, so many more a minute, never more than at once', async (t) => {
+test('an allowance: a number at once, further ones each minute, never more than at once', async (t) => {
   const given = { atOnce: 3, perMinute: 6 };
   const purse = fullPurse(given, 1000);
   const take = (at: number): boolean => takeOne(purse, given, at);
   t.same([take(1000), take(1000), take(1000), take(1000)], [true, true, true, false]);
   t.same([take(10_999), take(11_000), take(11_000)], [false, true, false], 'one more after ten seconds, not before');
   t.same([take(5000), take(11_000)], [false, false], 'a clock that goes back gives nothing');
-  t.same([take(3_600_000), take(3_600_000), take(3_600_000), take(3_600_000)], [true, true, true, false], 'an hour of rest is no hoard');
+  t.same(
+    [take(3_600_000), take(3_600_000), take(3_600_000), take(3_600_000)],
+    [true, true, true, false],
+    'an hour of rest is no hoard',
+  );
 });
 
-test('every operation that changes something takes of an allowance, ends what took of one, or is listed here', async (t) => {
-  const free = Object.entries(edgeToWarden).filter(([op, { changes }]) => changes && storedBy[op as keyof typeof storedBy] === 'nothing');
+test('every operation that changes something takes from an allowance, ends what took from one, or is listed here', async (t) => {
+  const free = Object.entries(edgeToWarden).filter(
+    ([op, { changes }]) => changes && storedBy[op as keyof typeof storedBy] === 'nothing',
+  );
   t.same(
     free.map(([op]) => op),
     // One row for each budget.
@@ -31,7 +38,7 @@ test('every operation that changes something takes of an allowance, ends what to
   t.same(Object.keys(storedBy).sort(), Object.keys(edgeToWarden).sort());
 });
 
-test('over its allowance a node is refused, told of once, and others are not', async (t) => {
+test('a node over its allowance is refused and reported once, and others are not refused', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
   const accounts = new NodeAccounts({ ...defaultNodeAllowances, verdicts: { atOnce: 2, perMinute: 1 } }, warden);
   const taken = { node: idOf<NodeName>('taken'), plane: 'partner' } as const;
@@ -51,22 +58,30 @@ test('over its allowance a node is refused, told of once, and others are not', a
   ]);
 });
 
-test('passwords of strangers: a node has so many hashed, a network a quarter, whoever is guessed at; a flood is a warning', async (t) => {
+test('passwords from unknown sources: a node has a number of them hashed, a network a quarter; a flood is a warning', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
   const accounts = new NodeAccounts({ ...defaultNodeAllowances, strangerHashes: { atOnce: 8, perMinute: 1 } }, warden);
   const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
   const other = { node: idOf<NodeName>('internal-1'), plane: 'internal' } as const;
   const may = (address: string): Promise<boolean> => accounts.mayHash(node, address);
-  t.same([await may('192.0.2.1'), await may('192.0.2.2'), await may('192.0.2.3')], [true, true, false], 'a network has its quarter');
+  t.same(
+    [await may('192.0.2.1'), await may('192.0.2.2'), await may('192.0.2.3')],
+    [true, true, false],
+    'a network has its quarter',
+  );
   for (let i = 0; i < 6; i += 1) t.equal(await may(`198.51.${i}.1`), true);
-  t.same([await may('203.0.113.1'), await may('203.0.113.2')], [false, false], 'made-up places end where the node does');
+  t.same(
+    [await may('203.0.113.1'), await may('203.0.113.2')],
+    [false, false],
+    'made-up places end where the node does',
+  );
   t.equal(await accounts.mayHash(other, '203.0.113.1'), true, 'the other node has its own');
   t.match(await sql.query('select severity, subject, count::int from alert'), [
     { severity: 'warning', subject: 'partner-1/strangerHashes', count: 1 },
   ]);
 });
 
-test('signatures: strangers, known places and rekeys have purses of their own, and a stranger costs no look-up', async (t) => {
+test('signatures: unknown sources, known sources and rekeys have separate allowances, and an unknown source costs no look-up', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1000);
@@ -81,7 +96,10 @@ test('signatures: strangers, known places and rekeys have purses of their own, a
     },
   });
   const few = { atOnce: 4, perMinute: 1 };
-  const accounts = new NodeAccounts({ ...defaultNodeAllowances, signatures: few, strangerSignatures: few, rekeys: few }, counted);
+  const accounts = new NodeAccounts(
+    { ...defaultNodeAllowances, signatures: few, strangerSignatures: few, rekeys: few },
+    counted,
+  );
   const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
   const sign = (address: string, isFirst = true): Promise<void> =>
     accounts.take('exchange.sign', node, { isFirst, source: { address, port: 1 } });
@@ -90,7 +108,7 @@ test('signatures: strangers, known places and rekeys have purses of their own, a
   t.equal(looks, 0, 'as long as strangers have some, nobody is looked up');
   await t.rejects(sign('203.0.9.1'), refused, 'strangers have had theirs');
   for (let i = 0; i < 4; i += 1) await sign('198.51.100.7');
-  await t.rejects(sign('198.51.100.7'), refused, 'a known place has its own, with a number');
+  await t.rejects(sign('198.51.100.7'), refused, 'a known source has its own, with a number');
   await sign('203.0.9.1', false);
   await t.rejects(sign('203.0.9.2', false), refused, 'one network of connections that go on has a quarter');
   for (let i = 0; i < 3; i += 1) await t.resolves(sign(`198.51.${i}.1`, false), 'and the others go on');
@@ -103,12 +121,13 @@ test('signatures: strangers, known places and rekeys have purses of their own, a
   ]);
 });
 
-test('proofs of host keys: one of the purse for each key, none for doubles, and nothing of what key exchanges need', async (t) => {
+test('proofs of host keys: one of the allowance for each key, none for doubles, and nothing that key exchanges need', async (t) => {
   const { warden } = await startBankDatabase(t);
   const accounts = new NodeAccounts({ ...defaultNodeAllowances, proofs: { atOnce: 6, perMinute: 1 } }, warden);
   const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
   const [token, keys] = ['t'.repeat(43), ['AAAA', 'BBBB', 'CCCC']];
-  const prove = (hostKeys: readonly string[]): Promise<void> => accounts.take('exchange.prove-host-keys', node, { token, hostKeys });
+  const prove = (hostKeys: readonly string[]): Promise<void> =>
+    accounts.take('exchange.prove-host-keys', node, { token, hostKeys });
   await prove(keys);
   await prove(keys);
   await t.rejects(prove(['AAAA']), { code: 'over-limit' });
@@ -118,7 +137,7 @@ test('proofs of host keys: one of the purse for each key, none for doubles, and 
   t.match(params.safeParse({ token, hostKeys: ['AAAA', 'BBBB', 'AAAA'] }).error?.message, /each host key once/);
 });
 
-test('greetings: one of the same run takes nothing, nor one that is not served; and moves no clock', async (t) => {
+test('a greeting of the same run, or one that is not served, takes nothing and moves no clock', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
   const caller = { node: idOf<NodeName>('partner-9'), plane: 'partner' } as const;
   const accounts = new NodeAccounts({ ...defaultNodeAllowances, runs: { atOnce: 2, perMinute: 1 } }, warden);
@@ -130,23 +149,34 @@ test('greetings: one of the same run takes nothing, nor one that is not served; 
         return isNew;
       }),
     );
-  const away = new Database({ url: sql.wardenUrl.replace(/test_[0-9a-f]+/, 'gone'), applicationName: 'test', connectionsMax: 1 });
+  const away = new Database({
+    url: sql.wardenUrl.replace(/test_[0-9a-f]+/, 'gone'),
+    applicationName: 'test',
+    connectionsMax: 1,
+  });
   t.teardown(() => away.close());
   const [first, second, third] = [randomUUID(), randomUUID(), randomUUID()];
   for (let i = 0; i < 5; i += 1) await t.rejects(greet(first, away), { code: 'unavailable' }, 'the database is away');
   t.equal(await greet(first), true);
-  const seen = async (): Promise<unknown> => sql.query("select start_id, last_seen_at, started_at from node where name = 'partner-9'");
+  const seen = async (): Promise<unknown> =>
+    sql.query("select start_id, last_seen_at, started_at from node where name = 'partner-9'");
   await sql.query("update node set last_seen_at = clock_timestamp() - interval '1 hour' where name = 'partner-9'");
   const before = await seen();
   for (let i = 0; i < 5; i += 1) t.equal(await greet(first), false, 'a run that greets again');
-  t.same(await seen(), before, "the clock by which its sessions are idle stands: only a lease's renewal tells who was active");
+  t.same(
+    await seen(),
+    before,
+    "the clock by which its sessions are idle stands: only a lease's renewal tells who was active",
+  );
   t.equal(await greet(second), true);
   await t.rejects(greet(third), { code: 'over-limit' }, 'runs have their number');
   t.match(await seen(), [{ start_id: second }], 'and what was refused is not registered');
-  t.match(await sql.query("select subject from alert where kind = 'node.over-allowance'"), [{ subject: 'partner-9/runs' }]);
+  t.match(await sql.query("select subject from alert where kind = 'node.over-allowance'"), [
+    { subject: 'partner-9/runs' },
+  ]);
 });
 
-test('an alarm that could not be written was not raised: the next refusal raises it', async (t) => {
+test('an alarm that could not be written counts as not raised: the next refusal raises it', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
   const accounts = new NodeAccounts({ ...defaultNodeAllowances, verdicts: { atOnce: 1, perMinute: 1 } }, warden);
   const node = { node: idOf<NodeName>('n'), plane: 'partner' } as const;
@@ -161,7 +191,7 @@ test('an alarm that could not be written was not raised: the next refusal raises
   t.same(await alerts(), [{ subject: 'n/verdicts', count: 1 }], 'once, then');
 });
 
-test('one customer, or one account of our own, has a part of each purse, and the others go on', async (t) => {
+test('one customer, or one internal account, has a part of each allowance, and the others continue', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const [acme, globex] = [await Bank.create(given, 'acme', 1000), await Bank.create(given, 'globex', 1000)];
@@ -197,7 +227,9 @@ test('one customer, or one account of our own, has a part of each purse, and the
     await take('ours');
     await t.rejects(take('ours'), refused, 'a quarter for one of our own, which serves many');
     await t.resolves(take('a session that nobody keeps in mind any more'));
-    const alerts = await sql.query('select severity, text, account_id from alert where subject like $1 order by text', [`n-${kind}/%`]);
+    const alerts = await sql.query('select severity, text, account_id from alert where subject like $1 order by text', [
+      `n-${kind}/%`,
+    ]);
     t.match(alerts, [
       {
         severity: 'warning',
@@ -218,7 +250,7 @@ test('one customer, or one account of our own, has a part of each purse, and the
   }
 });
 
-test('unused keys of a self-test go with all that was theirs; of a customer nothing goes', async (t) => {
+test('unused keys of a self-test are removed with everything that was theirs; nothing of a customer is', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'self-test', 1000);
@@ -235,7 +267,11 @@ test('unused keys of a self-test go with all that was theirs; of a customer noth
   const left = async (): Promise<readonly string[]> =>
     (await sql.query<{ id: string }>('select id from credential order by id')).map((row) => row.id);
   await warden.withSystem((tx) => forgetUnusedKeys(tx, 'customer'));
-  t.same(await left(), [tester.credential, unused.credential, customers.credential].sort(), "a customer's key stays, whatever it is");
+  t.same(
+    await left(),
+    [tester.credential, unused.credential, customers.credential].sort(),
+    "a customer's key stays, whatever it is",
+  );
   await warden.withSystem((tx) => forgetUnusedKeys(tx, 'self-test.n'));
   t.same(await left(), [tester.credential, customers.credential].sort(), 'the key that a session names stays');
   for (const [text, id] of [

@@ -1,4 +1,5 @@
-// Every role of the database may send notices: each channel that is listened to makes its listener look, and is believed in nothing.
+// Every role of the database may send notifications: on each channel a notification makes its listener look, and
+// nothing that it says is believed.
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,24 +13,26 @@ import { Bank, startBankDatabase } from '../support/bank.ts';
 import { SftpClient } from '../support/sftp-client.ts';
 import { project, startWorld } from '../support/world.ts';
 
-/** Of every listener of the product. */
+/** The channels on which the product listens. */
 const channels = [
   ...new Set(
     readdirSync(join(project, 'server'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
-      .flatMap((name) => [...readFileSync(join(project, 'server', name), 'utf8').matchAll(/\.listen\(\s*'(cofferdam_\w+)'/g)])
+      .flatMap((name) => [
+        ...readFileSync(join(project, 'server', name), 'utf8').matchAll(/\.listen\(\s*'(cofferdam_\w+)'/g),
+      ])
       .map(([, channel = '']) => channel),
   ),
 ].sort();
 
-test('a notice says where to look: what has ended is told by its row, what has not goes on', async (t) => {
+test('a notification says where to look: a session that ended is known by its row, and one that did not continues', async (t) => {
   const given = await startBankDatabase(t);
   const bank = await Bank.create(given, 'acme', 1000);
   const [open, over] = [await bank.addReader(), await bank.addReader()];
   const told: string[] = [];
   const forgotten: SessionId[] = [];
   const elsewhere = endedElsewhere(
-    { database: given.warden, log: { warn: () => t.fail('it could be looked at') } },
+    { database: given.warden, log: { warn: () => t.fail('no look at the rows fails') } },
     { terminate: (node, session, end) => void told.push(`${node} ${session} ${end}`) },
     { forget: (ids) => void forgotten.push(...ids) },
   );
@@ -56,21 +59,27 @@ test('a notice says where to look: what has ended is told by its row, what has n
     await notify(payload);
   await given.warden.withSystem((tx) => endSessions(tx, { session: over.session }, 'a test', 'operator'));
   for (const end = Date.now() + 20_000; told.length === 0 && Date.now() < end; ) await delay(20);
-  // Of one that has ended, the row says where it was and why, whoever names it.
+  // For a session that has ended, its row says where it was and why, whoever names it.
   await notify(`elsewhere/${over.session}/idle`);
   for (const end = Date.now() + 20_000; told.length < 2 && Date.now() < end; ) await delay(20);
   const right = `n ${over.session} operator`;
-  t.same([...new Set(told)], [right], 'by the row, by nothing else');
+  t.same([...new Set(told)], [right], 'what is told is what the row says, whatever a notification says');
   t.same([...new Set(forgotten)], [over.session]);
-  const rows = await given.sql.query<{ id: string; state: string }>("select id, state from session where state = 'open'");
+  const rows = await given.sql.query<{ id: string; state: string }>(
+    "select id, state from session where state = 'open'",
+  );
   t.same(
     rows.map((row) => row.id),
     [idOf<SessionId>(open.session)],
   );
 });
 
-test('any words on any channel, by the role of the admin process: sessions and commands go on, and nothing is done', async (t) => {
-  t.same(channels, ['cofferdam_answer', 'cofferdam_command', 'cofferdam_ended'], 'a new channel has its place in these tests');
+test('any text on any channel, from the role of the admin process: sessions and commands continue, and nothing is done', async (t) => {
+  t.same(
+    channels,
+    ['cofferdam_answer', 'cofferdam_command', 'cofferdam_ended'],
+    'these are all channels: a new one is added to these tests',
+  );
   const world = await startWorld(t);
   const privateKey = readFileSync(world.keyFile('acme-batch'), 'utf8');
   const client = await SftpClient.connect({ port: world.demo.partner.port, username: 'acme-batch', privateKey });
@@ -91,9 +100,18 @@ test('any words on any channel, by the role of the admin process: sessions and c
   t.teardown(() => anybody.end());
   for (const channel of channels)
     for (const { id, node } of rows)
-      for (const words of [`${node}/${id}/operator`, `${node}/${id}`, id, randomUUID(), 'resealed', '', '{}', 'x'.repeat(7000)])
+      for (const words of [
+        `${node}/${id}/operator`,
+        `${node}/${id}`,
+        id,
+        randomUUID(),
+        'resealed',
+        '',
+        '{}',
+        'x'.repeat(7000),
+      ])
         for (let i = 0; i < 5; i += 1) await anybody.query('select pg_notify($1, $2)', [channel, words]);
-  // An honest command comes behind all of them, by the same channels.
+  // An honest command comes after all of them, on the same channels.
   const asked = await world.cofferctl(['session', 'list', '--all', '--json']);
   t.equal(asked.code, 0, asked.err);
   t.ok((await client.list('.')).length > 0, 'the session is served');

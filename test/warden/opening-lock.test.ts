@@ -1,5 +1,5 @@
-// T-35: one session is opened at a time, in the whole gateway. What a login relies on may be hundreds of rows: they are verified before the lock is taken, and
-// behind it one look tells whether they are still what was verified.
+// T-35: in the whole gateway one session is opened at a time. A login may rely on hundreds of rows: they are verified
+// before the lock is taken, and behind it one look tells whether they are still what was verified.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,8 +7,8 @@ import pg from 'pg';
 import { type Test, test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
-import { verifiedAhead, verifiedBehind } from '../../server/warden/changes/seals.ts';
-import { insertRight } from '../../server/warden/commands/command-queries.ts';
+import { insertRight } from '../../server/warden/accounts/account-queries.ts';
+import { verifiedAhead, verifiedBehind } from '../../server/warden/seals/seals.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { withWardensKeys } from '../support/as-warden.ts';
 import { attempt, connectAs, hashOf, transcript, UserKey } from '../support/impostor.ts';
@@ -40,7 +40,9 @@ async function setUp(t: Test) {
     `insert into customer (id, name) select gen_random_uuid(), 'bank' || n from generate_series(1, ${many}) n`,
     "insert into folder (id, customer_id, name, direction) select gen_random_uuid(), id, 'deposit', 'deposit' from customer where name like 'bank%'",
   );
-  const folders = await sql.query<{ id: FolderId; customer: CustomerId }>('select id, customer_id as customer from folder');
+  const folders = await sql.query<{ id: FolderId; customer: CustomerId }>(
+    'select id, customer_id as customer from folder',
+  );
   await officers.doing({ operation: 'account.create', params: worker }, async (tx) => {
     for (const folder of folders) await insertRight(tx, account, folder.customer, folder.id, ['list', 'read']);
   });
@@ -52,7 +54,9 @@ async function setUp(t: Test) {
       await between();
       const before = seals;
       const { broken, rows } = await verifiedBehind(tx, keys, login, ahead);
-      const folders = [...rows.values()].filter((row) => row.kind === 'folder').map((row) => JSON.parse(row.facts) as Facts);
+      const folders = [...rows.values()]
+        .filter((row) => row.kind === 'folder')
+        .map((row) => JSON.parse(row.facts) as Facts);
       return { ahead: ahead.broken, broken, folders, verified: seals - before, rows: rows.size };
     });
   return { sql, change, open, account };
@@ -75,13 +79,15 @@ test('what was verified ahead is not verified again, unless it was changed', asy
   );
 
   const fewer = await open(() =>
-    change(`delete from folder_right where account_id = '${account}' and folder_id <> (select min(id::text)::uuid from folder)`),
+    change(
+      `delete from folder_right where account_id = '${account}' and folder_id <> (select min(id::text)::uuid from folder)`,
+    ),
   );
   t.equal(fewer.broken, undefined);
   t.equal(fewer.folders.length, 1, 'a right that was taken away meanwhile is not there');
 });
 
-test('what the owner of the database does between is not relied on', async (t) => {
+test('nothing relies on what the owner of the database does in between', async (t) => {
   const { sql, change, open } = await setUp(t);
   const silently = async (text: string): Promise<void> => {
     await sql.query('set session_replication_role = replica');
@@ -99,7 +105,8 @@ test('what the owner of the database does between is not relied on', async (t) =
   t.equal((await open(async () => {})).broken, undefined);
 
   t.equal(
-    (await open(async () => void (await sql.query("update folder set read_back = true where name = 'deposit'")))).broken?.kind,
+    (await open(async () => void (await sql.query("update folder set read_back = true where name = 'deposit'")))).broken
+      ?.kind,
     'folder',
     'with its triggers',
   );
@@ -119,7 +126,10 @@ test('what the owner of the database does between is not relied on', async (t) =
 test('while one login is being verified, the lock of all openings is free', async (t) => {
   const world = await startWorld(t);
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
-  const [owner, other] = [new pg.Client({ connectionString: world.databaseUrl }), new pg.Client({ connectionString: world.databaseUrl })];
+  const [owner, other] = [
+    new pg.Client({ connectionString: world.databaseUrl }),
+    new pg.Client({ connectionString: world.databaseUrl }),
+  ];
   await Promise.all([owner.connect(), other.connect()]);
   const edges = world.pidsOf('internal-1');
   for (const pid of edges) process.kill(pid, 'SIGSTOP');
@@ -135,7 +145,8 @@ test('while one login is being verified, the lock of all openings is free', asyn
   const login = async (): Promise<string> => {
     const exchange = transcript(challenge);
     const signed = await peer.call('exchange.sign', exchange);
-    return (await attempt(peer, exchange.connection, 'processor', key.evidence('processor', hashOf(exchange, signed)))).outcome;
+    return (await attempt(peer, exchange.connection, 'processor', key.evidence('processor', hashOf(exchange, signed))))
+      .outcome;
   };
   t.equal(await login(), 'accepted');
   await owner.query('begin; lock table folder in access exclusive mode');
@@ -148,9 +159,15 @@ test('while one login is being verified, the lock of all openings is free', asyn
            where l.relation = 'folder'::regclass and not l.granted and a.application_name = 'cofferdam warden'`,
         )
       ).rows.map(({ query }) => query as string);
-    for (const end = Date.now() + 30_000; !(await heldBy()).some((query) => query.includes('publish_rule')) && Date.now() < end; );
+    for (
+      const end = Date.now() + 30_000;
+      !(await heldBy()).some((query) => query.includes('publish_rule')) && Date.now() < end;
+    );
     t.ok((await heldBy()).length > 0, 'its rows are being read');
-    const { rows } = await other.query('select pg_try_advisory_lock($1) as is_free, pg_advisory_unlock($1)', [0x73657373]);
+    const { rows } = await other.query(
+      'select pg_try_advisory_lock($1) as is_free, pg_advisory_unlock($1)',
+      [0x73657373],
+    );
     t.equal(rows[0].is_free, true, 'and whoever else logs in does not wait for it');
   } finally {
     await owner.query('rollback');

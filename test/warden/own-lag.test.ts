@@ -1,4 +1,5 @@
-// Owns: how late the record is, by what the warden itself knows: the database's columns say that nothing waits, and nothing is served all the same.
+// How late the record is, by what the warden itself knows: the database's columns say that nothing waits, and still
+// nothing is served.
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,9 +12,9 @@ import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { createBirths } from '../../server/warden/ledger/born.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { Delivery, type Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
@@ -33,7 +34,12 @@ async function setUp(t: Test, { hasOtherLeader = false } = {}) {
   mkdirSync(join(directory, 'witness'));
   const config = ledgerConfig(directory, { sealEveryMs: 25, witnessAlarmMs: 1000, witnessStopMs: stopMs });
   const births = createBirths(config.limits);
-  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, drafts: () => births.begin() });
+  const database = new Database({
+    url: sql.wardenUrl,
+    applicationName: 'test',
+    connectionsMax: 1,
+    drafts: () => births.begin(),
+  });
   t.teardown(() => database.close());
   const leader = new pg.Client({ connectionString: sql.migrateUrl });
   await leader.connect();
@@ -52,11 +58,21 @@ async function setUp(t: Test, { hasOtherLeader = false } = {}) {
     newest: () => file.newest(),
   };
   const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
-  const ledger = new Ledger({ config, url: sql.wardenUrl, keys: createKeyRing(config), guard, births, witnesses: [witness], log });
+  const ledger = new Ledger({
+    config,
+    url: sql.wardenUrl,
+    keys: createKeyRing(config),
+    guard,
+    births,
+    witnesses: [witness],
+    log,
+  });
   await ledger.start();
   t.teardown(() => ledger.stop());
   const write = (kind: 'extent.stored' | 'file.published' = 'extent.stored'): Promise<void> =>
-    database.withSystem((tx) => record(tx, { kind, observer: 'warden', public: kind === 'extent.stored' ? { digest: 'x' } : {} }));
+    database.withSystem((tx) =>
+      record(tx, { kind, observer: 'warden', public: kind === 'extent.stored' ? { digest: 'x' } : {} }),
+    );
   const asOwner = async (...statements: readonly string[]): Promise<void> => {
     await sql.query('set session_replication_role = replica');
     for (const one of statements) await sql.query(one);
@@ -67,7 +83,7 @@ async function setUp(t: Test, { hasOtherLeader = false } = {}) {
   return { sql, births, guard, takes, leader, write, asOwner, isLate, alarms };
 }
 
-test("somebody else holds the leadership, and the oldest row is of a time to come: our own entry's age closes", async (t) => {
+test('another process leads, and the oldest row has a time in the future: the age of our own entry closes the guard', async (t) => {
   const { births, guard, leader, write, asOwner, isLate, alarms } = await setUp(t, { hasOtherLeader: true });
   const planted = `insert into ledger_fresh (id, at, kind, observer) overriding system value values (-1, clock_timestamp() + interval '30 days', 'self-test.written', 'warden')`;
   await asOwner(planted);
@@ -81,7 +97,7 @@ test("somebody else holds the leadership, and the oldest row is of a time to com
   await until('twin: sealed, and it goes on by itself', () => births.size === 0 && guard.state.is === 'open');
 });
 
-test('what somebody else set aside waits: it closes; what is sealed meanwhile is no excuse', async (t) => {
+test('what somebody else set aside waits, and closes the guard; what is sealed meanwhile is no excuse', async (t) => {
   const { births, sql, guard, write, asOwner, isLate, alarms } = await setUp(t);
   await sql.query(
     `create function aside() returns trigger language plpgsql security definer as $$ begin
@@ -89,19 +105,22 @@ test('what somebody else set aside waits: it closes; what is sealed meanwhile is
   );
   await sql.query('create trigger aside after insert on ledger_fresh for each row execute function aside()');
   await write('file.published');
-  for (const end = performance.now() + patienceMs; !isLate() && performance.now() < end; await delay(100)) await write().catch(() => {});
+  for (const end = performance.now() + patienceMs; !isLate() && performance.now() < end; await delay(100))
+    await write().catch(() => {});
   t.ok(isLate(), 'nothing is served');
   await until('an alarm is there', async () => (await alarms()).length === 1);
   await asOwner('delete from ledger_quarantine');
   await until('twin: sealed, and it goes on by itself', () => births.size === 0 && guard.state.is === 'open');
 });
 
-test('a required witness takes nothing, and the column that says since when is kept empty: it closes', async (t) => {
+test('a required witness accepts nothing, and the column that says since when is kept empty: the guard is closed', async (t) => {
   const { births, sql, guard, takes, write, isLate, alarms } = await setUp(t);
   await write();
   await until('sealed and witnessed', () => births.size === 0);
   t.same(guard.state, { is: 'open' });
-  await sql.query('create function empty() returns trigger language plpgsql as $$ begin new.unwitnessed_since := null; return new; end $$');
+  await sql.query(
+    'create function empty() returns trigger language plpgsql as $$ begin new.unwitnessed_since := null; return new; end $$',
+  );
   await sql.query('create trigger empty before update on ledger_state for each row execute function empty()');
   takes.notes = false;
   await write();
@@ -112,11 +131,17 @@ test('a required witness takes nothing, and the column that says since when is k
   await until('twin: it takes notes again, and it goes on by itself', () => guard.state.is === 'open');
 });
 
-test('a witness that takes each note late is never far behind; one that takes none is, however often a newer note comes', async (t) => {
+test('a witness that accepts each note late is never far behind; one that accepts none is, however often a newer note comes', async (t) => {
   const origin = 'cofferdam/0a5f1a2e-0000-4000-8000-000000000001';
   const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
   const note = (size: number): string =>
-    signer.sign({ origin, size, root: Buffer.alloc(32, size).toString('base64'), era: 1, time: '2026-11-29T08:00:00.000Z' });
+    signer.sign({
+      origin,
+      size,
+      root: Buffer.alloc(32, size).toString('base64'),
+      era: 1,
+      time: '2026-11-29T08:00:00.000Z',
+    });
   const quiet = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
   const takes = { notes: true };
   const delivery = new Delivery(

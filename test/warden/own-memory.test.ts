@@ -1,4 +1,4 @@
-// Owns: what a warden remembers outside of the database and its witnesses: what it signed last, and a freeze that it found.
+// What a warden remembers outside the database and its witnesses: what it signed last, and a freeze that it found.
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,9 +7,9 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { createBirths } from '../../server/warden/ledger/born.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
@@ -26,13 +26,28 @@ function machine(t: Test) {
   const directory = temporaryDirectory(t);
   mkdirSync(join(directory, 'witness'));
   const config = ledgerConfig(directory, { sealEveryMs: 20, witnessStopMs: 600_000, witnessAlarmMs: 600_000 });
-  return { config, keys: createKeyRing(config), memoryFile: join(directory, 'memory.json'), witness: join(directory, 'witness') };
+  return {
+    config,
+    keys: createKeyRing(config),
+    memoryFile: join(directory, 'memory.json'),
+    witness: join(directory, 'witness'),
+  };
 }
 
 /** A warden of this machine on that database, with a witness in that directory. */
-async function run(t: Test, { config, keys, memoryFile }: ReturnType<typeof machine>, sql: TestDatabase, witness: string) {
+async function run(
+  t: Test,
+  { config, keys, memoryFile }: ReturnType<typeof machine>,
+  sql: TestDatabase,
+  witness: string,
+) {
   const births = createBirths(config.limits);
-  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, drafts: () => births.begin() });
+  const database = new Database({
+    url: sql.wardenUrl,
+    applicationName: 'test',
+    connectionsMax: 1,
+    drafts: () => births.begin(),
+  });
   const guard = new LedgerGuard();
   const witnesses = [new FileWitness('local', false, witness)];
   const ledger = new Ledger({ config, url: sql.wardenUrl, keys, guard, births, witnesses, memoryFile, log });
@@ -59,9 +74,10 @@ async function asOwner(sql: TestDatabase, ...statements: readonly string[]): Pro
   for (const one of statements) await sql.query(one);
   await sql.query('set session_replication_role = origin');
 }
-const freezes = (sql: TestDatabase): Promise<readonly { why: string; text: string }[]> => sql.query('select why, text from ledger_freeze');
+const freezes = (sql: TestDatabase): Promise<readonly { why: string; text: string }[]> =>
+  sql.query('select why, text from ledger_freeze');
 
-test('a freeze whose row, alarm and entry are taken out stands again, also after a restart', async (t) => {
+test('a freeze whose row, alarm and entry are removed stands again, also after a restart', async (t) => {
   const sql = await createTestDatabase(t);
   const here = machine(t);
   const first = await run(t, here, sql, here.witness);
@@ -105,7 +121,7 @@ test('a database and a witness that are both behind what was signed last: frozen
   await again.seal();
   await again.stop();
 
-  // The same installation as it was in the beginning.
+  // The same installation as it was at the beginning.
   const old = await createTestDatabase(t);
   const [installation] = await sql.query<{ id: string }>('select id from installation');
   await asOwner(old, `update installation set id = '${installation?.id}'`);
@@ -121,7 +137,7 @@ test('a database and a witness that are both behind what was signed last: frozen
   await behind.stop();
 });
 
-test('a memory that is none keeps the record closed', async (t) => {
+test('an invalid memory keeps the record closed', async (t) => {
   const sql = await createTestDatabase(t);
   const here = machine(t);
   writeFileSync(here.memoryFile, '{"note": 1}');
@@ -134,9 +150,12 @@ test('a freeze that no warden found is alarmed and named', async (t) => {
   const here = machine(t);
   const warden = await run(t, here, sql, here.witness);
   await warden.seal();
-  const alerts = () => sql.query<{ text: string; severity: string }>("select text, severity from alert where kind = 'ledger.frozen'");
+  const alerts = () =>
+    sql.query<{ text: string; severity: string }>("select text, severity from alert where kind = 'ledger.frozen'");
   t.same(await alerts(), [], 'twin: nothing is frozen');
-  await sql.query("insert into ledger_freeze (id, why, text, facts) values (gen_random_uuid(), 'clock', 'as somebody likes', '{}')");
+  await sql.query(
+    "insert into ledger_freeze (id, why, text, facts) values (gen_random_uuid(), 'clock', 'as somebody likes', '{}')",
+  );
   await until('frozen', () => warden.guard.state.is === 'closed');
   await until('it is said', async () => (await alerts()).length === 1);
   t.match(await alerts(), [

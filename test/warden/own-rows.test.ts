@@ -1,19 +1,28 @@
-// T-36: what a node makes for its self-test is good without a second operator, so it is good on its own account only. Here the rows have the warden's own
-// seals: what is wrong is only whose they are.
+// T-36: what a node makes for its self-test is valid without a second operator, so it is valid only on its own account.
+// Here the rows have the warden's own seals: only whose they are is wrong.
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
-import { type AccountId, type CredentialId, type CustomerId, type FolderId, idOf, type NodeName } from '../../server/domain/ids.ts';
-import { endFactor, insertSecondFactor } from '../../server/warden/authentication/factor-queries.ts';
-import { codeAt, newSeed, stepAt } from '../../server/warden/authentication/totp.ts';
+import {
+  type AccountId,
+  type CredentialId,
+  type CustomerId,
+  type FolderId,
+  idOf,
+  type NodeName,
+} from '../../server/domain/ids.ts';
+import { insertRight } from '../../server/warden/accounts/account-queries.ts';
 import { verifyCode } from '../../server/warden/authentication/verify-evidence.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
-import { brokenSeals } from '../../server/warden/changes/broken-seals.ts';
-import type { Maker } from '../../server/warden/changes/provenance.ts';
-import { type RowName, readRows, type SealKind } from '../../server/warden/changes/seal-queries.ts';
-import { firstBroken, sealing, sealRows } from '../../server/warden/changes/seals.ts';
-import { insertCustomer, insertFolder, insertRight } from '../../server/warden/commands/command-queries.ts';
-import type { EdgeCaller, Warden } from '../../server/warden/context.ts';
+import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
+import type { Warden } from '../../server/warden/context/context.ts';
 import { insertCredential } from '../../server/warden/credentials/credential-queries.ts';
+import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { endFactor, insertSecondFactor } from '../../server/warden/factors/factor-queries.ts';
+import { codeAt, newSeed, stepAt } from '../../server/warden/factors/totp.ts';
+import { brokenSeals } from '../../server/warden/seals/broken-seals.ts';
+import type { Maker } from '../../server/warden/seals/provenance.ts';
+import { type RowName, readRows, type SealKind } from '../../server/warden/seals/seal-queries.ts';
+import { firstBroken, sealing, sealRows } from '../../server/warden/seals/seals.ts';
 import { selfTestHandlers } from '../../server/warden/self-test/self-test.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
@@ -23,11 +32,15 @@ import { startSealBench } from '../support/seal-bench.ts';
 async function setUp(t: Test) {
   const bench = await startSealBench(t);
   const { sql } = bench;
-  const warden = { ...bench.warden, config: { budgets: wideBudgets } } as unknown as Warden;
+  const warden = { ...bench.warden, budgets: wideBudgets } as unknown as Warden;
   const { database, keys } = warden;
   const by = <T>(maker: Maker, work: (tx: Tx) => Promise<T>): Promise<T> =>
     database.withSystem((tx) => sealing(tx, warden, { maker, change: () => null }, () => work(tx)));
-  const [customer, account, folder] = [idOf<CustomerId>(randomUUID()), idOf<AccountId>(randomUUID()), idOf<FolderId>(randomUUID())];
+  const [customer, account, folder] = [
+    idOf<CustomerId>(randomUUID()),
+    idOf<AccountId>(randomUUID()),
+    idOf<FolderId>(randomUUID()),
+  ];
   const folderOf = (id: FolderId, of: CustomerId) =>
     ({
       id,
@@ -56,7 +69,9 @@ async function setUp(t: Test) {
   const node: EdgeCaller = { node: idOf<NodeName>('n'), plane: 'partner' };
   const handlers = selfTestHandlers(warden, () => 'a run');
   await handlers['self-test.begin']({ key: Buffer.from(new UserKey().blob).toString('base64') }, node);
-  const [own] = await sql.query<{ id: AccountId; customer_id: CustomerId }>('select id, customer_id from account where is_self_test');
+  const [own] = await sql.query<{ id: AccountId; customer_id: CustomerId }>(
+    'select id, customer_id from account where is_self_test',
+  );
   if (own === undefined) throw new Error('no self-test');
   const broken = async (): Promise<readonly string[]> => {
     const found: string[] = [];
@@ -65,7 +80,7 @@ async function setUp(t: Test) {
   };
   const isGood = async (name: RowName): Promise<boolean> =>
     (await database.withSystem((tx) => firstBroken(tx, keys, [name]))) === undefined;
-  /** Sealed as it stands, with the warden's keys, as a self-test's. */
+  /** Sealed as it is, with the warden's keys, as a self-test's. */
   const sealAsSelfTests = (name: RowName): Promise<void> =>
     database.withSystem(async (tx) => {
       const rows = await readRows(tx, [name]);
@@ -93,7 +108,7 @@ const keyOf = (account: AccountId, id: string) =>
     isProved: true,
   }) as const;
 
-test('a row that is good by a self-test is good on a verified self-test’s account and customer only', async (t) => {
+test('a row made by a self-test is valid only on the account and customer of a verified self-test', async (t) => {
   const { sql, by, broken, isGood, sealAsSelfTests, customer, account, folder, own, warden } = await setUp(t);
   t.same(await broken(), [], 'as they were made');
   const credential = randomUUID();
@@ -107,11 +122,10 @@ test('a row that is good by a self-test is good on a verified self-test’s acco
     "select id::text from budget where account_id = $1 and direction = 'out'",
     [account],
   );
-  await sql.query("insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{read}')", [
-    account,
-    customer,
-    folder,
-  ]);
+  await sql.query(
+    "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{read}')",
+    [account, customer, folder],
+  );
   const names: readonly (readonly [SealKind, string])[] = [
     ['customer', customer],
     ['account', account],
@@ -141,8 +155,11 @@ test('a row that is good by a self-test is good on a verified self-test’s acco
   ] as const)
     t.ok(await isGood({ kind, id }), `${kind} of the node's own`);
 
-  // The ground itself: what stands on it falls with it.
-  const [{ id: key } = { id: '' }] = await sql.query<{ id: string }>('select id from credential where account_id = $1', [own.id]);
+  // The ground itself: what rests on it falls with it.
+  const [{ id: key } = { id: '' }] = await sql.query<{ id: string }>(
+    'select id from credential where account_id = $1',
+    [own.id],
+  );
   t.ok(await isGood({ kind: 'credential', id: key }));
   await sql.query("update customer set allowed_proofs = '{key+totp}' where id = $1", [own.customer_id]);
   t.notOk(await isGood({ kind: 'credential', id: key }), 'whose customer was altered');
@@ -157,7 +174,11 @@ test('a self-test makes nothing on an account or a customer that is not its own'
     );
   const before = await count();
   const deeds: readonly (readonly [string, (tx: Tx) => Promise<unknown>, (tx: Tx) => Promise<unknown>])[] = [
-    ['a key', (tx) => insertCredential(tx, keyOf(account, randomUUID())), (tx) => insertCredential(tx, keyOf(own.id, randomUUID()))],
+    [
+      'a key',
+      (tx) => insertCredential(tx, keyOf(account, randomUUID())),
+      (tx) => insertCredential(tx, keyOf(own.id, randomUUID())),
+    ],
     [
       'a folder',
       (tx) => insertFolder(tx, folderOf(idOf<FolderId>(randomUUID()), customer)),
@@ -198,6 +219,10 @@ test('the seed of a self-test opens for its own account, whatever row it is copi
         codeAt(seed, stepAt(Date.now() / 1000)),
       ),
     );
-  await t.rejects(use(account), { code: 'corrupt', message: /does not verify/ }, "the node's code, for a bank's account");
+  await t.rejects(
+    use(account),
+    { code: 'corrupt', message: /does not verify/ },
+    "the node's code, for a bank's account",
+  );
   t.match(await use(own.id), { evidence: { account: own.id } }, 'the twin');
 });

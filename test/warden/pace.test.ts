@@ -1,7 +1,7 @@
 import { test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
+import type { WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
 import { Pacer } from '../../server/edge/sftp/pacer.ts';
-import type { WardenCalls } from '../../server/edge/sftp-seam.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { callPace, type PaceRequest, type Permit } from '../../server/warden/budgets/charge-queries.ts';
 import { OpenPermits } from '../../server/warden/budgets/open-permits.ts';
@@ -37,7 +37,8 @@ test('permits of one scope follow one another, whichever session and warden asks
   permits.sort((a, b) => a.from - b.from);
   t.equal(permits.length, 24);
   t.same([...new Set(permits.map((one) => one.bytes))], [rate / 8], 'an eighth of a second each');
-  // Laid end to end: no permit begins before the one before it has flowed, within the rounding of milliseconds and of our own clock reading.
+  // Laid end to end: no permit begins before the one before it has flowed, within the rounding of milliseconds and of
+  // our own clock.
   const late = permits.map((one, i) => one.from - i * 125);
   const spread = Math.max(...late) - Math.min(...late);
   t.comment(`24 permits begin within ${spread} ms of their place on one line`);
@@ -54,7 +55,8 @@ test('nothing is reserved more than a few seconds ahead, whatever is asked for, 
   await given.sql.query("update budget set rate = $1 where rank = 5 and direction = 'out'", [8 * MiB]);
   await t.test('an edge that asks again and again and never waits', async (t) => {
     const got: Permit[] = [];
-    for (let round = 0; round < 20; round += 1) got.push(...(await callPace(given.warden, Array(50).fill(asks(greedy)))));
+    for (let round = 0; round < 20; round += 1)
+      got.push(...(await callPace(given.warden, Array(50).fill(asks(greedy)))));
     t.ok(longestWait(got) < 5000, `1,000 permits of 125 ms each would be two minutes (${longestWait(got)} ms)`);
     t.ok(
       got.some((one) => one.bytes === 0 && one.waitMs > 0),
@@ -63,7 +65,7 @@ test('nothing is reserved more than a few seconds ahead, whatever is asked for, 
     const [permit] = await callPace(given.warden, [asks(honest)]);
     t.ok((permit?.waitMs ?? 0) < 5000, `the others wait for as long as that, not longer (${permit?.waitMs} ms)`);
   });
-  await t.test('rows that say something else already', async (t) => {
+  await t.test('rows that already say something else', async (t) => {
     await given.sql.query("update flow set until = clock_timestamp() + interval '1 day'");
     const [first] = await callPace(given.warden, [asks(honest)]);
     t.ok((first?.waitMs ?? 0) < 5000, `are not believed (${first?.waitMs} ms)`);
@@ -95,7 +97,7 @@ test('a plane that takes all it can leaves the other plane its half of the gatew
   );
 });
 
-test('a session has one open permit: who does not wait for it gets no other', async (t) => {
+test('a session has one open permit: whoever does not wait for it gets no other', async (t) => {
   const permits = new OpenPermits();
   let given = 0;
   const give = async (waitMs: number): Promise<Permit> => {
@@ -121,7 +123,7 @@ test('a session has one open permit: who does not wait for it gets no other', as
   t.equal(given, 4);
 });
 
-/** A warden of which only the flow is asked. */
+/** A warden that is asked only for flow. */
 function flowOnly(answers: (asked: number) => Permit): { readonly warden: WardenCalls; readonly asked: number[] } {
   const asked: number[] = [];
   const call = async (op: string, params: unknown): Promise<unknown> => {
@@ -134,7 +136,7 @@ function flowOnly(answers: (asked: number) => Permit): { readonly warden: Warden
 }
 const somebody = { id: '', token: '', account: '', kind: 'machine' } as const;
 
-test('an edge reserves what it is about to send, not what it might', async (t) => {
+test('an edge reserves what it is about to send, not what it might send', async (t) => {
   const small = flowOnly((bytes) => ({ bytes, waitMs: 0 }));
   await new Pacer(somebody, small.warden, 'c', 'in').pass(10);
   t.same(small.asked, [10], 'ten bytes for a file of ten bytes');
@@ -144,10 +146,15 @@ test('an edge reserves what it is about to send, not what it might', async (t) =
   for (let sent = 0; sent < 1024 * MiB; sent += 32_768) await pacer.pass(32_768);
   t.ok(big.asked.length < 40, `a gigabyte takes ${big.asked.length} permits`);
   t.ok(Math.max(...big.asked) <= 64 * MiB);
-  t.ok(big.asked.reduce((sum, one) => sum + one, 0) <= 1024 * MiB + 64 * MiB, 'and no more is reserved than one of them beyond it');
+  t.ok(
+    big.asked.reduce((sum, one) => sum + one, 0) <= 1024 * MiB + 64 * MiB,
+    'and no more is reserved than one of them beyond it',
+  );
 
   let refusals = 3;
-  const held = flowOnly((bytes) => (refusals-- > 0 ? { bytes: 0, waitMs: 1 } : { bytes: Math.min(bytes, 4), waitMs: 0 }));
+  const held = flowOnly((bytes) =>
+    refusals-- > 0 ? { bytes: 0, waitMs: 1 } : { bytes: Math.min(bytes, 4), waitMs: 0 },
+  );
   await new Pacer(somebody, held.warden, 'c', 'out').pass(10);
   t.equal(held.asked.length, 6, 'who gets nothing asks again, and who gets a part for the rest');
 
@@ -172,23 +179,36 @@ test('the narrowest scope decides how much and when; a scope without a rate does
     Array(2).fill({ bytes: 64 * MiB, waitMs: 0 }),
     'unpaced: all of it, at once',
   );
-  await given.sql.query("update budget set rate = $1 where credential_id = $2 and direction = 'out'", [MiB, slow.credential]);
+  await given.sql.query("update budget set rate = $1 where credential_id = $2 and direction = 'out'", [
+    MiB,
+    slow.credential,
+  ]);
   const [first, second, third] = await callPace(given.warden, [asks(slow), asks(slow), asks(fast)]);
   t.match(first, { bytes: MiB / 8, waitMs: 0 });
   t.ok(second !== undefined && second.bytes === MiB / 8 && second.waitMs <= 125, 'the next piece of its own line');
   t.same(third, { bytes: 64 * MiB, waitMs: 0 }, 'others are not held up');
-  // How long that is, is looked at where a pause of the machine does not matter.
-  await given.sql.query("update budget set rate = 1024 where credential_id = $1 and direction = 'out'", [slow.credential]);
+  // How long that is, is tested where a pause of the machine does not matter.
+  await given.sql.query("update budget set rate = 1024 where credential_id = $1 and direction = 'out'", [
+    slow.credential,
+  ]);
   const [, later] = await callPace(given.warden, [asks(slow), asks(slow)]);
-  t.ok(later !== undefined && later.waitMs > 30_000 && later.waitMs <= 32_250, `behind the piece before it (${later?.waitMs} ms)`);
+  t.ok(
+    later !== undefined && later.waitMs > 30_000 && later.waitMs <= 32_250,
+    `behind the piece before it (${later?.waitMs} ms)`,
+  );
   t.match(
     await callPace(given.warden, [asks(slow, 64 * MiB, 'in')]),
     [{ bytes: 64 * MiB, waitMs: 0 }],
     'the other direction is its own flow',
   );
-  await given.sql.query("update budget set rate = 1024 where credential_id = $1 and direction = 'in'", [fast.credential]);
+  await given.sql.query("update budget set rate = 1024 where credential_id = $1 and direction = 'in'", [
+    fast.credential,
+  ]);
   const [packet, next] = await callPace(given.warden, [asks(fast, 64 * MiB, 'in'), asks(fast, 64 * MiB, 'in')]);
   t.match(packet, { bytes: 32 * 1024, waitMs: 0 }, 'never less than a packet');
-  t.ok(next !== undefined && next.waitMs > 30_000 && next.waitMs <= 32_000, `and it takes as long as it takes (${next?.waitMs} ms)`);
+  t.ok(
+    next !== undefined && next.waitMs > 30_000 && next.waitMs <= 32_000,
+    `and it takes as long as it takes (${next?.waitMs} ms)`,
+  );
   t.match(await callPace(given.warden, [asks(fast, 100)]), [{ bytes: 100 }], 'never more than was asked for');
 });

@@ -1,9 +1,9 @@
-// T-19: hashing in a bounded pool; what costs a stranger nothing to ask costs us a bounded amount.
+// T-19: hashing in a bounded pool: questions that cost a stranger nothing cost us a bounded amount.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
 import { defaultShares } from '../../server/config/shares.ts';
 import { Slots } from '../../server/rpc/slots.ts';
-import { hashPassword, nobodys, PasswordHashing, passwordName } from '../../server/warden/authentication/passwords.ts';
+import { hashPassword, nobodys, PasswordHashing, passwordName } from '../../server/warden/credentials/passwords.ts';
 
 const password = `abcdefgh-${'k'.repeat(32)}`;
 const claim = { holder: 'partner-1', group: 'partner' };
@@ -15,7 +15,11 @@ test('right, wrong and missing', async (t) => {
   const hashing = hashingOf(8);
   const stored = await hashPassword(digest);
   t.match(stored, /^\$argon2id\$v=19\$m=65536,t=3,p=1\$/);
-  t.equal(nobodys.split('$').slice(0, 4).join('$'), stored.split('$').slice(0, 4).join('$'), 'nobody’s hash costs what everybody’s does');
+  t.equal(
+    nobodys.split('$').slice(0, 4).join('$'),
+    stored.split('$').slice(0, 4).join('$'),
+    'nobody’s hash costs what everybody’s does',
+  );
   t.equal(nobodys.length, stored.length);
   t.equal(await hashing.verify(stored, password, false, claim), true);
   t.equal(await hashing.verify(stored, `${password.slice(0, -1)}l`, false, claim), false);
@@ -23,13 +27,21 @@ test('right, wrong and missing', async (t) => {
   t.not(await hashPassword(digest), stored, 'a salt of its own each time');
 });
 
-test('the name of a password finds its row, or nobody’s', async (t) => {
+test('the name of a password finds its row, or no row', async (t) => {
   t.equal(passwordName(password), 'password:abcdefgh');
-  for (const odd of ['', 'x', password.toUpperCase(), `${password}x`, `${password}\n`, `abcdefg1-${'k'.repeat(32)}`, 'password:abcdefgh'])
+  for (const odd of [
+    '',
+    'x',
+    password.toUpperCase(),
+    `${password}x`,
+    `${password}\n`,
+    `abcdefg1-${'k'.repeat(32)}`,
+    'password:abcdefgh',
+  ])
     t.equal(passwordName(odd), 'password:aaaaaaaa', JSON.stringify(odd));
 });
 
-test('two at once, so many in line, known places first; the rest is refused at once', async (t) => {
+test('two hashes at once, a bounded queue, known sources first; the others are refused at once', async (t) => {
   const hashing = hashingOf(3);
   const stored = await hashPassword(digest);
   const order: string[] = [];

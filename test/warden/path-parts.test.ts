@@ -1,4 +1,5 @@
-// Paths are made of parts that were parsed: what a row holds as the id of an object or as the name of an edge reaches no other file.
+// Paths are made of parts that were parsed: what a row has as the id of an object or as the name of an edge reaches no
+// other file.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
@@ -24,7 +25,7 @@ const pathsBelow = (directory: string) => {
   return { config, paths: runtimePaths(config) };
 };
 
-test('each parser takes the names that we make, and nothing that leaves a directory', (t) => {
+test('each parser accepts the names that we make, and nothing that leaves a directory', (t) => {
   for (const [parse, good, bad] of [
     [objectPart, [object], [object.toUpperCase(), `${object}\n`, `${object.slice(1)}`, `../${object.slice(3)}`, '']],
     [prefixPart, ['00', 'ff'], ['..', 'f', '0/', 'fff']],
@@ -36,18 +37,20 @@ test('each parser takes the names that we make, and nothing that leaves a direct
     for (const name of bad) t.throws(() => parse(name), { code: 'corrupt' }, JSON.stringify(name));
   }
   t.equal(archivePart('2026-11-01'), 'ledger-2026-11.jsonl.gz');
-  for (const month of ['2026-13-01', '2026-11', '../../x-01', '2026-11-01/', '']) t.throws(() => archivePart(month), { code: 'corrupt' });
+  for (const month of ['2026-13-01', '2026-11', '../../x-01', '2026-11-01/', ''])
+    t.throws(() => archivePart(month), { code: 'corrupt' });
   t.end();
 });
 
-test('the store reaches no file but its objects, whatever an id says', async (t) => {
+test('the store reaches no file except its objects, whatever an id says', async (t) => {
   const directory = temporaryDirectory(t);
   const { paths } = pathsBelow(directory);
   const node = idOf<NodeName>('partner-1');
-  for (const one of [paths.incoming(node), dirname(objectPath(paths.objects, idOf<ObjectId>(object)))]) mkdirSync(one, { recursive: true });
+  for (const one of [paths.incoming(node), dirname(objectPath(paths.objects, idOf<ObjectId>(object)))])
+    mkdirSync(one, { recursive: true });
   const secret = join(directory, 'secret.key');
   writeFileSync(secret, 'a key');
-  // Each leads from where the store looks to the secret; the first two characters of an object name its directory.
+  // Each leads from the directory of the store to the secret; the first two characters of an object name its directory.
   const fromIncoming = idOf<ObjectId>('../../../secret.key');
   await t.rejects(deleteObject(paths, idOf<ObjectId>('../secret.key')), { code: 'corrupt' });
   await t.rejects(removeIncoming(paths, node, fromIncoming), { code: 'corrupt' });
@@ -61,7 +64,7 @@ test('the store reaches no file but its objects, whatever an id says', async (t)
   for (const path of [here, there]) t.notOk(existsSync(path), 'twin: an object is deleted');
 });
 
-test('a doomed object that is a path deletes nothing, is named in an alarm, and the others go', async (t) => {
+test('a doomed object whose id is a path deletes nothing, is named in an alarm, and the others are deleted', async (t) => {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
   const { config, paths } = pathsBelow(directory);
@@ -77,7 +80,12 @@ test('a doomed object that is a path deletes nothing, is named in an alarm, and 
   await sql.query('alter table doomed_object drop constraint doomed_object_object_id_check');
   for (const one of [planted, object])
     await sql.query("insert into doomed_object (object_id, since) values ($1, now() - interval '10 days')", [one]);
-  await collect({ config, database, log: createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test') });
+  await collect({
+    limits: config.limits,
+    paths,
+    database,
+    log: createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'),
+  });
   t.ok(existsSync(secret));
   t.notOk(existsSync(other), 'twin: what is an object is deleted');
   t.same(await sql.query('select object_id from doomed_object'), [{ object_id: planted }]);

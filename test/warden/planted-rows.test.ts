@@ -1,14 +1,13 @@
-// The regular pass lists the tables, not the seals: a row that nobody sealed is met, whatever stands beside it.
+// The regular pass lists the tables, not the seals, so it meets a row that nobody sealed, whatever is beside it.
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import type { Config } from '../../server/config/config.ts';
-import { brokenSeals } from '../../server/warden/changes/broken-seals.ts';
-import { declareNew } from '../../server/warden/changes/declared.ts';
-import { readRows } from '../../server/warden/changes/seal-queries.ts';
-import { type Behalf, sealing } from '../../server/warden/changes/seals.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { brokenSeals } from '../../server/warden/seals/broken-seals.ts';
+import { declareNew } from '../../server/warden/seals/declared.ts';
+import { readRows } from '../../server/warden/seals/seal-queries.ts';
+import { type Behalf, sealing } from '../../server/warden/seals/seals.ts';
 import { startBankDatabase } from '../support/bank.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
@@ -16,18 +15,26 @@ async function setUp(t: Parameters<typeof startBankDatabase>[0]) {
   const { sql, warden: database } = await startBankDatabase(t);
   const runtimeDirectory = join(temporaryDirectory(t), 'var');
   mkdirSync(runtimeDirectory);
-  const config = { mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory } as Config;
+  const config = { mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory } as const;
   const warden = { database, keys: createKeyRing(config) };
   const broken = async (): Promise<readonly string[]> => {
     const found: string[] = [];
     for await (const row of brokenSeals(warden)) found.push(row.kind);
     return found.sort();
   };
-  const makeCustomer = (behalf: Partial<Behalf>, facts: Readonly<Record<string, unknown>> = {}, also = ''): Promise<string> =>
+  const makeCustomer = (
+    behalf: Partial<Behalf>,
+    facts: Readonly<Record<string, unknown>> = {},
+    also = '',
+  ): Promise<string> =>
     database.withSystem((tx) =>
       sealing(tx, warden, { maker: 'operator', change: () => null, ...behalf }, async () => {
         const id = randomUUID();
-        declareNew(tx, { kind: 'customer', id }, { name: 'acme', allowed_proofs: null, is_self_test: false, ...facts });
+        declareNew(
+          tx,
+          { kind: 'customer', id },
+          { name: 'acme', allowed_proofs: null, is_self_test: false, former_names: [], ...facts },
+        );
         await tx.query('insert into customer (id, name) values ($1, $2)', [id, 'acme']);
         if (also !== '') await tx.query(also);
         return id;
@@ -50,7 +57,10 @@ const kinds: readonly (readonly [string, string])[] = [
     'credential',
     "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, issued_until, expires_at) select gen_random_uuid(), id, 'public-key', 'ssh-ed25519', 'x', 'f', 'x', now() + interval '1 day', now() + interval '1 day' from account",
   ],
-  ['folder', "insert into folder (id, customer_id, name, direction) select gen_random_uuid(), id, 'f', 'collect' from customer"],
+  [
+    'folder',
+    "insert into folder (id, customer_id, name, direction) select gen_random_uuid(), id, 'f', 'collect' from customer",
+  ],
   [
     'rights',
     "insert into folder_right (account_id, customer_id, folder_id, verbs) select a.id, f.customer_id, f.id, '{read}' from account a, folder f",
@@ -77,11 +87,11 @@ const kinds: readonly (readonly [string, string])[] = [
   ],
 ];
 
-test('a planted row without a seal is met by the regular pass, whatever its kind', async (t) => {
+test('the regular pass meets a planted row without a seal, whatever its kind', async (t) => {
   const { sql, broken, makeCustomer } = await setUp(t);
   await makeCustomer({});
   t.same(await broken(), [], 'what the warden wrote is good');
-  // As one plants who leaves the triggers out.
+  // Planted by somebody who leaves the triggers out.
   await sql.query('set session_replication_role = replica');
   const planted: string[] = [];
   for (const [kind, statement] of kinds) {
@@ -93,7 +103,7 @@ test('a planted row without a seal is met by the regular pass, whatever its kind
   t.same(await broken(), [...planted, 'customer'].sort(), 'customer');
 });
 
-test('only what was declared is sealed, fact for fact, by who may make it', async (t) => {
+test('only what was declared is sealed, fact for fact, by a maker that may make it', async (t) => {
   const { sql, warden, makeCustomer } = await setUp(t);
   const refused = async (what: string, work: () => Promise<unknown>, why: RegExp): Promise<void> => {
     await t.rejects(work(), { code: 'denied', message: why }, what);

@@ -1,22 +1,25 @@
-// One row that cannot be done keeps nobody else from his turn: for every regular pass, one row is made so, beside one that is not.
+// One row that fails does not stop the others: for every regular pass, one row is made to fail beside one that does
+// not.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Test, test } from 'tap';
-import { runtimePaths } from '../../server/config/config.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { type CredentialId, idOf, type ObjectId, type SessionId } from '../../server/domain/ids.ts';
 import { objectPath } from '../../server/extents/object-store.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { AlertLog } from '../../server/warden/alerts/log-sink.ts';
+import { AlertLog } from '../../server/warden/alerts/sinks/log-sink.ts';
 import { recordStrangers } from '../../server/warden/authentication/login-record.ts';
 import { watchMissing } from '../../server/warden/budgets/create-budgets.ts';
-import { endWhatRelies, remind } from '../../server/warden/changes/seal-sweeps.ts';
-import type { Warden } from '../../server/warden/context.ts';
+import type { Warden } from '../../server/warden/context/context.ts';
 import { sweepCredentials } from '../../server/warden/credentials/credential-sweeps.ts';
+import { remind } from '../../server/warden/operators/emergencies.ts';
+import { passOverRows, type RowPassName, rowPasses } from '../../server/warden/passes/row-passes.ts';
+import { regularPasses } from '../../server/warden/regular-passes.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
-import { passOverRows, type RowPassName, rowPasses } from '../../server/warden/row-passes.ts';
 import { alarmSilent } from '../../server/warden/self-test/self-test.ts';
+import { OutlivedUploads } from '../../server/warden/sessions/outlived-uploads.ts';
+import { endWhatRelies } from '../../server/warden/sessions/seal-sweeps.ts';
 import { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { Bank, type Reader } from '../support/bank.ts';
@@ -29,14 +32,18 @@ type Scene = {
 };
 /** `key`: as the pass calls it. */
 type Row = { readonly key: string; readonly isDone: () => Promise<boolean> };
-type Poison = { readonly table: string; readonly when: 'insert' | 'update' | 'delete'; readonly what: (key: string) => string };
+type Poison = {
+  readonly table: string;
+  readonly when: 'insert' | 'update' | 'delete';
+  readonly what: (key: string) => string;
+};
 type Case = {
   readonly poison: Poison;
   readonly make: (scene: Scene) => Promise<Row>;
   readonly run: (warden: ShelfWarden, scene: Scene, keys: readonly string[]) => Promise<unknown>;
 };
 
-/** Two strangers of one address would be one row. */
+/** Two logins from one address with unknown names would be one row. */
 let lastStranger = 0;
 
 const ofVersion = (when: 'update'): Poison => ({ table: 'version', when, what: (key) => `old.id = '${key}'` });
@@ -55,10 +62,15 @@ const reader = async (scene: Scene, change: string): Promise<Reader> => {
   );
   return one;
 };
-const sessionEnded = (scene: Scene, session: SessionId) => () => exists(scene, "from session where id = $1 and state = 'ended'", session);
+const sessionEnded = (scene: Scene, session: SessionId) => () =>
+  exists(scene, "from session where id = $1 and state = 'ended'", session);
 const credentialIs = (scene: Scene, credential: CredentialId, what: string) => () =>
   exists(scene, `from credential where id = $1 and ${what}`, credential);
-const ofAlert: Poison = { table: 'alert', when: 'insert', what: (key) => `new.subject = '${key}' and new.kind <> 'pass.row-failed'` };
+const ofAlert: Poison = {
+  table: 'alert',
+  when: 'insert',
+  what: (key) => `new.subject = '${key}' and new.kind <> 'pass.row-failed'`,
+};
 const alarmed = (scene: Scene, key: string): Row => ({
   key,
   isDone: () => exists(scene, "from alert where subject = $1 and kind <> 'pass.row-failed'", key),
@@ -67,9 +79,9 @@ const sweepKeys = (warden: ShelfWarden, scene: Scene): Promise<void> =>
   sweepCredentials(warden as unknown as Warden, scene.sessions(warden));
 const sweepSessions = async (warden: ShelfWarden, scene: Scene): Promise<void> => {
   const sessions = scene.sessions(warden);
-  sessions.stop();
   await sessions.sweep();
 };
+const releaseUploads = (warden: ShelfWarden): Promise<void> => new OutlivedUploads().pass(warden);
 
 const cases: Readonly<Record<RowPassName, Case>> = {
   publication: {
@@ -116,7 +128,7 @@ const cases: Readonly<Record<RowPassName, Case>> = {
     poison: ofVersion('update'),
     make: async (scene) => {
       const { key } = await versionIn(scene, 'published', 'withdrawn');
-      // Its retention is over with its window: it may be destroyed already.
+      // Its retention is over together with its window: it may already be destroyed.
       return { key, isDone: async () => (await scene.shelf.state(key)) !== 'published' };
     },
     run: applyRetention,
@@ -126,12 +138,14 @@ const cases: Readonly<Record<RowPassName, Case>> = {
     make: (scene) => versionIn(scene, 'withdrawn', 'destroyed'),
     run: applyRetention,
   },
-  keys: {
-    poison: { table: 'content', when: 'update', what: (key) => `old.id = '${key}'` },
-    make: async (scene) => {
-      const one = await scene.shelf.add(2);
-      await scene.shelf.become(one, 'destroyed');
-      return { key: one.version, isDone: () => exists(scene, 'from content where id = $1 and destroyed_at is not null', one.content) };
+  extents: {
+    poison: { table: 'doomed_content', when: 'delete', what: (key) => `old.content_id = '${key}'` },
+    make: async ({ shelf }) => {
+      const one = await shelf.add(2);
+      await shelf.become(one, 'destroyed');
+      await shelf.sql.query("update content set wrapped_key = '', destroyed_at = now() where id = $1", [one.content]);
+      await shelf.sql.query('insert into doomed_content (content_id) values ($1)', [one.content]);
+      return { key: one.content, isDone: async () => !(await shelf.has(one.object)) };
     },
     run: applyRetention,
   },
@@ -156,7 +170,7 @@ const cases: Readonly<Record<RowPassName, Case>> = {
       const row = await versionIn(scene, 'partial', 'partial', `session_id = '${session}'`);
       return { key: row.key, isDone: () => exists(scene, 'from version where id = $1 and upload_id is null', row.key) };
     },
-    run: sweepSessions,
+    run: releaseUploads,
   },
   'credential-retirement': {
     poison: { table: 'credential', when: 'update', what: (key) => `old.id = '${key}'` },
@@ -180,7 +194,10 @@ const cases: Readonly<Record<RowPassName, Case>> = {
   'credential-warning': {
     poison: { table: 'credential', when: 'update', what: (key) => `old.id = '${key}'` },
     make: async (scene) => {
-      const { credential } = await reader(scene, "credential set expires_at = now() + interval '1 hour' where id = $credential");
+      const { credential } = await reader(
+        scene,
+        "credential set expires_at = now() + interval '1 hour' where id = $credential",
+      );
       return { key: credential, isDone: credentialIs(scene, credential, 'warned_at is not null') };
     },
     run: sweepKeys,
@@ -198,7 +215,10 @@ const cases: Readonly<Record<RowPassName, Case>> = {
         "select extract(epoch from minute)::bigint || '/' || node || '/' || source as key from stranger_login where source = $1",
         [source],
       );
-      return { key: row?.key ?? '', isDone: async () => !(await exists(scene, 'from stranger_login where source = $1', source)) };
+      return {
+        key: row?.key ?? '',
+        isDone: async () => !(await exists(scene, 'from stranger_login where source = $1', source)),
+      };
     },
     run: recordStrangers,
   },
@@ -226,13 +246,18 @@ const cases: Readonly<Record<RowPassName, Case>> = {
     run: (warden) => alarmSilent(warden, 1000),
   },
   'broken-seals': {
-    poison: { table: 'alert', when: 'insert', what: (key) => `new.kind = 'row.broken-seal' and new.subject like '%${key.split('/')[1]}%'` },
+    poison: {
+      table: 'alert',
+      when: 'insert',
+      what: (key) => `new.kind = 'row.broken-seal' and new.subject like '%${key.split('/')[1]}%'`,
+    },
     make: async (scene) => {
       const { account, session } = await scene.bank.addReader();
       return { key: `account/${account}`, isDone: sessionEnded(scene, session) };
     },
     run: async (warden, scene, keys) => {
-      for (const key of keys) await endWhatRelies(warden, scene.sessions(warden), { kind: 'account', id: key.split('/')[1] ?? '' });
+      for (const key of keys)
+        await endWhatRelies(warden, scene.sessions(warden), { kind: 'account', id: key.split('/')[1] ?? '' });
     },
   },
   'missing-budgets': {
@@ -266,41 +291,46 @@ async function scene(t: Test): Promise<Scene> {
   const shelf = await Shelf.create(t);
   const bank = await Bank.create({ sql: shelf.sql, warden: shelf.warden.database }, 'globex', 1000);
   const registries = new Map<ShelfWarden, SessionRegistry>();
-  t.teardown(() => {
-    for (const one of registries.values()) one.stop();
-  });
   return {
     shelf,
     bank,
     sessions: (warden) => {
       const known =
         registries.get(warden) ??
-        new SessionRegistry(warden.config, warden.database, undefined as never, { terminate: () => {} } as never, warden.log);
+        new SessionRegistry(
+          shelf.config,
+          warden.database,
+          undefined as never,
+          { terminate: () => {} } as never,
+          warden.log,
+        );
       registries.set(warden, known);
-      known.stop();
       return known;
     },
   };
 }
 
-/** From now on whoever does this to that row fails, as a row that nobody thought of would. */
+/** From now on this fails for that row, for whoever does it, as for a row of which nobody thought. */
 async function poison({ shelf }: Scene, { table, when, what }: Poison, key: string): Promise<void> {
   await shelf.sql.query(
     "create or replace function poisoned() returns trigger language plpgsql as $$ begin raise exception 'poisoned' using errcode = 'check_violation'; end $$",
   );
-  await shelf.sql.query(`create trigger poison before ${when} on ${table} for each row when (${what(key)}) execute function poisoned()`);
+  await shelf.sql.query(
+    `create trigger poison before ${when} on ${table} for each row when (${what(key)}) execute function poisoned()`,
+  );
 }
 
-test('one poisoned row of each pass', async (t) => {
+test('one failing row of each pass', async (t) => {
   const all = await scene(t);
   const { shelf } = all;
   for (const [name, { poison: of, make, run }] of Object.entries(cases) as readonly (readonly [RowPassName, Case])[])
     await t.test(name, async (t) => {
       const [bad, good] = [await make(all), await make(all)];
       const poisonKey =
-        of.table === 'extent' || of.table === 'content'
-          ? ((await shelf.sql.query<{ content_id: string }>('select content_id from version where id = $1', [bad.key]))[0]?.content_id ??
-            '')
+        of.table === 'extent'
+          ? ((
+              await shelf.sql.query<{ content_id: string }>('select content_id from version where id = $1', [bad.key])
+            )[0]?.content_id ?? '')
           : bad.key;
       await poison(all, of, poisonKey);
       const alerts = () =>
@@ -323,9 +353,9 @@ test('one poisoned row of each pass', async (t) => {
   t.same(Object.keys(cases).sort(), Object.keys(rowPasses).sort());
 });
 
-test('an object that cannot be deleted stays on the list, and the others go', async (t) => {
+test('an object that cannot be deleted stays on the list, and the others are deleted', async (t) => {
   const { shelf } = await scene(t);
-  const { objects } = runtimePaths(shelf.warden.config);
+  const { objects } = shelf.warden.paths;
   const [stuck, free] = [0, 1].map(() => idOf<ObjectId>(randomBytes(16).toString('hex'))) as [ObjectId, ObjectId];
   for (const object of [stuck, free]) {
     mkdirSync(dirname(objectPath(objects, object)), { recursive: true });
@@ -341,7 +371,7 @@ test('an object that cannot be deleted stays on the list, and the others go', as
   t.same(await left(), []);
 });
 
-test('what all rows of a pass fail of is told once, and each of them is left alone', async (t) => {
+test('a reason for which all rows of a pass fail is reported once, and each of the rows is left alone', async (t) => {
   const { shelf } = await scene(t);
   const tried = new Map<string, number>();
   let works = 0;
@@ -357,20 +387,26 @@ test('what all rows of a pass fail of is told once, and each of them is left alo
       },
     });
   const alerts = () =>
-    shelf.sql.query<{ count: number; text: string; facts: unknown }>("select count, text, facts from alert where kind = 'pass.row-failed'");
+    shelf.sql.query<{ count: number; text: string; facts: unknown }>(
+      "select count, text, facts from alert where kind = 'pass.row-failed'",
+    );
   const { rowsMax } = rowPasses.deletion;
   for (let i = 1; i <= 4; i += 1) {
     await pass((key) => `EIO: i/o error, unlink '/objects/${key}'`);
     t.equal(tried.size, i * rowsMax, 'the next ones, and none of those before');
   }
-  t.match(await alerts(), [{ count: 2000, text: /500 rows failed for one reason \(EIO/, facts: { count: 500 } }], 'one alert of one cause');
+  t.match(
+    await alerts(),
+    [{ count: 2000, text: /500 rows failed for one reason \(EIO/, facts: { count: 500 } }],
+    'one alert of one cause',
+  );
   const before = works;
   await pass(() => 'EIO');
   t.equal(works, before, 'so many are left alone: the pass rests with them');
   t.same([...new Set(tried.values())], [1], 'and none was tried twice');
 });
 
-test('reasons of one pass are told apart, up to a number', async (t) => {
+test('different reasons in one pass are reported separately, up to a number', async (t) => {
   const { shelf } = await scene(t);
   const reasons = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   const due = reasons.flatMap((reason) => [1, 2, 3, 4].map((n) => `${reason}-${n}`));
@@ -389,7 +425,7 @@ test('reasons of one pass are told apart, up to a number', async (t) => {
   ]);
 });
 
-test('rows that nobody could be told of have their turn again, and are told of then', async (t) => {
+test('rows about which nobody could be told have their turn again, and are reported then', async (t) => {
   const { shelf } = await scene(t);
   const due = ['a', 'b'].flatMap((reason) => [1, 2, 3, 4].map((n) => `${reason}-${n}`));
   const pass = (): Promise<void> =>
@@ -400,7 +436,9 @@ test('rows that nobody could be told of have their turn again, and are told of t
       },
     });
   const told = () => shelf.sql.query("select subject from alert where kind = 'pass.row-failed' order by subject");
-  await shelf.sql.query("create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$");
+  await shelf.sql.query(
+    "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$",
+  );
   await shelf.sql.query(
     "create trigger refuse before insert on alert for each row when (new.subject like '%no a') execute function refuse()",
   );
@@ -411,7 +449,7 @@ test('rows that nobody could be told of have their turn again, and are told of t
   t.same(await told(), [{ subject: 'deletion: no a' }, { subject: 'deletion: no b' }]);
 });
 
-test('a fault of the connection is no row’s: nothing is set aside', async (t) => {
+test('a fault of the connection is no fault of a row: nothing is set aside', async (t) => {
   const { shelf } = await scene(t);
   const one = await shelf.add(1);
   await shelf.become(one, 'settling');
@@ -427,12 +465,47 @@ test('a fault of the connection is no row’s: nothing is set aside', async (t) 
   t.equal(await shelf.state(one.version), 'published', 'the twin');
 });
 
-test('ARCHITECTURE.md lists the passes', async (t) => {
+test('nor is one that meets a row while each has its own turn: it is due again, and nobody is told of it', async (t) => {
+  const { shelf } = await scene(t);
+  const done: string[] = [];
+  let isAway = true;
+  const pass = (): Promise<void> =>
+    passOverRows(shelf.warden, 'deletion', {
+      find: async () => ['a bad one', 'behind a lock', 'good'].filter((key) => !done.includes(key)),
+      work: async (_tx, keys) => {
+        if (keys.includes('a bad one')) throw new Error('cannot be deleted');
+        if (keys.includes('behind a lock') && isAway)
+          throw new CofferdamError('unavailable', 'another operation is changing the same data');
+        done.push(...keys);
+      },
+    });
+  const told = () => shelf.sql.query("select subject from alert where kind = 'pass.row-failed'");
+  await t.rejects(pass(), { code: 'unavailable' }, 'the pass ends with it');
+  t.same([done, await told()], [[], [{ subject: 'deletion/a bad one' }]], 'the twin: a fault of the row is told');
+  isAway = false;
+  await pass();
+  t.same([done, await told()], [['behind a lock', 'good'], [{ subject: 'deletion/a bad one' }]]);
+});
+
+const unitsOf = (ms: number): string =>
+  ms < 1000 ? `${ms} ms` : ms < 3_600_000 ? `${ms / 1000} s` : `${ms / 3_600_000} h`;
+
+test('ARCHITECTURE.md has the list of the passes, line by line', async (t) => {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'ARCHITECTURE.md'), 'utf8');
   const [, section = ''] = /## Passes over rows\n([\s\S]*?)\n## /.exec(text) ?? [];
-  const named = section
-    .split('\n')
-    .filter((line) => line.startsWith('| `'))
-    .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([a-z-]+)`/g)].map(([, name]) => name ?? ''));
-  t.same(named.sort(), Object.keys(rowPasses).sort());
+  t.same(
+    section.split('\n').filter((line) => line.startsWith('| `')),
+    regularPasses
+      .filter(({ rows }) => rows.length > 0)
+      .map(({ rows, every, restsInDoubt }) => {
+        const often = typeof every === 'number' ? unitsOf(every) : `\`${every}\``;
+        const names = rows.map((name) => `\`${name}\``).join(', ');
+        return `| ${names} | ${often} | ${rows.map((name) => rowPasses[name].rowsMax).join(', ')} | ${restsInDoubt ? 'yes' : 'no'} |`;
+      }),
+  );
+  t.same(
+    regularPasses.flatMap(({ rows }) => rows).sort(),
+    Object.keys(rowPasses).sort(),
+    'each pass over rows has its turn, and only one',
+  );
 });

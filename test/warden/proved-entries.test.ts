@@ -1,4 +1,4 @@
-// Owns: an entry is sealed when a signed head contains it: a row among the sealed ones proves nothing, whoever seals.
+// An entry is sealed when a signed head contains it: a row among the sealed ones proves nothing, whoever seals.
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,17 +7,17 @@ import { type Test, test } from 'tap';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { createBirths } from '../../server/warden/ledger/born.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { ProvedEntries } from '../../server/warden/ledger/proved-entries.ts';
 import type { Signing } from '../../server/warden/ledger/seal.ts';
 import { look } from '../../server/warden/ledger/seal-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
+import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { newCustomer, sealOnce, writeEntries } from '../support/record.ts';
@@ -29,7 +29,10 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>): Prom
     if (performance.now() > end) throw new Error(`not in time: ${what}`);
 }
 
-/** Between the effect and its seal the entry is taken out, and a row like it stands among the sealed ones, with the number that comes next. */
+/**
+ * Between the effect and its seal the entry is removed, and a row like it is put among the sealed ones, with the number
+ * that comes next.
+ */
 const taken = (instead: string): string => `create function take() returns trigger language plpgsql security definer
   set session_replication_role = replica set cofferdam.customers = '*' as $$
   begin
@@ -40,7 +43,8 @@ const taken = (instead: string): string => `create function take() returns trigg
     end if;
     return null;
   end $$`;
-const another = "insert into ledger_fresh (at, kind, observer, public) values (new.at, 'extent.stored', 'warden', new.public);";
+const another =
+  "insert into ledger_fresh (at, kind, observer, public) values (new.at, 'extent.stored', 'warden', new.public);";
 
 for (const [what, instead] of [
   ['is taken out', ''],
@@ -52,22 +56,37 @@ for (const [what, instead] of [
     mkdirSync(join(directory, 'witness'));
     const config = ledgerConfig(directory, { sealEveryMs: 20, witnessStopMs: 600_000, witnessAlarmMs: 600_000 });
     const births = createBirths(config.limits);
-    const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, drafts: () => births.begin() });
+    const database = new Database({
+      url: sql.wardenUrl,
+      applicationName: 'test',
+      connectionsMax: 1,
+      drafts: () => births.begin(),
+    });
     t.teardown(() => database.close());
     const guard = new LedgerGuard();
     const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
     const witnesses = [new FileWitness('local', true, join(directory, 'witness'))];
-    const ledger = new Ledger({ config, url: sql.wardenUrl, keys: createKeyRing(config), guard, births, witnesses, log });
+    const ledger = new Ledger({
+      config,
+      url: sql.wardenUrl,
+      keys: createKeyRing(config),
+      guard,
+      births,
+      witnesses,
+      log,
+    });
     await ledger.start();
     t.teardown(() => ledger.stop());
-    const publish = (): Promise<void> => database.withSystem((tx) => record(tx, { kind: 'file.published', observer: 'warden' }));
+    const publish = (): Promise<void> =>
+      database.withSystem((tx) => record(tx, { kind: 'file.published', observer: 'warden' }));
     for (let i = 0; i < 3; i += 1) await publish();
     await until('twin: all are seen sealed', () => births.size === 0);
     t.same(guard.state, { is: 'open' });
     await sql.query(taken(instead));
     await sql.query('create trigger take after insert on ledger_fresh for each row execute function take()');
     await publish();
-    const freezes = (): Promise<readonly { why: string; text: string }[]> => sql.query('select why, text from ledger_freeze');
+    const freezes = (): Promise<readonly { why: string; text: string }[]> =>
+      sql.query('select why, text from ledger_freeze');
     await until('it is frozen', async () => (await freezes()).length === 1);
     t.match(await freezes(), [
       {
@@ -99,7 +118,7 @@ async function setUp(t: Test) {
   return { sql, proved, grow, follow, ids, stranger };
 }
 
-test('behind another sealer: what its signed heads contain is sealed, in steps as well', async (t) => {
+test('behind another sealer: what its signed heads contain is sealed, also in steps', async (t) => {
   const { sql, proved, grow, follow, ids, stranger } = await setUp(t);
   t.equal(proved.number, 9);
   t.same(proved.find(await ids(), 0), [], 'nobody asks for what was sealed before');

@@ -1,10 +1,11 @@
-// Who may make a row, and whether a change that a row names says what the row says: every operation, with each of its facts changed by itself.
+// Who may make a row, and whether a change that a row names says what the row says: every operation, with each of its
+// facts changed separately.
 import { test } from 'tap';
 import type { Proposal } from '../../server/rpc/change-document.ts';
-import { fitsChange, isAccess, type Maker, mayBeMadeBy } from '../../server/warden/changes/provenance.ts';
-import type { SealKind } from '../../server/warden/changes/seal-queries.ts';
+import { fitsChange, isAccess, type Maker, mayBeMadeBy } from '../../server/warden/seals/provenance.ts';
+import type { SealKind } from '../../server/warden/seals/seal-queries.ts';
 
-/** Those whose makers stand in the table below. */
+/** Those whose makers are in the table below. */
 const kinds = [
   'customer',
   'folder',
@@ -49,9 +50,14 @@ const key = Buffer.from('0000000b7373682d65643235353139', 'hex');
 const line = `ssh-ed25519 ${key.toString('base64')} a comment`;
 type Facts = Readonly<Record<string, unknown>>;
 type Case = readonly [operation: string, kind: string, facts: Facts, params: Facts];
-/** Each holds as it stands. */
+/** Each is valid as it is. */
 const cases: readonly Case[] = [
-  ['account.create', 'account', { name: 'a', kind: 'person', plane: 'partner' }, { name: 'a', kind: 'person', plane: 'partner' }],
+  [
+    'account.create',
+    'account',
+    { name: 'a', kind: 'person', plane: 'partner' },
+    { name: 'a', kind: 'person', plane: 'partner' },
+  ],
   ['account.set', 'account', { name: 'a' }, { name: 'a' }],
   ['account.expire', 'account', { name: 'a' }, { name: 'a' }],
   ['key.add', 'credential', { public_key: key.toString('hex') }, { publicKey: line }],
@@ -71,7 +77,10 @@ const cases: readonly Case[] = [
 ];
 
 const fits = (operation: string, kind: string, facts: Facts, params: Facts): boolean =>
-  fitsChange({ kind: kind as SealKind, id: 'i', facts: JSON.stringify(facts) }, { operation, params } as unknown as Proposal);
+  fitsChange({ kind: kind as SealKind, id: 'i', facts: JSON.stringify(facts) }, {
+    operation,
+    params,
+  } as unknown as Proposal);
 
 test('a row of access is what its change says, fact for fact', (t) => {
   for (const [operation, kind, facts, params] of cases) {
@@ -80,7 +89,10 @@ test('a row of access is what its change says, fact for fact', (t) => {
     for (const fact of Object.keys(facts))
       t.notOk(fits(operation, kind, { ...facts, [fact]: 'other' }, params), `${name}: another ${fact}`);
     for (const param of Object.keys(params)) {
-      t.notOk(fits(operation, kind, facts, { ...params, [param]: 'other' }), `${name}: the change says another ${param}`);
+      t.notOk(
+        fits(operation, kind, facts, { ...params, [param]: 'other' }),
+        `${name}: the change says another ${param}`,
+      );
       t.notOk(fits(operation, kind, facts, { ...params, [param]: 7 }), `${name}: the change says a number as ${param}`);
     }
   }
@@ -88,12 +100,14 @@ test('a row of access is what its change says, fact for fact', (t) => {
   t.end();
 });
 
-test('an operation makes rows of its own kinds only; rows that let nobody in need no fitting change', (t) => {
+test('an operation makes rows only of its own kinds; rows that let nobody in need no fitting change', (t) => {
   const made = new Set([...cases.map(([operation, kind]) => `${operation}/${kind}`), 'account.create/rights']);
   for (const [operation, , facts, params] of cases)
     for (const kind of ['account', 'rights', 'credential', 'operator', 'operator-key'])
-      if (!made.has(`${operation}/${kind}`)) t.notOk(fits(operation, kind, facts, params), `${operation} makes no ${kind}`);
-  for (const operation of ['budget.set', 'constructor', '__proto__', '']) t.notOk(fits(operation, 'account', { name: 'a' }, { name: 'a' }));
+      if (!made.has(`${operation}/${kind}`))
+        t.notOk(fits(operation, kind, facts, params), `${operation} makes no ${kind}`);
+  for (const operation of ['budget.set', 'constructor', '__proto__', ''])
+    t.notOk(fits(operation, 'account', { name: 'a' }, { name: 'a' }));
   t.ok(fits('budget.set', 'budget', {}, {}));
   t.end();
 });

@@ -1,4 +1,5 @@
-// What the sealer signs it can prove: whatever the owner of the database makes of its rows, the record that was signed goes on as it was, or not at all.
+// The sealer can prove what it signs: whatever the owner of the database does to its rows, the record that was signed
+// continues as it was, or not at all.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +10,6 @@ import { TreeMap } from '../../server/domain/ledger/map.ts';
 import { emptyFrontier } from '../../server/domain/ledger/merkle.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { sha256 } from '../../server/warden/ledger/hashing.ts';
@@ -20,6 +20,7 @@ import { type Beat, Sealer as Leader, type Sealed } from '../../server/warden/le
 import { openNote, Signatures } from '../../server/warden/ledger/signatures.ts';
 import { loadStanding, RecordDiverged, type Standing } from '../../server/warden/ledger/standing.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
+import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { newCustomer, sealWithin, writeEntries } from '../support/record.ts';
@@ -42,7 +43,8 @@ async function setUp(t: Test) {
   });
   const leader = () => {
     const one = new Leader(database, log);
-    return (beat: Partial<Beat> = {}): Promise<Sealed | undefined> => one.round(signing, { isSignDue: false, now: Date.now(), ...beat });
+    return (beat: Partial<Beat> = {}): Promise<Sealed | undefined> =>
+      one.round(signing, { isSignDue: false, now: Date.now(), ...beat });
   };
   const [acme, bank] = [await newCustomer(sql, 'acme'), await newCustomer(sql, 'bank')];
   const write = (customer: string | null = acme): Promise<void> => writeEntries(sql, customer, 1);
@@ -62,7 +64,22 @@ async function setUp(t: Test) {
     });
   /** Committed, and the warden is killed before it signs. */
   const sealAndDie = (): Promise<{ readonly sealed: number }> => database.withSystem((tx) => sealWithin(tx, signing));
-  return { sql, config, keys, database, signing, directory, leader, acme, bank, write, own, note, standing, sealAndDie };
+  return {
+    sql,
+    config,
+    keys,
+    database,
+    signing,
+    directory,
+    leader,
+    acme,
+    bank,
+    write,
+    own,
+    note,
+    standing,
+    sealAndDie,
+  };
 }
 type Scene = Awaited<ReturnType<typeof setUp>>;
 
@@ -82,7 +99,7 @@ async function someRecord({ sql, acme, bank, leader }: Scene) {
   return seal;
 }
 
-/** The rows of the record as they are, and a way back to them. */
+/** The rows of the record as they are, and a way to put them back. */
 async function keep({ sql, own }: Scene): Promise<() => Promise<void>> {
   const tables = ['ledger_tree', 'ledger_head', 'ledger_block', 'ledger_sealed', 'ledger_state', 'ledger_fresh'];
   const columns = new Map<string, string>();
@@ -107,7 +124,7 @@ async function keep({ sql, own }: Scene): Promise<() => Promise<void>> {
 const flip = (column: string): string => `${column} = set_byte(${column}, 0, get_byte(${column}, 0) # 1)`;
 const newest = 'position = (select max(position) from ledger_head)';
 
-test('rows that say something else than what was signed: the sealer that runs, and the one that starts, stop and name them', async (t) => {
+test('rows that differ from what was signed: the running sealer, and one that starts, stop and name them', async (t) => {
   const scene = await setUp(t);
   const { sql, acme, write, own, leader } = scene;
   const running = await someRecord(scene);
@@ -115,12 +132,25 @@ test('rows that say something else than what was signed: the sealer that runs, a
   const other = '99999999-0000-4000-8000-000000000000';
   const tampers: Readonly<Record<string, readonly [string[], RegExp]>> = {
     'a frontier rewritten': [[`update ledger_tree set ${flip('frontier')} where ${tree}`], new RegExp(acme)],
-    'a size rewritten': [[`update ledger_tree set size = 256, frontier = substr(frontier, 1, 32) where ${tree}`], new RegExp(acme)],
-    'a size that does not fit its frontier': [[`update ledger_tree set size = size + 1 where ${tree}`], new RegExp(acme)],
+    'a size rewritten': [
+      [`update ledger_tree set size = 256, frontier = substr(frontier, 1, 32) where ${tree}`],
+      new RegExp(acme),
+    ],
+    'a size that does not fit its frontier': [
+      [`update ledger_tree set size = size + 1 where ${tree}`],
+      new RegExp(acme),
+    ],
     'a row removed': [[`delete from ledger_tree where ${tree}`], new RegExp(acme)],
-    'a row added': [[`insert into ledger_tree (tree, size, frontier, head) values ('${other}', 1, sha256('x'), 0)`], new RegExp(other)],
+    'a row added': [
+      [`insert into ledger_tree (tree, size, frontier, head) values ('${other}', 1, sha256('x'), 0)`],
+      new RegExp(other),
+    ],
     'the entries of a customer dropped, and its tree begun anew': [
-      [`delete from ledger_sealed where ${tree}`, `delete from ledger_block where ${tree}`, `delete from ledger_tree where ${tree}`],
+      [
+        `delete from ledger_sealed where ${tree}`,
+        `delete from ledger_block where ${tree}`,
+        `delete from ledger_tree where ${tree}`,
+      ],
       new RegExp(acme),
     ],
     'the number of entries': [['update ledger_state set number = number + 5'], /says that \d+ entries were sealed/],
@@ -141,7 +171,7 @@ test('rows that say something else than what was signed: the sealer that runs, a
     await write();
     const undo = await keep(scene);
     await own(...statements);
-    // Of a tree that does not grow the sealer that runs hears when an epoch begins.
+    // The running sealer notices a change in a tree that does not grow when an epoch begins.
     const asked = { isEpochAsked: true, now: Date.now() + 10_000 };
     await t.rejects(running(asked), { name: 'RecordDiverged', message: names }, `${what}: the one that runs`);
     await t.rejects(running(asked), { name: 'RecordDiverged', message: names }, 'and it does not come to believe it');
@@ -154,13 +184,13 @@ test('rows that say something else than what was signed: the sealer that runs, a
   }
 });
 
-test('a record that was rewritten consistently, with a head of its own: no sealer goes on from it', async (t) => {
+test('a record that was rewritten consistently, with a head of its own: no sealer continues from it', async (t) => {
   const scene = await setUp(t);
   const { sql, database, acme, write, own, leader, standing } = scene;
   const running = await someRecord(scene);
   const undo = await keep(scene);
   const signed = await standing();
-  // Everything fits everything, as the owner of the database can make it with this very code: only that no key has signed it.
+  // Everything fits, as the owner of the database can make it with this very code; only no key has signed it.
   const forge = async (forged: Standing): Promise<void> => {
     await write();
     await database.withSystem((tx) => sealRound(tx, forged, wish));
@@ -173,7 +203,11 @@ test('a record that was rewritten consistently, with a head of its own: no seale
     `delete from ledger_tree where tree = '${acme}'`,
   );
   await forge({ ...signed, trees: without, map: TreeMap.empty(sha256, signed.map.secret).with(rest) });
-  t.match(await sql.query('select size::int from ledger_tree where tree = $1', [acme]), [{ size: 1 }], 'the tree begins anew');
+  t.match(
+    await sql.query('select size::int from ledger_tree where tree = $1', [acme]),
+    [{ size: 1 }],
+    'the tree begins anew',
+  );
   t.equal(await running(), undefined, 'the one that runs finds a head that it does not know');
   await t.rejects(running(), { name: 'RecordDiverged', message: new RegExp(acme) }, 'and does not believe it');
   await t.rejects(leader()(), { name: 'RecordDiverged', message: new RegExp(acme) }, 'nor does the one that starts');
@@ -191,13 +225,17 @@ test('a record that was rewritten consistently, with a head of its own: no seale
   t.match(await leader()(), { sealed: 1 }, 'twin: the record that was signed');
 });
 
-test('a head that was committed and not signed is signed by the next one, when it is what a sealer made', async (t) => {
+test('a head that was committed and not signed is signed by the next sealer, when it is what a sealer made', async (t) => {
   const scene = await setUp(t);
   const { sql, acme, bank, write, own, leader, note, sealAndDie } = scene;
   const size = async (): Promise<number> => parseNote(await note()).checkpoint.size;
   await write();
   await sealAndDie();
-  t.equal((await sql.query('select 1 from ledger_state where checkpoint is not null')).length, 0, 'killed at the very first head');
+  t.equal(
+    (await sql.query('select 1 from ledger_state where checkpoint is not null')).length,
+    0,
+    'killed at the very first head',
+  );
   t.match(await leader()(), { sealed: 0, checkpoint: { size: 1 } }, 'the next one signs it');
   const running = await someRecord(scene);
   const before = await size();
@@ -220,11 +258,15 @@ test('a head that was committed and not signed is signed by the next one, when i
     await t.rejects(leader()(), { name: 'RecordDiverged' }, what);
     await undo();
   }
-  t.match(await leader()(), { sealed: 0, checkpoint: { size: before + 1 } }, 'twin: as it was left, it is signed first');
+  t.match(
+    await leader()(),
+    { sealed: 0, checkpoint: { size: before + 1 } },
+    'twin: as it was left, it is signed first',
+  );
   t.equal(await running(), undefined, 'a warden that ran meanwhile proves it');
   t.match(await running(), { sealed: 1, checkpoint: { size: before + 2 } }, 'and seals on top of it');
 
-  // Without the note of the database, the one of a witness is what is gone on from.
+  // Without the note of the database, the sealer continues from the note of a witness.
   const { era, size: known, root } = parseNote(await note()).checkpoint;
   const vouched = [{ by: 'the witness local', era, size: known, root }];
   await write();
@@ -263,7 +305,11 @@ test('for one era and size there is one root: what a process or a witness knows 
   const elsewhere = { ...standing, log: { size, roots: standing.log.roots.map(() => sha256(Buffer.from('x'))) } };
   t.throws(() => mine.sign(signing, elsewhere, 0), RecordDiverged, 'another root');
   t.throws(() => mine.sign(signing, { ...standing, log: emptyFrontier }, 0), RecordDiverged, 'a step back');
-  t.throws(() => mine.learn({ by: 'a witness', era: 1, size, root: 'x' }), RecordDiverged, 'somebody else has another root');
+  t.throws(
+    () => mine.learn({ by: 'a witness', era: 1, size, root: 'x' }),
+    RecordDiverged,
+    'somebody else has another root',
+  );
   t.match(
     mine.sign(signing, { ...standing, era: 2, log: emptyFrontier }, 0).checkpoint,
     { era: 2, size: 0 },
@@ -284,14 +330,14 @@ test('two wardens seal by turns: each proves what the other has left', async (t)
       const done = (await who()) ?? (await who());
       t.equal(done?.sealed, 1, `turn ${i}`);
     }
-  // A note that is not the newest does not take its place, and one that somebody has put there is no note.
+  // A note that is not the newest does not take its place, and one that somebody has put there is none.
   await own(`update ledger_state set checkpoint = 'nonsense'`);
   t.match(await one(), undefined, 'another warden was faster');
   t.match(await one(), { sealed: 0, checkpoint: { size: 8 } }, 'signed anew');
   t.match(await sql.query('select size::int from ledger_tree where tree = $1', [acme]), [{ size: 4 }]);
 });
 
-test('an era begins with a checkpoint of where it goes on, also when it was killed over that', async (t) => {
+test('an era begins with a checkpoint of where it continues, also when the warden was killed meanwhile', async (t) => {
   const scene = await setUp(t);
   const { write, leader, own, note } = scene;
   await someRecord(scene);
@@ -303,7 +349,11 @@ test('an era begins with a checkpoint of where it goes on, also when it was kill
   t.match(begun, { sealed: 0, checkpoint: { era: 2, size: before.size, root: before.root } });
   // Signed, and killed before it was stored.
   await own(`update ledger_state set checkpoint = '${old.replaceAll("'", "''")}'`);
-  t.match(await leader()(), { sealed: 0, checkpoint: { era: 2, size: before.size, root: before.root } }, 'the same once more');
+  t.match(
+    await leader()(),
+    { sealed: 0, checkpoint: { era: 2, size: before.size, root: before.root } },
+    'the same once more',
+  );
   t.match(await leader()(), { sealed: 1, checkpoint: { era: 2, size: before.size + 1 } }, 'twin: then it goes on');
 });
 
@@ -317,7 +367,10 @@ test('an epoch begins with the first head, within a day, when somebody asks, and
   t.same([...new Set((await heads()).map((head) => head.epoch))], [0], 'the first head of all, and none since');
   await own('update ledger_state set epoch_asked_at = now()');
   const asked = { isEpochAsked: true };
-  t.equal(await seal({ ...asked, now: Date.now() - 60_000 }), undefined, 'twin: not again at once');
+  const [first] = await sql.query<{ ms: number }>(
+    'select (extract(epoch from max(at)) * 1000)::float8 as ms from ledger_head where epoch = position',
+  );
+  t.equal(await seal({ ...asked, now: (first?.ms ?? 0) + 4000 }), undefined, 'twin: not again at once');
   t.match(await seal({ ...asked, now: Date.now() + 6000 }), { sealed: 0 }, 'nothing grew: a head for the epoch alone');
   const begun = await last();
   t.equal(begun.epoch, begun.position);
@@ -326,7 +379,11 @@ test('an epoch begins with the first head, within a day, when somebody asks, and
     ['00000000-0000-0000-0000-000000000000', acme, bank].sort(),
     'it names all trees',
   );
-  t.same(await sql.query('select epoch_asked_at from ledger_state'), [{ epoch_asked_at: null }], 'nobody asks any more');
+  t.same(
+    await sql.query('select epoch_asked_at from ledger_state'),
+    [{ epoch_asked_at: null }],
+    'nobody asks any more',
+  );
   await write();
   await seal();
   t.match(await last(), { epoch: begun.position }, 'twin: without being asked');
@@ -342,8 +399,13 @@ test('an epoch begins with the first head, within a day, when somebody asks, and
   const now = await standing();
   const late = await newCustomer(sql, 'late');
   const bytes = (tree: string): Buffer =>
-    Buffer.concat([Buffer.from('cofferdam ledger slot/2'), now.map.secret, Buffer.from(tree.replaceAll('-', ''), 'hex')]);
-  const colliding = (data: Uint8Array): Uint8Array => sha256(Buffer.from(data).equals(bytes(late)) ? bytes(acme) : data);
+    Buffer.concat([
+      Buffer.from('cofferdam ledger slot/2'),
+      now.map.secret,
+      Buffer.from(tree.replaceAll('-', ''), 'hex'),
+    ]);
+  const colliding = (data: Uint8Array): Uint8Array =>
+    sha256(Buffer.from(data).equals(bytes(late)) ? bytes(acme) : data);
   const rows = [...now.trees].map(([tree, { frontier, root }]) => ({ tree, size: frontier.size, root }));
   await write(late);
   const round = await database.withSystem((tx) =>
@@ -360,7 +422,9 @@ test('what was witnessed once is not taken back', async (t) => {
   const mark = (era: number, size: number): Promise<void> =>
     database.withSystem((tx) => markWitnessed(tx, { era, size }, `origin\n${size}\nroot\nera ${era}\ntime\n`));
   const marked = (): Promise<unknown> =>
-    sql.query("select witnessed_size::int as size, split_part(witnessed_checkpoint, E'\\n', 2) as note from ledger_state");
+    sql.query(
+      "select witnessed_size::int as size, split_part(witnessed_checkpoint, E'\\n', 2) as note from ledger_state",
+    );
   await mark(1, 3);
   await t.rejects(sql.query('update ledger_state set witnessed_size = 0'), /only goes forward/);
   await mark(1, 2);
@@ -368,7 +432,11 @@ test('what was witnessed once is not taken back', async (t) => {
   await mark(1, 4);
   t.same(await marked(), [{ size: 4, note: '4' }], 'twin: forward');
   await mark(2, 2);
-  t.same(await marked(), [{ size: 4, note: '2' }], 'an era that began further back is marked from its first checkpoint on');
+  t.same(
+    await marked(),
+    [{ size: 4, note: '2' }],
+    'an era that began further back is marked from its first checkpoint on',
+  );
 });
 
 test('a gateway over a rewritten tree serves nobody, says why, and signs nothing', async (t) => {
@@ -394,7 +462,11 @@ test('a gateway over a rewritten tree serves nobody, says why, and signs nothing
   };
   const good = await start();
   await write();
-  for (const end = Date.now() + 30_000; (await sql.query('select 1 from ledger_fresh')).length > 0 && Date.now() < end; ) await delay(20);
+  for (
+    const end = Date.now() + 30_000;
+    (await sql.query('select 1 from ledger_fresh')).length > 0 && Date.now() < end;
+  )
+    await delay(20);
   t.same(good.guard.state, { is: 'open' }, 'twin: as it is, it serves');
   await good.stop();
   const before = await scene.note();

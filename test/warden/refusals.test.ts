@@ -1,4 +1,5 @@
-// T-29: a refusal is told again for a moment, to whoever asks for as much of the same once more; never for another customer, nor for less.
+// T-29: a refusal is repeated for a moment to whoever asks for as much of the same again; never for another customer,
+// nor for less.
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import type { CustomerId } from '../../server/domain/ids.ts';
@@ -7,7 +8,7 @@ import type { Database } from '../../server/postgres/database.ts';
 import type { Refusal } from '../../server/warden/budgets/charge-queries.ts';
 import { createCharges } from '../../server/warden/budgets/charges.ts';
 import { createRefusalDesk } from '../../server/warden/budgets/refusals.ts';
-import type { OpenSession } from '../../server/warden/context.ts';
+import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import type { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
@@ -19,25 +20,24 @@ test('what one customer’s cap refuses is served for another in the same sessio
   const acme = await Bank.create(given, 'acme', 1000);
   const globex = await Bank.create(given, 'globex', 1000);
   const reader = await acme.addReader({ isInternal: true });
-  await sql.query("insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')", [
-    reader.account,
-    globex.id,
-    globex.folder,
-  ]);
+  await sql.query(
+    "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')",
+    [reader.account, globex.id, globex.folder],
+  );
   await sql.query(
     `insert into budget (rank, credential_id, account_id, customer_id, plane, direction, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent)
      select rank, credential_id, account_id, $2, plane, direction, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent
      from budget where account_id = $1`,
     [reader.account, globex.id],
   );
-  await sql.query("update budget set cap_hour_items = 1 where account_id = $1 and customer_id = $2 and direction = 'list'", [
-    reader.account,
-    acme.id,
-  ]);
-  await sql.query("update budget set cap_hour_bytes = 1000 where account_id = $1 and customer_id = $2 and direction = 'in'", [
-    reader.account,
-    acme.id,
-  ]);
+  await sql.query(
+    "update budget set cap_hour_items = 1 where account_id = $1 and customer_id = $2 and direction = 'list'",
+    [reader.account, acme.id],
+  );
+  await sql.query(
+    "update budget set cap_hour_bytes = 1000 where account_id = $1 and customer_id = $2 and direction = 'in'",
+    [reader.account, acme.id],
+  );
   const config = {
     log: { level: 'error', pretty: false },
     database: { wardenUrl: sql.wardenUrl },
@@ -45,7 +45,13 @@ test('what one customer’s cap refuses is served for another in the same sessio
     credentials: { dormantDays: 90, dayMs: day },
   } as unknown as Config;
   const sessions = {} as SessionRegistry;
-  const charges = createCharges({ config, database: warden, sessions, log: createLogger(config, 'warden'), admit: undefined });
+  const charges = createCharges({
+    config,
+    database: warden,
+    sessions,
+    log: createLogger(config, 'warden'),
+    admit: undefined,
+  });
   t.teardown(() => charges.stop());
   const name = (bank: Bank, text: string) => ({ id: bank.id, name: text, folders: [] });
   const session = {
@@ -56,7 +62,8 @@ test('what one customer’s cap refuses is served for another in the same sessio
     customers: [name(acme, 'acme'), name(globex, 'globex')],
   } as unknown as OpenSession;
   const list = (customer: CustomerId): Promise<void> => charges.take(session, customer, 'list', { bytes: 0, items: 1 });
-  const put = (customer: CustomerId, bytes: number): Promise<void> => charges.take(session, customer, 'in', { bytes, items: 0 });
+  const put = (customer: CustomerId, bytes: number): Promise<void> =>
+    charges.take(session, customer, 'in', { bytes, items: 0 });
   const refused = { code: 'over-limit', message: /^COFFERDAM-BUDGET-HOUR-/ };
 
   await list(acme.id);
@@ -66,11 +73,22 @@ test('what one customer’s cap refuses is served for another in the same sessio
   await t.rejects(put(acme.id, 1001), refused);
   await t.rejects(put(acme.id, 2000), refused, 'told again, for more');
   await t.resolves(put(acme.id, 1000), 'what fits is taken');
-  await t.resolves(charges.take(session, acme.id, 'in', { bytes: 0, items: 1 }), 'and a cap of bytes says nothing about files');
-  t.equal((await sql.query('select distinct subject from alert')).length, 2, 'one alert for each cap');
+  await t.resolves(
+    charges.take(session, acme.id, 'in', { bytes: 0, items: 1 }),
+    'and a cap of bytes says nothing about files',
+  );
+  const files = (items: number): Promise<void> => charges.take(session, acme.id, 'in', { bytes: 0, items });
+  await sql.query(
+    "update budget set cap_hour_items = 3 where account_id = $1 and customer_id = $2 and direction = 'in'",
+    [reader.account, acme.id],
+  );
+  await t.rejects(files(3), refused);
+  await t.rejects(files(4), refused, 'told again, for more of them');
+  await t.resolves(files(2), 'fewer of them fit');
+  t.equal((await sql.query('select distinct subject from alert')).length, 3, 'one alert for each cap');
 });
 
-test('an alarm that could not be written was not raised: whoever is refused next raises it', async (t) => {
+test('an alarm that could not be written counts as not raised: the next refusal raises it', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const acme = await Bank.create(given, 'acme', 1000);
@@ -90,9 +108,10 @@ test('an alarm that could not be written was not raised: whoever is refused next
     credentialId: reader.credential,
     customers: [{ id: acme.id, name: 'acme', folders: [] }],
   } as unknown as OpenSession;
-  const [budget] = await sql.query<{ id: number }>("select id from budget where rank = 2 and account_id = $1 and direction = 'list'", [
-    reader.account,
-  ]);
+  const [budget] = await sql.query<{ id: number }>(
+    "select id from budget where rank = 2 and account_id = $1 and direction = 'list'",
+    [reader.account],
+  );
   const refusal: Refusal = {
     outcome: 'over-limit',
     budget: budget?.id ?? 0,
@@ -106,10 +125,9 @@ test('an alarm that could not be written was not raised: whoever is refused next
   };
   const asked = { key: 'a name', amount: { bytes: 0, items: 1 } };
   const counts = async (): Promise<readonly unknown[]> =>
-    (await sql.query<{ kind: string; count: number }>('select kind, count::int as count from alert order by kind')).map((row) => [
-      row.kind,
-      row.count,
-    ]);
+    (await sql.query<{ kind: string; count: number }>('select kind, count::int as count from alert order by kind')).map(
+      (row) => [row.kind, row.count],
+    );
   await t.rejects(desk.settle(session, refusal, asked), /the database is away/);
   t.equal(desk.recall(asked), undefined, 'nobody is told of a refusal that is not on record');
   await t.rejects(desk.slowed(session, acme.id), /the database is away/);

@@ -1,8 +1,9 @@
-// What an operator releases comes back to a place that people can reach, under a name that is nobody else's; or the command says what stands in the way.
+// What an operator releases comes back to a place that people can reach, under a name that belongs to nobody else; or
+// the command says what is in the way.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
-import { retentionUseCases } from '../../server/warden/commands/retention-commands.ts';
-import type { Doing } from '../../server/warden/commands/use-cases.ts';
+import type { Doing } from '../../server/warden/commands/doing.ts';
+import { retentionUseCases } from '../../server/warden/retention/retention-commands.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
 test('a file is released where its place is gone or taken', async (t) => {
@@ -10,10 +11,15 @@ test('a file is released where its place is gone or taken', async (t) => {
   const { sql, warden } = shelf;
   const release = (one: Seeded): Promise<unknown> =>
     warden.database.withSystem((tx) =>
-      retentionUseCases['file.release']({ version: one.version, days: 2, reason: 'asked by the bank' }, { tx, operator: 'alice' } as Doing),
+      retentionUseCases['file.release']({ version: one.version, days: 2, reason: 'asked by the bank' }, {
+        tx,
+        operator: 'alice',
+      } as Doing),
     );
   const force = (one: Seeded): Promise<unknown> =>
-    sql.query("update version set state = 'published', released_until = now() + interval '1 day' where id = $1", [one.version]);
+    sql.query("update version set state = 'published', released_until = now() + interval '1 day' where id = $1", [
+      one.version,
+    ]);
   const directory = async (name: string): Promise<string> => {
     const id = randomUUID();
     await sql.query('insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
@@ -47,4 +53,13 @@ test('a file is released where its place is gone or taken', async (t) => {
   t.same([await shelf.state(below.version), await shelf.state(daily.version)], ['withdrawn', 'withdrawn']);
   await sql.query('update directory set removed_at = clock_timestamp() where id = $1', [taker]);
   await t.resolves(release(daily), 'the twin: the directory went');
+
+  const read = await withdrawn('read.xml', null);
+  await sql.query("update version set complete_reads = 3, withdrawn_why = 'reads' where id = $1", [read.version]);
+  await release(read);
+  t.match(
+    await sql.query('select complete_reads, withdrawn_at, withdrawn_why from version where id = $1', [read.version]),
+    [{ complete_reads: 0, withdrawn_at: null, withdrawn_why: null }],
+    'what was read as often as it may be can be read as often again',
+  );
 });

@@ -1,15 +1,21 @@
-// A key that replaces another one takes over what that one may not do, so the one that is replaced must be a key of the same account, and what the
-// warden wrote; the account, too, must be the one of the name.
+// A key that replaces another one takes over its restrictions. So the replaced key must be a key of the same account,
+// and must be as the warden wrote it; the account, too, must be the one with that name.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { type AccountId, type CustomerId, idOf } from '../../server/domain/ids.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
 import { findUsable, touchCredential } from '../../server/warden/authentication/login-queries.ts';
-import { sealing } from '../../server/warden/changes/seals.ts';
-import { insertCustomer } from '../../server/warden/commands/command-queries.ts';
-import type { Warden } from '../../server/warden/context.ts';
+import type { Warden } from '../../server/warden/context/context.ts';
 import { findCredentialByFingerprint } from '../../server/warden/credentials/credential-queries.ts';
-import { type Added, addKey, endUnproved, fingerprintOfLine, type KeyWish } from '../../server/warden/credentials/credentials.ts';
+import {
+  type Added,
+  addKey,
+  endUnproved,
+  fingerprintOfLine,
+  type KeyWish,
+} from '../../server/warden/credentials/credentials.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
+import { sealing } from '../../server/warden/seals/seals.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { startSealBench } from '../support/seal-bench.ts';
@@ -24,7 +30,7 @@ async function setUp(t: Test) {
   const bench = await startSealBench(t);
   const { sql } = bench;
   const ages = { dayMs: 86_400_000, lifeDays: 300, lifeMaxDays: 400, overlapDays: 2 };
-  const warden = { ...bench.warden, config: { credentials: ages, edges: [], budgets: wideBudgets } } as unknown as Warden;
+  const warden = { ...bench.warden, ages, edges: [], budgets: wideBudgets } as unknown as Warden;
   const customer = idOf<CustomerId>(randomUUID());
   const doing = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
     warden.database.withSystem((tx) => sealing(tx, warden, { maker: 'console', change: () => null }, () => work(tx)));
@@ -41,7 +47,8 @@ async function setUp(t: Test) {
   const holders = [await holderOf('north'), await holderOf('south')] as const;
   const add = (holder: KeyWish['holder'], wish: Partial<KeyWish> & { readonly old?: string } = {}): Promise<Added> =>
     doing(async (tx) => {
-      const replaces = wish.old === undefined ? null : ((await findCredentialByFingerprint(tx, wish.old, 'to-rely')) ?? null);
+      const replaces =
+        wish.old === undefined ? null : ((await findCredentialByFingerprint(tx, wish.old, 'to-rely')) ?? null);
       return addKey(
         { tx, warden, by: 'a test', endSessions: async () => 0 },
         { holder, publicKey: makePublicKey(), isProved: false, replaces, ...wish },
@@ -59,7 +66,8 @@ async function setUp(t: Test) {
       if (found === undefined) throw new Error('no such key');
       await touchCredential(tx, found.id, '192.0.2.1');
     });
-  const keys = async (): Promise<number> => (await sql.query<{ n: number }>('select count(*)::int as n from credential'))[0]?.n ?? 0;
+  const keys = async (): Promise<number> =>
+    (await sql.query<{ n: number }>('select count(*)::int as n from credential'))[0]?.n ?? 0;
   const [north, south] = holders;
   return { sql, north, south, add, prove, use, keys };
 }
@@ -67,18 +75,23 @@ async function setUp(t: Test) {
 test('a key replaces a key of the same account only', async (t) => {
   const { sql, north, south, add, keys } = await setUp(t);
   const theirs = await add(south);
-  await t.rejects(add(north, { old: theirs.fingerprint }), { code: 'conflict', message: /a key of the same account only/ });
+  await t.rejects(add(north, { old: theirs.fingerprint }), {
+    code: 'conflict',
+    message: /a key of the same account only/,
+  });
   t.equal(await keys(), 1, 'nothing was done');
   const ours = await add(north, { readOnly: true, networks: ['192.0.2.0/24'] });
   const next = await add(north, { old: ours.fingerprint });
   t.match(
-    await sql.query('select read_only, source_networks::text[] as networks from credential where fingerprint = $1', [next.fingerprint]),
+    await sql.query('select read_only, source_networks::text[] as networks from credential where fingerprint = $1', [
+      next.fingerprint,
+    ]),
     [{ read_only: true, networks: ['192.0.2.0/24'] }],
     'the twin: and what the old one may not do, the new one may not either',
   );
 });
 
-test('what a new key is made from is what the warden wrote', async (t) => {
+test('a new key is made only from what the warden wrote', async (t) => {
   const { sql, north, south, add, keys } = await setUp(t);
   const ours = await add(north, { readOnly: true });
   const altered = { code: 'denied', message: /it was altered before/ };
@@ -96,19 +109,46 @@ test('what a new key is made from is what the warden wrote', async (t) => {
   t.equal(await keys(), 1);
 });
 
-test('who proves to have a key gets it from an account that never did', async (t) => {
+test('a new key has the caps of the one that it replaces, as the warden wrote them', async (t) => {
+  const { sql, north, add, keys } = await setUp(t);
+  const ours = await add(north);
+  const next = await add(north, { old: ours.fingerprint });
+  const capOf = async (fingerprint: string): Promise<unknown> =>
+    (
+      await sql.query<{ cap: number }>(
+        "select b.cap_hour_bytes::float8 as cap from budget b join credential c on c.id = b.credential_id where c.fingerprint = $1 and b.direction = 'out'",
+        [fingerprint],
+      )
+    )[0]?.cap;
+  t.type(await capOf(ours.fingerprint), 'number');
+  t.equal(await capOf(next.fingerprint), await capOf(ours.fingerprint), 'the twin: nobody altered them');
+  await sql.query(
+    "update budget b set cap_hour_bytes = cap_hour_bytes + 1 from credential c where c.id = b.credential_id and c.fingerprint = $1 and b.direction = 'out'",
+    [next.fingerprint],
+  );
+  await t.rejects(add(north, { old: next.fingerprint }), { code: 'denied', message: /budget .*it was altered before/ });
+  t.equal(await keys(), 2, 'nothing was done');
+});
+
+test('whoever proves to hold a key gets it from an account that never did', async (t) => {
   const { sql, north, south, add, prove, use } = await setUp(t);
   const stateOf = async (account: string): Promise<readonly string[]> =>
-    (await sql.query<{ state: string }>('select state from credential where account_id = $1 order by created_at', [account])).map(
-      (one) => one.state,
-    );
+    (
+      await sql.query<{ state: string }>('select state from credential where account_id = $1 order by created_at', [
+        account,
+      ])
+    ).map((one) => one.state);
   const taken = { code: 'conflict', message: /is or was registered/ };
 
   const squatted = makePublicKey();
   await add(south, { publicKey: squatted });
   await t.rejects(add(north, { publicKey: squatted }), taken, 'without a proof nobody takes it over');
   const theirs = await prove(north, squatted);
-  t.same([await stateOf(south.id), await stateOf(north.id)], [['revoked'], ['active']], 'with one it is theirs, and the other ends');
+  t.same(
+    [await stateOf(south.id), await stateOf(north.id)],
+    [['revoked'], ['active']],
+    'with one it is theirs, and the other ends',
+  );
   t.match(
     await sql.query("select account_id, text, contact_text from alert where kind = 'credential.proved-elsewhere'"),
     [{ account_id: south.id, text: /north proved to have it/, contact_text: /^(?!.*north).*is not yours/ }],

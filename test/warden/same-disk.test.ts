@@ -1,4 +1,5 @@
-// Owns: production refuses a required witness on the disk of what it vouches for; development says so; what is on another one is taken.
+// Production refuses a required witness on the disk of what it witnesses; development warns; a witness on another disk
+// is accepted.
 import { join } from 'node:path';
 import { test } from 'tap';
 import { requireOwnDisks, sharedDisks } from '../../server/warden/ledger/witness/same-disk.ts';
@@ -31,7 +32,12 @@ test('a required witness on the disk of objects or database', (t) => {
   t.same(sharedDisks(with_([own]), elsewhere), [], 'twin: another disk');
   t.doesNotThrow(() => requireOwnDisks(with_([own]), log, elsewhere));
   t.same(sharedDisks(with_([{ ...own, isRequired: false }])), [], 'twin: one that is not required');
-  t.same(sharedDisks(with_([{ type: 'https', name: 'far', isRequired: true, url: 'https://w.example/', ca: null, token: null }])), []);
+  t.same(
+    sharedDisks(
+      with_([{ type: 'https', name: 'far', isRequired: true, url: 'https://w.example/', ca: null, token: null }]),
+    ),
+    [],
+  );
   const store = { ...with_([own]), storeDirectory: '/elsewhere', database: { ...config.database, embedded: false } };
   t.same(
     sharedDisks(store, (path) => (path.startsWith('/elsewhere') ? 3 : 1)),

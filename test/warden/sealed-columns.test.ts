@@ -1,7 +1,8 @@
-// T-36: whatever decides a login, a right, a cap or a window is under a seal, or stands here with the reason why the database's owner may change it.
-// The list is taken from the catalogue: who adds a table or a column says which it is.
+// T-36: whatever decides a login, a right, a cap or a window is under a seal, or is listed here with the reason why the
+// database's owner may change it. The list is taken from the catalogue: whoever adds a table or a column says which it
+// is.
 import { test } from 'tap';
-import { factsOf, sealKinds } from '../../server/warden/changes/seal-queries.ts';
+import { factsOf, sealKinds } from '../../server/warden/seals/seal-queries.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const narrows = 'it only narrows: undoing it is among the known limits';
@@ -49,21 +50,33 @@ const open: Readonly<Record<string, Readonly<Record<string, string>>>> = {
       ),
     ),
     slow_until: 'it steers the rate, it guards nothing',
-    headroom_until: 'approved headroom, released once: headroom_percent is sealed, and its release is an alarm and on the record',
+    headroom_until:
+      'approved headroom, released once: headroom_percent is sealed, and its release is an alarm and on the record',
   },
   activation_window: { id: identity, opened_by: told, reason: told, closed_at: narrows },
   standing_window: { id: identity, opened_by: told, reason: told, closed_at: narrows },
   second_factor: { enrolled_at: told },
-  mfa_ticket: { id: identity, issued_by: told, created_at: 'which of several is asked for: each is verified by itself' },
+  mfa_ticket: {
+    id: identity,
+    issued_by: told,
+    created_at: 'which of several is asked for: each is verified by itself',
+  },
   operator: { id: identity, created_at: when },
   operator_key: { created_at: when },
-  break_glass: { id: identity, reason: told, created_at: when, reviewed_at: 'a review asks for nothing and opens nothing', finding: told },
+  break_glass: {
+    id: identity,
+    reason: told,
+    created_at: when,
+    reviewed_at: 'a review asks for nothing and opens nothing',
+    finding: told,
+  },
 };
 
-/** Tables whose rows carry no seal of this kind. */
+/** Tables whose rows have no seal of this kind. */
 const record = 'the record: witnessed outside, and compared with it';
 const spent = 'what was spent: undoing it is among the known limits';
-const catalogue = 'the catalogue: within one customer, as among the known limits; open handles and scopes carry MACs of their own';
+const catalogue =
+  'the catalogue: within one customer, as among the known limits; open handles and scopes carry MACs of their own';
 const elsewhere: Readonly<Record<string, string>> = {
   seal: 'the seals themselves: each is a MAC over its row',
   change: 'both signatures are verified again whenever a row names it',
@@ -72,6 +85,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   content: 'the file key is wrapped by the key of its customer',
   extent: catalogue,
   pending_extent: catalogue,
+  doomed_content: catalogue,
   doomed_object: catalogue,
   directory: catalogue,
   file: catalogue,
@@ -89,12 +103,14 @@ const elsewhere: Readonly<Record<string, string>> = {
   rotation_item: 'it only brings ends nearer; what its undoing gives back is bounded by the sealed issued_until',
   node: 'which nodes were heard; who a node is follows from its socket',
   self_test: 'verdicts are shown',
-  command: 'an operator, his role and the parameters are checked again by the warden; what widens is a change with signatures',
+  command:
+    'an operator, his role and the parameters are checked again by the warden; what widens is a change with signatures',
   alert: 'it is shown',
   key_exchange_use: 'it is shown',
   receipt_key: 'public keys, to be shown',
   installation: 'its name stands in what is signed',
   schema_migration: 'of the migrating login',
+  schema_function: 'of the migrating login',
   ledger_archive: record,
   ledger_archive_range: record,
   ledger_archiving: 'it is shown',
@@ -114,7 +130,12 @@ const elsewhere: Readonly<Record<string, string>> = {
   flow: 'it steers the rate, it guards nothing',
 };
 
-type Column = { readonly table: string; readonly column: string; readonly kind: string | null; readonly is_sealed: boolean };
+type Column = {
+  readonly table: string;
+  readonly column: string;
+  readonly kind: string | null;
+  readonly is_sealed: boolean;
+};
 
 /** Every column of every table, and which kind of seal breaks when it is written. */
 const columnsOf = (sql: TestDatabase): Promise<readonly Column[]> =>
@@ -140,7 +161,11 @@ test('each column of each table is under a seal, or has a reason', async (t) => 
     'reasons for tables that are not there, or sealed',
   );
   const sealed = columns.filter((one) => one.kind !== null);
-  t.same([...new Set(sealed.map((one) => one.kind))].sort(), [...sealKinds].sort(), 'each kind of seal breaks with its table');
+  t.same(
+    [...new Set(sealed.map((one) => one.kind))].sort(),
+    [...sealKinds].sort(),
+    'each kind of seal breaks with its table',
+  );
   const unsealed = sealed.filter((one) => !one.is_sealed).map((one) => `${one.table}.${one.column}`);
   const reasons = Object.entries(open).flatMap(([table, of]) => Object.keys(of).map((column) => `${table}.${column}`));
   t.same(
@@ -155,12 +180,12 @@ test('each column of each table is under a seal, or has a reason', async (t) => 
   );
 });
 
-test('a seal says exactly the columns whose change breaks it', async (t) => {
+test('a seal covers exactly the columns whose change breaks it', async (t) => {
   const columns = await columnsOf(await createTestDatabase(t));
   for (const kind of sealKinds) {
     const told = new Set([...factsOf[kind].matchAll(/'([a-z_]+)',\s/g)].map(([, name]) => name));
     const breaking = columns.filter((one) => one.kind === kind && one.is_sealed).map((one) => one.column);
-    // Of rights the facts are the rows themselves, by folder; of a key its fingerprint is the name.
+    // The facts of rights are the rows themselves, by folder; the name of a key is its fingerprint.
     if (kind === 'rights') t.same(breaking, ['account_id', 'customer_id', 'folder_id', 'verbs']);
     else
       t.same(

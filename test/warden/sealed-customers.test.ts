@@ -1,11 +1,19 @@
-// Which folders a session is opened with: what was verified, of customers that are active, and of no other customer than the account's own.
+// With which folders a session is opened: with those that were verified, of active customers, and of no other customer
+// than the account's own.
 import { test } from 'tap';
 import { type AccountId, idOf } from '../../server/domain/ids.ts';
-import type { SealedRow, SealKind } from '../../server/warden/changes/seal-queries.ts';
+import type { SealedRow, SealKind } from '../../server/warden/seals/seal-queries.ts';
 import { accountOf, customersOf } from '../../server/warden/sessions/session-scope.ts';
 
 const account = idOf<AccountId>('account-1');
-const ofAccount = { customer_id: 'c1', name: 'acme', kind: 'person', plane: 'partner', read_only: false, manages: true };
+const ofAccount = {
+  customer_id: 'c1',
+  name: 'acme',
+  kind: 'person',
+  plane: 'partner',
+  read_only: false,
+  manages: true,
+};
 const ofFolder = (customer: string, name: string) => ({
   customer_id: customer,
   name,
@@ -38,24 +46,31 @@ const everything: readonly (readonly [SealKind, string, Facts])[] = [
 ];
 const both = new Set(['c1', 'c2']);
 
-/** As a login verified them; `changed` says other facts of a row, null: it was not verified. */
+/** As a login verified them; `changed` replaces facts of a row, and null means that the row was not verified. */
 function rows(changed: Readonly<Record<string, Facts | null>> = {}): ReadonlyMap<string, SealedRow> {
   return new Map(
     everything.flatMap(([kind, id, facts]) => {
       const said = changed[`${kind}/${id}`];
-      return said === null ? [] : [[`${kind}/${id}`, { kind, id, facts: JSON.stringify({ ...facts, ...said }) } as SealedRow]];
+      return said === null
+        ? []
+        : [[`${kind}/${id}`, { kind, id, facts: JSON.stringify({ ...facts, ...said }) } as SealedRow]];
     }),
   );
 }
 
-function reached(changed: Readonly<Record<string, Facts | null>> = {}, active: ReadonlySet<string> = both): readonly string[] {
+function reached(
+  changed: Readonly<Record<string, Facts | null>> = {},
+  active: ReadonlySet<string> = both,
+): readonly string[] {
   const given = rows(changed);
   const of = accountOf(given, account, false);
   if (of === undefined) throw new Error('no account');
-  return customersOf(given, of, active).flatMap((one) => one.folders.map((folder) => `${one.name}/${folder.name}: ${folder.verbs.join()}`));
+  return customersOf(given, of, active).flatMap((one) =>
+    one.folders.map((folder) => `${one.name}/${folder.name}: ${folder.verbs.join()}`),
+  );
 }
 
-test('an account of a customer reaches folders of that customer, whatever its rights name besides', (t) => {
+test('an account of a customer reaches folders of that customer, whatever else its rights name', (t) => {
   t.same(reached(), ['acme/collect: list', 'acme/deposit: list,write']);
   t.same(
     reached({ 'account/account-1': { customer_id: null, plane: 'internal' } }),
@@ -65,11 +80,15 @@ test('an account of a customer reaches folders of that customer, whatever its ri
   t.end();
 });
 
-test('what was not verified, is suspended, or belongs to another customer is not there', (t) => {
+test('what was not verified, is suspended, or belongs to another customer is left out', (t) => {
   t.same(reached({}, new Set(['c2'])), [], 'suspended');
   t.same(reached({ 'customer/c1': null }), []);
   t.same(reached({ 'folder/f1': null }), ['acme/collect: list']);
-  t.same(reached({ 'folder/f1': { customer_id: 'c2' } }), ['acme/collect: list'], 'the folder says another customer than the right');
+  t.same(
+    reached({ 'folder/f1': { customer_id: 'c2' } }),
+    ['acme/collect: list'],
+    'the folder says another customer than the right',
+  );
   t.same(reached({ 'rights/account-1': null }), []);
   t.equal(accountOf(rows({ 'account/account-1': null }), account, false), undefined);
   t.end();
@@ -78,9 +97,21 @@ test('what was not verified, is suspended, or belongs to another customer is not
 test('every fact of a folder and of an account is taken over', (t) => {
   const given = rows();
   const of = accountOf(given, account, false);
-  t.same(of, { id: account, name: 'acme', kind: 'person', plane: 'partner', customer: 'c1', readOnly: false, manages: true });
+  t.same(of, {
+    id: account,
+    name: 'acme',
+    kind: 'person',
+    plane: 'partner',
+    customer: 'c1',
+    readOnly: false,
+    manages: true,
+  });
   t.equal(accountOf(given, account, true)?.readOnly, true, 'a credential that may only read');
-  t.equal(accountOf(rows({ 'account/account-1': { read_only: true } }), account, false)?.readOnly, true, 'an account that may only read');
+  t.equal(
+    accountOf(rows({ 'account/account-1': { read_only: true } }), account, false)?.readOnly,
+    true,
+    'an account that may only read',
+  );
   const [customer] = of === undefined ? [] : customersOf(given, of, both);
   t.same(customer, {
     id: 'c1',

@@ -1,16 +1,22 @@
-// T-36: the second factor, the ticket by which it is enrolled, and the codes that were used: what stands in their rows counts as long as the warden wrote
-// it, and what had ended stays ended.
+// T-36: the second factor, the ticket by which it is enrolled, and the codes that were used: their rows count only as
+// the warden wrote them, and what had ended stays ended.
 import { createHash, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { type AccountId, type CustomerId, idOf, type NodeName } from '../../server/domain/ids.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
-import { endFactor, endTickets, insertSecondFactor, replaceSeed, useTicket } from '../../server/warden/authentication/factor-queries.ts';
-import { newSeed } from '../../server/warden/authentication/totp.ts';
-import { countedCodesOf, takeStep } from '../../server/warden/authentication/used-codes.ts';
-import type { Maker } from '../../server/warden/changes/provenance.ts';
-import { readRows, type SealKind } from '../../server/warden/changes/seal-queries.ts';
-import { firstBroken, sealing, verifiedBehind } from '../../server/warden/changes/seals.ts';
-import { insertCustomer } from '../../server/warden/commands/command-queries.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
+import {
+  endFactor,
+  endTickets,
+  insertSecondFactor,
+  replaceSeed,
+  useTicket,
+} from '../../server/warden/factors/factor-queries.ts';
+import { newSeed } from '../../server/warden/factors/totp.ts';
+import { countedCodesOf, takeStep } from '../../server/warden/factors/used-codes.ts';
+import type { Maker } from '../../server/warden/seals/provenance.ts';
+import { readRows, type SealKind } from '../../server/warden/seals/seal-queries.ts';
+import { firstBroken, sealing, verifiedBehind } from '../../server/warden/seals/seals.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { withWardensKeys } from '../support/as-warden.ts';
 import { keptSeal, startSealBench } from '../support/seal-bench.ts';
@@ -38,18 +44,19 @@ async function setUp(t: Test) {
     });
     return id;
   };
-  /** The kind of the first row behind a login that is not what the warden wrote. */
+  /** The kind of the first row behind a login that is not as the warden wrote it. */
   const broken = async (ticket: string | null = null): Promise<SealKind | undefined> =>
-    (await database.withSystem((tx) => verifiedBehind(tx, keys, { account, credentials: [], window: null, ticket }))).broken?.kind;
+    (await database.withSystem((tx) => verifiedBehind(tx, keys, { account, credentials: [], window: null, ticket })))
+      .broken?.kind;
   const isGood = async (kind: SealKind, id: string): Promise<boolean> =>
     (await database.withSystem((tx) => firstBroken(tx, keys, [{ kind, id }]))) === undefined;
   const generation = async (): Promise<number | undefined> =>
     (await database.withSystem((tx) => readRows(tx, [{ kind: 'second-factor', id: account }])))[0]?.generation;
   const alarms = async (): Promise<readonly string[]> =>
-    (await sql.query<{ subject: string }>("select subject from alert where kind = 'row.broken-seal' order by subject")).map(
-      ({ subject }) => subject.split('/')[0] ?? '',
-    );
-  /** As one writes who leaves the triggers out. */
+    (
+      await sql.query<{ subject: string }>("select subject from alert where kind = 'row.broken-seal' order by subject")
+    ).map(({ subject }) => subject.split('/')[0] ?? '');
+  /** Written by somebody who leaves the triggers out. */
   const asOwner = async (text: string, values: readonly unknown[] = []): Promise<void> => {
     await sql.query('set session_replication_role = replica');
     await sql.query(text, values);
@@ -64,7 +71,9 @@ test('a factor that was taken away does not come back with the seal that it had'
   t.equal(await broken(), undefined, 'as it was enrolled');
   t.equal(await enrol(), false, 'an account has one');
   const seal = await keptSeal(sql, 'second-factor', account);
-  const [old] = await sql.query<{ sealed_seed: Buffer }>('select sealed_seed, sealed_by, enrolled_at from second_factor');
+  const [old] = await sql.query<{ sealed_seed: Buffer }>(
+    'select sealed_seed, sealed_by, enrolled_at from second_factor',
+  );
   await reset();
   t.match(await sql.query('select sealed_seed from second_factor'), [{ sealed_seed: null }], 'the seed is gone');
   t.equal(await broken(), undefined, 'an empty row is as good as any');
@@ -87,7 +96,7 @@ test('a factor that was taken away does not come back with the seal that it had'
   t.equal(await broken(), 'second-factor', 'and the first one is as lost as before');
 });
 
-test('that there was a factor is known, though the row and its seal are gone', async (t) => {
+test('it is known that there was a factor, though the row and its seal are gone', async (t) => {
   const { enrol, reset, broken, alarms, asOwner, generation } = await setUp(t);
   await enrol();
   await asOwner('delete from second_factor');
@@ -104,7 +113,7 @@ test('that there was a factor is known, though the row and its seal are gone', a
   t.equal(await broken(), undefined);
 });
 
-test('only an end is sealed over what was altered', async (t) => {
+test('only an end is sealed over an altered row', async (t) => {
   const { sql, account, doing, enrol, reset, broken, isGood, alarms } = await setUp(t);
   await enrol();
   await sql.query("update second_factor set sealed_by = 'x'");
@@ -130,7 +139,7 @@ test('only an end is sealed over what was altered', async (t) => {
   t.equal(await isGood('second-factor', account), true, 'the twin');
 });
 
-test('a ticket is good once, until its end, whatever its row is made to say', async (t) => {
+test('a ticket is valid once, until its end, whatever its row is made to say', async (t) => {
   const { sql, doing, account, issue, broken, isGood, asOwner } = await setUp(t);
   const ticket = await issue();
   t.equal(await broken(ticket), undefined, 'as it was issued');
@@ -157,7 +166,7 @@ test('a ticket is good once, until its end, whatever its row is made to say', as
   t.equal(await isGood('ticket', ticket), true);
 });
 
-test('the end of a ticket is decided by no clock, and takes over nothing of what stood there', async (t) => {
+test('no clock decides the end of a ticket, and it keeps nothing of the altered row', async (t) => {
   const { sql, doing, account, issue, broken, isGood, alarms, asOwner } = await setUp(t);
   const end = (): Promise<void> => doing('operator', (tx) => endTickets(tx, account));
   const isUsable = (id: string): Promise<boolean> => doing('console', (tx) => useTicket(tx, account, id));
@@ -169,7 +178,11 @@ test('the end of a ticket is decided by no clock, and takes over nothing of what
   const good = await issue();
   await sql.query(keep);
   const before = await read();
-  await t.rejects(end(), { code: 'denied', message: /ticket .* expires_at is not what was declared/ }, 'a good one is not kept alive');
+  await t.rejects(
+    end(),
+    { code: 'denied', message: /ticket .* expires_at is not what was declared/ },
+    'a good one is not kept alive',
+  );
   t.same(await read(), before, 'nothing was done');
   t.same(await alarms(), ['ticket'], 'and everybody is told');
   await sql.query('drop trigger keeps on mfa_ticket');
@@ -199,7 +212,11 @@ test('the end of a ticket is decided by no clock, and takes over nothing of what
   );
   await asOwner("update mfa_ticket set expires_at = expires_at - interval '1 day' where id = $1", [hidden]);
   await end();
-  await asOwner("update mfa_ticket set ticket_hash = decode($2, 'hex'), expires_at = $3 where id = $1", [hidden, hash, until]);
+  await asOwner("update mfa_ticket set ticket_hash = decode($2, 'hex'), expires_at = $3 where id = $1", [
+    hidden,
+    hash,
+    until,
+  ]);
   await seal();
   t.equal(await broken(hidden), 'ticket', 'one that looked over for a moment ended, too');
 });
@@ -207,7 +224,8 @@ test('the end of a ticket is decided by no clock, and takes over nothing of what
 test('a code counts once, though the row that says so is deleted', async (t) => {
   const { sql, warden, account, customer, alarms, asOwner } = await setUp(t);
   const use = { account, customer, node: idOf<NodeName>('n'), plane: 'partner' } as const;
-  const take = (step: number): Promise<boolean> => warden.database.withSystem((tx) => takeStep(tx, warden.keys, use, step));
+  const take = (step: number): Promise<boolean> =>
+    warden.database.withSystem((tx) => takeStep(tx, warden.keys, use, step));
   t.equal(await take(100), true);
   t.equal(await take(100), false, 'by the row');
   t.same(await alarms(), [], 'which is no alarm: people type a code twice');

@@ -1,15 +1,16 @@
-// T-20: the self-test is good for as long as a node serves: what its rounds use in a week fits into its budgets, and is no other node's.
+// T-20: the self-test works for as long as a node serves: what its rounds use in a week fits into its budgets, and no
+// other node can use them.
 import { test } from 'tap';
 import { defaultBudgets } from '../../server/config/default-budgets.ts';
-import type { Caps } from '../../server/domain/budgets.ts';
+import type { Caps } from '../../server/domain/budgets/words.ts';
 import { largeBytes, opensPerRoundMax, smallBytes } from '../../server/domain/self-test-round.ts';
 import { selfTestBudgets } from '../../server/warden/self-test/self-test-budgets.ts';
 
-/** A round each 15 s; the configuration's default is one in 90 s. */
+/** A round each 15 s; the default of the configuration is one in 90 s. */
 const roundsPerHour = 240;
-/** A key a day, and a node that is started anew every half hour: each key's first reading is charged. */
+/** One key a day, and a node that is started anew every half hour: each key's first reading is charged. */
 const keysPerWeek = 7 * 48;
-/** Starts on which nothing was to be read yet, within an hour. */
+/** Starts at which there was nothing to read yet, within an hour. */
 const putsPerHour = 12;
 
 test('a week of rounds fits into the budgets of a self-test, and the large file never does', async (t) => {
@@ -30,5 +31,8 @@ test('a week of rounds fits into the budgets of a self-test, and the large file 
       Object.values(budgets[scope].out.bytes).every((cap) => cap < largeBytes),
       `the large file is refused by the cap of ${scope}`,
     );
-  t.ok(budgets.customer.out.bytes.hour > 2 * largeBytes, 'it is the cap of the account that bites, not that of its customer');
+  t.ok(
+    budgets.customer.out.bytes.hour > 2 * largeBytes,
+    'it is the cap of the account that bites, not that of its customer',
+  );
 });

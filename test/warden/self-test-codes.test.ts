@@ -1,6 +1,6 @@
-// The codes of the self-test: one that could expire on the way would call a good control dull.
+// The codes of the self-test: with one that could expire on the way, a working control would look broken.
 import { test } from 'tap';
-import { codeAt, lastingStep, matchingSteps, newSeed, stepAt, stepEndsInMs } from '../../server/warden/authentication/totp.ts';
+import { codeAt, lastingStep, matchingSteps, newSeed, stepAt, stepEndsInMs } from '../../server/warden/factors/totp.ts';
 
 test('a code of the self-test is unused, and right for 30 seconds more', async (t) => {
   const seed = newSeed();

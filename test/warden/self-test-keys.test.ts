@@ -1,13 +1,15 @@
-// T-35: what a node may say of the key of its own account: twice at once, or somebody else's. Neither is a defect.
+// T-35: what a node may say about the key of its own account: the same key twice at once, or somebody else's. Neither
+// is a defect.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
-import type { EdgeCaller, Warden } from '../../server/warden/context.ts';
+import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
+import type { Warden } from '../../server/warden/context/context.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { selfTestHandlers } from '../../server/warden/self-test/self-test.ts';
-import { testerOf } from '../../server/warden/self-test/tester.ts';
+import { testerOf } from '../../server/warden/testers/tester.ts';
 import { startBankDatabase, wideBudgets } from '../support/bank.ts';
 import { temporaryDirectory } from '../support/database.ts';
 import { UserKey } from '../support/impostor.ts';
@@ -16,22 +18,29 @@ async function setUp(t: Test) {
   const { sql, warden: database } = await startBankDatabase(t);
   const runtimeDirectory = join(temporaryDirectory(t), 'var');
   mkdirSync(runtimeDirectory);
-  const config = { mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory, budgets: wideBudgets } as Config;
-  return { sql, warden: { database, keys: createKeyRing(config), config } as unknown as Warden };
+  const config = {
+    mode: 'development',
+    runtimeDirectory,
+    storeDirectory: runtimeDirectory,
+    budgets: wideBudgets,
+  } as Config;
+  return { sql, warden: { database, keys: createKeyRing(config), budgets: config.budgets } as unknown as Warden };
 }
 
 const textOf = (key: UserKey): string => Buffer.from(key.blob).toString('base64');
 
-test('one key twice at once is one key; a key that somebody else has is refused in words and changes nothing', async (t) => {
+test('one key twice at once is one key; a key of somebody else is refused in words and changes nothing', async (t) => {
   const { sql, warden } = await setUp(t);
   let run = 'a run';
   const handlers = selfTestHandlers(warden, () => run);
   const caller: EdgeCaller = { node: idOf<NodeName>('n'), plane: 'partner' };
   const begin = (key: UserKey): Promise<unknown> => handlers['self-test.begin']({ key: textOf(key) }, caller);
   const usable = async (): Promise<readonly string[]> =>
-    (await sql.query<{ key: string }>("select encode(public_key, 'base64') as key from credential where state = 'active'")).map(({ key }) =>
-      key.replaceAll('\n', ''),
-    );
+    (
+      await sql.query<{ key: string }>(
+        "select encode(public_key, 'base64') as key from credential where state = 'active'",
+      )
+    ).map(({ key }) => key.replaceAll('\n', ''));
 
   const first = new UserKey();
   const begun = await Promise.all(Array.from({ length: 6 }, () => begin(first)));
@@ -55,7 +64,10 @@ test('an account that has the name of a node’s tester for a moment gets no key
   const { sql, warden } = await setUp(t);
   let run = 'a run';
   const handlers = selfTestHandlers(warden, () => run);
-  const [caller, other]: readonly EdgeCaller[] = ['n', 'm'].map((node) => ({ node: idOf<NodeName>(node), plane: 'partner' }));
+  const [caller, other]: readonly EdgeCaller[] = ['n', 'm'].map((node) => ({
+    node: idOf<NodeName>(node),
+    plane: 'partner',
+  }));
   if (caller === undefined || other === undefined) throw new Error('two nodes');
   const begin = (of: EdgeCaller): Promise<unknown> => handlers['self-test.begin']({ key: textOf(new UserKey()) }, of);
   await begin(caller);
@@ -81,7 +93,7 @@ test('an account that has the name of a node’s tester for a moment gets no key
   t.equal((await rows()).length, before.length + 1);
 });
 
-test('a factor that somebody altered gives no codes; the next run takes it away and has another one', async (t) => {
+test('an altered factor gives no codes; the next run takes it away and has another one', async (t) => {
   const { sql, warden } = await setUp(t);
   let run = 'a run';
   const handlers = selfTestHandlers(warden, () => run);
@@ -91,12 +103,17 @@ test('a factor that somebody altered gives no codes; the next run takes it away 
   await sql.query('set session_replication_role = replica');
   await sql.query("update second_factor set sealed_by = 'somebody'");
   await sql.query('set session_replication_role = origin');
-  await t.rejects(handlers['self-test.code']({}, caller), { code: 'denied', message: /second-factor .* was altered before/ });
+  await t.rejects(handlers['self-test.code']({}, caller), {
+    code: 'denied',
+    message: /second-factor .* was altered before/,
+  });
   run = 'the next one';
   await begin();
   t.match(await handlers['self-test.code']({}, caller), { near: { length: 4 } });
   t.match(
-    await sql.query("select text from alert where kind = 'row.broken-seal' and text like '%it was ended regardless of what it said%'"),
+    await sql.query(
+      "select text from alert where kind = 'row.broken-seal' and text like '%it was ended regardless of what it said%'",
+    ),
     { length: 1 },
     'on the record',
   );

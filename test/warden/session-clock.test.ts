@@ -24,6 +24,7 @@ import {
 import { endSessions } from '../../server/warden/sessions/session-queries.ts';
 import { discardExpired, findExpired } from '../../server/warden/transfers/sweep-queries.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
+import type { TestDatabase } from '../support/database.ts';
 
 const idleS = 60;
 const node = idOf<NodeName>('n');
@@ -32,7 +33,7 @@ async function scene(t: Test) {
   const given = await startBankDatabase(t);
   const bank = await Bank.create(given, 'acme', 1000);
   const { sql, warden } = given;
-  /** A session whose row was last told of activity so long ago, and that lives so much longer. */
+  /** A session whose row was last told about activity this long ago, and that lives this much longer. */
   const session = async (seenS: number, livesS = 1000): Promise<Reader> => {
     const reader = await bank.addReader();
     await sql.query(
@@ -45,11 +46,16 @@ async function scene(t: Test) {
   const heard = (agoS: number) =>
     sql.query("update node set last_seen_at = clock_timestamp() - $1 * interval '1 second' where name = 'n'", [agoS]);
   const overdue = async (): Promise<ReadonlyMap<SessionId, SessionEnd>> =>
-    new Map((await warden.withSystem(async (tx) => takeOverdue(tx, await findOverdue(tx, 100)))).map((one) => [one.id, one.end]));
+    new Map(
+      (await warden.withSystem(async (tx) => takeOverdue(tx, await findOverdue(tx, 100)))).map((one) => [
+        one.id,
+        one.end,
+      ]),
+    );
   return { ...given, bank, session, heard, overdue };
 }
 
-test('a session is idle by the last word of its edge, and not a second before', async (t) => {
+test('a session is idle by the last report of its edge, and not a second before', async (t) => {
   const { session, heard, overdue, sql, warden } = await scene(t);
   const [before, at, after] = [await session(idleS - 2), await session(idleS), await session(idleS + 2)];
   await heard(0);
@@ -57,17 +63,21 @@ test('a session is idle by the last word of its edge, and not a second before', 
   t.equal(ended.get(before.session), undefined, 'two seconds are left');
   t.equal(ended.get(at.session), 'idle', 'at its end');
   t.equal(ended.get(after.session), 'idle');
-  // Nobody could tell of activity for a while: the warden was away, or its edge.
+  // Nobody could report activity for a while: the warden was away, or the edge.
   await heard(30);
   ended = await overdue();
   t.same([...ended], [], 'who was silent when its edge was is not idle');
-  await sql.query("update session set last_seen_at = clock_timestamp() - interval '118 seconds' where id = $1", [after.session]);
+  await sql.query("update session set last_seen_at = clock_timestamp() - interval '118 seconds' where id = $1", [
+    after.session,
+  ]);
   await heard(100);
   t.same([...(await overdue())], [], 'an edge may be away for a minute longer than the idle life');
-  await sql.query("update session set last_seen_at = clock_timestamp() - interval '122 seconds' where id = $1", [after.session]);
+  await sql.query("update session set last_seen_at = clock_timestamp() - interval '122 seconds' where id = $1", [
+    after.session,
+  ]);
   t.same([...(await overdue())], [[after.session, 'lost']], 'then its sessions are lost, and not called idle');
 
-  await t.test('activity moves the clock, for the edge of the session only, and never backwards', async (t) => {
+  await t.test('activity moves the clock, only for the edge of the session, and never backwards', async (t) => {
     await heard(0);
     const told = (one: Reader, quietMs: number, by: NodeName | null) =>
       warden.withSystem((tx) => touchSessions(tx, [{ session: one.session, quietMs }], by));
@@ -84,7 +94,9 @@ test('a session is idle by the last word of its edge, and not a second before', 
     await warden.withSystem(async (tx) => {
       await endSessions(tx, { session: after.session }, 'x', 'operator');
       const started = performance.now();
-      await another(() => warden.withSystem((own) => touchSessions(own, [{ session: after.session, quietMs: 0 }], node)));
+      await another(() =>
+        warden.withSystem((own) => touchSessions(own, [{ session: after.session, quietMs: 0 }], node)),
+      );
       t.ok(performance.now() - started < 10_000);
     });
   });
@@ -112,7 +124,7 @@ test('each end has words of its own', async (t) => {
 });
 
 test('the table of lives names bounds and words that exist', async (t) => {
-  const text = readFileSync(join(import.meta.dirname, '..', '..', 'OPERATIONS.md'), 'utf8');
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'operations', 'configuration.md'), 'utf8');
   const [, section = ''] = /### Lives and what resets them\n([\s\S]*?)\n\nA session ends at once/.exec(text) ?? [];
   const rows = section
     .split('\n')
@@ -129,14 +141,15 @@ test('the table of lives names bounds and words that exist', async (t) => {
   t.match(section, new RegExp(`last moments of an ended session \\| ${graceMs / 1000} s `));
 });
 
-test('an ended session lets go of what it holds, for a moment, and can do nothing else', async (t) => {
-  const { session, bank, sql, warden } = await scene(t);
-  const holder = await session(0);
-  const token = randomBytes(32).toString('base64url');
-  const tokenHash = createHash('sha256').update(token).digest();
-  await sql.query('update session set token_hash = $2 where id = $1', [holder.session, tokenHash]);
+/** An incomplete version that this session holds open. */
+async function uploadOf(sql: TestDatabase, bank: Bank, holder: Reader) {
   const [file, content, version, upload] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
-  await sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [file, bank.id, bank.folder, 'half']);
+  await sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
+    file,
+    bank.id,
+    bank.folder,
+    version,
+  ]);
   await sql.query(
     "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key where customer_id = $2",
     [content, bank.id],
@@ -146,6 +159,16 @@ test('an ended session lets go of what it holds, for a moment, and can do nothin
      values ($1, $2, $3, 1, $4, 'partial', 0, 0, $5, $6, 'n', $7)`,
     [version, bank.id, file, content, holder.account, holder.session, upload],
   );
+  return { version, upload };
+}
+
+test('an ended session may release what it holds, for a moment, and can do nothing else', async (t) => {
+  const { session, bank, sql, warden } = await scene(t);
+  const holder = await session(0);
+  const token = randomBytes(32).toString('base64url');
+  const tokenHash = createHash('sha256').update(token).digest();
+  await sql.query('update session set token_hash = $2 where id = $1', [holder.session, tokenHash]);
+  const { version, upload } = await uploadOf(sql, bank, holder);
   const ending = () => warden.withSystem((tx) => findEnding(tx, tokenHash));
   const going = (orEnding: boolean) =>
     warden
@@ -157,22 +180,34 @@ test('an ended session lets go of what it holds, for a moment, and can do nothin
         if (error instanceof CofferdamError && error.code === 'session-ended') return false;
         throw error;
       });
-  const charged = (bytes: number) => callChargeEnding(warden, { session: holder.session, customer: bank.id, bytes, graceMs });
+  const charged = (bytes: number) =>
+    callChargeEnding(warden, { session: holder.session, customer: bank.id, bytes, graceMs });
   const held = async (): Promise<boolean> => {
-    await warden.withSystem(async (tx) => releaseOutlived(tx, await findOutlived(tx, 100)));
-    const [row] = await sql.query<{ upload_id: string | null }>('select upload_id from version where id = $1', [version]);
+    await warden.withSystem(async (tx) => releaseOutlived(tx, (await findOutlived(tx, null, 100)).versions));
+    const [row] = await sql.query<{ upload_id: string | null }>('select upload_id from version where id = $1', [
+      version,
+    ]);
     return row?.upload_id === upload;
   };
   const endedAgo = (ms: number) =>
-    sql.query("update session set ended_at = clock_timestamp() - $2 * interval '1 millisecond' where id = $1", [holder.session, ms]);
+    sql.query("update session set ended_at = clock_timestamp() - $2 * interval '1 millisecond' where id = $1", [
+      holder.session,
+      ms,
+    ]);
 
   t.equal(await ending(), undefined, 'open, it is not ending');
   t.equal(await charged(1), false, 'and is charged as any other');
   t.same([await going(false), await going(true)], [true, true]);
 
-  await warden.withSystem((tx) => endSessions(tx, { credential: holder.credential }, 'the key was suspended', 'credential'));
+  await warden.withSystem((tx) =>
+    endSessions(tx, { credential: holder.credential }, 'the key was suspended', 'credential'),
+  );
   t.match(await ending(), { id: holder.session, node: 'n', customers: [bank.id] }, 'ended, it holds its upload');
-  t.same([await going(false), await going(true)], [false, true], 'no other work of it begins, whatever a process remembers');
+  t.same(
+    [await going(false), await going(true)],
+    [false, true],
+    'no other work of it begins, whatever a process remembers',
+  );
   t.ok(await held(), 'and nobody has taken it from its hand');
   const used = async (): Promise<readonly number[]> =>
     (
@@ -189,7 +224,9 @@ test('an ended session lets go of what it holds, for a moment, and can do nothin
     before.map((one) => one + 700),
     'its last bytes are charged to all five scopes',
   );
-  await sql.query("update budget set cap_hour_bytes = 1000 where direction = 'in' and credential_id = $1", [holder.credential]);
+  await sql.query("update budget set cap_hour_bytes = 1000 where direction = 'in' and credential_id = $1", [
+    holder.credential,
+  ]);
   t.equal(await charged(301), false, 'which refuse them as before');
   t.same(
     await used(),
@@ -205,7 +242,7 @@ test('an ended session lets go of what it holds, for a moment, and can do nothin
   t.equal(await ending(), undefined, 'the grace is over');
   t.same([await going(false), await going(true), await charged(0)], [false, false, false]);
   t.notOk(await held(), 'and the upload is let go');
-  // Its own life begins here, however long ago it was opened first.
+  // Its own life begins here, however long ago it was first opened.
   await sql.query("update version set opened_at = clock_timestamp() - interval '10 days' where id = $1", [version]);
   const given = async (): Promise<number> =>
     (await warden.withSystem(async (tx) => discardExpired(tx, await findExpired(tx, 60_000, 10), 60_000))).length;
@@ -216,7 +253,30 @@ test('an ended session lets go of what it holds, for a moment, and can do nothin
   t.equal(await given(), 1, 'and is given up at its end');
 });
 
-test('an edge tells of activity seldom, and of the last one exactly', async (t) => {
+test('a turn finds what ended since the turn before, also an end whose transaction took some seconds; a look at everything finds all', async (t) => {
+  const { session, bank, sql, warden } = await scene(t);
+  const holder = await session(0);
+  const { version } = await uploadOf(sql, bank, holder);
+  await sql.query(
+    "update session set state = 'ended', end_reason = 'x', end_kind = 'lost', ended_at = clock_timestamp() - $2 * interval '1 millisecond' where id = $1",
+    [holder.session, graceMs + 20_000],
+  );
+  /** What a turn finds after one that had looked at all ends up to this many seconds after this one. */
+  const foundAfter = async (seconds: number | null): Promise<readonly string[]> => {
+    const [row] = await sql.query<{ since: string }>(
+      "select (ended_at + $2 * interval '1 second')::text as since from session where id = $1",
+      [holder.session, seconds],
+    );
+    return (await warden.withSystem((tx) => findOutlived(tx, seconds === null ? null : (row?.since ?? ''), 10)))
+      .versions;
+  };
+  t.same(await foundAfter(-1), [version], 'it ended since');
+  t.same(await foundAfter(4), [version], 'it was written with this time, and committed after that turn');
+  t.same(await foundAfter(6), [], 'what is later than that');
+  t.same(await foundAfter(null), [version], 'is found by the look at everything');
+});
+
+test('an edge reports activity seldom, and the last one exactly', async (t) => {
   const clock = { at: performance.now() - 10, idleLifeMs: 400 };
   const quiet = { at: performance.now() - 500, idleLifeMs: 400 };
   const connections = new Set([

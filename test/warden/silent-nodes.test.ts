@@ -1,7 +1,8 @@
-// T-20: a node that serves and does not report on its controls: the warden's alarm and the operators' view mean the same nodes by it.
+// T-20: a node that serves and does not report on its controls: the warden's alarm and the operators' view mean the
+// same nodes.
 import { test } from 'tap';
 import { silentNodes } from '../../server/admin/doctor/nodes.ts';
-import { listControls, listNodes } from '../../server/admin/report-queries.ts';
+import { listControls, listNodes } from '../../server/admin/node/node-queries.ts';
 import type { Config } from '../../server/config/config.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { alarmSilent, quietMsOf } from '../../server/warden/self-test/self-test.ts';
@@ -32,7 +33,7 @@ const standings: Readonly<Record<string, Standing>> = {
   },
   'before-the-bound': { started: hour, reports: ["now() - interval '5 minutes'"], isSilent: false },
   new: { started: lately, isSilent: false },
-  // What it reported before it went away is old; it is given as long as a new one.
+  // What it reported before it went away is old; it gets as much time as a new node.
   'came-back': { started: lately, reports: [longAgo], isSilent: false },
   'of-an-earlier-version': { started: 'null', isSilent: true },
   drains: { started: hour, drains: 'this run', isSilent: false },
@@ -40,10 +41,12 @@ const standings: Readonly<Record<string, Standing>> = {
   away: { started: hour, seen: "now() - interval '1 minute'", isSilent: false },
 };
 
-test('who serves and is silent is named, by the alarm and by status and doctor; who has just come, drains or is away is not', async (t) => {
+test('a silent node that serves is named by the alarm, status and doctor; one that just came, drains or is away is not', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
-  for (const [name, { started, reports = [], seen = "now() + interval '1 hour'", drains }] of Object.entries(standings)) {
+  for (const [name, { started, reports = [], seen = "now() + interval '1 hour'", drains }] of Object.entries(
+    standings,
+  )) {
     await sql.query(
       `insert into node (name, plane, start_id, started_at, last_seen_at) values ($1, 'partner', gen_random_uuid(), ${started}, ${seen})`,
       [name],
@@ -55,10 +58,10 @@ test('who serves and is silent is named, by the alarm and by status and doctor; 
         [name],
       );
     for (const [i, at] of reports.entries())
-      await sql.query(`insert into self_test (node, "check", bites, text, at, since) values ($1, $2, true, 'x', ${at}, ${at})`, [
-        name,
-        `check ${i}`,
-      ]);
+      await sql.query(
+        `insert into self_test (node, "check", bites, text, at, since) values ($1, $2, true, 'x', ${at}, ${at})`,
+        [name, `check ${i}`],
+      );
   }
   const expected = Object.keys(standings)
     .filter((name) => standings[name]?.isSilent === true)
@@ -68,6 +71,8 @@ test('who serves and is silent is named, by the alarm and by status and doctor; 
   t.same(alarms.map((one) => one.subject).sort(), expected, 'the alarm');
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => admin.close());
-  const shown = await admin.withSystem(async (tx) => silentNodes(config, await listNodes(tx), await listControls(tx), new Date()));
+  const shown = await admin.withSystem(async (tx) =>
+    silentNodes(config.limits, await listNodes(tx), await listControls(tx), new Date()),
+  );
   t.same([...shown].sort(), expected, 'status and doctor');
 });

@@ -1,17 +1,19 @@
-// Rules that the database keeps by itself, at their borders: when a window is open, what a credential is called, where a file may stand, since when an
-// upload is nobody's.
+// Rules that the database itself enforces, at their limits: when a window is open, what a credential is called, where a
+// file may be, since when nobody holds an upload.
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
-async function setUp(t: Test): Promise<{ readonly sql: TestDatabase; readonly customer: string; readonly account: string }> {
+async function setUp(
+  t: Test,
+): Promise<{ readonly sql: TestDatabase; readonly customer: string; readonly account: string }> {
   const sql = await createTestDatabase(t);
   const [customer, account] = [randomUUID(), randomUUID()];
   await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
-  await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'batch', 'machine', 'partner')", [
-    account,
-    customer,
-  ]);
+  await sql.query(
+    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'batch', 'machine', 'partner')",
+    [account, customer],
+  );
   return { sql, customer, account };
 }
 
@@ -93,57 +95,81 @@ test('what a credential is called', async (t) => {
   for (const [wanted, ...facts] of cases) t.equal(await state(...facts), wanted, facts.join());
 });
 
-test('nothing comes to stand in a directory that is gone', async (t) => {
+test('nothing can be put into a directory that is gone', async (t) => {
   const { sql, customer } = await setUp(t);
   const [folder, there, gone, file] = Array.from({ length: 4 }, () => randomUUID());
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'f', 'deposit')", [folder, customer]);
+  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'f', 'deposit')", [
+    folder,
+    customer,
+  ]);
   for (const [id, name] of [
     [there, 'there'],
     [gone, 'gone'],
   ])
-    await sql.query('insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [id, customer, folder, name]);
-  await sql.query('update directory set removed_at = now() where id = $1', [gone]);
-  const put = (id: string | undefined, directory: string | undefined) =>
-    sql.query('insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $1::uuid::text)', [
+    await sql.query('insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
       id,
       customer,
       folder,
-      directory,
+      name,
     ]);
+  await sql.query('update directory set removed_at = now() where id = $1', [gone]);
+  const put = (id: string | undefined, directory: string | undefined) =>
+    sql.query(
+      'insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $1::uuid::text)',
+      [id, customer, folder, directory],
+    );
   await put(file, there);
   const refused = { message: 'the directory is gone' };
   await t.rejects(put(randomUUID(), gone), refused, 'a new file');
-  await t.rejects(sql.query('update file set directory_id = $2 where id = $1', [file, gone]), refused, 'a file that is moved');
+  await t.rejects(
+    sql.query('update file set directory_id = $2 where id = $1', [file, gone]),
+    refused,
+    'a file that is moved',
+  );
   const below = (parent: string | undefined) =>
-    sql.query("insert into directory (id, customer_id, folder_id, parent_id, name) values (gen_random_uuid(), $1, $2, $3, 'd')", [
-      customer,
-      folder,
-      parent,
-    ]);
+    sql.query(
+      "insert into directory (id, customer_id, folder_id, parent_id, name) values (gen_random_uuid(), $1, $2, $3, 'd')",
+      [customer, folder, parent],
+    );
   await t.rejects(below(gone), refused, 'a directory');
   await t.resolves(below(there), 'the twin');
 });
 
-test('an upload is nobody’s since it was let go last', async (t) => {
+test('nobody holds an upload since it was last interrupted', async (t) => {
   const { sql, customer, account } = await setUp(t);
   const [key, folder, file, content, version] = Array.from({ length: 5 }, () => randomUUID());
   await sql.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'f', 'deposit')", [folder, customer]);
-  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'n')", [file, customer, folder]);
-  await sql.query("insert into content (id, customer_id, customer_key_id, wrapped_key) values ($1, $2, $3, 'w')", [content, customer, key]);
+  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'f', 'deposit')", [
+    folder,
+    customer,
+  ]);
+  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'n')", [
+    file,
+    customer,
+    folder,
+  ]);
+  await sql.query("insert into content (id, customer_id, customer_key_id, wrapped_key) values ($1, $2, $3, 'w')", [
+    content,
+    customer,
+    key,
+  ]);
   await sql.query(
     "insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, upload_id) values ($1, $2, $3, 1, $4, 'partial', $5, $6, 'n', $7)",
     [version, customer, file, content, account, randomUUID(), randomUUID()],
   );
   const agoSeconds = async (): Promise<number | null> =>
-    (await sql.query<{ s: number | null }>('select extract(epoch from clock_timestamp() - let_go_at)::int as s from version'))[0]?.s ??
-    null;
+    (
+      await sql.query<{ s: number | null }>(
+        'select extract(epoch from clock_timestamp() - let_go_at)::int as s from version',
+      )
+    )[0]?.s ?? null;
   const letGo = () => sql.query('update version set upload_id = null');
   t.equal(await agoSeconds(), null, 'somebody holds it');
   await letGo();
   t.ok(Number(await agoSeconds()) < 600);
   await sql.query("update version set let_go_at = clock_timestamp() - interval '9 days'");
-  const take = (more = '') => sql.query(`update version set upload_id = gen_random_uuid(), resumed_bytes = size${more}`);
+  const take = (more = '') =>
+    sql.query(`update version set upload_id = gen_random_uuid(), resumed_bytes = size${more}`);
   const add = () => sql.query('update version set size = size + 1');
   await take();
   await add();

@@ -1,4 +1,5 @@
-// Owns: a record that cannot be looked at or sealed stops the service within the bound, whatever holds it up, and says so; a shorter wait stops nobody.
+// A record that cannot be examined or sealed stops the service within the bound, whatever holds it up, and says so; a
+// shorter wait stops nobody.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,9 +8,9 @@ import { type Test, test } from 'tap';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { record } from '../../server/warden/ledger/entries/record.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
-import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
@@ -47,15 +48,19 @@ async function setUp(t: Test, limits: Readonly<Record<string, number>>) {
   const letGo = (): Promise<unknown> => holder.query('rollback');
   const write = (): Promise<void> =>
     database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
-  const alarms = () => sql.query<{ severity: string; text: string }>("select severity, text from alert where kind = 'ledger.late'");
+  const alarms = () =>
+    sql.query<{ severity: string; text: string }>("select severity, text from alert where kind = 'ledger.late'");
   return { sql, guard, said, hold, letGo, write, alarms };
 }
 
 for (const table of ['ledger_fresh', 'ledger_sealed', 'ledger_state'])
   test(`somebody holds ${table} for longer than the record may be late: logins stop, an alarm is there, and it heals`, async (t) => {
     const stopMs = 1500;
-    const { sql, guard, said, hold, letGo, write, alarms } = await setUp(t, { witnessAlarmMs: 500, witnessStopMs: stopMs });
-    // What waits makes the sealer want the sealed ones, too.
+    const { sql, guard, said, hold, letGo, write, alarms } = await setUp(t, {
+      witnessAlarmMs: 500,
+      witnessStopMs: stopMs,
+    });
+    // Waiting entries make the sealer read the sealed ones, too.
     await write();
     await until('it is sealed', async () => (await sql.query('select 1 from ledger_fresh')).length === 0);
     if (table === 'ledger_sealed') {
@@ -88,7 +93,10 @@ test('twin: a lock that is shorter than that stops nobody', async (t) => {
     await delay(2500);
     await letGo();
     await write();
-    await until(`after ${table} it is sealed`, async () => (await sql.query('select 1 from ledger_fresh')).length === 0);
+    await until(
+      `after ${table} it is sealed`,
+      async () => (await sql.query('select 1 from ledger_fresh')).length === 0,
+    );
   }
   t.same([...states], ['open']);
   t.same(await alarms(), []);

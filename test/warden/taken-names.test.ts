@@ -1,9 +1,9 @@
-// T-26, T-31: every action on a name that is taken, by what stands there, whose it is, and whether it was delivered or read; each refusal by its reason.
+// T-26, T-31: every action on a name that is taken, by what has the name, whose it is, and whether it was delivered or
+// read; each refusal by its reason.
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
-import type { Config } from '../../server/config/config.ts';
 import {
   type AccountId,
   type ContentId,
@@ -17,8 +17,8 @@ import {
 import { Database, type Transaction } from '../../server/postgres/database.ts';
 import { removeFile, renameFile } from '../../server/warden/catalogue/change-file.ts';
 import { locateEntry } from '../../server/warden/catalogue/locate.ts';
-import type { CustomerScope, FolderScope, OpenSession } from '../../server/warden/context.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import type { CustomerScope, FolderScope, OpenSession } from '../../server/warden/sessions/open-session.ts';
 import { openUpload } from '../../server/warden/transfers/open-upload.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 
@@ -40,7 +40,15 @@ function sessionIn({ verbs = ['list', 'read', 'write', 'remove'], ...facts }: Fo
     verbs: new Set(verbs),
   };
   const customers: readonly CustomerScope[] = [{ id: customer, name: 'acme', folders: [scope] }];
-  const account = { id: mine, name: 'mine', kind: 'machine', plane: 'partner', customer, readOnly: false, manages: false } as const;
+  const account = {
+    id: mine,
+    name: 'mine',
+    kind: 'machine',
+    plane: 'partner',
+    customer,
+    readOnly: false,
+    manages: false,
+  } as const;
   const id = idOf<SessionId>(randomUUID());
   const rest = { credentialId: randomUUID() as never, purpose: 'transfer', isOver: false, ticket: null } as const;
   return { id, node: idOf<NodeName>('n'), account, customers, ...rest };
@@ -68,9 +76,19 @@ const names = Object.keys(standings) as Name[];
 
 type Wrap = (content: ContentId) => Promise<Buffer>;
 
-async function put(sql: TestDatabase, wrap: Wrap, name: string, { state, of, isRead = false }: Standing): Promise<void> {
+async function put(
+  sql: TestDatabase,
+  wrap: Wrap,
+  name: string,
+  { state, of, isRead = false }: Standing,
+): Promise<void> {
   const [file, content] = [randomUUID(), idOf<ContentId>(randomUUID())];
-  await sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [file, customer, folder, name]);
+  await sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
+    file,
+    customer,
+    folder,
+    name,
+  ]);
   await sql.query(
     'insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, $3 from customer_key where customer_id = $2',
     [content, customer, await wrap(content)],
@@ -90,22 +108,24 @@ async function setUp(t: Test) {
   t.teardown(() => warden.close());
   const runtimeDirectory = join(temporaryDirectory(t), 'var');
   mkdirSync(runtimeDirectory);
-  const keys = createKeyRing({ mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory } as Config);
+  const keys = createKeyRing({ mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory });
   await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
   await warden.withCustomers([customer], (tx) => keys.createCustomerKey(tx, customer));
   for (const id of [mine, other])
-    await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')", [
-      id,
-      customer,
-      id === mine ? 'mine' : 'other',
-    ]);
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'folder', 'deposit')", [folder, customer]);
+    await sql.query(
+      "insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')",
+      [id, customer, id === mine ? 'mine' : 'other'],
+    );
+  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'folder', 'deposit')", [
+    folder,
+    customer,
+  ]);
   const wrap: Wrap = async (content) =>
     (await warden.withCustomers([customer], (tx) => keys.createFileKey(tx, customer, content))).wrappedKey;
   for (const [name, standing] of Object.entries(standings)) for (const one of standing) await put(sql, wrap, name, one);
   for (const state of ['held', 'partial'] as const) await put(sql, wrap, `my ${state}`, { state, of: mine });
 
-  /** What an action leads to, in a transaction that is undone: a word of what became of the name, or why it was refused. */
+  /** The result of an action, in a transaction that is undone: what became of the name, or why it was refused. */
   const outcome = async (work: (tx: Transaction) => Promise<string>): Promise<string> => {
     let said = '';
     const undone = new Error('undone');
@@ -115,15 +135,17 @@ async function setUp(t: Test) {
         throw undone;
       });
     } catch (error) {
-      if (error !== undone) return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
+      if (error !== undone)
+        return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
     }
     return said;
   };
-  return { keys, outcome };
+  return { sql, wrap, keys, outcome };
 }
 
-const at = (session: OpenSession, name: string): ReturnType<typeof locateEntry> => locateEntry(session, ['folder', name]);
-/** The live versions of a name: whether it is not the first one, its state, and whether it stands on another one. */
+const at = (session: OpenSession, name: string): ReturnType<typeof locateEntry> =>
+  locateEntry(session, ['folder', name]);
+/** The live versions of a name: whether a version is not the first one, its state, and whether it has a base. */
 async function liveIn(tx: Transaction, name: string): Promise<string> {
   const rows = await tx.query<{ said: string }>(
     `select case when v.number > 1 then 'new ' else '' end || v.state || case when v.base_version_id is null then '' else ' on another' end as said
@@ -149,12 +171,27 @@ test('opening for writing', async (t) => {
   const strict = {};
   const replacing = { replaceAllowed: true };
   const cases: Readonly<
-    Record<Name, readonly [anew: string, anewReplacing: string, goingOn: string, goingOnReplacing: string, only: string]>
+    Record<
+      Name,
+      readonly [anew: string, anewReplacing: string, goingOn: string, goingOnReplacing: string, only: string]
+    >
   > = {
     nothing: ['partial', 'partial', 'partial', 'partial', 'partial'],
     'mine, partial': ['new partial', 'new partial', 'partial', 'partial', exists],
-    'mine, held': ['new partial', 'new partial', 'held, new partial on another', 'held, new partial on another', exists],
-    'mine, settling': ['new partial', 'new partial', 'settling, new partial on another', 'settling, new partial on another', exists],
+    'mine, held': [
+      'new partial',
+      'new partial',
+      'held, new partial on another',
+      'held, new partial on another',
+      exists,
+    ],
+    'mine, settling': [
+      'new partial',
+      'new partial',
+      'settling, new partial on another',
+      'settling, new partial on another',
+      exists,
+    ],
     'theirs, partial': [inUse, inUse, inUse, inUse, inUse],
     'theirs, held': [inUse, inUse, inUse, inUse, inUse],
     'mine, delivered': [delivered, 'published, new partial', delivered, 'published, new partial on another', exists],
@@ -185,7 +222,9 @@ test('removing', async (t) => {
   const stays = 'denied: a delivered file cannot be removed';
   const read = 'denied: the file was already read and stays until its retention ends';
   const forbidden = 'denied: permission denied in this folder';
-  const cases: Readonly<Record<Name, readonly [deposit: string, collect: string, withoutRemove: string, withoutList: string]>> = {
+  const cases: Readonly<
+    Record<Name, readonly [deposit: string, collect: string, withoutRemove: string, withoutList: string]>
+  > = {
     nothing: [absent, absent, absent, absent],
     'mine, partial': ['nothing', 'nothing', 'nothing', 'nothing'],
     'mine, held': ['nothing', 'nothing', 'nothing', 'nothing'],
@@ -205,10 +244,14 @@ test('removing', async (t) => {
     ];
     t.same(said, cases[name], name);
   }
-  t.equal(await remove('mine, held', { verbs: ['list', 'remove'] }), forbidden, 'what one wrote is taken back by who may write');
+  t.equal(
+    await remove('mine, held', { verbs: ['list', 'remove'] }),
+    forbidden,
+    'what one wrote is taken back by who may write',
+  );
 });
 
-test('renaming: what goes, and what it goes onto', async (t) => {
+test('renaming: what is renamed, and onto what', async (t) => {
   const { outcome } = await setUp(t);
   const rename = (from: string, to: string, folderFacts: Folder, replace: boolean): Promise<string> =>
     outcome(async (tx) => {
@@ -230,8 +273,15 @@ test('renaming: what goes, and what it goes onto', async (t) => {
     'theirs, delivered': stays,
   };
   for (const name of names) t.equal(await rename(name, 'free', {}, false), sources[name], name);
-  t.equal(await rename('mine, delivered', 'free', { verbs: ['write'] }, false), absent, 'who may not list is not told that it is there');
-  t.equal(await rename('my held', 'free', { verbs: ['list', 'read'] }, false), 'denied: permission denied in this folder');
+  t.equal(
+    await rename('mine, delivered', 'free', { verbs: ['write'] }, false),
+    absent,
+    'who may not list is not told that it is there',
+  );
+  t.equal(
+    await rename('my held', 'free', { verbs: ['list', 'read'] }, false),
+    'denied: permission denied in this folder',
+  );
   t.equal(await rename('my held', 'my held', {}, false), 'held; held', 'onto itself');
 
   const taken = 'conflict: the name is taken';
@@ -255,4 +305,85 @@ test('renaming: what goes, and what it goes onto', async (t) => {
     ];
     t.same(said, targets[name], `onto ${name}`);
   }
+});
+
+test('renaming an upload that went beyond a file with a receipt: that one goes with it, and waits below it as before', async (t) => {
+  const { sql, wrap, outcome } = await setUp(t);
+  for (const state of ['held', 'settling'] as const) {
+    const name = `mine, beyond ${state}`;
+    await put(sql, wrap, name, { state, of: mine });
+    const content = idOf<ContentId>(randomUUID());
+    await sql.query(
+      'insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, $3 from customer_key where customer_id = $2',
+      [content, customer, await wrap(content)],
+    );
+    await sql.query(
+      `insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node)
+       select gen_random_uuid(), $1, f.id, 2, $2, 'partial', $3, gen_random_uuid(), 'n' from file f where f.name = $4`,
+      [customer, content, mine, name],
+    );
+    const onto = (to: string): Promise<string> =>
+      outcome(async (tx) => {
+        const session = sessionIn({ replaceAllowed: true });
+        await renameFile(tx, session, at(session, name), at(session, to), true);
+        return `${await liveIn(tx, name)}; ${await liveIn(tx, to)}`;
+      });
+    t.equal(await onto('free'), `nothing; ${state}, new partial`, `${state}, to a free name`);
+    for (const own of ['mine, partial', 'mine, held'])
+      t.equal(await onto(own), `nothing; new ${state}, new partial`, `${state}, in the place of ${own}`);
+    t.equal(
+      await onto('mine, delivered'),
+      `nothing; published, new ${state}, new partial`,
+      `${state}, above what was delivered`,
+    );
+  }
+});
+
+test('what somebody does to a name is on the record, by what it was and by what it is then', async (t) => {
+  const { keys, outcome } = await setUp(t);
+  /** The entries that an action leaves, in their order. */
+  const entries = (work: (tx: Transaction) => Promise<unknown>): Promise<string> =>
+    outcome(async (tx) => {
+      await work(tx);
+      const rows = await tx.query<{ said: string }>(
+        `select kind || ' ' || (public ->> 'path') || coalesce(' to ' || (public ->> 'to') || ', ' || (public ->> 'state'), '') as said
+         from ledger_fresh where version_id is not null order by id`,
+      );
+      return rows.map((row) => row.said).join('; ');
+    });
+  const remove = (name: string, folderFacts: Folder = {}): Promise<string> =>
+    entries((tx) => {
+      const session = sessionIn(folderFacts);
+      return removeFile(tx, session, at(session, name));
+    });
+  const rename = (from: string, to: string): Promise<string> =>
+    entries((tx) => {
+      const session = sessionIn({ replaceAllowed: true });
+      return renameFile(tx, session, at(session, from), at(session, to), true);
+    });
+  const write = (name: string, isContinued: boolean): Promise<string> =>
+    entries((tx) => {
+      const session = sessionIn({});
+      return openUpload(tx, keys, session, at(session, name), { continue: isContinued, exclusive: false }, 8);
+    });
+  t.equal(await remove('mine, partial'), 'upload.given-up /mine, partial');
+  for (const name of ['mine, held', 'mine, settling']) t.equal(await remove(name), `file.discarded /${name}`);
+  t.equal(await remove('theirs, delivered', { direction: 'collect' }), 'file.withdrawn /theirs, delivered');
+
+  t.equal(await rename('mine, partial', 'free'), 'file.renamed /mine, partial to /free, partial');
+  t.equal(await rename('mine, held', 'free'), 'file.renamed /mine, held to /free, settling');
+  t.equal(
+    await rename('my held', 'mine, partial'),
+    'upload.given-up /mine, partial; file.renamed /my held to /mine, partial, settling',
+    'what makes room, too',
+  );
+  t.equal(
+    await rename('my partial', 'mine, held'),
+    'file.discarded /mine, held; file.renamed /my partial to /mine, held, partial',
+  );
+
+  t.equal(await write('mine, partial', false), 'upload.given-up /mine, partial', 'written anew');
+  t.equal(await write('mine, held', false), 'file.discarded /mine, held');
+  for (const name of ['mine, partial', 'mine, held', 'free'])
+    t.equal(await write(name, true), '', `${name}: nothing of it is given up`);
 });

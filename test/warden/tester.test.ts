@@ -1,8 +1,9 @@
-// T-20: a node's self-test has an account, a customer and a folder that nothing else ever had: not the node itself on another plane, nor another node.
+// T-20: the self-test of a node has an account, a customer and a folder that nothing else ever had: not the node itself
+// on another plane, nor another node.
 import { test } from 'tap';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { ensureAccount, ensureCustomer } from '../../server/warden/self-test/self-test-queries.ts';
-import { testerOf } from '../../server/warden/self-test/tester.ts';
+import { testerOf } from '../../server/warden/testers/tester.ts';
 import { startBankDatabase } from '../support/bank.ts';
 
 const node = (name: string): NodeName => idOf<NodeName>(name);
@@ -28,6 +29,8 @@ test('a node that changes its plane begins anew: its account reaches its own cus
     t.match(await sql.query('select plane, customer_id from account where id = $1', [account]), [
       { plane, customer_id: plane === 'partner' ? customer : null },
     ]);
-    t.same(await sql.query('select customer_id from folder_right where account_id = $1', [account]), [{ customer_id: customer }]);
+    t.same(await sql.query('select customer_id from folder_right where account_id = $1', [account]), [
+      { customer_id: customer },
+    ]);
   }
 });

@@ -1,4 +1,5 @@
-// A ticket is a proof only while there is no second factor, and a guess at one that is none is nobody's.
+// A ticket is a proof only while there is no second factor, and an invalid ticket is counted against no account's
+// ticket.
 import { createHash, randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { type AccountId, idOf } from '../../server/domain/ids.ts';
@@ -25,6 +26,7 @@ test('with a ticket, without one, and beside a second factor', async (t) => {
   t.equal(await show({}, 'a tickes'), null);
   t.same(counted, [ticket.id], 'what is wrong is');
   for (const facts of [{ ticket: null }, { hasSecondFactor: true }])
-    for (const answer of ['a ticket', 'wrong']) t.equal(await show(facts, answer), null, `${JSON.stringify(facts)}: ${answer}`);
+    for (const answer of ['a ticket', 'wrong'])
+      t.equal(await show(facts, answer), null, `${JSON.stringify(facts)}: ${answer}`);
   t.same(counted, [ticket.id], 'and what is none is not counted');
 });

@@ -1,17 +1,19 @@
-// T-35: which entries of the record a credential may leave without paying: openings that were not read yet, and repeats; what is paid for makes room again.
+// T-35: which entries of the record a credential may leave without paying: openings that were not read yet, and
+// repeats. A payment makes room again.
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
+import { idOf, type VersionId } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { createCharges } from '../../server/warden/budgets/charges.ts';
-import type { OpenSession } from '../../server/warden/context.ts';
+import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import type { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
 const places = 3;
 const files = 3 * places;
 
-test('a place that nobody paid for comes back with the payment, and stays taken without it', async (t) => {
+test('a place that nobody paid for comes back with the payment, and stays occupied without it', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const acme = await Bank.create(given, 'acme', 1000);
@@ -19,7 +21,7 @@ test('a place that nobody paid for comes back with the payment, and stays taken 
   const config = {
     log: { level: 'error', pretty: false },
     database: { wardenUrl: sql.wardenUrl },
-    // Next to nothing comes back with time.
+    // Hardly anything comes back with time.
     limits: { slowdownPatienceMs: 1000, unpaidEntriesAtOnce: places, unpaidEntriesPerMinute: 0.001 },
     credentials: { dormantDays: 90, dayMs: 86_400_000 },
   } as unknown as Config;
@@ -50,11 +52,17 @@ test('a place that nobody paid for comes back with the payment, and stays taken 
     };
     const open = (i: number, work: () => Promise<void> = async () => {}) =>
       charges.opening(session, acme.id, reader.downloads[i] ?? '', work);
-    const read = (i: number) => charges.release(session, acme.id, reader.downloads[i] ?? '', 0);
+    const read = (i: number) =>
+      charges.release(
+        session,
+        { customer: acme.id, version: idOf<VersionId>(acme.files[i]?.version ?? '') },
+        reader.downloads[i] ?? '',
+        0,
+      );
     return { paid, open, read };
   };
 
-  await t.test('who reads what he opens pays for no name, however many files there are', async (t) => {
+  await t.test('a client that reads what it opens pays for no name, however many files there are', async (t) => {
     const { paid, open, read } = await client();
     for (let i = 0; i < files; i += 1) {
       await open(i);
@@ -63,14 +71,17 @@ test('a place that nobody paid for comes back with the payment, and stays taken 
     t.equal(await paid(), 0);
   });
 
-  await t.test('who opens and does not read has so many places, then each is a name', async (t) => {
-    const { paid, open, read } = await client();
-    for (let i = 0; i < files; i += 1) await open(i);
-    t.equal(await paid(), files - places);
-    for (let i = 0; i < places; i += 1) await read(i);
-    await open(0);
-    t.ok((await paid()) <= files - places + places, 'what is read makes room');
-  });
+  await t.test(
+    'a client that opens and does not read has a number of places, and then each opening costs a name',
+    async (t) => {
+      const { paid, open, read } = await client();
+      for (let i = 0; i < files; i += 1) await open(i);
+      t.equal(await paid(), files - places);
+      for (let i = 0; i < places; i += 1) await read(i);
+      await open(0);
+      t.ok((await paid()) <= files - places + places, 'what is read makes room');
+    },
+  );
 
   await t.test('a repeat takes a place and gives none back', async (t) => {
     const { paid, open, read } = await client();
@@ -79,7 +90,7 @@ test('a place that nobody paid for comes back with the payment, and stays taken 
     t.equal(await paid(), 2, 'the first was paid for by its bytes, so many were free, the rest are names');
   });
 
-  await t.test('a name that leads nowhere is paid for; a gateway that could not look has no price', async (t) => {
+  await t.test('a name that leads nowhere is paid for; when the gateway could not look, nothing is', async (t) => {
     const { paid, open } = await client();
     const fails = (code: 'not-found' | 'denied' | 'unavailable' | 'over-limit') =>
       t.rejects(

@@ -1,4 +1,4 @@
-// What a transaction finds behind a lock that it waited for, and which locks it does not wait for at all.
+// What a transaction finds behind a lock for which it waited, and for which locks it does not wait at all.
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Test, test } from 'tap';
@@ -16,7 +16,7 @@ async function another(t: Test, sql: TestDatabase): Promise<pg.Client> {
   return client;
 }
 
-test('an upload whose file is renamed while an extent of it waits goes on under its new name', async (t) => {
+test('an upload whose file is renamed while an extent of it waits continues under its new name', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1024);
@@ -43,14 +43,19 @@ test('an upload whose file is renamed while an extent of it waits goes on under 
   await renaming.query('update version set file_id = $2, number = 1 where id = $1', [version, to?.id]);
   const locked = warden.withSystem((tx) => lockUpload(tx, upload, session));
   const isWaiting = async (): Promise<boolean> =>
-    (await sql.query("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0;
+    (await sql.query("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
+      .length > 0;
   while (!(await isWaiting())) await new Promise((resolve) => setTimeout(resolve, 10));
   await renaming.query('commit');
   t.match(await locked, { version, file: to?.id, fileName: name });
-  t.equal(await warden.withSystem((tx) => lockUpload(tx, upload, idOf(randomUUID()))), undefined, "the twin: another session's");
+  t.equal(
+    await warden.withSystem((tx) => lockUpload(tx, upload, idOf(randomUUID()))),
+    undefined,
+    "the twin: another session's",
+  );
 });
 
-test('who ends a key waits for no login that holds its row: that login may wait for budgets that this one has', async (t) => {
+test('ending a key waits for no login that holds its row: that login may wait for budgets that the transaction has', async (t) => {
   const given = await startBankDatabase(t);
   const { sql } = given;
   const bank = await Bank.create(given, 'acme', 1024);
@@ -59,11 +64,18 @@ test('who ends a key waits for no login that holds its row: that login may wait 
   await login.query('begin');
   await login.query('select 1 from credential where id = $1 for key share', [credential]);
   const place = { release: () => {}, lockMs: 2000 };
-  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, admission: async () => place });
+  const database = new Database({
+    url: sql.wardenUrl,
+    applicationName: 'test',
+    connectionsMax: 1,
+    admission: async () => place,
+  });
   t.teardown(() => database.close());
   const asked = (): Promise<boolean> => database.withSystem((tx) => isUnproved(tx, idOf<CredentialId>(credential)));
   t.equal(await asked(), true);
-  await sql.query("update credential set state = 'retiring', expires_at = clock_timestamp() where id = $1", [credential]);
+  await sql.query("update credential set state = 'retiring', expires_at = clock_timestamp() where id = $1", [
+    credential,
+  ]);
   const retired = await database.withSystem(async (tx) => takeRetired(tx, await findRetired(tx, 10)));
   t.match(retired, [{ id: credential }], 'nor does the pass that retires keys leave it out');
   await login.query('rollback; begin');

@@ -1,4 +1,5 @@
-// Whose a handle is and how long it is good, what a verb allows, and what the warden itself knows against an upload that is said to be whole.
+// Whose a handle is and how long it is valid, what a verb allows, and what the warden itself knows against an upload
+// that is stated to be whole.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import {
@@ -13,13 +14,18 @@ import {
 } from '../../server/domain/ids.ts';
 import { callChargeBatch } from '../../server/warden/budgets/charge-queries.ts';
 import { requireVerb } from '../../server/warden/catalogue/locate.ts';
-import type { FolderScope, OpenSession } from '../../server/warden/context.ts';
+import type { FolderScope, OpenSession } from '../../server/warden/sessions/open-session.ts';
 import { requireWhole } from '../../server/warden/transfers/close-upload.ts';
 import { closeDownload, findDownload } from '../../server/warden/transfers/download-queries.ts';
-import { findClosedBy, lockUpload, markRefused, type OpenUpload } from '../../server/warden/transfers/upload-queries.ts';
+import {
+  findClosedBy,
+  lockUpload,
+  markRefused,
+  type OpenUpload,
+} from '../../server/warden/transfers/upload-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
-test('a read handle is good in its own session, while its version is published and it is open', async (t) => {
+test('a read handle is valid in its own session, while its version is published and the handle is open', async (t) => {
   const bank = await Bank.create(await startBankDatabase(t), 'acme', 1000);
   await bank.addFile(3);
   const [mine, colleague] = [await bank.addReader(), await bank.addReader()];
@@ -27,41 +33,67 @@ test('a read handle is good in its own session, while its version is published a
   const download = mine.downloads[0] ?? '';
   const ask = async (session: typeof mine.session, index: number): Promise<string | undefined> =>
     (await callChargeBatch(bank.warden, [{ session, download, index }]))[0]?.outcome;
-  for (const [who, { session }] of Object.entries({ 'a colleague': colleague, 'another session of the same key': again })) {
+  for (const [who, { session }] of Object.entries({
+    'a colleague': colleague,
+    'another session of the same key': again,
+  })) {
     t.equal(await ask(session, 0), 'missing', `${who} gets no key`);
-    t.equal(await bank.warden.withSystem((tx) => findDownload(tx, download, session)), undefined, `${who} does not find it`);
-    t.equal(await bank.warden.withSystem((tx) => closeDownload(tx, download, session, 1, true)), undefined, `${who} cannot close it`);
+    t.equal(
+      await bank.warden.withSystem((tx) => findDownload(tx, download, session)),
+      undefined,
+      `${who} does not find it`,
+    );
+    t.equal(
+      await bank.warden.withSystem((tx) => closeDownload(tx, download, session, 1, true)),
+      undefined,
+      `${who} cannot close it`,
+    );
   }
   t.equal(await ask(mine.session, 0), 'granted', 'its own session does');
   t.match(await bank.warden.withSystem((tx) => findDownload(tx, download, mine.session)), { extentCount: 3 });
-  await bank.sql.query("update version set state = 'withdrawn', withdrawn_at = now() where id = $1", [bank.files[0]?.version]);
-  t.same([await ask(mine.session, 0), await ask(mine.session, 1)], ['missing', 'missing'], 'after a withdrawal not even what it had');
-  await bank.sql.query("update version set state = 'published', released_until = now() + interval '1 day' where id = $1", [
+  await bank.sql.query("update version set state = 'withdrawn', withdrawn_at = now() where id = $1", [
     bank.files[0]?.version,
   ]);
+  t.same(
+    [await ask(mine.session, 0), await ask(mine.session, 1)],
+    ['missing', 'missing'],
+    'after a withdrawal not even what it had',
+  );
+  await bank.sql.query(
+    "update version set state = 'published', released_until = now() + interval '1 day' where id = $1",
+    [bank.files[0]?.version],
+  );
   t.equal(await ask(mine.session, 1), 'granted', 'released again, it goes on');
   t.ok(await bank.warden.withSystem((tx) => closeDownload(tx, download, mine.session, 1, true)));
   t.equal(await ask(mine.session, 2), 'missing', 'closed');
 });
 
-test('an upload is written, refused and answered for by who opened it', async (t) => {
+test('an upload is written, refused and accounted for by the session that opened it', async (t) => {
   const bank = await Bank.create(await startBankDatabase(t), 'acme', 1000);
   await bank.addFile(1);
   const [mine, colleague] = [await bank.addReader(), await bank.addReader()];
   const again = await bank.addSession(mine.account, mine.credential);
   const [file, content, version, upload] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
   const { sql, warden } = bank;
-  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [file, bank.id, bank.folder]);
-  await sql.query("insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key", [
-    content,
+  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [
+    file,
     bank.id,
+    bank.folder,
   ]);
+  await sql.query(
+    "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key",
+    [content, bank.id],
+  );
   await sql.query(
     "insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, upload_id) values ($1, $2, $3, 1, $4, 'partial', $5, $6, 'n', $7)",
     [version, bank.id, file, content, mine.account, mine.session, upload],
   );
   for (const { session } of [colleague, again]) {
-    t.equal(await warden.withSystem((tx) => lockUpload(tx, upload, session)), undefined, 'another session does not hold it');
+    t.equal(
+      await warden.withSystem((tx) => lockUpload(tx, upload, session)),
+      undefined,
+      'another session does not hold it',
+    );
     await warden.withSystem((tx) => markRefused(tx, upload, session, 'invalid'));
   }
   t.match(
@@ -71,17 +103,25 @@ test('an upload is written, refused and answered for by who opened it', async (t
   );
   await warden.withSystem((tx) => markRefused(tx, upload, mine.session, 'invalid'));
   await warden.withSystem((tx) => markRefused(tx, upload, mine.session, 'over-limit'));
-  t.match(await warden.withSystem((tx) => lockUpload(tx, upload, mine.session)), { refused: 'invalid' }, 'the first reason stays');
+  t.match(
+    await warden.withSystem((tx) => lockUpload(tx, upload, mine.session)),
+    { refused: 'invalid' },
+    'the first reason stays',
+  );
   await sql.query('update version set refused = null where id = $1', [version]);
   await sql.query(
     "update version set state = 'held', sha256 = sha256('x'), closed_at = now(), upload_id = null, closed_by_upload = $2 where id = $1",
     [version, upload],
   );
   const closed = (account: AccountId): Promise<unknown> => warden.withSystem((tx) => findClosedBy(tx, upload, account));
-  t.same([await closed(mine.account), await closed(colleague.account)], [version, undefined], 'a repeated close is answered to who closed');
+  t.same(
+    [await closed(mine.account), await closed(colleague.account)],
+    [version, undefined],
+    'a repeated close is answered to who closed',
+  );
 });
 
-test('verbs: who holds one may, a read-only account changes nothing', async (t) => {
+test('whoever has a verb may use it; a read-only account changes nothing', async (t) => {
   const verbs: readonly Verb[] = ['list', 'read', 'write', 'remove'];
   const may = (held: readonly Verb[], readOnly: boolean, verb: Verb): boolean => {
     try {
@@ -107,7 +147,7 @@ test('verbs: who holds one may, a read-only account changes nothing', async (t) 
   }
 });
 
-test('an upload that is said to be whole is held against what the warden knows', async (t) => {
+test('an upload that is stated to be whole is compared with what the warden knows', async (t) => {
   const upload: OpenUpload = {
     mac: null,
     version: idOf<VersionId>(randomUUID()),
@@ -145,5 +185,9 @@ test('an upload that is said to be whole is held against what the warden knows',
     [{ base: base(101, false) }, {}, /ends before the bytes that were stored already/],
   ];
   for (const [known, word, why] of refusals)
-    t.throws(() => requireWhole({ ...upload, ...known }, { ...said, ...word }), { code: 'conflict', message: why }, why.source);
+    t.throws(
+      () => requireWhole({ ...upload, ...known }, { ...said, ...word }),
+      { code: 'conflict', message: why },
+      why.source,
+    );
 });

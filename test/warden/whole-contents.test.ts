@@ -1,4 +1,5 @@
-// T-31 and T-32 as the database keeps them, whoever asks: a content belongs to one version, what is closed keeps its bytes, and only what is whole is closed.
+// T-31 and T-32 as the database enforces them, whoever asks: a content belongs to one version, what is closed keeps its
+// bytes, and only what is whole is closed.
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { test } from 'tap';
@@ -10,7 +11,8 @@ import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
 /** The pool keeps what the database said to itself. */
-const reasonOf = (error: unknown): string => String(error instanceof Error && error.cause !== undefined ? error.cause : error);
+const reasonOf = (error: unknown): string =>
+  String(error instanceof Error && error.cause !== undefined ? error.cause : error);
 
 const wipe = "update content set wrapped_key = '', destroyed_at = now() where id = $1";
 
@@ -21,7 +23,11 @@ test('what a version counts on is neither changed nor deleted, in no state and b
     const one = await shelf.add(2);
     await shelf.become(one, state);
     t.equal(await shelf.state(one.version), state);
-    await t.rejects(sql.query('delete from extent where content_id = $1 and index = 1', [one.content]), /counts on this extent/, state);
+    await t.rejects(
+      sql.query('delete from extent where content_id = $1 and index = 1', [one.content]),
+      /counts on this extent/,
+      state,
+    );
     await t.rejects(
       sql.query("update extent set digest = sha256('y') where content_id = $1", [one.content]),
       /extent is not changed/,
@@ -31,9 +37,17 @@ test('what a version counts on is neither changed nor deleted, in no state and b
       sql.query('update extent set object_id = $2 where content_id = $1 and index = 0', [one.content, 'a'.repeat(32)]),
       /not changed/,
     );
-    await t.rejects(sql.query('insert into doomed_object (object_id) values ($1)', [one.object]), /needs this object/, state);
+    await t.rejects(
+      sql.query('insert into doomed_object (object_id) values ($1)', [one.object]),
+      /needs this object/,
+      state,
+    );
     await t.rejects(sql.query(wipe, [one.content]), /counts on this key/, state);
-    await t.rejects(sql.query("update content set wrapped_key = 'other' where id = $1", [one.content]), /key is not changed/, state);
+    await t.rejects(
+      sql.query("update content set wrapped_key = 'other' where id = $1", [one.content]),
+      /key is not changed/,
+      state,
+    );
     await t.rejects(sql.query('delete from content where id = $1', [one.content]), /counts on this key/, state);
     const other = await shelf.add(0);
     await t.rejects(
@@ -71,7 +85,8 @@ test('what a version counts on is neither changed nor deleted, in no state and b
       );
     await t.rejects(sql.query('delete from version where id = $1', [one.version]), /not deleted/, state);
   }
-  for (const table of ['version', 'extent', 'content']) await t.rejects(sql.query(`truncate ${table} cascade`), /is not emptied/, table);
+  for (const table of ['version', 'extent', 'content'])
+    await t.rejects(sql.query(`truncate ${table} cascade`), /is not emptied/, table);
   for (const state of ['discarded', 'destroyed']) {
     const one = await shelf.add(2);
     await shelf.become(one, state);
@@ -119,12 +134,16 @@ test('an upload becomes a file only when it is whole, by what the database knows
   );
 });
 
-test('what is being continued neither settles nor expires; who lets go leaves what there is more of', async (t) => {
+test('a base that is being continued neither settles nor expires; interrupting leaves whichever has more', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql } = shelf;
   const due = (): Promise<readonly string[]> => shelf.warden.database.withSystem((tx) => findDue(tx, 10));
   const expired = (): Promise<readonly string[]> => shelf.warden.database.withSystem((tx) => findExpired(tx, 1000, 10));
-  const continued = async (baseState: string, baseExtents: number, extents: number): Promise<readonly [Seeded, Seeded]> => {
+  const continued = async (
+    baseState: string,
+    baseExtents: number,
+    extents: number,
+  ): Promise<readonly [Seeded, Seeded]> => {
     const file = randomUUID();
     const base = await shelf.add(baseExtents, file);
     if (baseState === 'partial')
@@ -135,7 +154,8 @@ test('what is being continued neither settles nor expires; who lets go leaves wh
     await sql.query('update version set base_version_id = $2 where id = $1', [upload.version, base.version]);
     return [base, upload];
   };
-  const letGo = (one: Seeded): Promise<unknown> => sql.query('update version set upload_id = null where id = $1', [one.version]);
+  const letGo = (one: Seeded): Promise<unknown> =>
+    sql.query('update version set upload_id = null where id = $1', [one.version]);
 
   const [settling, small] = await continued('settling', 2, 1);
   t.same(await due(), [], 'it is due, and being continued');
@@ -160,7 +180,11 @@ test('what is being continued neither settles nor expires; who lets go leaves wh
   );
   const [published, more] = await continued('published', 2, 3);
   await letGo(more);
-  t.same([await shelf.state(published.version), await shelf.state(more.version)], ['published', 'partial'], 'what is published stays');
+  t.same(
+    [await shelf.state(published.version), await shelf.state(more.version)],
+    ['published', 'partial'],
+    'what is published stays',
+  );
 
   const [partial, rewrite] = await continued('partial', 2, 2);
   t.same(await expired(), [], 'an old partial one is not given up while it is rewritten');
@@ -174,7 +198,7 @@ test('what is being continued neither settles nor expires; who lets go leaves wh
   t.equal(await shelf.state(partial.version), 'discarded', 'then it expires as ever');
 });
 
-test('a hold keeps what it lies on, however closely it comes before the end', async (t) => {
+test('a hold keeps what it applies to, however closely it comes before the end', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql } = shelf;
   const warden = shelf.warden.database;
@@ -187,7 +211,9 @@ test('a hold keeps what it lies on, however closely it comes before the end', as
   t.teardown(() => placing.end());
   await placing.query('begin');
   await placing.query("set local cofferdam.customers = '*'");
-  await placing.query("insert into legal_hold (customer_id, reason, placed_by) values ($1, 'x', 'alice')", [shelf.customer]);
+  await placing.query("insert into legal_hold (customer_id, reason, placed_by) values ($1, 'x', 'alice')", [
+    shelf.customer,
+  ]);
   const untilWaiting = async (count: number): Promise<void> => {
     const waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
     for (const end = Date.now() + 10_000; (await sql.query(waits)).length < count && Date.now() < end; )
@@ -200,9 +226,14 @@ test('a hold keeps what it lies on, however closely it comes before the end', as
   const passing = destroy();
   await untilWaiting(2);
   await placing.query('commit');
-  t.match(await destroying, /a hold lies on this version/, 'the end waits for the hold that is being placed, and sees it');
+  t.match(
+    await destroying,
+    /a hold lies on this version/,
+    'the end waits for the hold that is being placed, and sees it',
+  );
   await passing;
-  for (const one of [raced, passed]) t.same([await shelf.state(one.version), await shelf.has(one.object)], ['withdrawn', true]);
+  for (const one of [raced, passed])
+    t.same([await shelf.state(one.version), await shelf.has(one.object)], ['withdrawn', true]);
   t.same(await sql.query('select 1 from alert'), [], 'a pass that waited leaves it out, and that is no fault');
   await destroy();
   t.equal(await shelf.state(raced.version), 'withdrawn', 'the next pass leaves it out');

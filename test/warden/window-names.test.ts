@@ -1,4 +1,4 @@
-// The end of a window takes a name out of the tree, and never brings an older version of it to light.
+// The end of a window takes a name out of the tree, and never makes an older version of it visible.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { test } from 'tap';
@@ -18,7 +18,7 @@ test('the end of the window of a name', async (t) => {
     return { older: older.version, newer: newer.version, shown };
   };
 
-  await t.test('somebody holds the older one for a moment', async (t) => {
+  await t.test('somebody holds the older version for a moment', async (t) => {
     const { older, newer, shown } = await pair();
     const reader = new pg.Client({ connectionString: sql.wardenUrl });
     await reader.connect();
@@ -30,13 +30,14 @@ test('the end of the window of a name', async (t) => {
     await reader.query('rollback');
     await applyRetention(warden);
     t.equal(await shown(), undefined, 'the next pass takes both');
-    const why = await sql.query("select version_id from ledger where kind = 'file.withdrawn' and version_id = any ($1::uuid[])", [
-      [older, newer],
-    ]);
+    const why = await sql.query(
+      "select version_id from ledger where kind = 'file.withdrawn' and version_id = any ($1::uuid[])",
+      [[older, newer]],
+    );
     t.equal(why.length, 2, 'and says so of each');
   });
 
-  await t.test('one that an operator released for longer goes with what replaced it', async (t) => {
+  await t.test('a version that an operator released for longer leaves with what replaced it', async (t) => {
     const { older, newer, shown } = await pair();
     await sql.query("update version set released_until = now() + interval '9 days' where id = $1", [older]);
     await applyRetention(warden);
@@ -52,12 +53,14 @@ test('the end of the window of a name', async (t) => {
     t.not(await shelf.state(older), 'published');
   });
 
-  await t.test('the older one cannot be done', async (t) => {
+  await t.test('the older version cannot be processed', async (t) => {
     const { older, newer, shown } = await pair();
     await sql.query(
       "create function poisoned() returns trigger language plpgsql as $$ begin raise exception 'poisoned' using errcode = 'check_violation'; end $$",
     );
-    await sql.query(`create trigger poison before update on version for each row when (old.id = '${older}') execute function poisoned()`);
+    await sql.query(
+      `create trigger poison before update on version for each row when (old.id = '${older}') execute function poisoned()`,
+    );
     await applyRetention(warden);
     await applyRetention(warden);
     t.equal(await shown(), newer, 'nor is the newer one taken from above it');

@@ -1,9 +1,11 @@
-// Who is left when something is withdrawn: which credential counts as the other one, which as one of several, and whose sessions end with what.
+// Who is left when something is withdrawn: which credential counts as the other one, which as one of several, and whose
+// sessions end with what.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { idOf, type NodeName, type SessionId } from '../../server/domain/ids.ts';
+import type { SessionFilter } from '../../server/domain/session-filter.ts';
 import { hasOtherCredentials } from '../../server/warden/budgets/consequence-queries.ts';
-import { endOf, endSessions, type SessionFilter } from '../../server/warden/sessions/session-queries.ts';
+import { endOf, endSessions } from '../../server/warden/sessions/session-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
 const dayMs = 86_400_000;
@@ -11,7 +13,8 @@ const dayMs = 86_400_000;
 test('only a credential that opens something now counts as the other one', async (t) => {
   const bank = await Bank.create(await startBankDatabase(t), 'acme', 1024);
   const [mine, other] = [await bank.addReader(), await bank.addReader()];
-  const hasOther = (): Promise<boolean> => bank.warden.withSystem((tx) => hasOtherCredentials(tx, bank.id, mine.credential, 90 * dayMs));
+  const hasOther = (): Promise<boolean> =>
+    bank.warden.withSystem((tx) => hasOtherCredentials(tx, bank.id, mine.credential, 90 * dayMs));
   t.ok(await hasOther(), 'a usable key of a colleague');
   const unusable: readonly (readonly [string, string, string, string])[] = [
     ['expired', 'credential', 'expires_at = now()', 'expires_at = issued_until'],
@@ -42,7 +45,9 @@ test('revoking a password ends the sessions that it opened beside a key, and no 
   t.same(ended.sessions.map((one) => one.id).sort(), [both.session, password.session].sort());
   const [row] = await bank.sql.query<{ state: string }>('select state from session where id = $1', [key.session]);
   t.equal(row?.state, 'open', 'the session of the key alone');
-  const nobody = await bank.warden.withSystem((tx) => endSessions(tx, { session: idOf<SessionId>(randomUUID()) }, 'x', 'operator'));
+  const nobody = await bank.warden.withSystem((tx) =>
+    endSessions(tx, { session: idOf<SessionId>(randomUUID()) }, 'x', 'operator'),
+  );
   t.same(nobody.sessions, []);
 });
 
@@ -52,7 +57,9 @@ test('only a credential that could use a customer’s budget now makes several o
   const several = async (): Promise<boolean> =>
     (await bank.sql.query<{ is: boolean }>('select has_several_credentials($1) as is', [bank.id]))[0]?.is === true;
   const set = (table: 'credential' | 'account', what: string): Promise<unknown> =>
-    bank.sql.query(`update ${table} set ${what} where id = $1`, [table === 'account' ? other.account : other.credential]);
+    bank.sql.query(`update ${table} set ${what} where id = $1`, [
+      table === 'account' ? other.account : other.credential,
+    ]);
   t.ok(await several(), 'a usable key of a colleague');
   const unusable: readonly (readonly [string, 'credential' | 'account', string, string])[] = [
     ['expired', 'credential', 'expires_at = now()', 'expires_at = issued_until'],
@@ -68,7 +75,10 @@ test('only a credential that could use a customer’s budget now makes several o
     t.ok(await several(), `${what}: the twin`);
   }
   await bank.sql.query('set session_replication_role = replica');
-  await set('credential', "type = 'password', public_key = null, password_hash = 'x', fingerprint = 'password:abcdefgh'");
+  await set(
+    'credential',
+    "type = 'password', public_key = null, password_hash = 'x', fingerprint = 'password:abcdefgh'",
+  );
   t.ok(await several(), 'the password of a person');
   await set('account', "kind = 'machine'");
   t.notOk(await several(), 'that of a machine opens nothing by itself');
@@ -121,7 +131,9 @@ test('an end by an account, a customer, a window or a ticket ends every session 
     let ended: readonly string[] = [];
     await t.rejects(
       warden.withSystem(async (tx) => {
-        ended = (await endSessions(tx, filter, 'a test', endOf(filter))).sessions.map((one) => names[one.id] ?? one.id).sort();
+        ended = (await endSessions(tx, filter, 'a test', endOf(filter))).sessions
+          .map((one) => names[one.id] ?? one.id)
+          .sort();
         throw undone;
       }),
       undone,

@@ -93,7 +93,9 @@ export async function grantCatalogue(tx: Transaction, functions: readonly string
 
 export type RoleFact = { readonly role: string; readonly powers: readonly string[] };
 
-/** Returns, for each of our roles, the powers that it must not have: attributes, memberships, and objects of its own. */
+/**
+ * Returns, for each of our roles, the powers that it must not have: attributes, memberships, and objects of its own.
+ */
 export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> {
   return tx.query<{ role: string; powers: string[] }>(
     `select w.role, case when r.oid is null then array['does not exist'] else array_remove(array[
@@ -109,8 +111,12 @@ export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> 
   );
 }
 
-/** Returns the tables that belong to customers, and what is wrong with their row-level security; null when nothing is. */
-export async function rowSecurity(tx: Transaction): Promise<readonly { readonly table: string; readonly wrong: string | null }[]> {
+/**
+ * Returns the tables that belong to customers, and what is wrong with their row-level security; null when nothing is.
+ */
+export async function rowSecurity(
+  tx: Transaction,
+): Promise<readonly { readonly table: string; readonly wrong: string | null }[]> {
   return tx.query<{ table: string; wrong: string | null }>(
     `select c.relname::text as table, case
          when not c.relrowsecurity then 'is not enabled' when not c.relforcerowsecurity then 'is not forced'
@@ -127,7 +133,10 @@ export async function rowSecurity(tx: Transaction): Promise<readonly { readonly 
 }
 
 export type TriggerFacts = {
-  /** Tables of the record that could be changed, deleted from or truncated, because a guard trigger is missing or not in force. */
+  /**
+   * Tables of the record that could be changed, deleted from or truncated, because a guard trigger is missing or not in
+   * force.
+   */
   readonly unguarded: readonly string[];
   readonly disabled: readonly string[];
 };

@@ -1,7 +1,7 @@
 // Owns: the findings about the certificate, the authorities and the revocation lists of the admin process.
 import { daysLeft } from '../../../certs/inspect.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { readTrust } from '../trust.ts';
+import { readTrust } from '../listeners/trust.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 const warnDays = 30;
@@ -9,7 +9,9 @@ const warnDays = 30;
 function endFinding(check: string, what: string, end: Date, next: string): Finding {
   const days = daysLeft(end);
   if (days < 0) return fault(check, `${what} ended ${-days} days ago`, next);
-  return days < warnDays ? warning(check, `${what} ends in ${days} days`, next) : ok(check, `${what} is good for ${days} more days`);
+  return days < warnDays
+    ? warning(check, `${what} ends in ${days} days`, next)
+    : ok(check, `${what} is good for ${days} more days`);
 }
 
 /** Returns the findings about the files as they are on the disk now. */
@@ -28,7 +30,7 @@ export function certificateFindings(directory: string): readonly Finding[] {
           'authority',
           authority.subject.replaceAll('\n', ', '),
           authority.validToDate,
-          'where the authority is: npm run certs -- authority --out NEW; then both authorities side by side, as OPERATIONS.md describes under "A new authority"',
+          'where the authority is: npm run certs -- authority --out NEW; then both authorities side by side, as docs/operations/certificates.md describes under "A new authority"',
         ),
         endFinding(
           'revocation list',

@@ -1,4 +1,5 @@
-// Owns: the findings about the database: version, settings, the whole matrix of rights, row-level security, roles, triggers, its clock.
+// Owns: the findings about the database: version, settings, the whole matrix of rights, row-level security, roles,
+// triggers, its clock.
 import type { Shares } from '../../config/shares.ts';
 import { differencesInWords } from '../../postgres/catalogue.ts';
 import { connectionLimit, connectionsOf } from '../../postgres/connection-limits.ts';
@@ -55,7 +56,10 @@ export function databaseFindings(facts: DatabaseFacts): readonly Finding[] {
   ];
 }
 
-/** Returns the finding whether the server has enough connections for the processes of this configuration, and for how many wardens. */
+/**
+ * Returns the finding whether the server has enough connections for the processes of this configuration, and for how
+ * many wardens.
+ */
 export function connectionFinding(
   facts: Pick<DatabaseFacts, 'connectionsMax' | 'connectionsOfSuperusers'>,
   shares: Shares,
@@ -69,7 +73,8 @@ export function connectionFinding(
   const next = `set max_connections to ${facts.connectionsOfSuperusers + admin + 2 * warden} or more in postgresql.conf and restart the server; then \`cofferdam migrate\``;
   if (wardens < 1) return fault(check, `${text}: too few for one warden`, next);
   if (limit < admin) return fault(check, `${text}, and its role may have ${limit}`, next);
-  if (wardens < 2) return warning(check, `${text}: too few for a second warden, which takes over when this one restarts`, next);
+  if (wardens < 2)
+    return warning(check, `${text}: too few for a second warden, which takes over when this one restarts`, next);
   return ok(check, `${text}; there is room for ${wardens} wardens`);
 }
 
@@ -123,7 +128,9 @@ export function roleFindings(roles: readonly RoleFact[]): readonly Finding[] {
   );
 }
 
-export function rowSecurityFindings(tables: readonly { readonly table: string; readonly wrong: string | null }[]): readonly Finding[] {
+export function rowSecurityFindings(
+  tables: readonly { readonly table: string; readonly wrong: string | null }[],
+): readonly Finding[] {
   const wrong = tables.flatMap((one) => (one.wrong === null ? [] : [`${one.table} ${one.wrong}`]));
   return [
     wrong.length === 0
@@ -147,20 +154,31 @@ export function triggerFindings({ unguarded, disabled }: TriggerFacts): readonly
         ),
     ...(disabled.length === 0
       ? []
-      : [fault('triggers', `disabled: ${someOf(disabled)}`, 'alter table NAME enable trigger all; then find out who disabled them')]),
+      : [
+          fault(
+            'triggers',
+            `disabled: ${someOf(disabled)}`,
+            'alter table NAME enable trigger all; then find out who disabled them',
+          ),
+        ]),
   ];
 }
 
 const differencesMax = 100;
-/** Returns the finding about everything in the catalogue that decides what a statement means. Each difference is named. */
+/**
+ * Returns the finding about everything in the catalogue that decides what a statement means. Each difference is named.
+ */
 export function catalogueFinding(differences: readonly string[]): Finding {
   const check = 'database catalogue';
   return differences.length === 0
-    ? ok(check, 'views, policies, columns, constraints, triggers, functions, owners and settings of roles are those of the migrations')
+    ? ok(
+        check,
+        'views, policies, columns, constraints, triggers, functions, owners and settings of roles are those of the migrations',
+      )
     : fault(
         check,
         differencesInWords(differences, differencesMax),
-        'find out who did that, and since when; drop what is unknown, make the others again as migrations/*.sql has them (alter role NAME reset SETTING); until then believe no answer',
+        'find out who did that, and since when; drop what is unknown, make the others again as migrations/*.sql and migrations/functions/*.sql have them (alter role NAME reset SETTING); until then believe no answer',
       );
 }
 

@@ -7,9 +7,9 @@ import { catalogueDifferences } from '../../postgres/catalogue.ts';
 import type { Database } from '../../postgres/database.ts';
 import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
-import { peopleFacts } from '../change-queries.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
-import { listControls, listNodes, totals } from '../report-queries.ts';
+import { listControls, listNodes } from '../node/node-queries.ts';
+import { totals } from '../node/totals-queries.ts';
 import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
 import { certificateFindings } from './certificates.ts';
 import {
@@ -28,6 +28,7 @@ import { examineListeners } from './listeners.ts';
 import { diskFindings } from './machine.ts';
 import { cipherFindings, controlFindings, nodeFindings, silentNodes } from './nodes.ts';
 import { peopleFindings } from './people.ts';
+import { peopleFacts } from './people-queries.ts';
 import { fileFindings, groupsFindings, programFinding, usersFinding } from './wall.ts';
 
 function wardenFinding(answerMs: number | null): Finding {
@@ -49,11 +50,17 @@ function matrix(): readonly Grant[] | string {
 }
 
 /** Examines everything. `answerMs` is how long the warden took to answer a command; null when it did not answer. */
-export async function examine(config: Config, database: Database, answerMs: number | null): Promise<readonly Finding[]> {
+export async function examine(
+  config: Config,
+  database: Database,
+  answerMs: number | null,
+): Promise<readonly Finding[]> {
   const expected = matrix();
   const functions = [
     ...new Set(
-      (typeof expected === 'string' ? [] : expected).filter((one) => one.kind === 'function' && one.name !== '*').map((one) => one.name),
+      (typeof expected === 'string' ? [] : expected)
+        .filter((one) => one.kind === 'function' && one.name !== '*')
+        .map((one) => one.name),
     ),
   ];
   const seen = await database.withSystem(async (tx) => ({
@@ -75,7 +82,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     wardenFinding(answerMs),
     ...nodeFindings(nodes, config.limits.leaseLostMs),
     ...cipherFindings(nodes),
-    ...controlFindings(controls, silentNodes(config, nodes, controls, sums.now)),
+    ...controlFindings(controls, silentNodes(config.limits, nodes, controls, sums.now)),
     ...databaseFindings(seen.facts),
     connectionFinding(seen.facts, config.shares, config.ledger.forwards.length),
     ...(typeof expected === 'string'

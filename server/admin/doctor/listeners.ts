@@ -1,13 +1,20 @@
 // Owns: the findings about listeners: each port and socket of the product, which process holds it, and from where it
 // can be reached (T-04).
-import { type Config, runtimePaths } from '../../config/config.ts';
+import { type Config, type Directories, runtimePaths } from '../../config/config.ts';
 import { nameOf } from '../../config/system-users.ts';
 import { addressBytes, canonicalAddress, isLoopback } from '../../domain/addresses.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
-import { ancestorsOf, nameOfProcess, readSockets, type Sockets, type TcpListener, type UnixListener } from './sockets.ts';
+import {
+  ancestorsOf,
+  nameOfProcess,
+  readSockets,
+  type Sockets,
+  type TcpListener,
+  type UnixListener,
+} from './sockets.ts';
 
 /** A listener that the configuration provides for. */
-export type Expected = {
+type Expected = {
   readonly name: string;
   readonly host: string;
   readonly port: number;
@@ -21,11 +28,19 @@ const isWildcard = (address: string): boolean => address === '0.0.0.0' || addres
 function databaseOf(url: string | null): readonly Expected[] {
   const match = /^postgres(?:ql)?:\/\/(?:[^@/]*@)?(\[[0-9a-fA-F:]+\]|[^/:?[\]]+)(?::(\d+))?(?:[/?]|$)/.exec(url ?? '');
   if (match?.[1] === undefined) return [];
-  return [{ name: 'database', host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2] ?? 5432), isPublic: false }];
+  return [
+    { name: 'database', host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2] ?? 5432), isPublic: false },
+  ];
 }
 
-/** Returns the TCP listeners that the configuration provides for. A port of 0 is left out, because it is chosen at the start. */
-export function expectedListeners(config: Config, databaseUrl: string | null): readonly Expected[] {
+/**
+ * Returns the TCP listeners that the configuration provides for. A port of 0 is left out, because it is chosen at the
+ * start.
+ */
+export function expectedListeners(
+  config: Pick<Config, 'edges' | 'metrics'>,
+  databaseUrl: string | null,
+): readonly Expected[] {
   const { wardenPort, edgePorts } = config.metrics;
   return [
     ...config.edges.map((edge) => ({
@@ -37,7 +52,9 @@ export function expectedListeners(config: Config, databaseUrl: string | null): r
     ...(wardenPort === null ? [] : [{ name: 'warden, metrics', host: '127.0.0.1', port: wardenPort, isPublic: false }]),
     ...config.edges.flatMap((edge, i) => {
       const port = edgePorts[i];
-      return port === undefined ? [] : [{ name: `edge ${edge.node}, metrics`, host: '127.0.0.1', port, isPublic: false }];
+      return port === undefined
+        ? []
+        : [{ name: `edge ${edge.node}, metrics`, host: '127.0.0.1', port, isPublic: false }];
     }),
     ...databaseOf(databaseUrl),
   ].filter((one) => one.port !== 0);
@@ -64,12 +81,23 @@ function fits(expected: Expected, listener: TcpListener): boolean {
   return literal === listener.address;
 }
 
-/** Returns to which process or user of the product a listener belongs, as far as can be seen; undefined when it is not the product's. */
+/**
+ * Returns to which process or user of the product a listener belongs, as far as can be seen; undefined when it is not
+ * the product's.
+ */
 export type Owner = (listener: TcpListener) => string | undefined;
-/** `areUsersKnown` means that the roles have users of their own, so that every listener of the product has a known owner. */
+/**
+ * `areUsersKnown` means that the roles have users of their own, so that every listener of the product has a known
+ * owner.
+ */
 type Whose = { readonly owner: Owner; readonly areUsersKnown: boolean };
 
-function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose: Whose, addresses: readonly string[]): readonly Finding[] {
+function tcpFinding(
+  listener: TcpListener,
+  expected: readonly Expected[],
+  whose: Whose,
+  addresses: readonly string[],
+): readonly Finding[] {
   const { address, port } = listener;
   const shown = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
   const check = `listener ${shown}`;
@@ -85,8 +113,11 @@ function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose:
       ),
     ];
   if (match !== undefined && (match.isPublic || isLoopback(address))) return [ok(check, `${match.name}: ${reach}`)];
-  // Finds a port that should be reachable only from this machine and listens on an address that others reach, whoever holds it.
-  const inward = expected.find((one) => !one.isPublic && one.port === port && (isWildcard(one.host) || isWildcard(address)));
+  // Finds a port that should be reachable only from this machine and listens on an address that others reach, whoever
+  // holds it.
+  const inward = expected.find(
+    (one) => !one.isPublic && one.port === port && (isWildcard(one.host) || isWildcard(address)),
+  );
   const holder = whose.owner(listener) ?? inward?.name;
   if (holder === undefined) return [];
   return isLoopback(address)
@@ -107,13 +138,18 @@ function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose:
 }
 
 /** Returns the sockets of the product, with a description of who may use them. */
-function knownSockets(config: Config): ReadonlyMap<string, string> {
+function knownSockets(config: Directories & Pick<Config, 'edges' | 'database'>): ReadonlyMap<string, string> {
   const paths = runtimePaths(config);
   return new Map([
     [paths.bootstrapSocket, 'warden: root of this host makes the first operators here, once'],
-    [paths.adminSocket, 'admin: members of cofferdam-operators may connect; the client certificate decides who is served'],
+    [
+      paths.adminSocket,
+      'admin: members of cofferdam-operators may connect; the client certificate decides who is served',
+    ],
     ...config.edges.map((edge) => [paths.wardenSocket(edge.node), `warden: for edge ${edge.node} only`] as const),
-    ...(config.database.embedded ? [[`${paths.postgresSocketDirectory}/.s.PGSQL.5432`, 'database: by password'] as const] : []),
+    ...(config.database.embedded
+      ? [[`${paths.postgresSocketDirectory}/.s.PGSQL.5432`, 'database: by password'] as const]
+      : []),
   ]);
 }
 
@@ -149,7 +185,9 @@ export function listenerFindings(
       return !sockets.tcp.some((listener) => own.some((one) => fits(one, listener)));
     });
   return [
-    ...sockets.tcp.flatMap((one) => tcpFinding(one, expected, { owner, areUsersKnown: config.users !== null }, sockets.addresses)),
+    ...sockets.tcp.flatMap((one) =>
+      tcpFinding(one, expected, { owner, areUsersKnown: config.users !== null }, sockets.addresses),
+    ),
     ...sockets.unix.map((one) => unixFinding(one, known)),
     ...hidden.map((edge) =>
       warning(
@@ -165,8 +203,7 @@ export function listenerFindings(
  * Returns how the owner of a listener is found: by the process where it is visible, otherwise by the user that the
  * kernel names. When all roles share one user, a process counts as ours when it descends from the supervisor.
  */
-function ownerOf(config: Config): Owner {
-  const { users } = config;
+function ownerOf(users: Config['users']): Owner {
   if (users === null) {
     const family = process.send === undefined ? process.pid : process.ppid;
     return ({ holders }) => {
@@ -184,10 +221,14 @@ function ownerOf(config: Config): Owner {
 }
 
 /** Returns the findings about listeners, or one warning when the kernel's tables cannot be read. */
-export function examineListeners(config: Config, databaseUrl: string | null, live: readonly string[]): readonly Finding[] {
+export function examineListeners(
+  config: Config,
+  databaseUrl: string | null,
+  live: readonly string[],
+): readonly Finding[] {
   try {
     const sockets = readSockets(config.runtimeDirectory);
-    return listenerFindings(sockets, config, expectedListeners(config, databaseUrl), ownerOf(config), live);
+    return listenerFindings(sockets, config, expectedListeners(config, databaseUrl), ownerOf(config.users), live);
   } catch (error) {
     return [
       warning(

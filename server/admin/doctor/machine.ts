@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises';
 import type { Config } from '../../config/config.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
-export type Space = {
+type Space = {
   readonly freeBytes: number;
   /** The number of inodes, and of free ones. Both are 0 when the file system creates inodes as needed. */
   readonly inodes: number;
@@ -28,14 +28,24 @@ export function spaceFindings(space: Space, directory: string, floor: number): r
   return [disk, share < 0.05 ? warning('inodes', inodes, named) : ok('inodes', inodes)];
 }
 
-export async function diskFindings(config: Config): Promise<readonly Finding[]> {
-  const { storeDirectory, limits } = config;
+export async function diskFindings({
+  storeDirectory,
+  limits,
+}: Pick<Config, 'storeDirectory' | 'limits'>): Promise<readonly Finding[]> {
   try {
     const { bavail, bsize, files, ffree } = await statfs(storeDirectory);
-    return spaceFindings({ freeBytes: bavail * bsize, inodes: files, freeInodes: ffree }, storeDirectory, limits.freeSpaceFloorBytes);
+    return spaceFindings(
+      { freeBytes: bavail * bsize, inodes: files, freeInodes: ffree },
+      storeDirectory,
+      limits.freeSpaceFloorBytes,
+    );
   } catch {
     return [
-      warning('disk', 'the store cannot be seen by the admin process', `look yourself: df -h ${storeDirectory}; df -i ${storeDirectory}`),
+      warning(
+        'disk',
+        'the store cannot be seen by the admin process',
+        `look yourself: df -h ${storeDirectory}; df -i ${storeDirectory}`,
+      ),
     ];
   }
 }

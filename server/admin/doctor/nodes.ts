@@ -1,6 +1,6 @@
 // Owns: the findings about edges: leases and their lag, the cipher they run with, the verdicts of their self-tests.
-import type { Config } from '../../config/config.ts';
-import type { ControlRow, NodeRow } from '../report-queries.ts';
+import type { Limits } from '../../config/config.ts';
+import type { ControlRow, NodeRow } from '../node/node-queries.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 /** Returns the findings about leases. An edge that has waited longer than `leaseLostMs` for a renewal stops sending. */
@@ -42,8 +42,16 @@ export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
         ]),
     ...(silent.length === 0
       ? []
-      : [warning('native cipher', `${names(silent)} do not say whether they have it`, 'restart them: they run an older version')]),
-    ...(serving.length > 0 && without.length + silent.length === 0 ? [ok('native cipher', `${names(serving)} run with it`)] : []),
+      : [
+          warning(
+            'native cipher',
+            `${names(silent)} do not say whether they have it`,
+            'restart them: they run an older version',
+          ),
+        ]),
+    ...(serving.length > 0 && without.length + silent.length === 0
+      ? [ok('native cipher', `${names(serving)} run with it`)]
+      : []),
   ];
 }
 
@@ -58,12 +66,19 @@ const roundMs = 60_000;
  * Returns the nodes that serve and have not reported on their controls for too long. A draining node is left out: it
  * admits nobody, including its own tests.
  */
-export function silentNodes(config: Config, nodes: readonly NodeRow[], controls: readonly ControlRow[], now: Date): string[] {
-  const { selfTestEveryMs } = config.limits;
+export function silentNodes(
+  { selfTestEveryMs }: Pick<Limits, 'selfTestEveryMs'>,
+  nodes: readonly NodeRow[],
+  controls: readonly ControlRow[],
+  now: Date,
+): string[] {
   if (selfTestEveryMs === 0) return [];
   const oldest = now.getTime() - silentRounds * selfTestEveryMs - roundMs;
   return nodes
-    .filter((node) => node.alive && node.drainingUntil === null && (node.startedAt === null || node.startedAt.getTime() < oldest))
+    .filter(
+      (node) =>
+        node.alive && node.drainingUntil === null && (node.startedAt === null || node.startedAt.getTime() < oldest),
+    )
     .filter((node) => !controls.some((one) => one.node === node.name && Date.parse(one.at) > oldest))
     .map((node) => node.name);
 }
@@ -79,7 +94,11 @@ export function controlFindings(controls: readonly ControlRow[], silent: readonl
       ),
     ),
     ...silent.map((node) =>
-      fault(`controls of ${node}`, 'it serves, and does not report on its self-test', 'look at the edge\'s log for "self-test"'),
+      fault(
+        `controls of ${node}`,
+        'it serves, and does not report on its self-test',
+        'look at the edge\'s log for "self-test"',
+      ),
     ),
     ...(failed.length + silent.length === 0 && controls.length > 0
       ? [ok('controls', `${controls.length} controls were driven into their limit and worked`)]

@@ -1,12 +1,17 @@
 // Owns: the findings about operators, about emergencies, and about rows that somebody else wrote or deleted.
-import { scopeOnCommandLine } from '../../domain/budgets.ts';
-import type { MissingBudget, PeopleFacts } from '../change-queries.ts';
+import { scopeOnCommandLine } from '../../domain/budgets/words.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
+import type { MissingBudget, PeopleFacts } from './people-queries.ts';
 
 const officersMin = 2;
 
 function officersFinding({ officers, operators }: PeopleFacts, isProduction: boolean): Finding {
-  if (operators === 0) return fault('operators', 'there are none', 'on this machine, as root: cofferctl bootstrap CERTIFICATE CERTIFICATE');
+  if (operators === 0)
+    return fault(
+      'operators',
+      'there are none',
+      'on this machine, as root: cofferctl bootstrap CERTIFICATE CERTIFICATE',
+    );
   if (officers < officersMin)
     return fault(
       'operators',

@@ -111,7 +111,9 @@ export function readSockets(runtimeDirectory: string): Sockets {
     return parseNetSockets(text, endianness());
   });
   return {
-    tcp: tcp.filter((one) => one.state === 'listening').map((one) => ({ ...one, holders: holders.get(one.inode) ?? [] })),
+    tcp: tcp
+      .filter((one) => one.state === 'listening')
+      .map((one) => ({ ...one, holders: holders.get(one.inode) ?? [] })),
     unix: parseUnixSockets(table('unix'))
       .filter((one) => one.isListening && one.path.startsWith(`${runtimeDirectory}/`))
       .map(({ path }) => {
@@ -122,6 +124,8 @@ export function readSockets(runtimeDirectory: string): Sockets {
           return { path, mode: null, uid: null };
         }
       }),
-    addresses: Object.values(networkInterfaces()).flatMap((list) => (list ?? []).filter((one) => !one.internal).map((one) => one.address)),
+    addresses: Object.values(networkInterfaces()).flatMap((list) =>
+      (list ?? []).filter((one) => !one.internal).map((one) => one.address),
+    ),
   };
 }

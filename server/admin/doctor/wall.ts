@@ -9,12 +9,20 @@ import {
   type Holder,
   type Kept,
   keptDirectoriesOf,
-  type Place,
+  type OwnedPath,
   type Secret,
   secretForbidden,
   secretsOf,
 } from '../../config/places.ts';
-import { databaseGroup, groupFaults, lookUp, nameOf, operatorsGroup, storeGroup, userOf } from '../../config/system-users.ts';
+import {
+  databaseGroup,
+  groupFaults,
+  lookUp,
+  nameOf,
+  operatorsGroup,
+  storeGroup,
+  userOf,
+} from '../../config/system-users.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 const groupsOf = { store: storeGroup, operators: operatorsGroup, clients: databaseGroup } as const;
@@ -36,9 +44,8 @@ function look(path: string): Looked {
  * Returns the function that gives the ids of a holder: those of the users in the configuration, or of the one user to
  * whom everything belongs when there are none.
  */
-export function holders(config: Config): IdsOf {
-  const { users } = config;
-  const top = look(config.runtimeDirectory);
+function holders({ users, runtimeDirectory }: Pick<Config, 'users' | 'runtimeDirectory'>): IdsOf {
+  const top = look(runtimeDirectory);
   const starter = typeof top === 'object' ? { uid: top.uid, gid: top.gid } : undefined;
   if (users === null) return () => starter;
   const user = (name: string): Ids | undefined => {
@@ -68,7 +75,9 @@ export function usersFinding(config: Config): Finding {
       `look yourself: stat -c '%U %G %n' ${paths.objects} ${config.storeDirectory}/incoming/*`,
     );
   const groups = new Set(edges.map((one) => one.gid));
-  return new Set(roles.map((one) => one.uid)).size === 2 && groups.size === edges.length && !roles.some((one) => groups.has(one.gid))
+  return new Set(roles.map((one) => one.uid)).size === 2 &&
+    groups.size === edges.length &&
+    !roles.some((one) => groups.has(one.gid))
     ? ok('users of the wall', 'warden, admin and every edge have users of their own')
     : warning(
         'users of the wall',
@@ -77,14 +86,24 @@ export function usersFinding(config: Config): Finding {
       );
 }
 
-/** Returns the findings whether the users are only in the groups that they should be in, and nobody else is in these groups. */
-export function groupsFindings(config: Config, read: (path: string) => string = (path) => readFileSync(path, 'utf8')): readonly Finding[] {
-  if (config.users === null) return [];
-  const faults = groupFaults(config.users, read('/etc/passwd'), read('/etc/group'), config.mode === 'production');
+/**
+ * Returns the findings whether the users are only in the groups that they should be in, and nobody else is in these
+ * groups.
+ */
+export function groupsFindings(
+  { mode, users }: Pick<Config, 'mode' | 'users'>,
+  read: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+): readonly Finding[] {
+  if (users === null) return [];
+  const faults = groupFaults(users, read('/etc/passwd'), read('/etc/group'), mode === 'production');
   return faults.length === 0
     ? [ok('groups of the wall', 'every role is in its own groups, and nobody else is')]
     : faults.map((text) =>
-        fault('groups of the wall', text, 'gpasswd --delete USER GROUP; then find out who added it, and start that role again'),
+        fault(
+          'groups of the wall',
+          text,
+          'gpasswd --delete USER GROUP; then find out who added it, and start that role again',
+        ),
       );
 }
 
@@ -94,10 +113,14 @@ function judgeOwner(path: string, seen: Stats, owner: Ids | undefined): Finding 
   if (owner === undefined || seen.uid === owner.uid) return undefined;
   const is = nameOf('/etc/passwd', seen.uid);
   const should = nameOf('/etc/passwd', owner.uid);
-  return fault(`file ${path}`, `belongs to ${is}, not to ${should}`, `chown ${should} ${path}; then find out who changed it`);
+  return fault(
+    `file ${path}`,
+    `belongs to ${is}, not to ${should}`,
+    `chown ${should} ${path}; then find out who changed it`,
+  );
 }
 
-function judgeDirectory(one: Place, seen: Stats, idsOf: IdsOf): readonly Finding[] {
+function judgeDirectory(one: OwnedPath, seen: Stats, idsOf: IdsOf): readonly Finding[] {
   const check = `file ${one.path}`;
   const extra = seen.mode & ~one.mode & 0o7777;
   const lacking = one.mode & ~seen.mode;
@@ -117,9 +140,21 @@ function judgeDirectory(one: Place, seen: Stats, idsOf: IdsOf): readonly Finding
         ]),
     ...(extra === 0
       ? []
-      : [fault(check, `has mode ${octal(seen.mode)}, wider than ${octal(one.mode)}`, `${chmod}; then find out who used this`)]),
+      : [
+          fault(
+            check,
+            `has mode ${octal(seen.mode)}, wider than ${octal(one.mode)}`,
+            `${chmod}; then find out who used this`,
+          ),
+        ]),
     ...(extra === 0 && lacking !== 0
-      ? [warning(check, `has mode ${octal(seen.mode)}, narrower than ${octal(one.mode)}: a role cannot do its work`, chmod)]
+      ? [
+          warning(
+            check,
+            `has mode ${octal(seen.mode)}, narrower than ${octal(one.mode)}: a role cannot do its work`,
+            chmod,
+          ),
+        ]
       : []),
   ];
 }
@@ -160,6 +195,7 @@ function judgeSecret(one: Secret, seen: Stats, idsOf: IdsOf): readonly Finding[]
 
 /** Returns the findings about every directory and every secret in the table of `config/places.ts`. */
 export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): readonly Finding[] {
+  const paths = runtimePaths(config);
   const findings: Finding[] = [];
   let seenDirectories = 0;
   let seenSecrets = 0;
@@ -168,13 +204,15 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
     const seen = look(one.path);
     if (seen === 'closed') closed.push(one.path);
     else if (seen === 'missing')
-      findings.push(fault(`file ${one.path}`, 'is missing', 'cofferdam migrate --config FILE makes directories, as root'));
+      findings.push(
+        fault(`file ${one.path}`, 'is missing', 'cofferdam migrate --config FILE makes directories, as root'),
+      );
     else {
       seenDirectories += 1;
       findings.push(...judgeDirectory(one, seen, idsOf));
     }
   }
-  for (const one of keptDirectoriesOf(config)) {
+  for (const one of keptDirectoriesOf(paths)) {
     const seen = look(one.path);
     if (seen === 'closed') closed.push(one.path);
     else if (seen !== 'missing') {
@@ -182,11 +220,12 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
       findings.push(...judgeKept(one, seen, idsOf));
     }
   }
-  for (const one of secretsOf(config)) {
+  for (const one of secretsOf(paths)) {
     const seen = look(one.path);
     if (seen === 'closed') closed.push(one.path);
     else if (seen === 'missing') {
-      if (one.isRequired) findings.push(fault(`file ${one.path}`, 'is missing', `put it back from escrow, then chmod 0400 ${one.path}`));
+      if (one.isRequired)
+        findings.push(fault(`file ${one.path}`, 'is missing', `put it back from escrow, then chmod 0400 ${one.path}`));
     } else {
       seenSecrets += 1;
       findings.push(...judgeSecret(one, seen, idsOf));
@@ -194,12 +233,16 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
   }
   // A path inside a directory that the admin's user cannot enter is closed to other users as well, and the mode of that
   // directory was examined.
-  const hidden = closed.length === 0 ? '' : `; ${closed.length} paths lie behind directories that the admin process cannot enter`;
+  const hidden =
+    closed.length === 0 ? '' : `; ${closed.length} paths lie behind directories that the admin process cannot enter`;
   const sums = `${seenDirectories} directories and ${seenSecrets} secrets have their owners and modes${hidden}`;
   return findings.length === 0 ? [ok('files of the wall', sums)] : findings;
 }
 
-/** Returns the finding whether any role can write to the program that all roles run, or to the matrix of rights. No role may. */
+/**
+ * Returns the finding whether any role can write to the program that all roles run, to the matrix of rights, or to the
+ * functions of the database. No role may.
+ */
 export function programFinding(project: string, areUsersKnown: boolean): Finding {
   const names = [
     '',
@@ -209,6 +252,7 @@ export function programFinding(project: string, areUsersKnown: boolean): Finding
     'scripts/stripped.mjs',
     'migrations',
     'migrations/grants.sql',
+    'migrations/functions',
     'node_modules',
     'node_modules/.cofferdam-stripped',
   ] as const;

@@ -3,10 +3,19 @@ import type { IndicatorType } from '../../domain/incident/indicators.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 /**
- * For each type of indicator, the query of its hits. `i` are the indicators, `l` the entries that they hit. Failed
- * logins without an account are recorded by the /64 network for IPv6. Each indicator is looked up separately, behind an
- * offset of 0, because a plan for all of them together reads the whole record. An entry hits an indicator only once.
- * Entries in archives are matched by the same rules in `domain/incident/matching.ts`.
+ * For each type of indicator, the query of its hits. `i` are the indicators, `l` the entries in which they occur. An
+ * entry counts once for an indicator, also when the indicator occurs in two of its columns.
+ *
+ * - Failed logins without an account (`login.strangers`) are recorded by the /64 network for IPv6, so an indicator that
+ *   is narrower than its /64 occurs in the entry of that network.
+ * - An account occurs in the entries that open its sessions and in those outside a session. What was done in its
+ *   sessions
+ *   does not count again.
+ * - `sha256` is the hash of a file, or the fingerprint of an operator's key.
+ *
+ * Each indicator is looked up separately (`lateral`, with an offset of 0 where the planner would undo that), because a
+ * plan for all of them together reads the whole record. Entries in archives are matched by the same rules in
+ * `domain/incident/matching.ts`.
  */
 const hitsOf: Readonly<Record<IndicatorType, string>> = {
   fingerprint: `select i.index, l.* from i cross join lateral (
@@ -40,7 +49,7 @@ export type Hit = {
   readonly customers: readonly string[];
   readonly kinds: readonly { readonly kind: string; readonly count: number }[];
 };
-export type IndexedValue = { readonly index: number; readonly value: string };
+type IndexedValue = { readonly index: number; readonly value: string };
 
 /**
  * Returns the indicators that occur, in the order of their indexes, each with at most `namesMax` + 1 names of accounts

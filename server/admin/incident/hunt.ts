@@ -1,7 +1,7 @@
 // Owns: looking for a page of indicators in the whole record.
 import { type Indicator, indicatorTypes } from '../../domain/incident/indicators.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
-import { type IndicatorHits, namesShownMax } from '../../rpc/operator-incident.ts';
+import { type IndicatorHits, namesShownMax } from '../../rpc/operators/incident.ts';
 import { findHits, type Hit } from './hunt-queries.ts';
 import { spanOfRecord } from './selection-queries.ts';
 

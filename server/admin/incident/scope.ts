@@ -1,12 +1,21 @@
-// Owns: finding what a selection did, step by step, in one snapshot of the database, and writing it into a spool (decision 0017).
+// Owns: finding what a selection did, step by step, in one snapshot of the database, and writing it into a spool
+// (decision 0017).
 // Must never: report less than the record says. When a step fails, the whole answer fails.
 import { CofferdamError } from '../../domain/errors.ts';
 import { certaintyOf } from '../../domain/incident/certainty.ts';
 import { choosesSessions, concernsLogins, kindOfSelection, type Selection } from '../../domain/incident/selection.ts';
 import type { SharedSnapshot, Snapshot } from '../../postgres/snapshot.ts';
-import type { IncidentPart, IncidentRow, IncidentSummary, RecordState } from '../../rpc/operator-incident.ts';
+import type { IncidentPart, IncidentRow, IncidentSummary, RecordState } from '../../rpc/operators/incident.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
-import { type CustomersOf, eachAction, eachDeposit, eachFile, eachNames, type FoundFile, firstHalf } from './scope-queries.ts';
+import {
+  type CustomersOf,
+  eachAction,
+  eachDeposit,
+  eachFile,
+  eachNames,
+  type FoundFile,
+  firstHalf,
+} from './scope-queries.ts';
 import {
   accountNames,
   type Chosen,
@@ -16,13 +25,16 @@ import {
   eachOlderSession,
   eachSession,
   eachTrace,
+  type FailedLogins,
   type FoundSession,
   findAccountId,
   goBySessions,
   isKnownNode,
   isKnownOperator,
   type Marks,
+  openHandles,
   type SessionQuestion,
+  type Span,
   sessionsOnNode,
   spanOfRecord,
   spellingsOf,
@@ -37,14 +49,33 @@ import { eachUnread, type Reach, readableFolders, totalUnread } from './unread-q
 const sessionsMax = 1_000_000;
 const accountsShownMax = 500;
 
-export type Progress = (step: IncidentPart | 'selection') => void;
-type Work = { readonly snapshot: Snapshot; readonly spool: Spool; readonly totals: Totals; readonly progress: Progress };
+type Progress = (step: IncidentPart | 'selection') => void;
+type Work = {
+  readonly snapshot: Snapshot;
+  readonly spool: Spool;
+  readonly totals: Totals;
+  readonly progress: Progress;
+};
 
-/** Returns the state of the record from which the answer is read, so that its reader can judge how complete it is. */
-async function recordState(snapshot: Snapshot, oldestOnline: string | null, since: string | null): Promise<RecordState> {
+/**
+ * Returns the state of the record from which the answer is read, so that its reader can judge how complete it is. What
+ * an operator touched is asked from the beginning of the record, whenever the window begins.
+ */
+async function recordState(
+  snapshot: Snapshot,
+  oldestOnline: string | null,
+  { since, operator }: Selection,
+): Promise<RecordState> {
   const { checkpoint, checkpointAt, unsealed, unwitnessedMs, freeze } = await ledgerStatus(snapshot, []);
-  const isWhole = oldestOnline === null || (since !== null && since >= oldestOnline);
-  return { checkpoint, checkpointAt, unsealed, unwitnessedMs, frozen: freeze?.text ?? null, completeFrom: isWhole ? null : oldestOnline };
+  const isWhole = oldestOnline === null || (operator === undefined && since !== undefined && since >= oldestOnline);
+  return {
+    checkpoint,
+    checkpointAt,
+    unsealed,
+    unwitnessedMs,
+    frozen: freeze?.text ?? null,
+    completeFrom: isWhole ? null : oldestOnline,
+  };
 }
 
 type Found = {
@@ -59,10 +90,12 @@ async function findSessions(
   { snapshot, spool, progress }: Work,
   question: SessionQuestion,
   { isChosen, subject, marks }: { readonly isChosen: boolean; readonly subject: string; readonly marks: Marks | null },
-  span: { readonly now: string; readonly oldestOnline: string | null },
+  span: Span,
 ): Promise<Found> {
   progress('sessions');
   const ids: string[] = [];
+  /** Those that had begun before the window. */
+  const older: string[] = [];
   const accounts = new Set<string>();
   let [first, last] = [span.now, ''];
   let before = '';
@@ -71,10 +104,14 @@ async function findSessions(
     before = row.session;
     spool.add('sessions', '', row);
     if (isChosen) ids.push(row.session);
-    if (ids.length > sessionsMax) throw new CofferdamError('over-limit', `more than ${sessionsMax} sessions fit: narrow the question`);
+    if (isChosen && question.since !== null && (row.start === null || row.start < question.since))
+      older.push(row.session);
+    if (ids.length > sessionsMax)
+      throw new CofferdamError('over-limit', `more than ${sessionsMax} sessions fit: narrow the question`);
     if (accountId !== null) accounts.add(accountId);
     if (row.start !== null && row.start < first) first = row.start;
-    const ended = row.end ?? span.now;
+    // Of a session that did something after its end, nobody knows how long it could read.
+    const ended = row.end === null || (question.since !== null && row.end < question.since) ? span.now : row.end;
     if (ended > last) last = ended;
   };
   const { oldestOnline } = span;
@@ -88,7 +125,10 @@ async function findSessions(
     question.source === null &&
     question.client === null &&
     question.touched === null;
-  if (onlyNamed && question.session !== null && ids.length === 0) ids.push(question.session);
+  if (onlyNamed && question.session !== null && ids.length === 0) {
+    ids.push(question.session);
+    older.push(question.session);
+  }
   const { node, since, until, account } = question;
   const from = since !== null && since > first ? since : first;
   const end = until !== null && until < last ? until : last;
@@ -96,12 +136,16 @@ async function findSessions(
   // time was given. One millisecond is added, because `now` was cut to milliseconds.
   const asked = new Date(Date.parse(span.now) + 1).toISOString();
   const stop = until === null || Date.parse(until) > Date.parse(asked) ? asked : until;
-  return { chosen: { sessions: isChosen ? ids : null, node, since, until: stop, account, subject, marks }, accounts, from, until: end };
+  const of = { sessions: isChosen ? ids : null, node, account };
+  const open = since === null ? null : await openHandles(snapshot, { ...of, sessions: isChosen ? older : null, since });
+  return { chosen: { ...of, since, open, until: stop, subject, marks }, accounts, from, until: end };
 }
 
 /** Returns what an entry of no session must name. A session was asked for by its id: then no other entry belongs. */
-const marksOf = ({ credential, source, clients, session }: SessionQuestion, operators: readonly string[] | null): Marks | null =>
-  session === null ? { credential, source, clients, operators } : null;
+const marksOf = (
+  { credential, source, clients, session }: SessionQuestion,
+  operators: readonly string[] | null,
+): Marks | null => (session === null ? { credential, source, clients, operators } : null);
 
 /** Counts the entries that belong to the selection for each customer, and lists those of no session. */
 async function findTraces({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
@@ -148,7 +192,12 @@ async function findDeposits({ snapshot, spool, totals, progress }: Work, chosen:
   });
 }
 
-async function findUnread({ snapshot, spool, totals, progress }: Work, chosen: Chosen, reach: Reach, isListed: boolean): Promise<void> {
+async function findUnread(
+  { snapshot, spool, totals, progress }: Work,
+  chosen: Chosen,
+  reach: Reach,
+  isListed: boolean,
+): Promise<void> {
   progress('unread');
   // The catalogue is read sequentially; reading it through its indexes would fetch single pages in random order.
   await goBySessions(snapshot, null);
@@ -178,7 +227,9 @@ async function findActivity(
   // the record is read only once.
   const isByHalves = await goBySessions(snapshot, chosen.sessions);
   const unread = (isRest: boolean) => {
-    const part = folders.filter(({ customer }) => (isByHalves && !first.has(customer)) === isRest).map(({ folder }) => folder);
+    const part = folders
+      .filter(({ customer }) => (isByHalves && !first.has(customer)) === isRest)
+      .map(({ folder }) => folder);
     return (one: Work): Promise<void> => findUnread(one, chosen, { folders: part, from, until }, isListed);
   };
   // The longest steps begin first. Each step that returns rows runs beside one that only counts, because the rows of
@@ -206,28 +257,49 @@ async function findActivity(
   }
 }
 
-/** Answers `selection` into `spool`. With `isListed` the files that were not read are listed, and otherwise only counted. */
-export async function findScope(
-  snapshot: SharedSnapshot,
-  spool: Spool,
-  selection: Selection,
-  isListed: boolean,
-  progress: Progress,
-): Promise<{ readonly summary: IncidentSummary; readonly chosen: Chosen }> {
-  const started = performance.now();
-  const work = { snapshot, spool, totals: new Totals(), progress };
-  progress('selection');
-  const span = await spanOfRecord(snapshot);
-  const { since = null, until = null, operator } = selection;
-  if (since !== null && Date.parse(since) > Date.parse(span.now))
-    throw new CofferdamError('invalid', `the window begins at ${since}, which is in the future: the record says nothing of it`);
-  const account = selection.account === undefined ? null : ((await findAccountId(snapshot, selection.account)) ?? null);
-  if (selection.account !== undefined && account === null)
-    throw new CofferdamError('not-found', `there is no account named ${selection.account}: see \`cofferctl account list\``);
-  if (selection.node !== undefined && !(await isKnownNode(snapshot, selection.node)))
-    throw new CofferdamError('not-found', `there is no edge named ${selection.node}: see \`cofferctl status\``);
+/**
+ * With chosen sessions, attempts of strangers are in no session, and their odd entries were not counted with the
+ * others.
+ */
+const loginTotals = (odd: number, logins: FailedLogins | undefined, { sessions }: Chosen) => ({
+  refusedLogins: logins?.refused ?? 0,
+  partialLogins: logins?.partial ?? 0,
+  refusedSessions: logins?.sessions ?? 0,
+  strangerLogins: logins?.strangers ?? 0,
+  oddEntries: odd + (sessions === null ? 0 : (logins?.odd ?? 0)),
+});
+
+type Asked = {
+  readonly question: SessionQuestion /** All spellings of the operator that was asked for. */;
+  readonly spellings: readonly string[];
+};
+
+/**
+ * Returns the id of the account that was asked for, or null. Throws when the account, node or operator does not exist.
+ */
+async function requireKnown(snapshot: Snapshot, { account, node, operator }: Selection): Promise<string | null> {
+  const found = account === undefined ? null : ((await findAccountId(snapshot, account)) ?? null);
+  if (account !== undefined && found === null)
+    throw new CofferdamError('not-found', `there is no account named ${account}: see \`cofferctl account list\``);
+  if (node !== undefined && !(await isKnownNode(snapshot, node)))
+    throw new CofferdamError('not-found', `there is no edge named ${node}: see \`cofferctl status\``);
   if (operator !== undefined && !(await isKnownOperator(snapshot, operator)))
     throw new CofferdamError('not-found', `there is no operator named ${operator}: see \`cofferctl operator list\``);
+  return found;
+}
+
+/**
+ * Turns the selection into what the queries ask for. Throws when it asks for the future, or for somebody who does not
+ * exist.
+ */
+async function askedOf(snapshot: Snapshot, selection: Selection, { now }: Span): Promise<Asked> {
+  const { since = null, until = null, operator } = selection;
+  if (since !== null && Date.parse(since) > Date.parse(now))
+    throw new CofferdamError(
+      'invalid',
+      `the window begins at ${since}, which is in the future: the record says nothing of it`,
+    );
+  const account = await requireKnown(snapshot, selection);
   const spellings = operator === undefined ? [] : await spellingsOf(snapshot, operator);
   const question: SessionQuestion = {
     credential: selection.credential ?? null,
@@ -245,47 +317,76 @@ export async function findScope(
         ? await sessionsOnNode(snapshot, selection.node, since, until)
         : null,
   };
-  const record = await recordState(snapshot, span.oldestOnline, since);
-  const found = await findSessions(
-    work,
-    question,
-    {
-      isChosen: choosesSessions(selection),
-      subject: kindOfSelection(selection),
-      marks: marksOf(question, operator === undefined ? null : spellings),
+  return { question, spellings };
+}
+
+/** Lists what the operator who was asked for did, and returns how many actions these are. */
+async function findActions({ snapshot, spool, progress }: Work, { question, spellings }: Asked): Promise<number> {
+  progress('actions');
+  return eachAction(snapshot, spellings, question, (row) => spool.add('actions', '', row));
+}
+
+type Counted = {
+  readonly found: Found;
+  readonly question: SessionQuestion;
+  readonly actions: number;
+  readonly logins: FailedLogins | undefined;
+};
+
+/** Returns everything of the summary that follows from what was found. */
+async function totalled(
+  { snapshot, spool, totals }: Work,
+  { found, question, actions, logins }: Counted,
+): Promise<Pick<IncidentSummary, 'totals' | 'window' | 'isEmpty' | 'unknown' | 'accounts' | 'accountsMore'>> {
+  const names = await accountNames(snapshot, [...found.accounts], accountsShownMax + 1);
+  const all = totals.all();
+  const isEmpty = all.entries + actions + (logins?.strangers ?? 0) === 0 && spool.rowsOf('sessions') === 0;
+  return {
+    totals: {
+      ...all,
+      sessions: spool.rowsOf('sessions'),
+      actions,
+      ...loginTotals(all.oddEntries, logins, found.chosen),
     },
-    span,
-  );
-  let actions = 0;
-  if (operator !== undefined) {
-    progress('actions');
-    actions = await eachAction(snapshot, spellings, { account, since, until }, (row) => spool.add('actions', '', row));
-  }
+    window: { since: question.since, until: found.chosen.until },
+    isEmpty,
+    unknown: isEmpty ? (await unknownSelectors(snapshot, question)).map((name) => `${name} ${question[name]}`) : [],
+    accounts: names.slice(0, accountsShownMax),
+    accountsMore: names.length > accountsShownMax,
+  };
+}
+
+/**
+ * Answers `selection` into `spool`. With `isListed` the files that were not read are listed, and otherwise only
+ * counted.
+ */
+export async function findScope(
+  snapshot: SharedSnapshot,
+  spool: Spool,
+  selection: Selection,
+  isListed: boolean,
+  progress: Progress,
+): Promise<{ readonly summary: IncidentSummary; readonly chosen: Chosen }> {
+  const started = performance.now();
+  const work = { snapshot, spool, totals: new Totals(), progress };
+  progress('selection');
+  const span = await spanOfRecord(snapshot);
+  const asked = await askedOf(snapshot, selection, span);
+  const { question, spellings } = asked;
+  const record = await recordState(snapshot, span.oldestOnline, selection);
+  const marks = marksOf(question, selection.operator === undefined ? null : spellings);
+  const which = { isChosen: choosesSessions(selection), subject: kindOfSelection(selection), marks };
+  const found = await findSessions(work, question, which, span);
+  const actions = selection.operator === undefined ? 0 : await findActions(work, asked);
   await findActivity(snapshot, work, found, isListed);
   await findTraces(work, found.chosen);
   const logins = concernsLogins(selection) ? await countFailedLogins(snapshot, question) : undefined;
   progress('customers');
   for (const row of work.totals.rows()) spool.add('customers', row.customerId ?? '', row);
   spool.flush();
-  const names = await accountNames(snapshot, [...found.accounts], accountsShownMax + 1);
-  const all = work.totals.all();
-  const isEmpty = all.entries + actions + (logins?.strangers ?? 0) === 0 && spool.rowsOf('sessions') === 0;
   const summary: IncidentSummary = {
     record,
-    totals: {
-      ...all,
-      sessions: spool.rowsOf('sessions'),
-      actions,
-      refusedLogins: logins?.refused ?? 0,
-      partialLogins: logins?.partial ?? 0,
-      refusedSessions: logins?.sessions ?? 0,
-      strangerLogins: logins?.strangers ?? 0,
-    },
-    window: { since, until: found.chosen.until },
-    isEmpty,
-    unknown: isEmpty ? (await unknownSelectors(snapshot, question)).map((name) => `${name} ${question[name]}`) : [],
-    accounts: names.slice(0, accountsShownMax),
-    accountsMore: names.length > accountsShownMax,
+    ...(await totalled(work, { found, question, actions, logins })),
     hasUnread: isListed,
     tookMs: Math.round(performance.now() - started),
   };

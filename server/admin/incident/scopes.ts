@@ -1,8 +1,9 @@
-// Owns: the answers that operators wait for or page through: a few at a time, each kept for a limited time and for the operator who asked.
+// Owns: the answers that operators wait for or page through: a few at a time, each kept for a limited time and for the
+// operator who asked.
 // Must never: keep an answer longer than it may live, or show it to another operator.
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
-import { type Config, runtimePaths } from '../../config/config.ts';
+import { type Config, type Directories, runtimePaths } from '../../config/config.ts';
 import { type AdminShares, defaultShares } from '../../config/shares.ts';
 import * as detached from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
@@ -13,10 +14,10 @@ import { Database } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
-import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import type { IncidentPart, IncidentSummary } from '../../rpc/operator-incident.ts';
-import { incidentParts } from '../../rpc/operator-incident.ts';
-import type { ListedArchive } from '../../rpc/operator-ledger.ts';
+import type { IncidentPart, IncidentSummary } from '../../rpc/operators/incident.ts';
+import { incidentParts } from '../../rpc/operators/incident.ts';
+import type { ListedArchive } from '../../rpc/operators/ledger.ts';
+import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { Shelf } from '../../rpc/shelf.ts';
 import { Slots } from '../../rpc/slots.ts';
 import { EpochAnchors } from '../ledger/proofs.ts';
@@ -89,7 +90,7 @@ export class Scopes {
     this.#limits = limits;
   }
 
-  static of(config: Config): Scopes {
+  static of(config: Directories & Pick<Config, 'database' | 'shares'>): Scopes {
     return new Scopes(
       { url: roleUrl(config, 'admin'), directory: dirname(runtimePaths(config).adminSocket) },
       scopeLimits,
@@ -161,7 +162,11 @@ export class Scopes {
 
   /** Runs `look` in a snapshot, within the time of one call. */
   #withinCall<T>(look: (snapshot: Snapshot) => Promise<T>): Promise<T> {
-    const options = { timeoutMs: this.#limits.huntMs, workMemory: '256MB', signal: new AbortController().signal } as const;
+    const options = {
+      timeoutMs: this.#limits.huntMs,
+      workMemory: '256MB',
+      signal: new AbortController().signal,
+    } as const;
     return this.#database.withSnapshot(options, look).catch((thrown: unknown) => {
       throw explained(thrown);
     });
@@ -183,13 +188,18 @@ export class Scopes {
   ): Promise<Result<OperatorToAdmin, 'incident.progress'>> {
     const held = this.#require(scope, operator);
     let timer: NodeJS.Timeout | undefined;
-    if (held.state.is === 'running') await Promise.race([held.settled, new Promise((resolve) => (timer = setTimeout(resolve, waitMs)))]);
+    if (held.state.is === 'running')
+      await Promise.race([held.settled, new Promise((resolve) => (timer = setTimeout(resolve, waitMs)))]);
     clearTimeout(timer);
     const { state, spool, step } = held;
     if (state.is === 'failed') return { state: 'failed', code: state.error.code, text: state.error.message };
     const parts = Object.keys(incidentParts) as IncidentPart[];
     if (state.is === 'done')
-      return { state: 'done', summary: state.summary, rows: Object.fromEntries(parts.map((part) => [part, spool.rowsOf(part)])) };
+      return {
+        state: 'done',
+        summary: state.summary,
+        rows: Object.fromEntries(parts.map((part) => [part, spool.rowsOf(part)])),
+      };
     return { state: 'running', step, rows: spool.rows };
   }
 
@@ -229,11 +239,14 @@ export class Scopes {
     return { rows: [...rows], next };
   }
 
-  /** Returns by which sealed entry the customer got its name, for a tree of that size; null when it cannot be proved from here. */
-  async createdBy({
+  /**
+   * Returns by which sealed entry the customer got its name, for a tree of that size; null when it cannot be proved
+   * from here.
+   */
+  async namedBy({
     customerId,
     size,
-  }: Params<OperatorToAdmin, 'incident.created-by'>): Promise<Result<OperatorToAdmin, 'incident.created-by'>> {
+  }: Params<OperatorToAdmin, 'incident.named-by'>): Promise<Result<OperatorToAdmin, 'incident.named-by'>> {
     const proof = await this.#withinCall((snapshot) => nameProof(snapshot, customerId, size));
     return { proof: proof === undefined ? null : { ...proof, shown: [...proof.shown], path: [...proof.path] } };
   }
@@ -253,14 +266,20 @@ export class Scopes {
 const mayGo = (kept: Held, from: Asker | undefined): boolean =>
   kept.from?.() === true || (kept.state.is !== 'running' && (kept.from === undefined || kept.from === from));
 
-/** Returns the error to report. A statement that was cancelled because of its duration becomes `over-limit` with advice. */
+/**
+ * Returns the error to report. A statement that was cancelled because of its duration becomes `over-limit` with advice.
+ */
 function explained(thrown: unknown): CofferdamError {
   const error = toCofferdamError(thrown);
   const cause = error.cause;
   const isCancelled = cause instanceof Error && 'code' in cause && (cause.code === '57014' || cause.code === '25P04');
   return isCancelled
-    ? new CofferdamError('over-limit', 'the answer took too long and was given up: narrow the question, by a time or an account', {
-        cause: thrown,
-      })
+    ? new CofferdamError(
+        'over-limit',
+        'the answer took too long and was given up: narrow the question, by a time or an account',
+        {
+          cause: thrown,
+        },
+      )
     : error;
 }

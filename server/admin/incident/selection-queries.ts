@@ -2,7 +2,8 @@
 // logins, the time span of the record.
 import { parseNetwork } from '../../domain/addresses.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
-import type { IncidentRow } from '../../rpc/operator-incident.ts';
+import type { IncidentRow } from '../../rpc/operators/incident.ts';
+import { archivedMonths } from './archive-queries.ts';
 
 /** The parameters of every statement about entries of a selection, in this order. */
 export type Chosen = {
@@ -10,6 +11,8 @@ export type Chosen = {
   readonly sessions: readonly string[] | null;
   readonly node: string | null;
   readonly since: string | null;
+  /** What was open when the window began; null when nothing was, or when the window has no beginning. */
+  readonly open: OpenHandles | null;
   /** The end of the window, which is never later than the time at which the answer was asked for. */
   readonly until: string;
   readonly account: string | null;
@@ -18,35 +21,60 @@ export type Chosen = {
   /** What an entry of no session must name to belong to the selection; null when only entries of sessions belong. */
   readonly marks: Marks | null;
 };
-/** The fields that an entry must name itself; null means any value. The account, the node and the time are those of `Chosen`. */
+/**
+ * The fields that an entry must name itself; null means any value. The account, the node and the time are those of
+ * `Chosen`.
+ */
 export type Marks = {
   readonly credential: string | null;
   readonly source: string | null;
   readonly clients: readonly string[] | null;
   readonly operators: readonly string[] | null;
 };
-export const chosenValues = ({ sessions, node, since, until, account }: Chosen): readonly unknown[] => [
-  sessions,
-  node,
-  since,
-  until,
-  account,
+/**
+ * The files that sessions of the selection had open when its window began. Whoever held such a handle had the keys that
+ * were released on it before, and could go on sending or writing without leaving another entry: what was done on it
+ * before the window belongs to the selection as well.
+ */
+type OpenHandles = {
+  readonly handles: readonly string[] /** When the first of them was opened. */;
+  readonly from: string;
+};
+
+/** When the first entry may be that belongs to the selection; null: at any time. */
+export const beginOf = ({ since, open }: Pick<Chosen, 'since' | 'open'>): string | null => open?.from ?? since;
+
+export const chosenValues = (chosen: Chosen): readonly unknown[] => [
+  chosen.sessions,
+  chosen.node,
+  beginOf(chosen),
+  chosen.until,
+  chosen.account,
+  chosen.open?.handles ?? null,
+  chosen.since,
 ];
 
+/**
+ * Whether the time of the entry `l` is in the window, or its handle was open when the window began, with the same
+ * parameters.
+ */
+export const inWindow =
+  '($3::timestamptz is null or l.at >= $3) and ($6::uuid[] is null or l.at >= $7 or coalesce(l.handle_id = any ($6), false)) and ($4::timestamptz is null or l.at < $4)';
 /**
  * The condition for the entries `l` of the selection, with these parameters. A condition whose parameter is null is
  * removed when the statement is planned.
  */
-export const selected =
-  '($1::uuid[] is null or l.session_id = any ($1)) and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4)';
+export const selected = `($1::uuid[] is null or l.session_id = any ($1)) and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ${inWindow}`;
 
+/** How a credential came to be usable. A key that an intruder had somebody register was perhaps never used. */
+const made = "('credential.added', 'credential.confirmed', 'credential.woken', 'credential.resumed')";
 /**
  * The condition for the entries `l` that belong to the selection without a session, with the parameters `chosenValues`
- * and then those of `markValues`: failed logins that name everything that was asked for, such as those with a stolen key,
- * and what an operator did when the question is about an operator. An address is compared as a range as well as by containment, as in `eachSession`.
+ * and then those of `markValues`: failed logins that name everything that was asked for, such as those with a stolen
+ * key; how the credential that was asked for came to be usable; and what an operator did when the question is about an
+ * operator. An address is compared as a range as well as by containment, as in `eachSession`.
  */
-const marked =
-  "l.session_id is null and $6::boolean and ($7::text is null or l.credential = $7 or l.also_credential = $7) and ($8::inet is null or (l.source >= $8 and l.source <= set_masklen(broadcast($8::inet), case family($8::inet) when 4 then 32 else 128 end) and l.source <<= $8)) and ($9::text[] is null or l.client = any ($9)) and case when $10::text[] is null then l.kind in ('login.refused', 'login.partial', 'session.refused') else l.operator = any ($10) end and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4)";
+const marked = `l.session_id is null and $8::boolean and ($9::text is null or l.credential = $9 or l.also_credential = $9) and ($10::inet is null or (l.source >= $10 and l.source <= set_masklen(broadcast($10::inet), case family($10::inet) when 4 then 32 else 128 end) and l.source <<= $10)) and ($11::text[] is null or l.client = any ($11)) and case when $12::text[] is null then l.kind in ('login.refused', 'login.partial', 'session.refused') or ($9 is not null and l.kind in ${made}) else l.operator = any ($12) end and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ${inWindow}`;
 const markValues = ({ marks }: Chosen): readonly unknown[] => [
   marks !== null,
   marks?.credential ?? null,
@@ -61,23 +89,52 @@ const markValues = ({ marks }: Chosen): readonly unknown[] => [
 export const belongs = `((${selected}) or (${marked}))`;
 export const belongingValues = (chosen: Chosen): readonly unknown[] => [...chosenValues(chosen), ...markValues(chosen)];
 
-export type OfCustomer = { readonly customer: string | null; readonly customerId: string | null; readonly entries: number };
+/**
+ * Whether a field of the entry `l` that is a count has another form. What it counts is unknown then, and the answer
+ * says of how many entries.
+ */
+export const oddCount = `case l.kind when 'login.strangers' then is_odd_count(l.public, 'attempts')
+  when 'session.ended' then is_odd_count(l.public, 'bytesIn') or is_odd_count(l.public, 'bytesOut')
+  when 'folder.listed' then is_odd_count(l.public, 'names')
+  when 'upload.opened' then is_odd_count(l.public, 'storedBytes') when 'upload.interrupted' then is_odd_count(l.public, 'storedBytes')
+  when 'upload.closed' then is_odd_count(l.public, 'extentCount') when 'download.opened' then is_odd_count(l.public, 'extentCount') else false end`;
 
-/** Calls `onRow` with the number of entries of the chosen sessions for each customer, and for the entries of no customer. */
-export async function eachCustomerOfSessions(snapshot: Snapshot, chosen: Chosen, onRow: (row: OfCustomer) => void): Promise<number> {
+/** `odd`: how many of the entries have a count of another form. */
+type OfCustomer = {
+  readonly customer: string | null;
+  readonly customerId: string | null;
+  readonly entries: number;
+  readonly odd: number;
+};
+
+/**
+ * Calls `onRow` with the number of entries of the chosen sessions for each customer, and for the entries of no
+ * customer.
+ */
+export async function eachCustomerOfSessions(
+  snapshot: Snapshot,
+  chosen: Chosen,
+  onRow: (row: OfCustomer) => void,
+): Promise<number> {
   return snapshot.each<OfCustomer>(
-    `select c.name::text as customer, n.* from (select l.customer_id as "customerId", count(*) as entries from ledger l where ${selected} group by 1) n
+    `select c.name::text as customer, n.* from (select l.customer_id as "customerId", count(*) as entries, count(*) filter (where ${oddCount}) as odd from ledger l where ${selected} group by 1) n
        left join customer c on c.id = n."customerId"`,
     chosenValues(chosen),
     onRow,
   );
 }
 
-/** Calls `onRow` for each entry that belongs to the selection without a session, in the order of customers and of time. */
-export async function eachTrace(snapshot: Snapshot, chosen: Chosen, onRow: (row: IncidentRow<'traces'>) => void): Promise<number> {
+/**
+ * Calls `onRow` for each entry that belongs to the selection without a session, in the order of customers and of time.
+ */
+export async function eachTrace(
+  snapshot: Snapshot,
+  chosen: Chosen,
+  onRow: (row: IncidentRow<'traces'>) => void,
+): Promise<number> {
   if (chosen.sessions === null || chosen.marks === null) return 0;
   return snapshot.each(
-    `select c.name::text as customer, l.customer_id as "customerId", l.at, l.kind, a.name::text as account, l.public as facts
+    `select c.name::text as customer, l.customer_id as "customerId", l.at, l.kind, a.name::text as account, fields_in(l.public) as facts
      from ledger l left join customer c on c.id = l.customer_id left join account a on a.id = l.account_id
      where ($1::uuid[] is not null) and ${marked} order by c.name::text collate "C" nulls last, l.customer_id, l.at, l.id`,
     belongingValues(chosen),
@@ -136,6 +193,33 @@ export const pathInFolder = `case when f.directory_id is null then '/' || f.name
     select f.directory_id as id, '/' || f.name::text as path union all select d.parent_id, '/' || d.name || up.path from up join directory d on d.id = up.id)
   select path from up where id is null) end`;
 
+/** The sessions that were open at the instant `$3`, on the node `$2` where one is named. */
+const openSessions = `select o.session_id from ledger o where o.kind = 'session.opened' and o.session_id is not null and o.at < $3 and ($2::text is null or o.node = $2)
+         and not exists (select from ledger e where e.session_id = o.session_id and e.kind = 'session.ended' and e.at < $3)`;
+
+/** The entries that say that a handle is not open any more. */
+const closings = "('download.closed', 'upload.closed', 'upload.interrupted')";
+
+/**
+ * Returns which handles were open at `since`, on this node or by this account where one is named: of the chosen
+ * sessions, or of every session that had begun and not ended then. A handle is open as long as no entry says that it
+ * was closed.
+ */
+export async function openHandles(
+  snapshot: Snapshot,
+  { sessions, node, account, since }: Pick<Chosen, 'sessions' | 'node' | 'account'> & { readonly since: string },
+): Promise<OpenHandles | null> {
+  const [row] = await snapshot.query<{ handles: readonly string[] | null; from: Date | null }>(
+    `select array_agg(h.handle_id) as handles, min(h.at) as from from (
+       select l.handle_id, min(l.at) as at from ledger l
+       where case when $1::uuid[] is null then l.session_id in (${openSessions}) else l.session_id = any ($1) end
+         and l.handle_id is not null and l.at < $3 and ($2::text is null or l.node = $2) and ($4::uuid is null or l.account_id = $4)
+       group by l.handle_id having not bool_or(l.kind in ${closings})) h`,
+    [sessions, node, since, account],
+  );
+  return row?.handles == null || row.from === null ? null : { handles: row.handles, from: row.from.toISOString() };
+}
+
 /** Returns whether an edge of this name exists or existed. */
 export async function isKnownNode(snapshot: Snapshot, name: string): Promise<boolean> {
   return (await snapshot.query('select 1 from node where name = $1', [name])).length > 0;
@@ -160,11 +244,12 @@ export async function spanOfRecord(snapshot: Snapshot): Promise<Span> {
   const [row] = await snapshot.query<{ now: Date; oldest: Date | null }>(
     `with online as materialized (
        select to_date(substr(c.relname, 15, 6), 'YYYYMM') as month from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-       where i.inhparent = 'public.ledger_sealed'::regclass)
+       where i.inhparent = 'public.ledger_sealed'::regclass),
+       archived as materialized (${archivedMonths})
      select clock_timestamp() as now, greatest(
-       (select (max(a.month) + interval '1 month') at time zone 'utc' from ledger_archive a where a.month not in (select o.month from online o)),
+       (select (max(a.month) + interval '1 month') at time zone 'utc' from archived a where a.month not in (select o.month from online o)),
        -- More is gone than archives hold: the first table that has entries counts, for those of months are made ahead.
-       case when (select min(s.number) from ledger_sealed s) - 1 > (select whole_number(coalesce(sum(a.entries), 0)) from ledger_archive a where a.month not in (select o.month from online o)) then (select o.month::timestamp at time zone 'utc' from online o where exists (
+       case when (select min(s.number) from ledger_sealed s) - 1 > (select whole_number(coalesce(sum(a.entries), 0)) from archived a where a.month not in (select o.month from online o)) then (select o.month::timestamp at time zone 'utc' from online o where exists (
          select from ledger_sealed s where s.at >= o.month::timestamp at time zone 'utc' and s.at < (o.month + interval '1 month') at time zone 'utc') order by o.month limit 1) end) as oldest`,
   );
   return { now: (row?.now ?? new Date()).toISOString(), oldestOnline: row?.oldest?.toISOString() ?? null };
@@ -194,15 +279,22 @@ export async function spellingsOf(snapshot: Snapshot, operator: string): Promise
   return rows.map((row) => row.operator);
 }
 
-export type Touched = {
+type Touched = {
   readonly accounts: readonly string[];
   readonly accountsSince: readonly Date[];
   readonly credentials: readonly string[];
   readonly credentialsSince: readonly Date[];
 };
 
-/** Returns the accounts and credentials that an operator's actions concerned before `until`, each with the time of the first action. */
-export async function touchedBy(snapshot: Snapshot, spellings: readonly string[], until: string | null): Promise<Touched> {
+/**
+ * Returns the accounts and credentials that an operator's actions concerned before `until`, each with the time of the
+ * first action.
+ */
+export async function touchedBy(
+  snapshot: Snapshot,
+  spellings: readonly string[],
+  until: string | null,
+): Promise<Touched> {
   const rows = await snapshot.query<{ account: string | null; credential: string | null; since: Date }>(
     `select l.account_id as account, l.credential, min(l.at) as since from ledger l
      where l.operator = any ($1::text[]) and l.operator is not null and ($2::timestamptz is null or l.at < $2) and (l.account_id is not null or l.credential is not null)
@@ -235,13 +327,19 @@ export type SessionQuestion = {
   readonly among: readonly string[] | null;
 };
 /**
- * Returns the sessions that left an entry on a node in a period. The entries are found by their time, so that not every
- * session that ever existed is examined.
+ * Returns the sessions that left an entry on a node in a period, or were open there when it began. The entries are
+ * found by their time, so that not everything that sessions ever did is examined.
  */
-export async function sessionsOnNode(snapshot: Snapshot, node: string, since: string, until: string | null): Promise<readonly string[]> {
+export async function sessionsOnNode(
+  snapshot: Snapshot,
+  node: string,
+  since: string,
+  until: string | null,
+): Promise<readonly string[]> {
   const rows = await snapshot.query<{ session_id: string }>(
-    `select distinct l.session_id from ledger l where l.session_id is not null and l.node = $1 and l.at >= $2 and ($3::timestamptz is null or l.at < $3)`,
-    [node, since, until],
+    `select l.session_id from ledger l where l.session_id is not null and l.node = $2 and l.at >= $3 and ($1::timestamptz is null or l.at < $1)
+     union ${openSessions}`,
+    [until, node, since],
   );
   return rows.map((row) => row.session_id);
 }
@@ -253,12 +351,16 @@ export type FoundSession = IncidentRow<'sessions'> & { readonly accountId: strin
  * first. An address is compared as a range as well as by containment: behind row-level security only the comparison by
  * order may use an index.
  */
-export async function eachSession(snapshot: Snapshot, question: SessionQuestion, onRow: (row: FoundSession) => void): Promise<number> {
+export async function eachSession(
+  snapshot: Snapshot,
+  question: SessionQuestion,
+  onRow: (row: FoundSession) => void,
+): Promise<number> {
   const { credential, source, clients, session, node, account, since, until, touched, among } = question;
   return snapshot.each<FoundSession>(
     `select o.session_id as session, o.account_id as "accountId", a.name::text as account, c.name::text as customer, o.node, o.plane, o.credential,
-       o.also_credential as "alsoCredential", host(o.source) as source, o.source_port as "sourcePort", o.client, o.public as opened, o.at as start,
-       e.at as "end", e.public ->> 'reason' as reason, whole_number((e.public ->> 'bytesIn')::numeric) as "bytesIn", whole_number((e.public ->> 'bytesOut')::numeric) as "bytesOut"
+       o.also_credential as "alsoCredential", host(o.source) as source, o.source_port as "sourcePort", o.client, fields_in(o.public) as opened, o.at as start,
+       e.at as "end", e.public ->> 'reason' as reason, count_in(e.public, 'bytesIn') as "bytesIn", count_in(e.public, 'bytesOut') as "bytesOut"
      from ledger o
        left join ledger e on e.session_id = o.session_id and e.kind = 'session.ended'
        left join account a on a.id = o.account_id left join customer c on c.id = o.customer_id
@@ -267,7 +369,10 @@ export async function eachSession(snapshot: Snapshot, question: SessionQuestion,
        and ($2::inet is null or (o.source >= $2 and o.source <= set_masklen(broadcast($2::inet), case family($2::inet) when 4 then 32 else 128 end) and o.source <<= $2))
        and ($3::text[] is null or o.client = any ($3))
        and ($4::uuid is null or o.session_id = $4) and ($5::text is null or o.node = $5) and ($6::uuid is null or o.account_id = $6)
-       and ($8::timestamptz is null or o.at < $8) and ($7::timestamptz is null or e.at is null or e.at >= $7)
+       and ($8::timestamptz is null or o.at < $8)
+       -- What a session left after its end (a file that settles, what a false end would hide) is of it as well.
+       and ($7::timestamptz is null or e.at is null or e.at >= $7
+         or exists (select from ledger l where l.session_id = o.session_id and l.at >= $7 and ($8::timestamptz is null or l.at < $8)))
        and ($9::uuid[] is null or ((o.account_id = any ($9) or o.credential = any ($11::text[]) or o.also_credential = any ($11::text[])) and (
          exists (select 1 from unnest($9::uuid[], $10::timestamptz[]) t(id, since) where t.id = o.account_id and o.at >= t.since)
          or exists (select 1 from unnest($11::text[], $12::timestamptz[]) t(id, since) where t.id in (o.credential, o.also_credential) and o.at >= t.since))))
@@ -306,7 +411,8 @@ export async function eachOlderSession(
        s.started_at as start, s.ended_at as "end", s.end_reason as reason, s.bytes_in as "bytesIn", s.bytes_out as "bytesOut"
      from session s join account a on a.id = s.account_id left join customer c on c.id = a.customer_id
        left join credential k on k.id = s.credential_id left join credential k2 on k2.id = s.also_credential_id
-     where s.started_at < $7 and (s.ended_at is null or s.ended_at >= $7)
+     -- What the record has of a session decides, and not the end that the catalogue tells.
+     where s.started_at < $7 and (s.ended_at is null or s.ended_at >= $7 or exists (select from ledger l where l.session_id = s.id))
        and ($1::text is null or k.fingerprint = $1 or k2.fingerprint = $1) and ($2::inet is null or s.source_address <<= $2)
        and ($3::text is null or strpos(lower(s.client_identification), lower($3)) > 0)
        and ($4::uuid is null or s.id = $4) and ($5::text is null or s.node = $5) and ($6::uuid is null or s.account_id = $6)
@@ -331,12 +437,21 @@ export async function eachOlderSession(
   );
 }
 
-export type FailedLogins = { readonly refused: number; readonly partial: number; readonly sessions: number; readonly strangers: number };
+/** `odd`: how many entries do not say how many attempts they are of. */
+export type FailedLogins = {
+  readonly refused: number;
+  readonly partial: number;
+  readonly sessions: number;
+  readonly strangers: number;
+  readonly odd: number;
+};
 
 /** Returns a network that includes the /64 network by which an IPv6 address without an account is recorded. */
 function networkOfStrangers(source: string): string {
   const network = parseNetwork(source);
-  return network !== undefined && network.bytes.length === 16 && network.bits > 64 ? [source.replace(/\/.*$/, ''), '64'].join('/') : source;
+  return network !== undefined && network.bytes.length === 16 && network.bits > 64
+    ? [source.replace(/\/.*$/, ''), '64'].join('/')
+    : source;
 }
 
 /**
@@ -348,7 +463,9 @@ export async function countFailedLogins(snapshot: Snapshot, question: SessionQue
   const [row] = await snapshot.query<FailedLogins>(
     `select count(*) filter (where l.kind = 'login.refused') as refused, count(*) filter (where l.kind = 'login.partial') as partial,
        count(*) filter (where l.kind = 'session.refused') as sessions,
-       whole_number(coalesce(sum((l.public ->> 'attempts')::numeric) filter (where l.kind = 'login.strangers'), 0)) as strangers
+       -- An entry that does not say how many is of one attempt at least.
+       whole_number(coalesce(sum(coalesce(count_in(l.public, 'attempts'), 1)) filter (where l.kind = 'login.strangers'), 0)) as strangers,
+       count(*) filter (where l.kind = 'login.strangers' and count_in(l.public, 'attempts') is null) as odd
      from ledger l
      where l.kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused')
        and ($1::text is null or l.credential = $1 or l.also_credential = $1)
@@ -359,13 +476,17 @@ export async function countFailedLogins(snapshot: Snapshot, question: SessionQue
        and ($6::timestamptz is null or l.at >= $6) and ($7::timestamptz is null or l.at < $7)`,
     [credential, source, clients, node, account, since, until, source === null ? null : networkOfStrangers(source)],
   );
-  return row ?? { refused: 0, partial: 0, sessions: 0, strangers: 0 };
+  return row ?? { refused: 0, partial: 0, sessions: 0, strangers: 0, odd: 0 };
 }
 
-export async function accountNames(snapshot: Snapshot, ids: readonly string[], limit: number): Promise<readonly string[]> {
-  const rows = await snapshot.query<{ name: string }>('select name::text from account where id = any ($1::uuid[]) order by name limit $2', [
-    ids,
-    limit,
-  ]);
+export async function accountNames(
+  snapshot: Snapshot,
+  ids: readonly string[],
+  limit: number,
+): Promise<readonly string[]> {
+  const rows = await snapshot.query<{ name: string }>(
+    'select name::text from account where id = any ($1::uuid[]) order by name limit $2',
+    [ids, limit],
+  );
   return rows.map((row) => row.name);
 }

@@ -1,18 +1,20 @@
-// Owns: what a customer is shown of an incident: every entry of its tree between two heads that enclose the window asked
-// for, public fields only, and which of them the incident concerns.
+// Owns: what a customer is shown of an incident: every entry of its tree between two heads that enclose the window
+// asked for, public fields only, and which of them the incident concerns.
 // Must never: show a sensitive field or an entry of another customer, leave out an entry between the two heads, or pass
 // off two heads as enclosing a window that they do not enclose.
 import { hash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { classDigest, publicArray, sensitiveArray } from '../../domain/ledger/leaf.ts';
+import { aheadDays } from '../../domain/ledger/sealable.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import { blocksOf, leavesOf } from '../ledger/proof-queries.ts';
 import { type Anchor, type EpochAnchors, frontierAt, TreeProofs } from '../ledger/proofs.ts';
-import type { Chosen } from './selection-queries.ts';
-import { createdEntry, extentOf, pageOfSlice, type SliceEntry } from './slice-queries.ts';
+import { beginOf, type Chosen } from './selection-queries.ts';
+import { extentOf, namingEntry, pageOfSlice, type SliceEntry } from './slice-queries.ts';
 
 const sha256 = (data: Uint8Array): Buffer => hash('sha256', data, 'buffer');
 const pageRows = 2000;
+const dayMicros = 86_400_000_000;
 
 /** Returns an instant in microseconds since 1970. A finer one is rounded by `round` to whole milliseconds. */
 const micros = (instant: string, round: 'down' | 'up' = 'down'): number => {
@@ -20,17 +22,32 @@ const micros = (instant: string, round: 'down' | 'up' = 'down'): number => {
   return (milliseconds + (round === 'up' && /\.\d{3}0*[1-9]/.test(instant) ? 1 : 0)) * 1000;
 };
 
-type Ends = { readonly from: Anchor | undefined; readonly to: Anchor; readonly begin: number | null; readonly end: number };
+type Ends = {
+  readonly from: Anchor | undefined;
+  readonly to: Anchor;
+  readonly begin: number | null;
+  readonly end: number;
+};
 
 /**
  * Returns the window asked for and the epochs that enclose it, or undefined when the customer has no tree. Throws
- * `conflict` when no witnessed epoch ends it yet. Without a beginning the window is everything, from the first entry on.
+ * `conflict` when no witnessed epoch ends it yet. Without a beginning the window is everything, from the first entry
+ * on.
  */
-async function endsOf(tx: Snapshot, anchors: EpochAnchors, chosen: Chosen, customer: string): Promise<Ends | undefined> {
-  const [begin, end] = [chosen.since === null ? null : micros(chosen.since), micros(chosen.until, 'up')];
+async function endsOf(
+  tx: Snapshot,
+  anchors: EpochAnchors,
+  chosen: Chosen,
+  customer: string,
+): Promise<Ends | undefined> {
+  const [asked, end] = [beginOf(chosen), micros(chosen.until, 'up')];
+  const begin = asked === null ? null : micros(asked);
   const newest = await anchors.find(tx, null);
   if (newest === undefined)
-    throw new CofferdamError('conflict', 'no head of the record that names all trees has its witness yet: ask again in a moment');
+    throw new CofferdamError(
+      'conflict',
+      'no head of the record that names all trees has its witness yet: ask again in a moment',
+    );
   if (newest.at < end) throw tooNew();
   const to = await newest.of(customer);
   if (to === undefined) return undefined;
@@ -44,7 +61,13 @@ const tooNew = (): CofferdamError =>
     'the end of the window that this is about is in no witnessed epoch of the record yet: `cofferctl incident pack` begins one',
   );
 
-export type NameProof = {
+const outside = (): CofferdamError =>
+  new CofferdamError(
+    'conflict',
+    'entries of the window were sealed long before it began: no slice can enclose it. Find out who changed the clock or the record',
+  );
+
+type NameProof = {
   readonly shown: readonly unknown[];
   readonly salt: string;
   readonly sensitive: string;
@@ -74,10 +97,20 @@ export async function writeSlice(
 ): Promise<void> {
   const ends = await endsOf(tx, anchors, chosen, customer);
   if (ends === undefined) return;
-  const { from, to, begin, end: until } = ends;
-  const [first, end] = [from?.tree.size ?? 0, to.tree.size];
-  const { within, behind } = await extentOf(tx, chosen, customer, first, end);
+  const { to, begin, end: until } = ends;
+  const end = to.tree.size;
+  let { from } = ends;
+  let extent = await extentOf(tx, chosen, customer, from?.tree.size ?? 0, end);
+  if (extent.before > 0 && begin !== null) {
+    // An entry of the window was written by a clock that was ahead. No entry is further ahead of its head than this.
+    const earlier = await anchors.find(tx, Math.max(0, begin - aheadDays * dayMicros));
+    from = await earlier?.of(customer);
+    extent = await extentOf(tx, chosen, customer, from?.tree.size ?? 0, end);
+  }
+  const { before, within, behind } = extent;
   if (behind > 0) throw tooNew();
+  if (before > 0) throw outside();
+  const first = from?.tree.size ?? 0;
   const frontier = from === undefined ? [] : await frontierAt(tx, customer, first);
   onRow({
     slice: {
@@ -106,14 +139,17 @@ export async function writeSlice(
 }
 
 /**
- * Returns the entry by which the customer was created, with its audit path in the customer's tree of that size, or
- * undefined when it cannot be proved from here. The customer's name is what this entry says, whatever the catalogue says.
+ * Returns the last entry by which the customer got a name, with its audit path in the customer's tree of that size, or
+ * undefined when it cannot be proved from here. The customer's name is what this entry says, whatever the catalogue
+ * says.
  */
 export async function nameProof(tx: Snapshot, customer: string, size: number): Promise<NameProof | undefined> {
-  const entry = await createdEntry(tx, customer, size);
+  const entry = await namingEntry(tx, customer, size);
   if (entry === undefined) return undefined;
   try {
-    const tree = await TreeProofs.load(size, await blocksOf(tx, customer, size), (first, end) => leavesOf(tx, customer, first, end));
+    const tree = await TreeProofs.load(size, await blocksOf(tx, customer, size), (first, end) =>
+      leavesOf(tx, customer, first, end),
+    );
     const path = (await tree.path(entry.position)).map((one) => Buffer.from(one).toString('base64'));
     const { shown, salt, sensitive } = shownOf(entry);
     return { shown, salt, sensitive, path };

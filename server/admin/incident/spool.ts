@@ -1,5 +1,6 @@
 // Owns: the rows of one answer, however many: lines of JSON in an unnamed file that is read page by page.
-// Must never: hold more rows in memory than a small buffer, or leave a file behind. The file is unlinked as soon as it is open.
+// Must never: hold more rows in memory than a small buffer, or leave a file behind. The file is unlinked as soon as it
+// is open.
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,9 +12,9 @@ const copyBytes = 4 * 1024 * 1024;
 const newline = 0x0a;
 
 type Range = { readonly start: number; end: number };
-type Place = Range & { rows: number; readonly groups: Map<string, Range> };
-export type Page = { readonly rows: readonly unknown[]; readonly next: number | null };
-export type SpoolLimits = {
+type SpoolRange = Range & { rows: number; readonly groups: Map<string, Range> };
+type Page = { readonly rows: readonly unknown[]; readonly next: number | null };
+type SpoolLimits = {
   /** The largest size of the whole answer, in bytes. */
   readonly bytesMax: number;
   /** The largest size of the JSON in one page, in bytes. */
@@ -24,7 +25,7 @@ export type SpoolLimits = {
 export class Spool {
   readonly #directory: string;
   readonly #limits: SpoolLimits;
-  readonly #parts = new Map<string, Place>();
+  readonly #parts = new Map<string, SpoolRange>();
   /** The size and the number of rows of the whole answer, in however many files it is written. */
   readonly #all: { bytes: number; rows: number };
   #file: number | undefined;
@@ -71,7 +72,12 @@ export class Spool {
     const moved = ({ start, end }: Range): Range => ({ start: start + shift, end: end + shift });
     for (const [part, { rows, groups, ...range }] of other.#parts) {
       const { start, end } = moved(range);
-      const place: Place = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
+      const place: SpoolRange = this.#parts.get(part) ?? {
+        start,
+        end: start,
+        rows: 0,
+        groups: new Map<string, Range>(),
+      };
       if (place.end !== start) throw new Error(`rows of ${part} do not stand together`);
       place.end = end;
       place.rows += rows;
@@ -95,7 +101,10 @@ export class Spool {
     this.#all.bytes += line.length;
     this.#all.rows += 1;
     if (this.#all.bytes > this.#limits.bytesMax)
-      throw new CofferdamError('over-limit', 'the answer is longer than there is room for: narrow the question, by a time or an account');
+      throw new CofferdamError(
+        'over-limit',
+        'the answer is longer than there is room for: narrow the question, by a time or an account',
+      );
     const place = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
     this.#parts.set(part, place);
     if (place.end !== start) throw new Error(`rows of ${part} do not stand together`);

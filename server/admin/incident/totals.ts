@@ -1,6 +1,6 @@
 // Owns: the sums of an answer, for each customer and for all, updated as its rows pass.
 import { addWhole } from '../../domain/whole-numbers.ts';
-import type { IncidentRow, IncidentSummary } from '../../rpc/operator-incident.ts';
+import type { IncidentRow, IncidentSummary } from '../../rpc/operators/incident.ts';
 
 type CustomerSum = { -readonly [K in keyof IncidentRow<'customers'>]: IncidentRow<'customers'>[K] };
 type AllSums = Omit<
@@ -31,6 +31,8 @@ export class Totals {
   #ofNobody = 0;
   #unknownVersions = 0;
   #differing = 0;
+  /** The number of entries that state a count in a form in which no warden writes one. */
+  #odd = 0;
 
   #of({ customer, customerId }: Whose): CustomerSum {
     const found = this.#customers.get(customerId);
@@ -66,7 +68,8 @@ export class Totals {
     sum.unreadBytes = addWhole(sum.unreadBytes, bytes);
   }
 
-  addEntries(row: Whose & { readonly entries: number }): void {
+  addEntries(row: Whose & { readonly entries: number; readonly odd?: number }): void {
+    this.#odd = addWhole(this.#odd, row.odd ?? 0);
     if (row.customerId === null) this.#ofNobody = addWhole(this.#ofNobody, row.entries);
     else {
       const sum = this.#of(row);
@@ -98,6 +101,7 @@ export class Totals {
       entries: addWhole(sums.entries, this.#ofNobody),
       unknownVersions: this.#unknownVersions,
       differing: this.#differing,
+      oddEntries: this.#odd,
     };
   }
 }

@@ -1,10 +1,11 @@
-// Owns: the SQL of what the accounts of a selection could have read and did not, according to the present rights and catalogue.
+// Owns: the SQL of what the accounts of a selection could have read and did not, according to the present rights and
+// catalogue.
 import type { Snapshot } from '../../postgres/snapshot.ts';
-import type { IncidentRow } from '../../rpc/operator-incident.ts';
+import type { IncidentRow } from '../../rpc/operators/incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
 
 /**
- * The unread versions. `$6` are the folders; `$7` and `$8` are the start and the end of the time in which one of the
+ * The unread versions. `$8` are the folders; `$9` and `$10` are the start and the end of the time in which one of the
  * accounts could have read in them.
  */
 const readable = `with released as materialized (
@@ -12,14 +13,17 @@ const readable = `with released as materialized (
   ), unread as (
     select v.id, v.customer_id, v.folder_id, v.file_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state
     from version v
-    where case when v.withdrawn_at is null then 'infinity' else v.withdrawn_at end >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
-      and v.folder_id = any ($6::uuid[]) and not exists (select 1 from released r where r.version_id = v.id)
+    where case when v.withdrawn_at is null then 'infinity' else v.withdrawn_at end >= $9 and v.published_at < $10 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
+      and v.folder_id = any ($8::uuid[]) and not exists (select 1 from released r where r.version_id = v.id)
   )`;
 
-export type ReadableFolder = { readonly folder: string; readonly customer: string };
+type ReadableFolder = { readonly folder: string; readonly customer: string };
 
 /** Returns the folders that any of these accounts may read, according to the present rights. */
-export async function readableFolders(snapshot: Snapshot, accounts: readonly string[]): Promise<readonly ReadableFolder[]> {
+export async function readableFolders(
+  snapshot: Snapshot,
+  accounts: readonly string[],
+): Promise<readonly ReadableFolder[]> {
   return snapshot.query<ReadableFolder>(
     `select distinct r.folder_id as folder, o.customer_id as customer from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
      where r.account_id = any ($1::uuid[]) and (a.customer_id is null or a.customer_id = r.customer_id)
@@ -33,9 +37,19 @@ export type Reach = {
   readonly from: string;
   readonly until: string;
 };
-const valuesOf = (chosen: Chosen, { folders, from, until }: Reach): readonly unknown[] => [...chosenValues(chosen), folders, from, until];
+const valuesOf = (chosen: Chosen, { folders, from, until }: Reach): readonly unknown[] => [
+  ...chosenValues(chosen),
+  folders,
+  from,
+  until,
+];
 
-export type UnreadTotal = { readonly customer: string | null; readonly customerId: string; readonly files: number; readonly bytes: number };
+type UnreadTotal = {
+  readonly customer: string | null;
+  readonly customerId: string;
+  readonly files: number;
+  readonly bytes: number;
+};
 
 /** Returns the number and size of the files that were not read, by customer. */
 export async function totalUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach): Promise<readonly UnreadTotal[]> {

@@ -1,6 +1,7 @@
 // Owns: asking the database for the entries that the admin process wrote, and raising an alert when one of them is
 // missing or was changed (decision 0036).
-// Must never: freeze the record, or raise the alert while a warden has frozen it: whoever operates the record must be able to continue.
+// Must never: freeze the record, or raise the alert while a warden has frozen it: whoever operates the record must be
+// able to continue.
 import { hash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
@@ -8,7 +9,7 @@ import { Births, type Draft, type Miss } from '../../domain/ledger/births.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lookForEntries } from '../../postgres/entry-queries.ts';
-import { missEntry } from '../operator-queries.ts';
+import { missEntry } from '../calls/operator-queries.ts';
 
 const everyMs = 1000;
 /** The largest number of entries that one look asks for. The database lets at most 2,000 entries of this role wait. */
@@ -36,7 +37,11 @@ export class OwnEntries {
   #running: Promise<void> = Promise.resolve();
 
   constructor(
-    { unseenEntriesMax, clockJumpMs, witnessAlarmMs }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs' | 'witnessAlarmMs'>,
+    {
+      unseenEntriesMax,
+      clockJumpMs,
+      witnessAlarmMs,
+    }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs' | 'witnessAlarmMs'>,
     log: Logger,
   ) {
     this.#log = log;
@@ -66,7 +71,9 @@ export class OwnEntries {
       isBusy = true;
       this.#running = held(
         this.look(database)
-          .catch((error: unknown) => this.#log.warn({ err: error }, 'what became of our entries could not be asked; it is asked again'))
+          .catch((error: unknown) =>
+            this.#log.warn({ err: error }, 'what became of our entries could not be asked; it is asked again'),
+          )
           .finally(() => (isBusy = false)),
       );
     };

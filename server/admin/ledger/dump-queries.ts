@@ -1,4 +1,5 @@
-// Owns: the SQL that reads the record for verification, page by page: rows that never change, up to the state at the start.
+// Owns: the SQL that reads the record for verification, page by page: rows that never change, up to the state at the
+// start.
 // Must never: leave out a row that could be forged. Only rows that were sealed since the start are skipped.
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -27,7 +28,12 @@ export async function monthsMark(tx: Transaction): Promise<string> {
 
 export type Line = { readonly at: number; readonly line: string };
 
-export async function pageOfHeads(tx: Transaction, after: number, bound: Bound, limit: number): Promise<readonly Line[]> {
+export async function pageOfHeads(
+  tx: Transaction,
+  after: number,
+  bound: Bound,
+  limit: number,
+): Promise<readonly Line[]> {
   return tx.query<Line>(
     'select position as at, line from ledger_dump where part = 1 and position > $1 and position < $2 order by position limit $3',
     [after, bound.heads, limit],

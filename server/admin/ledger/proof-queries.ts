@@ -12,8 +12,12 @@ export type HeadRow = {
 };
 const rowColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.trees';
 
-export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: string };
-export type Newest = HeadRow & { readonly note: string; readonly witnessedSize: number; readonly all: readonly TreeRow[] };
+type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: string };
+export type Newest = HeadRow & {
+  readonly note: string;
+  readonly witnessedSize: number;
+  readonly all: readonly TreeRow[];
+};
 
 /**
  * Returns the newest head with its note and all trees, read in one statement so that they belong together; frontiers
@@ -33,7 +37,9 @@ export async function newestHead(tx: Transaction): Promise<Newest | undefined> {
  * undefined when nothing was signed.
  */
 export async function witnessedNote(tx: Transaction): Promise<string | undefined> {
-  const [row] = await tx.query<{ note: string | null }>('select coalesce(witnessed_checkpoint, checkpoint) as note from ledger_state');
+  const [row] = await tx.query<{ note: string | null }>(
+    'select coalesce(witnessed_checkpoint, checkpoint) as note from ledger_state',
+  );
   return row?.note ?? undefined;
 }
 
@@ -52,10 +58,10 @@ export async function epochBefore(tx: Transaction, size: number, at: number | nu
 
 /** Returns the hashes of the whole blocks of a tree of that size; fewer when some are missing. */
 export async function blocksOf(tx: Transaction, tree: string, size: number): Promise<readonly Buffer[]> {
-  const rows = await tx.query<{ hash: Buffer }>('select hash from ledger_block where tree = $1 and index < $2 order by index', [
-    tree,
-    Math.floor(size / blockLeaves),
-  ]);
+  const rows = await tx.query<{ hash: Buffer }>(
+    'select hash from ledger_block where tree = $1 and index < $2 order by index',
+    [tree, Math.floor(size / blockLeaves)],
+  );
   return rows.map((row) => row.hash);
 }
 
@@ -74,8 +80,8 @@ export async function leavesOf(tx: Transaction, tree: string, first: number, end
 }
 
 export async function headsBetween(tx: Transaction, first: number, end: number): Promise<readonly HeadRow[]> {
-  return tx.query<HeadRow>(`select ${rowColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
-    first,
-    end,
-  ]);
+  return tx.query<HeadRow>(
+    `select ${rowColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`,
+    [first, end],
+  );
 }

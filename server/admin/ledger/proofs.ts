@@ -6,7 +6,16 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { parseNote } from '../../domain/ledger/checkpoint.ts';
 import { type Grown, headsTree, headText, numberCommitment, parseHeadLines } from '../../domain/ledger/leaf.ts';
 import { SlotCollision, TreeMap } from '../../domain/ledger/map.ts';
-import { auditPath, blockLeaves, frontierOf, leafHash, levelsOf, parseFrontier, rootOf, type Sha256 } from '../../domain/ledger/merkle.ts';
+import {
+  auditPath,
+  blockLeaves,
+  frontierOf,
+  leafHash,
+  levelsOf,
+  parseFrontier,
+  rootOf,
+  type Sha256,
+} from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import {
   blocksOf,
@@ -65,7 +74,9 @@ export class TreeProofs {
   }
 }
 
-/** A checkpoint and the proof from it to one tree (docs/reference/ledger-format.md, "A slice"). Hashes are in base64. */
+/**
+ * A checkpoint and the proof from it to one tree (docs/reference/ledger-format.md, "A slice"). Hashes are in base64.
+ */
 export type Anchor = {
   readonly checkpoint: string;
   readonly head: { readonly position: number; readonly text: string; readonly proof: readonly string[] };
@@ -100,12 +111,13 @@ function mapOf(secret: Uint8Array, trees: readonly Grown[]): TreeMap {
   try {
     return TreeMap.empty(sha256, secret).with(trees);
   } catch (error) {
-    if (error instanceof SlotCollision) throw new CofferdamError('corrupt', 'two trees of the record have one slot of its map');
+    if (error instanceof SlotCollision)
+      throw new CofferdamError('corrupt', 'two trees of the record have one slot of its map');
     throw error;
   }
 }
 
-export type Newest = {
+type Newest = {
   readonly anchor: Anchor;
   /** The number of heads that every required witness has. */
   readonly witnessedSize: number;
@@ -116,12 +128,19 @@ export type Newest = {
 const signedWithinMs = 3000;
 const lookEveryMs = 100;
 
-/** Returns the newest head as soon as it has its checkpoint. Throws `conflict` when it has none within `signedWithinMs`. */
+/**
+ * Returns the newest head as soon as it has its checkpoint. Throws `conflict` when it has none within `signedWithinMs`.
+ */
 async function signedHead(tx: Transaction): Promise<NewestRow | undefined> {
-  for (const end = performance.now() + signedWithinMs; ; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
+  for (
+    const end = performance.now() + signedWithinMs;
+    ;
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
+  ) {
     const row = await newestHead(tx);
     if (row === undefined || parseNote(row.note).checkpoint.size > row.position) return row;
-    if (performance.now() > end) throw new CofferdamError('conflict', 'the newest entries have no checkpoint yet: ask again in a moment');
+    if (performance.now() > end)
+      throw new CofferdamError('conflict', 'the newest entries have no checkpoint yet: ask again in a moment');
   }
 }
 
@@ -137,9 +156,15 @@ export async function newestAnchor(tx: Transaction, tree: string): Promise<Newes
     .map(({ tree: name, size, frontier }): Grown => ({ tree: name, size, root: rootIn(size, frontier) }));
   const own = trees.find((one) => one.tree === tree);
   if (own === undefined) return undefined;
-  const entries = await TreeProofs.load(own.size, await blocksOf(tx, tree, own.size), (first, end) => leavesOf(tx, tree, first, end));
+  const entries = await TreeProofs.load(own.size, await blocksOf(tx, tree, own.size), (first, end) =>
+    leavesOf(tx, tree, first, end),
+  );
   return {
-    anchor: { checkpoint: row.note, head: await headIn(tx, row.note, row), tree: treeIn(mapOf(row.secret, trees), own) },
+    anchor: {
+      checkpoint: row.note,
+      head: await headIn(tx, row.note, row),
+      tree: treeIn(mapOf(row.secret, trees), own),
+    },
     witnessedSize: row.witnessedSize,
     path: async (position) => (await entries.path(position)).map(base64),
   };
@@ -191,7 +216,10 @@ export class EpochAnchors {
     if (trees === undefined) throw new CofferdamError('corrupt', 'the lines of a head of the record cannot be read');
     const map = mapOf(head.secret, trees);
     if (base64(map.root()) !== base64(head.mapRoot))
-      throw new CofferdamError('corrupt', `the trees of head ${head.position} of the record are not those that it commits to`);
+      throw new CofferdamError(
+        'corrupt',
+        `the trees of head ${head.position} of the record are not those that it commits to`,
+      );
     const made = { map, trees: new Map(trees.map((one) => [one.tree, one] as const)) };
     const [oldest] = this.#maps.keys();
     if (this.#maps.size >= mapsMax && oldest !== undefined) this.#maps.delete(oldest);

@@ -1,7 +1,8 @@
 // Owns: the SQL with which operators read entries: a window of numbers, one entry, the entry that opened a session.
-// Must never: read more numbers than the window it was given, because the duration of a statement must not grow with the record.
+// Must never: read more numbers than the window it was given, because the duration of a statement must not grow with
+// the record.
 import type { Transaction } from '../../postgres/database.ts';
-import type { LedgerFilter, LedgerRow } from '../../rpc/operator-ledger-reading.ts';
+import type { LedgerFilter, LedgerRow } from '../../rpc/operators/ledger-entries.ts';
 import { shownKeys, signersOf } from './shown-rows.ts';
 
 const rowColumns = `e.number, to_char(e.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, e.kind, e.observer, c.name as customer, e.customer_id as "customerId",
@@ -9,7 +10,7 @@ const rowColumns = `e.number, to_char(e.at at time zone 'utc', 'YYYY-MM-DD"T"HH2
   e.credential, e.also_credential as "alsoCredential", host(e.source) as source, e.source_port as "sourcePort", e.client, e.operator, e.public, e.sensitive`;
 const rowJoins = 'left join customer c on c.id = e.customer_id left join account a on a.id = e.account_id';
 
-export type Window = {
+type Window = {
   /** The window: numbers above `after`, up to and including `upTo`. */
   readonly after: number;
   readonly upTo: number;
@@ -24,7 +25,7 @@ export type Window = {
  * null is removed when the statement is planned.
  */
 const fitting = `($3::text is null or l.kind = $3 or starts_with(l.kind, $3 || '.')) and ($4::text is null or starts_with(l.kind, $4))
-    and ($5::text is null or l.customer_id = (select x.id from customer x where x.name = $5))
+    and ($5::text is null or l.customer_id = (select x.id from customer x where x.name = $5 or $5 = any (x.former_names) limit 1))
     and ($6::text is null or l.account_id = (select x.id from account x where x.name = $6))
     and ($7::uuid is null or l.session_id = $7) and ($8::text is null or l.node = $8)
     and (($9::text is null and $10::inet is null and $11::text is null) or l.session_id in (select session_id from opened)
@@ -64,7 +65,9 @@ const valuesOf = (filter: LedgerFilter, withoutTails: boolean): readonly unknown
   ];
 };
 
-/** Returns the sealed entries of a window that match the whole filter. The names in the filter must be known to exist. */
+/**
+ * Returns the sealed entries of a window that match the whole filter. The names in the filter must be known to exist.
+ */
 export async function entriesIn(tx: Transaction, window: Window, filter: LedgerFilter): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
     `with ${selected}, e as (
@@ -76,7 +79,11 @@ export async function entriesIn(tx: Transaction, window: Window, filter: LedgerF
 }
 
 /** Returns the entries that are not sealed yet, newest first. */
-export async function freshEntries(tx: Transaction, filter: LedgerFilter, limit: number): Promise<readonly LedgerRow[]> {
+export async function freshEntries(
+  tx: Transaction,
+  filter: LedgerFilter,
+  limit: number,
+): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
     `with ${selected}, e as (
        select l.* from ledger l where l.number is null and $1::int is null and $2::int is null and ${fitting} order by l.id desc limit $19)
@@ -93,7 +100,7 @@ export async function bounds(tx: Transaction): Promise<{ readonly oldest: number
   return { oldest: row?.oldest ?? 0, newest: row?.newest ?? 0 };
 }
 
-export type HashedTexts = {
+type HashedTexts = {
   readonly tree: string;
   readonly position: number;
   readonly at: number;
@@ -127,7 +134,9 @@ export async function findOpened(tx: Transaction, session: string): Promise<Ledg
 
 /** The keys of this gateway for those who verify the record. Anybody who owns the database may have planted others. */
 export async function verifierKeys(tx: Transaction): Promise<string[]> {
-  const [state] = await tx.query<{ checkpoint: string | null }>('select left(checkpoint, 4096) as checkpoint from ledger_state');
+  const [state] = await tx.query<{ checkpoint: string | null }>(
+    'select left(checkpoint, 4096) as checkpoint from ledger_state',
+  );
   const checkpoint = state?.checkpoint ?? null;
   const rows = await tx.query<{ verifier_key: string }>(
     'select left(verifier_key, 256) as verifier_key from ledger_key order by id = any ($1::text[]) desc, created_at desc limit 1000',

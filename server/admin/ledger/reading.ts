@@ -4,11 +4,11 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { entryKinds } from '../../domain/ledger/entry-kinds.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
-import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import type { LedgerFilter, LedgerRow } from '../../rpc/operator-ledger-reading.ts';
-import { unknownName } from '../access-queries.ts';
-import { fitting } from '../fitting.ts';
-import { findPathOfVersion } from '../report-queries.ts';
+import type { LedgerFilter, LedgerRow } from '../../rpc/operators/ledger-entries.ts';
+import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
+import { findPathOfVersion } from '../file/file-queries.ts';
+import { fitting } from '../reading/fitting.ts';
+import { requireAccountNamed, requireCustomerEverNamed } from '../reading/names.ts';
 import { newestAnchor } from './proofs.ts';
 import { bounds, entriesIn, findHashed, findOpened, freshEntries, verifierKeys } from './reading-queries.ts';
 
@@ -21,18 +21,25 @@ const windowFirst = 20_000;
 const windowMax = 640_000;
 const quickMs = 500;
 const tailRows = 200;
-/** The largest number of unsealed entries in one answer. Usually there are only those of the last quarter of a second. */
+/**
+ * The largest number of unsealed entries in one answer. Usually there are only those of the last quarter of a second.
+ */
 const freshMax = 200;
 
-/** Throws `not-found` for a name or a kind that does not exist. An empty answer about it would otherwise be taken for the truth. */
+/**
+ * Throws `not-found` for a name or a kind that does not exist. An empty answer about it would otherwise be taken for
+ * the truth.
+ */
 async function requireKnown(tx: Transaction, { customer, account, kind }: LedgerFilter): Promise<void> {
-  const unknown = await unknownName(tx, { ...(customer === undefined ? {} : { customer }), ...(account === undefined ? {} : { account }) });
-  if (unknown !== undefined)
-    throw new CofferdamError('not-found', `there is no ${unknown} named ${unknown === 'customer' ? customer : account}`);
+  await requireCustomerEverNamed(tx, customer);
+  await requireAccountNamed(tx, account);
   const matches = (name: string): boolean =>
     kind?.endsWith('*') === true ? name.startsWith(kind.slice(0, -1)) : name === kind || name.startsWith(`${kind}.`);
   if (kind !== undefined && !Object.keys(entryKinds).some(matches))
-    throw new CofferdamError('not-found', `there is no kind of entry named ${kind}: see docs/reference/ledger-entries.md`);
+    throw new CofferdamError(
+      'not-found',
+      `there is no kind of entry named ${kind}: see docs/reference/ledger-entries.md`,
+    );
 }
 
 /**
@@ -58,7 +65,8 @@ export async function tailLedger(
       return { rows: await entriesIn(tx, window, filter), upTo: end };
     });
     const { entries, more } = fitting('entries', rows.slice(0, tailRows));
-    if (entries.length > 0) return { entries, last: more || rows.length > tailRows ? (entries.at(-1)?.number ?? last) : upTo };
+    if (entries.length > 0)
+      return { entries, last: more || rows.length > tailRows ? (entries.at(-1)?.number ?? last) : upTo };
     const isAtEnd = upTo === last;
     last = upTo;
     if (performance.now() >= until) return { entries: [], last };
@@ -97,9 +105,18 @@ export async function searchLedger(
   const found: LedgerRow[] = [...shownFresh.rows];
   let reached = Math.min(before ?? newest + 1, newest + 1);
   let size = windowFirst;
-  for (const until = performance.now() + searchMs; found.length < limit && reached - 1 > first && performance.now() < until; ) {
+  for (
+    const until = performance.now() + searchMs;
+    found.length < limit && reached - 1 > first && performance.now() < until;
+  ) {
     const after = isIndexed(filter) ? first : Math.max(first, reached - 1 - size);
-    const window = { after, upTo: reached - 1, order: 'newest', limit: limit - found.length, withoutTails: false } as const;
+    const window = {
+      after,
+      upTo: reached - 1,
+      order: 'newest',
+      limit: limit - found.length,
+      withoutTails: false,
+    } as const;
     const started = performance.now();
     const rows = await database.withSystem((tx) => entriesIn(tx, window, filter));
     found.push(...rows);
@@ -117,10 +134,17 @@ export async function searchLedger(
   };
 }
 
-/** Returns one entry with its proof. When it cannot be proved, `unproven` says why. Throws `not-found` when it is not in the database. */
+/**
+ * Returns one entry with its proof. When it cannot be proved, `unproven` says why. Throws `not-found` when it is not in
+ * the database.
+ */
 export async function showEntry(database: Database, number: number): Promise<Result<OperatorToAdmin, 'ledger.show'>> {
   return database.withSystem(async (tx) => {
-    const [row] = await entriesIn(tx, { after: number - 1, upTo: number, order: 'oldest', limit: 1, withoutTails: false }, {});
+    const [row] = await entriesIn(
+      tx,
+      { after: number - 1, upTo: number, order: 'oldest', limit: 1, withoutTails: false },
+      {},
+    );
     const texts = row === undefined ? undefined : await findHashed(tx, number);
     if (row === undefined || texts === undefined) {
       const { oldest, newest } = await bounds(tx);
@@ -151,7 +175,8 @@ async function prove(
 ): Promise<Pick<Result<OperatorToAdmin, 'ledger.show'>, 'proof' | 'unproven'>> {
   try {
     const newest = await newestAnchor(tx, tree);
-    if (newest === undefined) throw new CofferdamError('corrupt', 'the record has no checkpoint for the tree of this entry');
+    if (newest === undefined)
+      throw new CofferdamError('corrupt', 'the record has no checkpoint for the tree of this entry');
     const { checkpoint, head, tree: place } = newest.anchor;
     return {
       proof: {

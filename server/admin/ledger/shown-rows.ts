@@ -1,9 +1,11 @@
-// Owns: what operators are shown of rows about the record that anybody who owns the database may have written: what is of a wrong form is shown as that.
-// Must never: let one row keep an operator from the others, or show what was planted before what this gateway signs with.
+// Owns: what operators are shown of rows about the record that anybody who owns the database may have written: what is
+// of a wrong form is shown as that.
+// Must never: let one row keep an operator from the others, or show what was planted before what this gateway signs
+// with.
 import { z } from 'zod';
 import { parseVerifierKey } from '../../../verifier/index.js';
 import type { Result } from '../../rpc/operation.ts';
-import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 
 type Freeze = NonNullable<Result<OperatorToAdmin, 'ledger.status'>['freeze']>;
 export type FreezeRow = {
@@ -14,10 +16,21 @@ export type FreezeRow = {
   readonly facts: unknown;
 };
 
-const facts = z.object({ witnessedSize: z.number(), witnessedRoot: z.string(), heads: z.number(), era: z.number() });
+const facts = z.object({
+  witnessedEra: z.number(),
+  witnessedSize: z.number(),
+  witnessedRoot: z.string(),
+  witnessedAt: z.string(),
+  heads: z.number(),
+  era: z.number(),
+});
+const nothing = { witnessedEra: 0, witnessedSize: 0, witnessedRoot: '', witnessedAt: '', heads: 0, era: 0 };
 const reasons = z.enum(['behind', 'diverged', 'clock']);
 
-/** The freeze as operators see it. One that no warden can have written says so; its facts are then empty, and a release of it names nothing. */
+/**
+ * The freeze as operators see it. One that no warden can have written says so; its facts are then empty, and a release
+ * of it names nothing.
+ */
 export function shownFreeze({ id, at, why, text, facts: given }: FreezeRow): Freeze {
   const known = facts.safeParse(given);
   const reason = reasons.safeParse(why);
@@ -26,15 +39,10 @@ export function shownFreeze({ id, at, why, text, facts: given }: FreezeRow): Fre
     freeze: id,
     at: at !== null && Number.isFinite(at.getTime()) ? at.toISOString() : new Date(0).toISOString(),
     why: reason.success ? reason.data : 'diverged',
-    text: isGood ? text : `${text} (no warden wrote this row, whose facts are of a wrong form: somebody changed the database)`,
-    ...(known.success
-      ? {
-          witnessedSize: known.data.witnessedSize,
-          witnessedRoot: known.data.witnessedRoot,
-          heads: known.data.heads,
-          era: known.data.era,
-        }
-      : { witnessedSize: 0, witnessedRoot: '', heads: 0, era: 0 }),
+    text: isGood
+      ? text
+      : `${text} (no warden wrote this row, whose facts are of a wrong form: somebody changed the database)`,
+    ...(known.success ? known.data : nothing),
   };
 }
 
@@ -45,18 +53,26 @@ export const signersOf = (note: string | null): readonly string[] =>
     Buffer.from(signature, 'base64').toString('hex', 0, 4),
   );
 
-function isVerifierKey(text: string): boolean {
+/** Returns the name of a verifier key without an end, or undefined for any other text. */
+function nameOf(text: string): string | undefined {
   try {
-    return parseVerifierKey(text).end === undefined;
+    const { name, end } = parseVerifierKey(text);
+    return end === undefined ? name : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-/** At most twenty of `keys` (the newest first) that are verifier keys; before all others those that the newest checkpoint names. */
+/**
+ * Returns at most twenty of `keys` (the newest first) that are verifier keys of one installation: of the one that the
+ * newest checkpoint names, or of the newest key when there is no checkpoint. Those that signed the newest checkpoint
+ * come before all others.
+ */
 export function shownKeys(keys: readonly string[], checkpoint: string | null): string[] {
   const signers = signersOf(checkpoint);
   const signs = (key: string): boolean => signers.includes(key.split('+')[1] ?? '');
-  const good = keys.filter(isVerifierKey);
+  const whole = keys.filter((key) => nameOf(key) !== undefined);
+  const ours = checkpoint === null ? nameOf(whole[0] ?? '') : checkpoint.split('\n')[0];
+  const good = whole.filter((key) => nameOf(key) === ours);
   return [...good.filter(signs), ...good.filter((key) => !signs(key))].slice(0, keysMax);
 }

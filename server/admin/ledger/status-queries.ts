@@ -1,13 +1,13 @@
 // Owns: the SQL by which operators see the state of the record.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Result } from '../../rpc/operation.ts';
-import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { verifierKeys } from './reading-queries.ts';
 import { type FreezeRow, shownFreeze } from './shown-rows.ts';
 
 type Status = Result<OperatorToAdmin, 'ledger.status'>;
 
-/** How far each receiver is, as whoever forwards wrote down last. */
+/** Returns how far each receiver is, as whoever forwards wrote down last. */
 async function forwardsOf(tx: Transaction, names: readonly string[]): Promise<Status['forwards']> {
   const rows = await tx.query<{
     name: string;
@@ -58,8 +58,8 @@ async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
 }
 
 /**
- * What the warden said last about a record that is late, as long as it still is: the alarm names the witnesses that are
- * behind, with the reasons, and after how long nothing more is served.
+ * Returns what the warden said last about a record that is late, as long as it still is: the alarm names the witnesses
+ * that are behind, with the reasons, and after how long nothing more is served.
  */
 async function lateOf(tx: Transaction): Promise<Status['late']> {
   const [row] = await tx.query<{ last_at: Date; text: string; behind: string | null; stop_ms: number | null }>(
@@ -69,7 +69,12 @@ async function lateOf(tx: Transaction): Promise<Status['late']> {
   );
   return row === undefined
     ? null
-    : { at: row.last_at.toISOString(), text: row.text, behind: row.behind === '' ? null : row.behind, stopMs: row.stop_ms };
+    : {
+        at: row.last_at.toISOString(),
+        text: row.text,
+        behind: row.behind === '' ? null : row.behind,
+        stopMs: row.stop_ms,
+      };
 }
 
 type VerdictRow = Omit<NonNullable<Status['verified']>, 'at' | 'since'> & {
@@ -88,16 +93,25 @@ function verdictOf(row: VerdictRow | undefined): Status['verified'] {
   return { ...said, at: at.toISOString(), since };
 }
 
-/** The newest verdict, and that of the newest full run in which nothing bad was found. */
-async function verdicts(tx: Transaction): Promise<Pick<Status, 'verified' | 'fullyVerified'>> {
+/**
+ * The newest verdict, that of the newest full run in which nothing bad was found, and a bad one that no later full run
+ * of the same host has withdrawn. Rows of a time to come are nobody's verdicts, and their numbers decide nothing.
+ */
+async function verdicts(tx: Transaction): Promise<Pick<Status, 'verified' | 'fullyVerified' | 'standingBad'>> {
   const [last] = await tx.query<VerdictRow>(
-    'select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict order by id desc limit 1',
+    `select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict
+     where at <= clock_timestamp() order by at desc limit 1`,
   );
   const [full] = await tx.query<VerdictRow>(
     `select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict
-     where run = 'full' and verdict in ('good', 'incomplete') order by id desc limit 1`,
+     where run = 'full' and verdict in ('good', 'incomplete') and at <= clock_timestamp() order by at desc limit 1`,
   );
-  return { verified: verdictOf(last), fullyVerified: verdictOf(full) };
+  const [bad] = await tx.query<VerdictRow>(
+    `select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict b
+     where verdict = 'bad' and not exists (select from ledger_verdict f where f.host = b.host and f.run = 'full' and f.verdict in ('good', 'incomplete')
+       and f.at > b.at and f.at <= clock_timestamp()) order by at desc limit 1`,
+  );
+  return { verified: verdictOf(last), fullyVerified: verdictOf(full), standingBad: verdictOf(bad) };
 }
 
 export async function ledgerStatus(tx: Transaction, forwards: readonly string[]): Promise<Status> {

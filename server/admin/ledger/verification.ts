@@ -1,18 +1,35 @@
 // Owns: verifying the whole record of the database against checkpoints that an operator brought from a witness, with
 // the code of the stand-alone verifier.
-// Must never: call the record good without a witness, or hold a snapshot while it works. It needs none, because sealed rows never change.
+// Must never: call the record good without a witness, or hold a snapshot while it works. It needs none, because sealed
+// rows never change.
 
 import { randomUUID } from 'node:crypto';
-import { parseStrictly, parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/index.js';
+import {
+  parseStrictly,
+  parseVerifierKey,
+  type Report,
+  recordText,
+  Verification,
+  Witness,
+} from '../../../verifier/index.js';
 import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { headsTree } from '../../domain/ledger/leaf.ts';
 import type { Claim, Share } from '../../domain/share.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
-import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { Shelf } from '../../rpc/shelf.ts';
-import { type Bound, boundOf, monthsMark, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads, pageOfLeaves } from './dump-queries.ts';
+import {
+  type Bound,
+  boundOf,
+  monthsMark,
+  nextTree,
+  pageOfBlocks,
+  pageOfEntries,
+  pageOfHeads,
+  pageOfLeaves,
+} from './dump-queries.ts';
 
 type Wish = Params<OperatorToAdmin, 'ledger.verify'>;
 type State = Result<OperatorToAdmin, 'ledger.verification'>;
@@ -60,16 +77,27 @@ export class Verifications {
    * Takes checkpoints, and begins to verify when no more are to come. Throws `not-found` for a verification that is
    * gone, and `conflict` for one that has begun.
    */
-  take({ keys, notes, maxAgeSeconds, verification: earlier, more = false }: Wish, by: Claim): { readonly verification: string } {
+  take(
+    { keys, notes, maxAgeSeconds, verification: earlier, more = false }: Wish,
+    by: Claim,
+  ): { readonly verification: string } {
     const id = earlier ?? randomUUID();
     if (earlier === undefined) {
       const witness = new Witness(keys.map(keyOf));
       const collecting = { witness, notes: 0, last: undefined };
-      this.#jobs.put(by, id, { state: 'running', text: 'reading checkpoints', entries: 0, report: null, isDropped: false, collecting });
+      this.#jobs.put(by, id, {
+        state: 'running',
+        text: 'reading checkpoints',
+        entries: 0,
+        report: null,
+        isDropped: false,
+        collecting,
+      });
     }
     const job = this.#jobs.require(id);
     const { collecting } = job;
-    if (collecting === null) throw new CofferdamError('conflict', 'this verification has begun: it takes no more checkpoints');
+    if (collecting === null)
+      throw new CofferdamError('conflict', 'this verification has begun: it takes no more checkpoints');
     for (const note of notes) {
       collecting.notes += 1;
       collecting.last = collecting.witness.add(note, `checkpoint ${collecting.notes}`, collecting.last);
@@ -158,7 +186,8 @@ export class Verifications {
       for (const { line, at } of rows) {
         const value = parseStrictly(line) as { readonly head?: readonly unknown[] } | undefined;
         verification.line(value, `head ${at}`);
-        for (const [, tree = '', size = ''] of String(value?.head?.[4]).matchAll(/^(\S+) (\d+) /gm)) sizes.set(tree, Number(size));
+        for (const [, tree = '', size = ''] of String(value?.head?.[4]).matchAll(/^(\S+) (\d+) /gm))
+          sizes.set(tree, Number(size));
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageRows) return;
@@ -171,7 +200,8 @@ export class Verifications {
     for (let after = { tree: '00000000-0000-0000-0000-000000000000', index: -1 }; !job.isDropped; ) {
       const rows = await this.#database.withSystem((tx) => pageOfBlocks(tx, after, pageRows));
       for (const { tree, at, line } of rows)
-        if ((at + 1) * blockLeaves <= (sizes.get(tree) ?? 0)) verification.line(parseStrictly(line), `block ${at} of tree ${tree}`);
+        if ((at + 1) * blockLeaves <= (sizes.get(tree) ?? 0))
+          verification.line(parseStrictly(line), `block ${at} of tree ${tree}`);
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageRows) return;
       after = { tree: last.tree, index: last.at };

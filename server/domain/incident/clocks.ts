@@ -1,8 +1,9 @@
 // Owns: the deadlines for notifications after an incident, counted from the moment of awareness. They are facts for a
 // person who decides, not legal advice.
-// Must never: decide which of them apply. That depends on our role for the customer and on the severity of the incident.
+// Must never: decide which of them apply. That depends on our role for the customer and on the severity of the
+// incident.
 
-export type Clock = {
+type Clock = {
   readonly rule: string;
   readonly what: string;
   /** The deadline in ISO 8601, in UTC. */
@@ -18,7 +19,14 @@ export function monthAfter(from: Date): Date {
   const last = new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + 2, 0)).getUTCDate();
   const day = Math.min(from.getUTCDate(), last);
   return new Date(
-    Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + 1, day, from.getUTCHours(), from.getUTCMinutes(), from.getUTCSeconds()),
+    Date.UTC(
+      from.getUTCFullYear(),
+      from.getUTCMonth() + 1,
+      day,
+      from.getUTCHours(),
+      from.getUTCMinutes(),
+      from.getUTCSeconds(),
+    ),
   );
 }
 
@@ -29,7 +37,7 @@ export function monthAfter(from: Date): Date {
 export function clocksFrom(aware: Date): readonly Clock[] {
   const initial = after(aware, 24);
   const intermediate = after(initial, 72);
-  const clocks: readonly Clock[] = [
+  return [
     {
       rule: 'DORA, Regulation (EU) 2022/2554 art. 19, Delegated Regulation (EU) 2025/301',
       what: 'initial notification, when classified as major at once',
@@ -67,5 +75,4 @@ export function clocksFrom(aware: Date): readonly Clock[] {
       note: 'one month from the intermediate report',
     },
   ];
-  return [...clocks].sort((a, b) => (a.until < b.until ? -1 : 1));
 }

@@ -8,7 +8,7 @@ export const indicatorTypes = ['address', 'network', 'fingerprint', 'client', 's
 export type IndicatorType = (typeof indicatorTypes)[number];
 export type Indicator = { readonly type: IndicatorType; readonly value: string };
 export type ListedIndicator = Indicator & { readonly line: number; readonly note: string | null };
-export type IndicatorFault = { readonly line: number; readonly text: string };
+type IndicatorFault = { readonly line: number; readonly text: string };
 export const indicatorsMax = 10_000;
 
 const clientMax = 255;
@@ -24,7 +24,10 @@ function isNetwork(text: string): boolean {
 const isFingerprint = (text: string): boolean => /^(?:SHA256:[A-Za-z0-9+/]{43}|password:[a-z2-7]{8})$/.test(text);
 const isSha256 = (text: string): boolean => /^[0-9a-fA-F]{64}$/.test(text);
 
-/** Returns the canonical spelling of a value of this type, or undefined when the value does not have the form of the type. */
+/**
+ * Returns the canonical spelling of a value of this type, or undefined when the value does not have the form of the
+ * type.
+ */
 function spelled(type: IndicatorType, text: string): string | undefined {
   switch (type) {
     case 'address':

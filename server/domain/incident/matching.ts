@@ -5,40 +5,21 @@ import { plainAddressBytes } from '../addresses.ts';
 import { CofferdamError } from '../errors.ts';
 import type { ArchivedEntry } from '../ledger/archive-line.ts';
 import type { Indicator, IndicatorType } from './indicators.ts';
+import { remembering } from './remembering.ts';
 
-/** Returns the indicators that occur in an entry, as positions in the list of indicators. Each position occurs at most once. */
-export type Matcher = (entry: ArchivedEntry) => readonly number[];
+/**
+ * Returns the indicators that occur in an entry, as positions in the list of indicators. Each position occurs at most
+ * once.
+ */
+type Matcher = (entry: ArchivedEntry) => readonly number[];
 
 type Index = Map<string, number[]>;
 const none: readonly number[] = [];
 const strangersBits = 64;
-/**
- * The largest number of positions in the cache of results for sources and for client identifications. When a cache has
- * more, it is emptied.
- */
-const rememberedMax = 200_000;
-
-function put(index: Index, key: string, place: number): void {
-  const places = index.get(key);
-  if (places === undefined) index.set(key, [place]);
-  else if (places.at(-1) !== place) places.push(place);
-}
-
-function remembering(find: (key: string) => readonly number[]): (key: string) => readonly number[] {
-  const known = new Map<string, readonly number[]>();
-  let kept = 0;
-  return (key) => {
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const found = find(key);
-    kept += found.length + 1;
-    if (kept > rememberedMax) {
-      known.clear();
-      kept = found.length + 1;
-    }
-    known.set(key, found);
-    return found;
-  };
+function put(index: Index, key: string, position: number): void {
+  const positions = index.get(key);
+  if (positions === undefined) index.set(key, [position]);
+  else positions.push(position);
 }
 
 /**
@@ -48,47 +29,48 @@ function remembering(find: (key: string) => readonly number[]): (key: string) =>
 const prefixKey = (bytes: Uint8Array, bits: number): string =>
   String.fromCharCode(...bytes.map((byte, i) => byte & (0xff << (8 - Math.min(8, Math.max(0, bits - 8 * i))))));
 
-type Wanted = readonly (readonly [value: string, place: number])[];
-type Net = { readonly bytes: Uint8Array; readonly bits: number; readonly place: number };
+type Wanted = readonly (readonly [value: string, position: number])[];
+type Net = { readonly bytes: Uint8Array; readonly bits: number; readonly position: number };
 
 /** A single address is treated as a network with all its bits. */
 const netsOf = (wanted: Wanted): readonly Net[] =>
-  wanted.flatMap(([value, place]) => {
+  wanted.flatMap(([value, position]) => {
     const [host = '', length] = value.split('/');
     const bytes = plainAddressBytes(host);
-    return bytes === undefined ? [] : [{ bytes, bits: length === undefined ? bytes.length * 8 : Number(length), place }];
+    return bytes === undefined
+      ? []
+      : [{ bytes, bits: length === undefined ? Number.POSITIVE_INFINITY : Number(length), position }];
   });
 
 function networkMatcher(nets: readonly Net[]): (source: string) => readonly number[] {
-  const groups = new Map<string, { readonly length: number; readonly bits: number; readonly index: Index }>();
-  for (const { bytes, bits, place } of nets) {
-    const name = `${bytes.length}/${bits}`;
-    const group = groups.get(name) ?? { length: bytes.length, bits, index: new Map() };
-    groups.set(name, group);
-    put(group.index, prefixKey(bytes, bits), place);
+  const byBits = new Map<number, Index>();
+  for (const { bytes, bits, position } of nets) {
+    const index = byBits.get(bits) ?? new Map();
+    byBits.set(bits, index);
+    put(index, prefixKey(bytes, bits), position);
   }
   return (source) => {
     const bytes = plainAddressBytes(source);
-    if (bytes === undefined) return none;
-    return [...groups.values()].flatMap(({ length, bits, index }) =>
-      length === bytes.length ? (index.get(prefixKey(bytes, bits)) ?? none) : none,
-    );
+    return bytes === undefined
+      ? none
+      : [...byBits].flatMap(([bits, index]) => index.get(prefixKey(bytes, bits)) ?? none);
   };
 }
 
 /**
  * Entries about IPv6 strangers name a network of 64 bits, so an indicator that is narrower may have been among them. An
- * indicator that is the first address of its /64 is left out here, because the ordinary network matcher already finds it.
+ * indicator that is the first address of its /64 is left out here, because the ordinary network matcher already finds
+ * it.
  */
 function strangersMatcher(nets: readonly Net[]): (source: string) => readonly number[] {
   const index: Index = new Map();
-  for (const { bytes, bits, place } of nets) {
+  for (const { bytes, bits, position } of nets) {
     const net = prefixKey(bytes, strangersBits);
-    if (bytes.length === 16 && bits > strangersBits && net !== prefixKey(bytes, bits)) put(index, net, place);
+    if (bits > strangersBits && net !== prefixKey(bytes, bits)) put(index, net, position);
   }
   return (source) => {
     const bytes = plainAddressBytes(source);
-    return (bytes === undefined ? undefined : index.get(prefixKey(bytes, bytes.length * 8))) ?? none;
+    return (bytes === undefined ? undefined : index.get(prefixKey(bytes, Number.POSITIVE_INFINITY))) ?? none;
   };
 }
 
@@ -96,10 +78,10 @@ function strangersMatcher(nets: readonly Net[]): (source: string) => readonly nu
 const folded = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 function clientMatcher(wanted: Wanted): (client: string) => readonly number[] {
-  const parts = wanted.map(([value, place]) => [folded(value), place] as const);
+  const parts = wanted.map(([value, position]) => [folded(value), position] as const);
   return (client) => {
     const whole = folded(client);
-    return parts.flatMap(([part, place]) => (whole.includes(part) ? [place] : none));
+    return parts.flatMap(([part, position]) => (whole.includes(part) ? [position] : none));
   };
 }
 
@@ -110,23 +92,20 @@ function field(text: string, ...path: readonly string[]): unknown {
   } catch (cause) {
     throw new CofferdamError('corrupt', 'a text of an entry is not JSON', { cause });
   }
-  for (const name of path) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) return undefined;
-    value = (value as Readonly<Record<string, unknown>>)[name];
-  }
+  for (const name of path) value = (Object(value) as Readonly<Record<string, unknown>>)[name];
   return value ?? undefined;
 }
 
 /**
  * Yields the SHA-256 of a file, and the fingerprint of an operator's key: of the certificate that was used, or of the
- * key that a change names.
+ * key that a change names. What is yielded may also be no text, which no indicator is.
  */
-function* digestsOf({ publicText, sensitiveText, operator }: ArchivedEntry): Generator<string> {
+function* digestsOf({ publicText, sensitiveText, operator }: ArchivedEntry): Generator<unknown> {
   const ofFile = publicText.includes('"sha256"') ? field(publicText, 'sha256') : undefined;
-  if (typeof ofFile === 'string') yield ofFile;
+  yield ofFile;
   if (operator === null || !sensitiveText.includes('"fingerprint"')) return;
   const ofKey = field(sensitiveText, 'certificate', 'fingerprint') ?? field(sensitiveText, 'fingerprint');
-  if (typeof ofKey === 'string' && ofKey !== ofFile) yield ofKey;
+  if (ofKey !== ofFile) yield ofKey;
 }
 
 /**
@@ -135,35 +114,31 @@ function* digestsOf({ publicText, sensitiveText, operator }: ArchivedEntry): Gen
  */
 export function matcherOf(indicators: readonly Indicator[], accounts: ReadonlyMap<string, string>): Matcher {
   const of = (...types: readonly IndicatorType[]): Wanted =>
-    indicators.flatMap(({ type, value }, place) => (types.includes(type) ? [[value, place] as const] : []));
+    indicators.flatMap(({ type, value }, position) => (types.includes(type) ? [[value, position] as const] : []));
   const indexed = (wanted: Wanted, keyOf: (value: string) => string | undefined = (value) => value): Index => {
     const index: Index = new Map();
-    for (const [value, place] of wanted) {
+    for (const [value, position] of wanted) {
       const key = keyOf(value);
-      if (key !== undefined) put(index, key, place);
+      if (key !== undefined) put(index, key, position);
     }
     return index;
   };
+  /** No indicator is an empty text. */
+  const at = (index: Index, key: unknown): readonly number[] => index.get(String(key ?? '')) ?? none;
   const credentials = indexed(of('fingerprint'));
   const digests = indexed(of('sha256'));
   const ids = indexed(of('account'), (name) => accounts.get(name));
   const nets = netsOf(of('address', 'network'));
   const bySource = remembering(networkMatcher(nets));
   const byStrangers = remembering(strangersMatcher(nets));
-  const clients = of('client');
-  const byClient = remembering(clientMatcher(clients));
+  const byClient = remembering(clientMatcher(of('client')));
   return (entry) => {
     const { kind, credential, alsoCredential, source, client, account, session } = entry;
-    const found: (readonly number[])[] = [];
-    if (credential !== null) found.push(credentials.get(credential) ?? none);
-    if (alsoCredential !== null && alsoCredential !== credential) found.push(credentials.get(alsoCredential) ?? none);
-    if (source !== null && nets.length > 0) {
-      found.push(bySource(source));
-      if (kind === 'login.strangers') found.push(byStrangers(source));
-    }
-    if (client !== null && clients.length > 0) found.push(byClient(client));
-    if (digests.size > 0) for (const digest of digestsOf(entry)) found.push(digests.get(digest) ?? none);
-    if (account !== null && (session === null || kind === 'session.opened')) found.push(ids.get(account) ?? none);
+    const found = [at(credentials, credential), bySource(source ?? ''), byClient(client ?? '')];
+    if (alsoCredential !== credential) found.push(at(credentials, alsoCredential));
+    if (kind === 'login.strangers') found.push(byStrangers(source ?? ''));
+    if (digests.size > 0) for (const digest of digestsOf(entry)) found.push(at(digests, digest));
+    if (session === null || kind === 'session.opened') found.push(at(ids, account));
     return found.flat();
   };
 }

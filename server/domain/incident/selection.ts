@@ -23,8 +23,9 @@ const selectors = ['credential', 'account', 'source', 'client', 'session', 'node
 /** Returns why a selection cannot be used, or undefined when it can. */
 export function selectionFault(selection: Selection): string | undefined {
   if (selectors.every((name) => selection[name] === undefined)) return 'give at least one criterion besides the time';
+  // A missing time is parsed to NaN, and every comparison with NaN is false.
   const { since, until } = selection;
-  if (since !== undefined && until !== undefined && Date.parse(since) >= Date.parse(until)) return 'the end is not after the beginning';
+  if (Date.parse(since ?? '') >= Date.parse(until ?? '')) return 'the end is not after the beginning';
   return undefined;
 }
 
@@ -32,7 +33,8 @@ export function selectionFault(selection: Selection): string | undefined {
  * Returns whether the selection can concern failed logins. Their entries name a credential, an account, an address, a
  * client and a node, but no session and no operator.
  */
-export const concernsLogins = ({ session, operator }: Selection): boolean => session === undefined && operator === undefined;
+export const concernsLogins = ({ session, operator }: Selection): boolean =>
+  session === undefined && operator === undefined;
 /**
  * Returns whether the selection is applied to sessions by how they were opened. A selection by node or time alone is
  * applied to every entry instead.
@@ -50,6 +52,9 @@ const kinds: Readonly<Record<(typeof selectors)[number], string>> = {
   operator: 'by one operator and with what that operator touched',
 };
 
-/** Returns by what is asked, in words that name nobody: a customer may read them, and the name may be another customer's. */
+/**
+ * Returns by what is asked, in words that name nobody: a customer may read them, and the name may be another
+ * customer's.
+ */
 export const kindOfSelection = (selection: Selection): string =>
   ['what was done', ...selectors.filter((name) => selection[name] !== undefined).map((name) => kinds[name])].join(' ');

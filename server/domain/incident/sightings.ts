@@ -27,12 +27,12 @@ export const sightingIdsMax = 2_000_000;
 
 export type Tally = {
   /**
-   * Adds an entry for the indicators at these positions. Returns false when the limit is exceeded; then `widest` tells
-   * which indicator has the most sessions.
+   * Adds an entry for the indicators at these positions of the list. Returns false when the limit is exceeded; then
+   * `mostSessions` tells which indicator to leave out.
    */
-  add(entry: ArchivedEntry, places: readonly number[]): boolean;
+  add(entry: ArchivedEntry, positions: readonly number[]): boolean;
   /** Returns the position of the indicator with the most sessions, or -1 when nothing was added. */
-  widest(): number;
+  mostSessions(): number;
   readonly sightings: ReadonlyMap<number, Sightings>;
 };
 
@@ -44,8 +44,8 @@ export function tallyOf(idsMax: number = sightingIdsMax): Tally {
     set.add(id);
     room -= 1;
   };
-  const at = (place: number, time: number): Growing => {
-    const before = sightings.get(place);
+  const at = (position: number, time: number): Growing => {
+    const before = sightings.get(position);
     if (before !== undefined) return before;
     const made = {
       hits: 0,
@@ -56,14 +56,14 @@ export function tallyOf(idsMax: number = sightingIdsMax): Tally {
       customers: new Set<string>(),
       kinds: new Map(),
     };
-    sightings.set(place, made);
+    sightings.set(position, made);
     return made;
   };
   return {
     sightings,
-    add: (entry, places) => {
-      for (const place of places) {
-        const one = at(place, entry.at);
+    add: (entry, positions) => {
+      for (const position of positions) {
+        const one = at(position, entry.at);
         one.hits += 1;
         one.first = Math.min(one.first, entry.at);
         one.last = Math.max(one.last, entry.at);
@@ -76,7 +76,10 @@ export function tallyOf(idsMax: number = sightingIdsMax): Tally {
       }
       return room >= 0;
     },
-    widest: () =>
-      [...sightings].reduce((most, [place, one]) => (one.sessions.size > (sightings.get(most)?.sessions.size ?? -1) ? place : most), -1),
+    mostSessions: () =>
+      [...sightings].reduce(
+        (most, [position, one]) => (one.sessions.size > (sightings.get(most)?.sessions.size ?? -1) ? position : most),
+        -1,
+      ),
   };
 }

@@ -34,12 +34,11 @@ function parsed(line: string): unknown {
 
 /** Returns the entry of a line, or undefined when the line is no entry. */
 export function parseArchiveLine(line: string): ArchivedEntry | undefined {
-  const value = parsed(line);
-  const entry = typeof value === 'object' && value !== null && 'entry' in value ? value.entry : undefined;
+  const entry = (parsed(line) as { readonly entry?: unknown } | null | undefined)?.entry;
   if (!Array.isArray(entry) || entry.length !== fields) return undefined;
   const all: readonly unknown[] = entry;
   const [, , number, at, kind, , customer, account, session, , , , , , , publicText] = all;
-  const [credential, alsoCredential, source, , client, operator, sensitiveText] = all.slice(16, 23);
+  const [credential, alsoCredential, source, , client, operator, sensitiveText] = all.slice(16);
   const isWhole = isCount(number) && isCount(at) && isText(kind) && isText(publicText) && isText(sensitiveText);
   if (!isWhole || !isTextOrNull(customer) || !isTextOrNull(account) || !isTextOrNull(session)) return undefined;
   if (
@@ -50,5 +49,19 @@ export function parseArchiveLine(line: string): ArchivedEntry | undefined {
     !isTextOrNull(operator)
   )
     return undefined;
-  return { number, at, kind, customer, account, session, publicText, credential, alsoCredential, source, client, operator, sensitiveText };
+  return {
+    number,
+    at,
+    kind,
+    customer,
+    account,
+    session,
+    publicText,
+    credential,
+    alsoCredential,
+    source,
+    client,
+    operator,
+    sensitiveText,
+  };
 }

@@ -1,15 +1,16 @@
 // Owns: the entries that a process wrote into the record and has not yet seen sealed: of each its id, its kind, and the
 // digest of its content as the database returned it.
 // Must never: forget an entry because there are many; remember an entry whose transaction was rolled back; keep entries
-// that two operators gave up with a release (decisions 36 and 42).
+// that two operators gave up with a release (decisions 36, 42 and 47).
 import { CofferdamError } from '../errors.ts';
+import { Queue } from '../queue.ts';
 import { SavepointList } from '../savepoints.ts';
 import { idOfEntry, microsOf, parseEntry, textOfWritten, type WrittenEntry } from './written.ts';
 
 /** A written entry as the text of its row, with the values of all columns: `(id,"at",kind,…)`. */
-export type Content = string;
+type Content = string;
 /** The digest of the text by which two readings of an entry are compared (`textOfWritten`). */
-export type DigestOf = (text: string) => string;
+type DigestOf = (text: string) => string;
 
 export type Birth = {
   readonly id: number;
@@ -34,12 +35,19 @@ export type Draft = {
   requireRoom(): void;
   /** The clock of the caller's by which births are judged, in milliseconds. */
   now(): number;
-  /** What is impossible about an entry that was asked for at `askedAt` and came back now, as the end of a sentence: its time, or its number. */
+  /**
+   * Returns what is impossible about an entry that was asked for at `askedAt` and came back now, as the end of a
+   * sentence: its time, or its number.
+   */
   faultOf(written: WrittenEntry, askedAt: number): string | undefined;
-  /** The database did not take an entry as it was written. Its transaction can no longer be committed, and whoever watches learns of it. */
+  /**
+   * The database did not take an entry as it was written. Its transaction can no longer be committed, and whoever
+   * watches learns of it.
+   */
   refuse(kind: string, fault: string): void;
   /** Before the commit. Throws `unavailable` when an entry of this transaction was refused. */
   requireWritten(): void;
+  /** Throws `unavailable`, and refuses the entry, when another entry that is being written or waits has its number. */
   add(written: WrittenEntry): void;
   /** Takes note of a statement that was executed, so that savepoints and rollbacks to them are followed. */
   heard(statement: string): void;
@@ -47,10 +55,13 @@ export type Draft = {
 };
 
 /**
- * Where an entry was found that was asked for, with its content or with the digest of what a sealer hashed. All sightings of
- * one look are of the same moment.
+ * Where an entry was found that was asked for, with its content or with the digest of what a sealer hashed. All
+ * sightings of one look are of the same moment.
  */
-export type Sighting = { readonly id: number; readonly isSealed: boolean } & ({ readonly content: Content } | { readonly digest: string });
+export type Sighting = { readonly id: number; readonly isSealed: boolean } & (
+  | { readonly content: Content }
+  | { readonly digest: string }
+);
 export type Sight = {
   /** The number of the entry that was sealed last. */
   readonly number: number;
@@ -62,16 +73,25 @@ export type Sight = {
  * An entry that is missing. `gone`: it neither waits to be sealed nor is it sealed. `changed`: its content differs from
  * what was written.
  */
-export type Miss = { readonly id: number; readonly kind: string; readonly is: 'gone' | 'changed'; readonly isOfOtherServer: boolean };
+export type Miss = {
+  readonly id: number;
+  readonly kind: string;
+  readonly is: 'gone' | 'changed';
+  readonly isOfOtherServer: boolean;
+};
 
 /** An entry that the database did not take as it was written. `at`: by the caller's clock, milliseconds. */
 export type Refused = { readonly kind: string; readonly fault: string; readonly at: number };
-/** One reading of the database's clock, and the caller's clock before (`from`) and after (`to`) the question, in milliseconds. */
-export type ClockReading = { readonly database: number; readonly from: number; readonly to: number };
+/**
+ * One reading of the database's clock, and the caller's clock before (`from`) and after (`to`) the question, in
+ * milliseconds.
+ */
+type ClockReading = { readonly database: number; readonly from: number; readonly to: number };
 
 const refusedMax = 100;
 
 type Head = { readonly id: number; readonly kind: string; readonly digest: string };
+type Age = { readonly id: number; readonly at: number };
 
 export type BirthsOptions = {
   readonly digestOf: DigestOf;
@@ -94,15 +114,28 @@ export class Births {
   readonly #options: BirthsOptions;
   /** The unseen entries, in the order in which they are asked for. */
   #waiting = new Map<number, Birth>();
-  /** The entries of which it is known that they were committed, oldest first; those that were seen sealed are still among them. */
-  #ages: { readonly id: number; readonly at: number }[] = [];
+  /**
+   * The entries of which it is known that they were committed, oldest first; those that were seen sealed are still
+   * among them.
+   */
+  readonly #ages = new Queue<Age>();
   /** Those that a sealer of this process set aside, by its own rule and with an alarm. */
   readonly #setAside = new Set<number>();
   #newest = 0;
-  /** Grows with each release. A draft that began before the release is not remembered when it ends. */
-  #generation = 0;
-  /** Of each draft that has not ended, above which number its entries will be sealed; in the order in which they began. */
+  /** Another one after each release. A draft that began before the release is not remembered when it ends. */
+  #generation = {};
+  /**
+   * Of each draft of this era that has not ended, above which number its entries will be sealed; in the order in which
+   * they began.
+   */
   readonly #open = new Map<object, number>();
+  /**
+   * The numbers that another entry was given since they were asked for last: what was found then is about an entry that
+   * never was.
+   */
+  readonly #replaced = new Set<number>();
+  /** The numbers of the entries of drafts that have not ended. */
+  readonly #drafted = new Set<number>();
   #clock: ClockReading | undefined;
   #refused: Refused[] = [];
 
@@ -114,22 +147,26 @@ export class Births {
     return this.#waiting.size;
   }
 
+  #oldest(): Age | undefined {
+    for (let age = this.#ages.first(); age !== undefined; age = this.#ages.first()) {
+      if (this.#waiting.get(age.id)?.at === age.at && !this.#setAside.has(age.id)) return age;
+      this.#ages.take();
+    }
+    return undefined;
+  }
+
   /**
-   * For how many milliseconds, by the caller's clock, the oldest entry has been waiting to be seen sealed; 0 when none is. What a
-   * sealer of this process set aside is not counted, nor what may never have been committed.
+   * For how many milliseconds, by the caller's clock, the oldest entry has been waiting to be seen sealed; 0 when none
+   * is. What a sealer of this process set aside is not counted, nor what may never have been committed.
    */
   get oldestMs(): number {
-    const counts = ({ id, at }: { readonly id: number; readonly at: number }): boolean =>
-      this.#waiting.get(id)?.at === at && !this.#setAside.has(id);
-    const first = this.#ages.findIndex(counts);
-    if (first !== 0) this.#ages = first === -1 ? [] : this.#ages.slice(first);
-    const [oldest] = this.#ages;
+    const oldest = this.#oldest();
     return oldest === undefined ? 0 : this.#options.now() - oldest.at;
   }
 
   /** The id of that entry; undefined when none is waiting. */
   get oldest(): number | undefined {
-    return this.oldestMs === 0 ? undefined : this.#ages[0]?.id;
+    return this.#oldest()?.id;
   }
 
   /** A sealer of this process could not read this entry, set it aside, and raised the alarm. */
@@ -152,8 +189,8 @@ export class Births {
   }
 
   /**
-   * The database's clock was read. Undefined: no time and no number is judged until it is read again, as before the first
-   * reading: while the record is frozen, two operators decide by which clock it goes on, and with which entries.
+   * The database's clock was read. Undefined: no time and no number is judged until it is read again, as before the
+   * first reading: while the record is frozen, two operators decide by which clock it goes on, and with which entries.
    */
   heard(reading: ClockReading | undefined): void {
     this.#clock = reading;
@@ -161,15 +198,26 @@ export class Births {
 
   #faultOf(written: WrittenEntry, askedAt: number): string | undefined {
     const id = idOfEntry(written);
-    const micros = written.at === null ? undefined : microsOf(written.at);
+    const micros = microsOf(written.at ?? '');
     if (id === undefined || micros === undefined) return 'came back in a form that no entry has';
     const clock = this.#clock;
     if (clock === undefined) return undefined;
-    if (this.#waiting.has(id)) return `was given the number ${id}, which another entry has`;
+    if (this.#isTaken(id)) return `was given the number ${id}, which another entry has`;
     const { clockJumpMs, now } = this.#options;
-    const [least, most] = [clock.database + askedAt - clock.to - clockJumpMs, clock.database + now() - clock.from + clockJumpMs];
+    const [least, most] = [
+      clock.database + askedAt - clock.to - clockJumpMs,
+      clock.database + now() - clock.from + clockJumpMs,
+    ];
     if (micros / 1000 >= least && micros / 1000 <= most) return undefined;
     return `was given the time ${written.at}, which the database's clock does not show`;
+  }
+
+  /**
+   * No number is judged while no time is: after a failover, two operators decide with which entries the record goes on.
+   * The number of an entry that may never have been committed is free: a server that crashed gives it again.
+   */
+  #isTaken(id: number): boolean {
+    return this.#clock !== undefined && (this.#waiting.get(id)?.isUnsure === false || this.#drafted.has(id));
   }
 
   #requireRoom(): void {
@@ -187,26 +235,39 @@ export class Births {
     const written = new SavepointList<Head>();
     let isRefused = false;
     const key = {};
+    const numbers: number[] = [];
+    const refuse = (kind: string, fault: string): void => {
+      isRefused = true;
+      if (generation === this.#generation && this.#refused.length < refusedMax)
+        this.#refused.push({ kind, fault, at: this.#options.now() });
+    };
     this.#open.set(key, above);
     return {
       now: this.#options.now,
       faultOf: (entry, askedAt) => this.#faultOf(entry, askedAt),
-      refuse: (kind, fault) => {
-        isRefused = true;
-        if (generation === this.#generation && this.#refused.length < refusedMax)
-          this.#refused.push({ kind, fault, at: this.#options.now() });
-      },
+      refuse,
       requireWritten: () => {
         if (isRefused) throw new CofferdamError('unavailable', 'an entry of this was not written: nothing was done');
       },
       requireRoom: () => {
         if (isBounded) this.#requireRoom();
       },
-      add: (entry) => written.add(this.#headOf(entry)),
+      add: (entry) => {
+        const head = this.#headOf(entry);
+        if (this.#isTaken(head.id)) {
+          refuse(head.kind, `was given the number ${head.id}, which another entry has`);
+          throw new CofferdamError('unavailable', 'an entry of this was not written: nothing was done');
+        }
+        numbers.push(head.id);
+        this.#drafted.add(head.id);
+        written.add(head);
+      },
       heard: (statement) => written.heard(statement),
       end: (end) => {
         this.#open.delete(key);
-        if (end !== 'undone' && generation === this.#generation) this.#remember(written.items, above, end === 'unknown');
+        for (const id of numbers) this.#drafted.delete(id);
+        if (end !== 'undone' && generation === this.#generation)
+          this.#remember(written.items, above, end === 'unknown');
         written.clear();
       },
     };
@@ -215,7 +276,8 @@ export class Births {
   #headOf(written: WrittenEntry): Head {
     const id = idOfEntry(written);
     const text = textOfWritten(written);
-    if (written.kind === null || id === undefined || text === undefined) throw new CofferdamError('bug', 'the database gave back no entry');
+    if (written.kind === null || id === undefined || text === undefined)
+      throw new CofferdamError('bug', 'the database gave back no entry');
     return { id, kind: written.kind, digest: this.#options.digestOf(text) };
   }
 
@@ -223,8 +285,9 @@ export class Births {
     const at = this.#options.now();
     for (const { id, kind, digest } of written) {
       // The database assigns an id twice only when it has forgotten that the id was assigned. The first entry is the
-      // one that will be missed, so it stays.
-      if (this.#waiting.has(id)) continue;
+      // one that will be missed, so it stays, unless it was never committed: then the second one shows that.
+      if (this.#waiting.get(id)?.isUnsure === false) continue;
+      if (this.#waiting.delete(id)) this.#replaced.add(id);
       this.#waiting.set(id, { id, kind, digest, above, at, isUnsure, isOfOtherServer: false });
       if (!isUnsure) this.#ages.push({ id, at });
     }
@@ -232,14 +295,17 @@ export class Births {
 
   /** The number below which, itself included, no entry will be sealed that is waited for or is being written. */
   get floor(): number {
-    const [oldest = this.#newest] = this.#open.values();
-    let floor = Math.min(oldest, this.#newest);
+    let [floor = this.#newest] = this.#open.values();
     for (const { above } of this.#waiting.values()) floor = Math.min(floor, above);
     return floor;
   }
 
-  /** Returns the ids to look for next, at most `most` of them, and the number above which the sealed entries have to be searched. */
+  /**
+   * Returns the ids to look for next, at most `most` of them, and the number above which the sealed entries have to be
+   * searched.
+   */
   ask(most: number): { readonly ids: readonly number[]; readonly above: number } {
+    this.#replaced.clear();
     const ids: number[] = [];
     let above = Number.POSITIVE_INFINITY;
     for (const birth of this.#waiting.values()) {
@@ -259,7 +325,7 @@ export class Births {
     const misses: Miss[] = [];
     for (const id of asked) {
       const birth = this.#waiting.get(id);
-      if (birth === undefined) continue;
+      if (birth === undefined || this.#replaced.has(id)) continue;
       const seen = found.get(id);
       const miss = seen === undefined ? this.#unseen(birth, number, upTo) : this.#seen(birth, seen, number);
       if (miss !== undefined) misses.push({ id, kind: birth.kind, is: miss, isOfOtherServer: birth.isOfOtherServer });
@@ -276,8 +342,11 @@ export class Births {
 
   #seen(birth: Birth, sighting: Sighting, number: number): Miss['is'] | undefined {
     const { isSealed } = sighting;
-    if (('digest' in sighting ? sighting.digest : this.#digestOf(sighting.content)) !== birth.digest) return 'changed';
+    const isSame = ('digest' in sighting ? sighting.digest : this.#digestOf(sighting.content)) === birth.digest;
+    if (!isSame && !birth.isUnsure) return 'changed';
     this.#waiting.delete(birth.id);
+    // It was never committed, and acknowledged to nobody: a server that crashed gave its number to another entry.
+    if (!isSame) return undefined;
     // An entry that still waits had no number at that moment. It goes to the end of the order, so that all entries are
     // asked for in turn.
     if (isSealed) this.#setAside.delete(birth.id);
@@ -287,7 +356,7 @@ export class Births {
 
   #unseen(birth: Birth, number: number, upTo: number): Miss['is'] | undefined {
     if (upTo < number) {
-      if (upTo > birth.above) this.#waiting.set(birth.id, { ...birth, above: upTo });
+      this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, upTo) });
       return undefined;
     }
     if (!birth.isUnsure) return 'gone';
@@ -301,15 +370,19 @@ export class Births {
   }
 
   /**
-   * Forgets all unseen entries, because a release began an era. Entries that were not sealed before were given up with
-   * the release, also those of transactions that are still running. `number` is the number at which the record continues.
+   * Forgets all unseen entries and returns them, because a release that gave something up began an era. Entries that
+   * were not sealed before were given up with the release, also those of transactions that are still running. `number`
+   * is the number at which the record continues.
    */
-  forget(number: number): void {
+  forget(number: number): readonly Birth[] {
+    const forgotten = [...this.#waiting.values()];
     this.#waiting.clear();
     this.#refused = [];
-    this.#ages = [];
     this.#setAside.clear();
-    this.#generation += 1;
+    // The numbers of before may have been higher than those at which the record continues.
+    this.#open.clear();
+    this.#generation = {};
     this.#newest = number;
+    return forgotten;
   }
 }

@@ -32,8 +32,15 @@ type Shape = {
   readonly says: string;
   readonly public?: readonly string[];
   readonly sensitive?: readonly string[];
-  /** The fields that an edge reported in an entry of the warden, in addition to the columns with the observer `edge`. */
+  /**
+   * The fields that an edge reported in an entry of the warden, in addition to the columns with the observer `edge`.
+   */
   readonly edge?: readonly string[];
+  /**
+   * Those of the public fields that are counts wherever they stand: whole numbers from 0 on, or null. Answers are
+   * computed from them.
+   */
+  readonly counts?: readonly string[];
 };
 const inFolder = ['folder', 'path'] as const;
 const byOperator = ['by', 'operator', 'reason'] as const;
@@ -43,49 +50,109 @@ export const entryKinds = {
   // Logins and sessions.
   'login.partial': { says: 'a proof was given and more are needed', public: ['proofs'] },
   'login.refused': { says: 'a proof was refused', public: ['evidence', 'proofs', 'examined'] },
-  'login.strangers': { says: 'login attempts with names that do not exist, from one source in one minute', public: ['attempts', 'minute'] },
+  'login.strangers': {
+    says: 'login attempts with names that do not exist, from one source in one minute',
+    public: ['attempts', 'minute'],
+    counts: ['attempts'],
+  },
   'session.opened': {
     says: 'all proofs were given: a session was opened',
     public: ['proofs', 'purpose', 'readOnly', 'keyExchange', 'hostKey', 'cipherIn', 'cipherOut', 'macIn', 'macOut'],
     sensitive: ['window'],
   },
-  'session.refused': { says: 'all proofs were given, but as many sessions as allowed are open', public: ['scope', 'sessionsMax'] },
-  'session.ended': { says: 'a session ended', public: ['reason', 'bytesIn', 'bytesOut'], edge: ['bytesIn', 'bytesOut'] },
+  'session.refused': {
+    says: 'all proofs were given, but as many sessions as allowed are open',
+    public: ['scope', 'sessionsMax'],
+  },
+  'session.ended': {
+    says: 'a session ended',
+    public: ['reason', 'bytesIn', 'bytesOut'],
+    edge: ['bytesIn', 'bytesOut'],
+    counts: ['bytesIn', 'bytesOut'],
+  },
   'console.used': { says: 'a command of the SSH console', public: ['command', 'outcome'] },
   // Files.
-  'folder.listed': { says: 'names of a folder were listed', public: [...inFolder, 'names', 'after'] },
+  'folder.listed': {
+    says: 'names of a folder were listed',
+    public: [...inFolder, 'names', 'after'],
+    counts: ['names'],
+  },
   'list.refused': { says: 'the cap on names refused a request', public: ['outcome'] },
-  'upload.opened': { says: 'a file is opened for writing', public: [...inFolder, 'storedBytes'] },
+  'upload.opened': {
+    says: 'a file is opened for writing',
+    public: [...inFolder, 'storedBytes'],
+    counts: ['storedBytes'],
+  },
   'upload.rewritten': {
     says: 'an upload was restarted; the earlier version stays until the upload holds more, or is discarded',
     public: ['instead', 'cut'],
   },
   'extent.stored': { says: 'an extent of an upload is durable', public: ['digest'] },
-  'extent.verified': { says: 'the key of a stored extent was handed out to hash or go on from what is stored', public: [] },
+  'extent.verified': {
+    says: 'the key of a stored extent was handed out to hash or go on from what is stored',
+    public: [],
+  },
   'upload.closed': {
     says: 'an upload is whole: its receipt is signed',
-    public: [...inFolder, 'sha256', 'extents', 'extentCount', 'closedAt', 'hashedBy', 'state', 'account', 'customer', 'size'],
+    public: [
+      ...inFolder,
+      'sha256',
+      'extents',
+      'extentCount',
+      'closedAt',
+      'hashedBy',
+      'state',
+      'account',
+      'customer',
+      'size',
+    ],
+    counts: ['extentCount'],
   },
-  'upload.interrupted': { says: 'an upload was cut; what is stored can be resumed', public: ['storedBytes'] },
-  'upload.given-up': { says: 'the sender removed an upload, restarted its name, or renamed a file onto it', public: [...inFolder] },
+  'upload.interrupted': {
+    says: 'an upload was cut; what is stored can be resumed',
+    public: ['storedBytes'],
+    counts: ['storedBytes'],
+  },
+  'upload.given-up': {
+    says: 'the sender removed an upload, restarted its name, or renamed a file onto it',
+    public: [...inFolder],
+  },
   'upload.expired': { says: 'an interrupted upload expired and was discarded', public: [] },
   'upload.refused': { says: 'a cap refused an upload', public: ['outcome'] },
   'deposit.repeated-content': { says: 'the same content was deposited before', public: ['earlier'] },
-  'download.opened': { says: 'a file is opened for reading', public: [...inFolder, 'sha256', 'extentCount'] },
+  'download.opened': {
+    says: 'a file is opened for reading',
+    public: [...inFolder, 'sha256', 'extentCount'],
+    counts: ['extentCount'],
+  },
   'extent.granted': { says: 'the key of an extent left the warden: it was charged', public: ['outcome'] },
   'extent.refused': { says: 'the key of an extent was refused', public: ['outcome'] },
-  'download.closed': { says: 'an open file was closed; bytes: what the edge says it sent, as far as that is possible', public: ['by'] },
+  'download.closed': {
+    says: 'an open file was closed; bytes: what the edge says it sent, as far as that is possible',
+    public: ['by'],
+  },
   'file.read-completely': { says: 'a complete read was counted', public: ['completeReads', 'readsMax'] },
   'file.published': { says: 'readers can see the file', public: ['by'] },
-  'file.discarded': { says: 'the sender removed or replaced a file before it was published', public: [...inFolder, 'successor'] },
+  'file.discarded': {
+    says: 'the sender removed or replaced a file before it was published',
+    public: [...inFolder, 'successor'],
+  },
   'file.given-back': {
     says: 'an upload that extended this file was never finished: the file is kept as it was, and not published by itself',
     public: [...inFolder],
   },
   'file.renamed': { says: 'a file was renamed', public: [...inFolder, 'to', 'state'] },
   'file.times-set': { says: 'the sender set the time of a file', public: [...inFolder, 'modifiedAt'] },
-  'file.withdrawn': { says: 'a version was taken out of its folder', public: [...inFolder, 'why'], sensitive: byOperator },
-  'file.released': { says: 'a withdrawn version is visible again for some days', public: ['until'], sensitive: byOperator },
+  'file.withdrawn': {
+    says: 'a version was taken out of its folder',
+    public: [...inFolder, 'why'],
+    sensitive: byOperator,
+  },
+  'file.released': {
+    says: 'a withdrawn version is visible again for some days',
+    public: ['until'],
+    sensitive: byOperator,
+  },
   'file.destroyed': { says: 'retention has ended: the key is destroyed', public: [] },
   'directory.made': { says: 'a directory was made', public: [...inFolder] },
   'directory.removed': { says: 'a directory was removed', public: [...inFolder] },
@@ -94,14 +161,30 @@ export const entryKinds = {
     public: ['folder', 'before', 'after'],
     sensitive: byOperator,
   },
-  'hold.placed': { says: 'a legal hold was placed: keys are kept', public: ['hold', 'folder', 'version'], sensitive: byOperator },
+  'hold.placed': {
+    says: 'a legal hold was placed: keys are kept',
+    public: ['hold', 'folder', 'version'],
+    sensitive: byOperator,
+  },
   'hold.lifted': { says: 'a legal hold was lifted', public: ['hold'], sensitive: byOperator },
   // Customers, accounts, credentials.
   'customer.created': { says: 'a customer was created', public: ['name'], sensitive: byOperator },
+  'customer.renamed': {
+    says: 'a customer was given another name',
+    public: ['name', 'was'],
+    sensitive: ['internalAccounts', ...byOperator],
+  },
   'customer.suspended': { says: 'a customer was suspended', sensitive: byOperator },
   'customer.resumed': { says: 'a suspended customer may log in again', sensitive: byOperator },
-  'customer.policy-set': { says: 'the sets of proofs that a customer allows were set', sensitive: ['allow', ...byOperator] },
-  'account.created': { says: 'an account was created', public: ['name', 'kind', 'plane'], sensitive: ['rights', ...byOperator] },
+  'customer.policy-set': {
+    says: 'the sets of proofs that a customer allows were set',
+    sensitive: ['allow', ...byOperator],
+  },
+  'account.created': {
+    says: 'an account was created',
+    public: ['name', 'kind', 'plane'],
+    sensitive: ['rights', ...byOperator],
+  },
   'account.locked': { says: 'an account was locked', sensitive: byOperator },
   'account.unlocked': { says: 'an account was unlocked', sensitive: ['wasLocked', 'countersCleared', ...byOperator] },
   'account.end-set': { says: 'the end of an account was set or removed', sensitive: ['expiresAt', ...byOperator] },
@@ -109,13 +192,19 @@ export const entryKinds = {
     says: 'networks, contact or kind of access of an account were changed',
     sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', ...byOperator],
   },
-  'window.opened': { says: 'a machine account may log in with its key alone for some time', sensitive: ['closesAt', ...byOperator] },
+  'window.opened': {
+    says: 'a machine account may log in with its key alone for some time',
+    sensitive: ['closesAt', ...byOperator],
+  },
   'window.standing-opened': {
     says: 'a standing window was opened',
     sensitive: ['name', 'days', 'opens', 'closes', 'zone', 'forDays', ...byOperator],
   },
   'window.closed': { says: 'a window was closed', sensitive: ['windows', 'sessionsEnded', ...byOperator] },
-  'second-factor.used': { says: 'a code was accepted; no code of the same time step is accepted again', sensitive: ['step'] },
+  'second-factor.used': {
+    says: 'a code was accepted; no code of the same time step is accepted again',
+    sensitive: ['step'],
+  },
   'second-factor.enrolled': { says: 'the holder of an account enrolled a second factor' },
   'second-factor.reset': { says: 'a second factor was taken away', sensitive: byOperator },
   'ticket.issued': { says: 'a ticket to enrol a second factor was issued', sensitive: ['expiresAt', ...byOperator] },
@@ -128,7 +217,11 @@ export const entryKinds = {
   'credential.retired': { says: 'a key has retired', sensitive: ofCredential },
   'credential.revoked': { says: 'a credential was revoked for good', sensitive: ofCredential },
   'credential.woken': { says: 'a dormant credential was made usable again', sensitive: ofCredential },
-  'credential.suspended': { says: 'a credential was suspended', public: ['why'], sensitive: ['credential', 'by', 'reason'] },
+  'credential.suspended': {
+    says: 'a credential was suspended',
+    public: ['why'],
+    sensitive: ['credential', 'by', 'reason'],
+  },
   'credential.resumed': { says: 'a suspended credential was made usable again', sensitive: ofCredential },
   'rotation.started': {
     says: 'a rotation of keys was started',
@@ -154,9 +247,18 @@ export const entryKinds = {
     says: "the outcome of an operator's call",
     sensitive: ['operator', 'role', 'certificate', 'operation', 'outcome'],
   },
-  'command.executed': { says: 'the warden executed a command of an operator', sensitive: ['command', 'operation', 'operator', 'outcome'] },
-  'commands.expired': { says: 'commands of operators were too old to be begun', sensitive: ['count', 'commands', 'operators'] },
-  'change.proposed': { says: 'an operator signed and proposed a change', sensitive: ['change', 'operation', 'hash', 'by', 'reason'] },
+  'command.executed': {
+    says: 'the warden executed a command of an operator',
+    sensitive: ['command', 'operation', 'operator', 'outcome'],
+  },
+  'commands.expired': {
+    says: 'commands of operators were too old to be begun',
+    sensitive: ['count', 'commands', 'operators'],
+  },
+  'change.proposed': {
+    says: 'an operator signed and proposed a change',
+    sensitive: ['change', 'operation', 'hash', 'by', 'reason'],
+  },
   'change.approved': {
     says: 'a second operator signed a change: it is applied',
     sensitive: ['change', 'operation', 'proposer', 'approver', 'reason'],
@@ -172,23 +274,39 @@ export const entryKinds = {
     says: 'two operators prepared an emergency',
     sensitive: ['breakGlass', 'operations', 'hours', 'until', ...byOperator],
   },
-  'break-glass.opened': { says: 'an operator opened a prepared emergency', sensitive: ['breakGlass', 'text', ...byOperator] },
+  'break-glass.opened': {
+    says: 'an operator opened a prepared emergency',
+    sensitive: ['breakGlass', 'text', ...byOperator],
+  },
   'break-glass.used': {
     says: 'an operator did alone, in an emergency, what needs two',
     sensitive: ['breakGlass', 'text', 'change', ...byOperator],
   },
   'break-glass.ended': { says: 'an emergency was ended', sensitive: ['breakGlass', ...byOperator] },
-  'break-glass.reviewed': { says: 'what was done in an emergency was reviewed', sensitive: ['breakGlass', 'finding', ...byOperator] },
+  'break-glass.reviewed': {
+    says: 'what was done in an emergency was reviewed',
+    sensitive: ['breakGlass', 'finding', ...byOperator],
+  },
   'installation.bootstrapped': { says: 'the first operators were made', sensitive: ['operators', 'uid', 'by'] },
   'rows.resealed': {
     says: 'rows that decide access were changed: kind, id, generation, of a budget its scope; and which of them were narrowed when they were altered',
     sensitive: ['rows', 'narrowed'],
   },
   'row.broken-seal': { says: 'a row is not what the warden wrote', sensitive: ['kind', 'row', 'where'] },
-  'node.drain-ordered': { says: 'an operator ordered an edge to drain', sensitive: ['withinMinutes', 'sessions', ...byOperator] },
+  'node.drain-ordered': {
+    says: 'an operator ordered an edge to drain',
+    sensitive: ['withinMinutes', 'sessions', ...byOperator],
+  },
   'self-test.failed': { says: 'a control failed its test', public: ['check', 'bites', 'text'] },
-  'ledger.frozen': { says: 'nothing is served: the database is not what was witnessed', sensitive: ['freeze', 'why', 'text', 'facts'] },
-  'ledger.released': { says: 'two operators let a frozen record go on', sensitive: ['freeze', 'era', 'facts', ...byOperator] },
+  'ledger.frozen': {
+    says: 'nothing is served: the database is not what was witnessed',
+    sensitive: ['freeze', 'why', 'text', 'facts'],
+  },
+  'ledger.given-up': { says: 'a release gave up more than its operators could see', sensitive: ['text', 'facts'] },
+  'ledger.released': {
+    says: 'two operators let a frozen record go on',
+    sensitive: ['freeze', 'era', 'facts', ...byOperator],
+  },
   'ledger.archived': {
     says: 'entries of this tree are in an archive: from which position to which, and how many',
     public: ['month', 'first', 'last', 'entries'],
@@ -200,22 +318,65 @@ export const entryKinds = {
   },
   'ledger.verified': {
     says: 'the verdict of the standing verification on the record, from another host',
-    sensitive: ['host', 'verdict', 'run', 'sinceHead', 'sinceEntry', 'sinceAt', 'fullAt', 'heads', 'entries', 'findings', 'text'],
+    sensitive: [
+      'host',
+      'verdict',
+      'run',
+      'sinceHead',
+      'sinceEntry',
+      'sinceAt',
+      'fullAt',
+      'heads',
+      'entries',
+      'findings',
+      'text',
+    ],
   },
-  'database.changed': { says: 'the warden sees another server or another timeline with the same record', sensitive: ['before', 'after'] },
+  'database.changed': {
+    says: 'the warden sees another server or another timeline with the same record',
+    sensitive: ['before', 'after'],
+  },
 } as const satisfies Readonly<Record<string, Shape>>;
 
 export type EntryKind = keyof typeof entryKinds;
 const shapes: Readonly<Record<string, Shape>> = entryKinds;
 
 /** Returns which of these fields may not be recorded and why, or undefined when every field is classified. */
-export function unclassified(kind: string, given: { readonly public: object; readonly sensitive: object }): string | undefined {
+export function unclassified(
+  kind: string,
+  given: { readonly public: object; readonly sensitive: object },
+): string | undefined {
   const shape = Object.hasOwn(shapes, kind) ? shapes[kind] : undefined;
   if (shape === undefined) return `there is no kind of entry named ${kind}`;
   for (const name of ['public', 'sensitive'] as const)
     for (const [field, value] of Object.entries(given[name]))
-      if (value !== undefined && shape[name]?.includes(field) !== true) return `${kind}: ${field} is not classified as ${name}`;
+      if (value !== undefined && shape[name]?.includes(field) !== true)
+        return `${kind}: ${field} is not classified as ${name}`;
   return undefined;
+}
+
+/** The fields of each kind that are counts. */
+export const countFields: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries(shapes).flatMap(([kind, { counts }]) => (counts === undefined ? [] : [[kind, counts]])),
+);
+
+/**
+ * Returns which field of an entry has not the form in which every writer of its kind writes it, or undefined. Fields
+ * that are absent have every form, and so has an entry of a kind that is not known here.
+ */
+export function fieldFault({
+  kind,
+  publicText,
+}: {
+  readonly kind: string;
+  readonly publicText: string;
+}): string | undefined {
+  const counts = Object.hasOwn(countFields, kind) ? countFields[kind] : undefined;
+  if (counts === undefined) return undefined;
+  const fields = new Map<string, unknown>(Object.entries(JSON.parse(publicText)));
+  const isCount = (value: unknown): boolean => value == null || (Number.isSafeInteger(value) && Number(value) >= 0);
+  const odd = counts.find((field) => !isCount(fields.get(field)));
+  return odd === undefined ? undefined : `${kind}: its field ${odd} is no count`;
 }
 
 /**
@@ -224,6 +385,9 @@ export function unclassified(kind: string, given: { readonly public: object; rea
  */
 export function operatorsIn(by: unknown): readonly string[] {
   if (typeof by !== 'string') return [];
-  const match = /^(?:operator )?([a-z0-9][a-z0-9._-]{0,63})(?:, approved by ([a-z0-9][a-z0-9._-]{0,63})| \(break-glass\))?$/.exec(by);
+  const match =
+    /^(?:operator )?([a-z0-9][a-z0-9._-]{0,63})(?:, approved by ([a-z0-9][a-z0-9._-]{0,63})| \(break-glass\))?$/.exec(
+      by,
+    );
   return match === null ? [] : match.slice(1).filter((name) => name !== undefined);
 }

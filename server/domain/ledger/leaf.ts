@@ -97,9 +97,9 @@ export type Grown = { readonly tree: string; readonly size: number; readonly roo
  * at the beginning of an epoch, sorted by the names of the trees.
  */
 export const headLines = (grown: readonly Grown[]): string =>
-  [...grown]
-    .sort((a, b) => (a.tree < b.tree ? -1 : 1))
+  grown
     .map(({ tree, size, root }) => `${tree} ${size} ${root}\n`)
+    .sort()
     .join('');
 
 const lineShape = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) ([1-9]\d{0,15}) ([A-Za-z0-9+/]{43}=)$/;
@@ -110,14 +110,17 @@ export function parseHeadLines(lines: string): readonly Grown[] | undefined {
   if (!lines.endsWith('\n')) return undefined;
   const trees: Grown[] = [];
   for (const line of lines.slice(0, -1).split('\n')) {
-    const [, tree, size, root] = lineShape.exec(line) ?? [];
-    if (tree === undefined || root === undefined || tree <= (trees.at(-1)?.tree ?? '')) return undefined;
+    const [, tree = '', size, root = ''] = lineShape.exec(line) ?? [];
+    if (tree <= (trees.at(-1)?.tree ?? '')) return undefined;
     trees.push({ tree, size: Number(size), root });
   }
   return trees;
 }
 
-/** Returns the data of a leaf of the heads log. `at` is in microseconds since 1970; `mapRoot` and `commitment` are base64. */
+/**
+ * Returns the data of a leaf of the heads log. `at` is in microseconds since 1970; `mapRoot` and `commitment` are
+ * base64.
+ */
 export const headText = (position: number, at: number, mapRoot: string, commitment: string): string =>
   `cofferdam ledger head/2\n${position}\n${at}\n${mapRoot}\n${commitment}\n`;
 

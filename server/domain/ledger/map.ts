@@ -15,7 +15,7 @@ export class SlotCollision extends Error {
 }
 
 /** The path of one tree to the root of the map: the siblings from level 32 up to level 1. */
-export type MapPath = { readonly slot: number; readonly blind: Uint8Array; readonly siblings: readonly Uint8Array[] };
+type MapPath = { readonly slot: number; readonly blind: Uint8Array; readonly siblings: readonly Uint8Array[] };
 
 const encoder = new TextEncoder();
 const slotLabel = encoder.encode('cofferdam ledger slot/2');
@@ -41,20 +41,26 @@ function idBytes(tree: string): Uint8Array {
 
 export const slotOf = (sha256: Sha256, secret: Uint8Array, tree: string): number => {
   const digest = sha256(joined(slotLabel, secret, idBytes(tree)));
-  return new DataView(digest.buffer, digest.byteOffset, 4).getUint32(0);
+  return new DataView(digest.buffer, digest.byteOffset).getUint32(0);
 };
-export const blindOf = (sha256: Sha256, secret: Uint8Array, tree: string): Uint8Array => sha256(joined(blindLabel, secret, idBytes(tree)));
+export const blindOf = (sha256: Sha256, secret: Uint8Array, tree: string): Uint8Array =>
+  sha256(joined(blindLabel, secret, idBytes(tree)));
 
 export const mapLeaf = (sha256: Sha256, { tree, size, root }: Grown, blind: Uint8Array): Uint8Array =>
   leafHash(sha256, joined(encoder.encode(`cofferdam ledger tree/2\n${tree} ${size} ${root}\n`), blind));
 
 /** Returns the bit of a slot that decides between the two nodes of a level (1 to 32). */
 const bitAt = (slot: number, level: number): number => (slot >>> (mapDepth - level)) & 1;
-/** Returns the first `level` bits of a slot. */
-const prefixAt = (slot: number, level: number): number => (level === 0 ? 0 : slot >>> (mapDepth - level));
+/** Returns the first `level` bits of a slot, of which there is at least one. */
+const prefixAt = (slot: number, level: number): number => slot >>> (mapDepth - level);
 
 /** Returns the root of the map to which a leaf and its siblings lead. */
-export function mapRootFrom(sha256: Sha256, leaf: Uint8Array, slot: number, siblings: readonly Uint8Array[]): Uint8Array {
+export function mapRootFrom(
+  sha256: Sha256,
+  leaf: Uint8Array,
+  slot: number,
+  siblings: readonly Uint8Array[],
+): Uint8Array {
   if (siblings.length !== mapDepth) throw new RangeError('a path in the map has 32 siblings');
   return siblings.reduce<Uint8Array>((node, sibling, i) => {
     const isRight = bitAt(slot, mapDepth - i) === 1;
@@ -94,7 +100,10 @@ export class TreeMap {
   readonly #sha256: Sha256;
   readonly #secret: Uint8Array;
   readonly #top: Node;
-  /** The bytes from which an empty node is hashed: label, secret, level, prefix. The last five bytes are overwritten for each node. */
+  /**
+   * The bytes from which an empty node is hashed: label, secret, level, prefix. The last five bytes are overwritten for
+   * each node.
+   */
   readonly #blank: Uint8Array;
 
   private constructor(sha256: Sha256, secret: Uint8Array, top: Node) {
@@ -116,7 +125,10 @@ export class TreeMap {
 
   /** Returns the map after these trees grew or were added. Throws a SlotCollision when two trees have the same slot. */
   with(grown: readonly Grown[]): TreeMap {
-    const top = grown.reduce((node, one) => this.#put(node, 0, one, slotOf(this.#sha256, this.#secret, one.tree)), this.#top);
+    const top = grown.reduce(
+      (node, one) => this.#put(node, 0, one, slotOf(this.#sha256, this.#secret, one.tree)),
+      this.#top,
+    );
     return new TreeMap(this.#sha256, this.#secret, top);
   }
 
@@ -131,7 +143,7 @@ export class TreeMap {
     let node = this.#top;
     for (let level = 1; node.is === 'fork'; level += 1) {
       const isRight = bitAt(slot, level) === 1;
-      siblings.push(this.#hash(isRight ? node.left : node.right, level, (prefixAt(slot, level) ^ 1) >>> 0));
+      siblings.push(this.#hash(isRight ? node.left : node.right, level, prefixAt(slot, level) ^ 1));
       node = isRight ? node.right : node.left;
     }
     if (node.is === 'empty' || node.tree !== tree) return undefined;
@@ -162,6 +174,7 @@ export class TreeMap {
     return { is: 'fork', left: isRight ? empty() : node, right: isRight ? node : empty(), hash: undefined };
   }
 
+  /** `prefix`: the bits of the way to the node, as 32 bits with a sign or without one. */
   #hash(node: Node, level: number, prefix: number): Uint8Array {
     switch (node.is) {
       case 'empty':
@@ -170,8 +183,8 @@ export class TreeMap {
       case 'fork':
         node.hash ??= nodeHash(
           this.#sha256,
-          this.#hash(node.left, level + 1, (prefix << 1) >>> 0),
-          this.#hash(node.right, level + 1, ((prefix << 1) | 1) >>> 0),
+          this.#hash(node.left, level + 1, prefix << 1),
+          this.#hash(node.right, level + 1, (prefix << 1) | 1),
         );
         return node.hash;
       case 'lone':
@@ -189,10 +202,13 @@ export class TreeMap {
     return hash;
   }
 
-  /** Returns the hashes of the empty siblings of a tree that is alone below a node of this level, beginning with level 32. */
+  /**
+   * Returns the hashes of the empty siblings of a tree that is alone below a node of this level, beginning with level
+   * 32.
+   */
   #emptiesOf(node: Lone, level: number): readonly Uint8Array[] {
     for (let at = mapDepth - node.empties.length; at > level; at -= 1)
-      node.empties.push(this.#emptyHash(at, (prefixAt(node.slot, at) ^ 1) >>> 0));
+      node.empties.push(this.#emptyHash(at, prefixAt(node.slot, at) ^ 1));
     return node.empties.slice(0, mapDepth - level);
   }
 

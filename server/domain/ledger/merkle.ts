@@ -33,11 +33,17 @@ export function nodeHash(sha256: Sha256, left: Uint8Array, right: Uint8Array): U
   return sha256(nodeData);
 }
 
-/** The roots of the complete subtrees of a tree of `size` leaves, the largest first. There is one for each bit that is set in `size`. */
+/**
+ * The roots of the complete subtrees of a tree of `size` leaves, the largest first. There is one for each bit that is
+ * set in `size`.
+ */
 export type Frontier = { readonly size: number; readonly roots: readonly Uint8Array[] };
 export const emptyFrontier: Frontier = { size: 0, roots: [] };
 
-/** Returns the frontier with one more leaf. `onBlock` is called, with its index, for each block of 256 leaves that becomes complete. */
+/**
+ * Returns the frontier with one more leaf. `onBlock` is called, with its index, for each block of 256 leaves that
+ * becomes complete.
+ */
 export function append(
   sha256: Sha256,
   frontier: Frontier,
@@ -77,7 +83,10 @@ export function frontierBytes({ roots }: Frontier): Uint8Array {
 export function parseFrontier(size: number, bytes: Uint8Array): Frontier {
   if (!Number.isSafeInteger(size) || size < 0 || bytes.length !== bitCount(size) * hashBytes)
     throw new RangeError('not the frontier of a tree');
-  return { size, roots: Array.from({ length: bytes.length / hashBytes }, (_, i) => bytes.slice(i * hashBytes, (i + 1) * hashBytes)) };
+  return {
+    size,
+    roots: Array.from({ length: bytes.length / hashBytes }, (_, i) => bytes.slice(i * hashBytes, (i + 1) * hashBytes)),
+  };
 }
 
 /**
@@ -99,19 +108,24 @@ export function frontierOf(sha256: Sha256, blocks: readonly Uint8Array[], rest: 
 export function levelsOf(sha256: Sha256, nodes: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] {
   const levels: (readonly Uint8Array[])[] = [nodes];
   for (let level = nodes; level.length > 1; ) {
-    const above: Uint8Array[] = [];
-    for (let i = 0; i < level.length; i += 2) {
-      const [left, right] = [level[i], level[i + 1]];
-      // A node without a neighbour is carried up unchanged. This gives the same tree as the recursive definition of section 2.1.
-      if (left !== undefined) above.push(right === undefined ? left : nodeHash(sha256, left, right));
-    }
-    levels.push(above);
-    level = above;
+    const right = level.filter((_, i) => i % 2 === 1);
+    // A node without a neighbour is carried up unchanged. This gives the same tree as the recursive definition of
+    // section 2.1.
+    level = level
+      .filter((_, i) => i % 2 === 0)
+      .map((left, i) => {
+        const beside = right[i];
+        return beside === undefined ? left : nodeHash(sha256, left, beside);
+      });
+    levels.push(level);
   }
   return levels;
 }
 
-/** Returns the audit path of RFC 6962 section 2.1.1: the siblings on the way from the node at `index` to the root, the lowest first. */
+/**
+ * Returns the audit path of RFC 6962 section 2.1.1: the siblings on the way from the node at `index` to the root, the
+ * lowest first.
+ */
 export function auditPath(levels: readonly (readonly Uint8Array[])[], index: number): readonly Uint8Array[] {
   const path: Uint8Array[] = [];
   let at = index;

@@ -14,15 +14,21 @@ export type ForwardedEntry = PlacedEntry & {
   readonly accountName: string | null;
   readonly leaf: string;
 };
-export type SyslogFormat = 'rfc5424' | 'cef';
+type SyslogFormat = 'rfc5424' | 'cef';
 export type SyslogSource = { readonly hostname: string; readonly version: string };
 type Field = readonly [name: string, value: string];
 
 /** Facility 13 (log audit) of RFC 5424 section 6.2.1. */
 const facility = 13;
-/** The largest length of a value, in bytes of UTF-8. A longer value is cut and ends with an ellipsis, and the message names the field. */
+/**
+ * The largest length of a value, in bytes of UTF-8. A longer value is cut and ends with an ellipsis, and the message
+ * names the field.
+ */
 export const fieldBytesMax = 8192;
-/** The largest length of a value in a message that would otherwise exceed `messageBytesMax`, because receivers commonly accept 64 KiB. */
+/**
+ * The largest length of a value in a message that would otherwise exceed `messageBytesMax`, because receivers commonly
+ * accept 64 KiB.
+ */
 const fieldBytesNarrow = 1024;
 const messageBytesMax = 60_000;
 /** 32473 is the enterprise number that RFC 5612 reserves for documentation. */
@@ -39,7 +45,8 @@ const loud = new Set([
   'break-glass.used',
   'database.changed',
 ]);
-const noticed = /\.(?:refused|strangers|suspended|locked|revoked|expired|interrupted|repeated-content|released)$|^break-glass\./;
+const noticed =
+  /\.(?:refused|strangers|suspended|locked|revoked|expired|interrupted|repeated-content|released)$|^break-glass\./;
 
 /** Returns the severity of RFC 5424 table 2: 2 critical, 4 warning, 6 informational. */
 export const severityOf = (kind: string): 2 | 4 | 6 => (loud.has(kind) ? 2 : noticed.test(kind) ? 4 : 6);
@@ -51,15 +58,19 @@ export const severityOf = (kind: string): 2 | 4 | 6 => (loud.has(kind) ? 2 : not
 const visible = (text: string): string =>
   text.toWellFormed().replace(/\p{Cc}/gu, (one) => {
     const code = one.charCodeAt(0);
-    return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '\u2421' : '\ufffd';
+    return code > 0x7f ? '\ufffd' : code === 0x7f ? '\u2421' : String.fromCharCode(0x2400 + code);
   });
 
-/** Returns at most `max` bytes of UTF-8, in whole characters. A shortened text ends with an ellipsis, which is included in the limit. */
+/**
+ * Returns at most `max` bytes of UTF-8, in whole characters. A shortened text ends with an ellipsis, which is included
+ * in the limit.
+ */
 export function shorten(text: string, max: number): { readonly text: string; readonly isCut: boolean } {
   const bytes = encoder.encode(text);
   if (bytes.length <= max) return { text, isCut: false };
   let end = Math.max(0, max - 3);
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  // The first byte begins a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
   return { text: `${new TextDecoder().decode(bytes.subarray(0, end))}\u2026`, isCut: true };
 }
 
@@ -132,10 +143,16 @@ const parameter = ([name, value]: Field): string => `${name}="${visible(value).r
  */
 const headerWord = (text: string, max: number): string => (text.length <= max && /^[!-~]+$/.test(text) ? text : '-');
 
-const header = (micros: number, { hostname }: Pick<SyslogSource, 'hostname'>, severity: number, messageId: string): string =>
+const header = (
+  micros: number,
+  { hostname }: Pick<SyslogSource, 'hostname'>,
+  severity: number,
+  messageId: string,
+): string =>
   `<${facility * 8 + severity}>1 ${timestamp(micros)} ${headerWord(hostname, 255)} cofferdam - ${headerWord(messageId, 32)}`;
 
-const saysOf = (kind: string): string => (Object.hasOwn(entryKinds, kind) ? entryKinds[kind as keyof typeof entryKinds].says : kind);
+const saysOf = (kind: string): string =>
+  Object.hasOwn(entryKinds, kind) ? entryKinds[kind as keyof typeof entryKinds].says : kind;
 
 /** A message with characters outside ASCII begins with the byte order mark (section 6.4). */
 const marked = (text: string): string => (/^[ -~]*$/.test(text) ? text : `\ufeff${text}`);
@@ -214,7 +231,10 @@ export function syslogMessage(format: SyslogFormat, entry: ForwardedEntry, sourc
   return bytesOf(message) <= messageBytesMax ? message : write(entry, source, fieldBytesNarrow);
 }
 
-/** Returns a signed checkpoint as a message, for a witness that reads syslog. Its lines are in one parameter, with \n between them. */
+/**
+ * Returns a signed checkpoint as a message, for a witness that reads syslog. Its lines are in one parameter, with \n
+ * between them.
+ */
 export function syslogCheckpoint(note: string, micros: number, source: Pick<SyslogSource, 'hostname'>): string {
   const lines = parameter(['note', note.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')]);
   return `${header(micros, source, 6, 'ledger.checkpoint')} [${elementId} ${lines}] a signed checkpoint of the record`;

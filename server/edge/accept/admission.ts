@@ -4,7 +4,7 @@
 // exempt, or let the strangers of a few networks keep out those of other networks (T-34).
 import { isInNetwork, type Network, neighbourhoodOf, parseNetwork, sourceOf } from '../../domain/addresses.ts';
 
-export type AdmissionLimits = {
+type AdmissionLimits = {
   readonly connectionsMax: number;
   readonly unauthenticatedConnectionsMax: number;
   readonly unauthenticatedPerSourceMax: number;
@@ -17,8 +17,10 @@ export type AdmissionLimits = {
  */
 export type Misdeed = 'protocol-error' | 'login-refused' | 'grace-exceeded' | 'no-login' | 'turned-away';
 /** Maps who caused the early end of a login to the misdeed that is recorded. */
-export const misdeedOf = { client: 'protocol-error', ours: 'turned-away' } as const satisfies Readonly<Record<string, Misdeed>>;
-export type Verdict = 'admitted' | 'draining' | 'all-full' | 'strangers-full' | 'source-full' | 'early-drop' | 'penalty';
+export const misdeedOf = { client: 'protocol-error', ours: 'turned-away' } as const satisfies Readonly<
+  Record<string, Misdeed>
+>;
+type Verdict = 'admitted' | 'draining' | 'all-full' | 'strangers-full' | 'source-full' | 'early-drop' | 'penalty';
 
 /** The penalty that each misdeed adds to its source, in milliseconds. */
 const costs: Readonly<Record<Misdeed, number>> = {
@@ -28,7 +30,9 @@ const costs: Readonly<Record<Misdeed, number>> = {
   'no-login': 1000,
   'turned-away': 1000,
 };
-/** A source whose remaining penalty is below this is still served, because one mistyped code is no attack; milliseconds. */
+/**
+ * A source whose remaining penalty is below this is still served, because one mistyped code is no attack; milliseconds.
+ */
 const servedBelowMs = 15_000;
 /** The largest number of sources whose penalties are remembered. */
 const sourcesMax = 65_536;
@@ -41,7 +45,7 @@ const knownMax = 16_384;
 const shareOfKnown = 1 / 4;
 
 /** A place that one connection occupies. */
-export type Place = {
+export type ConnectionPlace = {
   readonly source: string;
   readonly neighbourhood: string;
   isStranger: boolean;
@@ -58,7 +62,7 @@ export class Admission {
   /** For each source: when its penalty ends. The entries are in the order of the last misdeeds. */
   readonly #penalties = new Map<string, number>();
   /** For each network: its strangers, the oldest first. */
-  readonly #strangersByNeighbourhood = new Map<string, Set<Place>>();
+  readonly #strangersByNeighbourhood = new Map<string, Set<ConnectionPlace>>();
   /** For each source: until when it counts as known. The entries are in the order of the last logins. */
   readonly #known = new Map<string, number>();
   #all = 0;
@@ -101,11 +105,16 @@ export class Admission {
   }
 
   /** Returns a place for a new connection that is not logged in, or the reason why there is none. */
-  enter(address: string): Place | Exclude<Verdict, 'admitted'> {
+  enter(address: string): ConnectionPlace | Exclude<Verdict, 'admitted'> {
     const verdict = this.#judge(address);
     this.verdicts[verdict] += 1;
     if (verdict !== 'admitted') return verdict;
-    const place: Place = { source: sourceOf(address), neighbourhood: neighbourhoodOf(address), isStranger: true, onEvicted: () => {} };
+    const place: ConnectionPlace = {
+      source: sourceOf(address),
+      neighbourhood: neighbourhoodOf(address),
+      isStranger: true,
+      onEvicted: () => {},
+    };
     this.#all += 1;
     this.#count(place, 1);
     return place;
@@ -143,13 +152,13 @@ export class Admission {
     return (this.#known.get(source) ?? 0) > this.#now();
   }
 
-  #busiest(): ReadonlySet<Place> | undefined {
-    let most: Set<Place> | undefined;
+  #busiest(): ReadonlySet<ConnectionPlace> | undefined {
+    let most: Set<ConnectionPlace> | undefined;
     for (const places of this.#strangersByNeighbourhood.values()) if (places.size > (most?.size ?? 0)) most = places;
     return most;
   }
 
-  #evictOldest(places: ReadonlySet<Place>): void {
+  #evictOldest(places: ReadonlySet<ConnectionPlace>): void {
     const [oldest] = places;
     if (oldest === undefined) return;
     this.#noStranger(oldest);
@@ -157,7 +166,7 @@ export class Admission {
     oldest.onEvicted();
   }
 
-  #count(place: Place, by: 1 | -1): void {
+  #count(place: ConnectionPlace, by: 1 | -1): void {
     this.#strangers += by;
     const count = (this.#strangersBySource.get(place.source) ?? 0) + by;
     if (count === 0) this.#strangersBySource.delete(place.source);
@@ -169,14 +178,14 @@ export class Admission {
     if (places.size === 0) this.#strangersByNeighbourhood.delete(place.neighbourhood);
   }
 
-  #noStranger(place: Place): void {
+  #noStranger(place: ConnectionPlace): void {
     if (!place.isStranger) return;
     place.isStranger = false;
     this.#count(place, -1);
   }
 
   /** Records that the connection logged in. It no longer counts as a stranger, and its source counts as known. */
-  known(place: Place): void {
+  known(place: ConnectionPlace): void {
     this.#noStranger(place);
     this.#known.delete(place.source);
     this.#known.set(place.source, this.#now() + knownForMs);
@@ -187,7 +196,7 @@ export class Admission {
   }
 
   /** Gives the place back when the connection has ended. */
-  leave(place: Place): void {
+  leave(place: ConnectionPlace): void {
     this.#noStranger(place);
     this.#all -= 1;
   }
@@ -211,6 +220,7 @@ export class Admission {
   /** Removes penalties that have ended and sources whose last login was long ago. To be called every few seconds. */
   sweep(): void {
     const now = this.#now();
-    for (const one of [this.#penalties, this.#known]) for (const [source, until] of one) if (until <= now) one.delete(source);
+    for (const one of [this.#penalties, this.#known])
+      for (const [source, until] of one) if (until <= now) one.delete(source);
   }
 }

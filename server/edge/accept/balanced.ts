@@ -10,7 +10,11 @@ const headerWaitMs = 5000;
  * Calls `ready` once, with the source of the socket. Destroys the socket when its address is
  * unknown, and when a load balancer's header is malformed or has not arrived after five seconds.
  */
-export function whenSourceKnown(socket: Socket, balancers: readonly Network[], ready: (source: ProxySource) => void): void {
+export function whenSourceKnown(
+  socket: Socket,
+  balancers: readonly Network[],
+  ready: (source: ProxySource) => void,
+): void {
   const own = { address: canonicalAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
   if (own.address === '') return void socket.destroy();
   if (!balancers.some((network) => isInNetwork(own.address, network))) return ready(own);

@@ -1,10 +1,11 @@
 // Owns: reading the PROXY protocol header that a load balancer sends before a connection
 // (HAProxy's specification, section 2.1 for version 1 and section 2.2 for version 2).
-// Must never: be used for a peer that is not a configured load balancer, or accept an address that was not parsed completely.
+// Must never: be used for a peer that is not a configured load balancer, or accept an address that was not parsed
+// completely.
 import { canonicalAddress } from '../../domain/addresses.ts';
 
 export type ProxySource = { readonly address: string; readonly port: number };
-export type ProxyHeader =
+type ProxyHeader =
   | { readonly state: 'incomplete' }
   /**
    * `source` is undefined for a connection of the load balancer itself (LOCAL,
@@ -15,7 +16,9 @@ export type ProxyHeader =
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 const lineBytesMax = 107;
 const fixedBytes = 16;
-/** The largest body of a version 2 header: addresses and a few type-length-value fields. No load balancer sends more. */
+/**
+ * The largest body of a version 2 header: addresses and a few type-length-value fields. No load balancer sends more.
+ */
 const bodyBytesMax = 2048;
 
 const malformed = (): Error => new Error('malformed PROXY header');
@@ -45,7 +48,13 @@ function text(bytes: Buffer): ProxyHeader {
   const address = canonicalAddress(match?.[2] ?? '');
   const port = Number(match?.[4]);
   const isV6 = match?.[2]?.includes(':') ?? false;
-  if (match === null || address === '' || canonicalAddress(match[3] ?? '') === '' || port > 65_535 || Number(match[5]) > 65_535)
+  if (
+    match === null ||
+    address === '' ||
+    canonicalAddress(match[3] ?? '') === '' ||
+    port > 65_535 ||
+    Number(match[5]) > 65_535
+  )
     throw malformed();
   if (isV6 !== (match[1] === 'TCP6')) throw malformed();
   return { state: 'complete', source: { address, port }, bytes: length };
@@ -62,10 +71,18 @@ function binary(bytes: Buffer): ProxyHeader {
   if (command !== 1) throw malformed();
   const at = bytes.subarray(fixedBytes, length);
   if (family === 0x11 && body >= 12)
-    return { state: 'complete', source: { address: at.subarray(0, 4).join('.'), port: at.readUInt16BE(8) }, bytes: length };
+    return {
+      state: 'complete',
+      source: { address: at.subarray(0, 4).join('.'), port: at.readUInt16BE(8) },
+      bytes: length,
+    };
   if (family === 0x21 && body >= 36) {
     const groups = Array.from({ length: 8 }, (_, i) => at.readUInt16BE(2 * i).toString(16));
-    return { state: 'complete', source: { address: canonicalAddress(groups.join(':')), port: at.readUInt16BE(32) }, bytes: length };
+    return {
+      state: 'complete',
+      source: { address: canonicalAddress(groups.join(':')), port: at.readUInt16BE(32) },
+      bytes: length,
+    };
   }
   // Only TCP over IPv4 or IPv6 can carry SSH.
   throw malformed();

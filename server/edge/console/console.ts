@@ -5,7 +5,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { detach } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import type { ConsoleAnswer } from '../../rpc/edge-warden.ts';
-import type { SftpInput, SftpOutput, SftpSession, WardenCalls } from '../sftp-seam.ts';
+import type { SftpInput, SftpOutput, SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 
 const inputBytesMax = 16_384;
 const failed = 1;
@@ -65,7 +65,8 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
       output.consumed(chunk.length);
       if (isOver) return;
       kept += decoder.write(chunk);
-      if (kept.length > inputBytesMax) return end('the input is longer than any command accepts; nothing was done', failed);
+      if (kept.length > inputBytesMax)
+        return end('the input is longer than any command accepts; nothing was done', failed);
       look();
     },
     eof() {

@@ -18,7 +18,7 @@ export type Target = {
   readonly onPort: (port: number, isOpen: boolean) => void;
 };
 export type Person = { readonly username: string; readonly privateKey: string };
-export type Outcome = {
+type Outcome = {
   readonly isOpen: boolean;
   readonly answersAsked: number;
   readonly reason: string;
@@ -116,7 +116,10 @@ const settled = <T>(work: (done: (error: Error | undefined, value: T) => void) =
     });
   });
 
-/** Reads up to `length` bytes from the start of a file and returns how many were read. Rejects with the server's error text. */
+/**
+ * Reads up to `length` bytes from the start of a file and returns how many were read. Rejects with the server's error
+ * text.
+ */
 export async function readFrom(sftp: ClientSftp, path: string, length: number): Promise<number> {
   const handle = await settled<Buffer>((done) => sftp.open(path, 'r', done));
   try {

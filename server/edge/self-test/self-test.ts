@@ -7,7 +7,7 @@ import type { EdgeConfig } from '../../config/config.ts';
 import { isInNetwork, parseNetwork } from '../../domain/addresses.ts';
 import { detach, unexpected } from '../../domain/detached.ts';
 import { wireString } from '../../domain/ssh-wire.ts';
-import type { EdgeNode, WardenCalls } from '../sftp-seam.ts';
+import type { EdgeNode, WardenCalls } from '../seam/sftp-seam.ts';
 import type { Person } from './probe.ts';
 import type { FromRound, RoundData, Verdict } from './round.ts';
 
@@ -18,9 +18,14 @@ const roundMsMax = 120_000;
  * another key of the same run only after 20 hours, and a key expires after 30 days.
  */
 const keyLifeMs = 24 * 3_600_000;
-const anyHosts: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1', '': '127.0.0.1', localhost: '127.0.0.1' };
+const anyHosts: Readonly<Record<string, string>> = {
+  '0.0.0.0': '127.0.0.1',
+  '::': '::1',
+  '': '127.0.0.1',
+  localhost: '127.0.0.1',
+};
 
-export type SelfTestOptions = {
+type SelfTestOptions = {
   readonly node: EdgeNode;
   readonly edge: EdgeConfig;
   readonly warden: WardenCalls;
@@ -28,7 +33,7 @@ export type SelfTestOptions = {
   readonly hostKeys: () => readonly string[];
 };
 /** The two ends of a connection, as its socket reports them. */
-export type Ends = {
+type Ends = {
   readonly remotePort?: number | undefined;
   readonly remoteAddress?: string | undefined;
   readonly localAddress?: string | undefined;
@@ -62,7 +67,7 @@ export class SelfTest {
 
   constructor(options: SelfTestOptions) {
     this.#options = options;
-    if (options.node.config.limits.selfTestEveryMs > 0) this.#schedule(firstAfterMs);
+    if (options.node.limits.selfTestEveryMs > 0) this.#schedule(firstAfterMs);
   }
 
   /** Returns whether a connection belongs to the self-test. Such a connection is never penalised. */
@@ -80,7 +85,7 @@ export class SelfTest {
     if (this.#isStopped) return;
     this.#timer = setTimeout(() => {
       detach(
-        this.#round().finally(() => this.#schedule(this.#options.node.config.limits.selfTestEveryMs)),
+        this.#round().finally(() => this.#schedule(this.#options.node.limits.selfTestEveryMs)),
         unexpected,
       );
     }, ms);
@@ -118,7 +123,7 @@ export class SelfTest {
     return {
       person,
       target: { host, port: edge.port, needsHeader, hostKeys: hostKeys() },
-      loginAttemptsMax: node.config.limits.loginAttemptsMax,
+      loginAttemptsMax: node.limits.loginAttemptsMax,
     };
   }
 

@@ -10,7 +10,13 @@ import type { Stored, UploadPipeline } from './upload-pipeline.ts';
  * Pushes the bytes of the base from offset `from` up to, but not
  * including, `to`. Throws `corrupt` when stored data does not verify.
  */
-export async function copyBase(context: UploadContext, upload: string, pipeline: UploadPipeline, from: number, to: number): Promise<void> {
+export async function copyBase(
+  context: UploadContext,
+  upload: string,
+  pipeline: UploadPipeline,
+  from: number,
+  to: number,
+): Promise<void> {
   const { warden, session } = context;
   for (let at = from; at < to; ) {
     const extent = await warden.callRepeatable('upload.base-extent', { token: session.token, upload, offset: at });

@@ -75,7 +75,7 @@ export class FieldReader {
 }
 
 /** What a client sent as ATTRS. Fields that are absent were not sent. */
-export type SentAttributes = { readonly size?: number; readonly permissions?: number; readonly modifiedAt?: number };
+type SentAttributes = { readonly size?: number; readonly permissions?: number; readonly modifiedAt?: number };
 
 export function readAttributes(reader: FieldReader): SentAttributes {
   const flags = reader.uint32();
@@ -97,7 +97,7 @@ export function readAttributes(reader: FieldReader): SentAttributes {
  * The attributes in a reply: size, permissions with the type bits,
  * and one time that is sent as both access and modification time.
  */
-export type ReplyAttributes = {
+type ReplyAttributes = {
   readonly kind: 'directory' | 'file';
   readonly size: number;
   readonly permissions: number;
@@ -162,7 +162,11 @@ export function attributesPacket(id: number, attributes: ReplyAttributes): Buffe
   return out;
 }
 
-export type NameEntry = { readonly name: string; readonly longName: string; readonly attributes: ReplyAttributes | null };
+export type NameEntry = {
+  readonly name: string;
+  readonly longName: string;
+  readonly attributes: ReplyAttributes | null;
+};
 
 export function namePacket(id: number, entries: readonly NameEntry[]): Buffer {
   const encoded = entries.map((entry) => ({
@@ -215,5 +219,42 @@ export function limitsPacket(
   out.writeBigUInt64BE(BigInt(limits.read), 17);
   out.writeBigUInt64BE(BigInt(limits.write), 25);
   out.writeBigUInt64BE(BigInt(limits.handles), 33);
+  return out;
+}
+
+/** What a file system would say of itself. `blockBytes` is the unit of `blocks` and `freeBlocks`. */
+type FileSystem = {
+  readonly blockBytes: number;
+  readonly blocks: number;
+  readonly freeBlocks: number;
+  readonly files: number;
+  readonly freeFiles: number;
+  readonly isWritable: boolean;
+  readonly nameBytesMax: number;
+};
+/** SSH_FXE_STATVFS_ST_RDONLY and SSH_FXE_STATVFS_ST_NOSUID (OpenSSH's PROTOCOL, section 4.4). */
+const [readOnlyFlag, noSetUidFlag] = [1, 2];
+
+/** Returns the answer to statvfs@openssh.com: eleven numbers of 64 bits, in the order of `struct statvfs`. */
+export function statvfsPacket(
+  id: number,
+  { blockBytes, blocks, freeBlocks, files, freeFiles, isWritable, nameBytesMax }: FileSystem,
+): Buffer {
+  const flags = noSetUidFlag + (isWritable ? 0 : readOnlyFlag);
+  const numbers = [
+    blockBytes,
+    blockBytes,
+    blocks,
+    freeBlocks,
+    freeBlocks,
+    files,
+    freeFiles,
+    freeFiles,
+    0,
+    flags,
+    nameBytesMax,
+  ];
+  const out = packet(type.extendedReply, id, numbers.length * 8);
+  for (const [i, number] of numbers.entries()) out.writeBigUInt64BE(BigInt(number), 9 + i * 8);
   return out;
 }

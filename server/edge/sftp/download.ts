@@ -2,7 +2,6 @@
 // grants, opening segments in the store thread, and reading ahead.
 // Must never: hold more than a few segments, or return a byte of an extent that was not granted.
 import { randomUUID } from 'node:crypto';
-import { runtimePaths } from '../../config/config.ts';
 import { detach, givenUp, held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { segmentAt, segmentCount, segmentPlainBytes } from '../../extents/sealed-format.ts';
@@ -29,7 +28,9 @@ export const extentsAtOnceMax = 32;
  */
 const sliceBytesMin = 65_536;
 const readAheadSegments = 4;
-/** The pause between a grant that was not answered in time and the next attempt for the same extent, in milliseconds. */
+/**
+ * The pause between a grant that was not answered in time and the next attempt for the same extent, in milliseconds.
+ */
 const pauseMs = 500;
 
 const bytesOf = (slices: readonly Buffer[]): number => slices.reduce((sum, slice) => sum + slice.length, 0);
@@ -48,13 +49,21 @@ export class Download {
   #isClosed = false;
 
   static async open(context: UploadContext, path: readonly string[]): Promise<Download> {
-    const opened = await context.warden.callRepeatable('download.open', { token: context.session.token, path: [...path] });
+    const opened = await context.warden.callRepeatable('download.open', {
+      token: context.session.token,
+      path: [...path],
+    });
     return new Download(context, opened);
   }
 
   private constructor(
     context: UploadContext,
-    opened: { readonly download: string; readonly customer: string; readonly size: number; readonly modifiedAt: number },
+    opened: {
+      readonly download: string;
+      readonly customer: string;
+      readonly size: number;
+      readonly modifiedAt: number;
+    },
   ) {
     this.#context = context;
     this.#pacer = context.pacers.get(opened.customer, 'out');
@@ -134,7 +143,11 @@ export class Download {
 
   async #fetchLocations(offset: number): Promise<void> {
     const { warden, session } = this.#context;
-    const { extents } = await warden.callRepeatable('download.locate', { token: session.token, download: this.#id, offset });
+    const { extents } = await warden.callRepeatable('download.locate', {
+      token: session.token,
+      download: this.#id,
+      offset,
+    });
     if (this.#located.size > 1024) this.#located.clear();
     for (const one of extents) this.#located.set(one.index, one);
   }
@@ -163,12 +176,14 @@ export class Download {
    */
   async #key(index: number): Promise<Result<EdgeToWarden, 'download.grant'>> {
     const { warden, session, node, grants } = this.#context;
-    const { witnessStopMs, wardenRetryMs } = node.config.limits;
+    const { witnessStopMs, wardenRetryMs } = node.limits;
     // The last of the repeated calls waits for `wardenRetryMs` by itself.
     const until = performance.now() + witnessStopMs - wardenRetryMs;
     for (;;)
       try {
-        return await grants.run(() => warden.callRepeatable('download.grant', { token: session.token, download: this.#id, index }));
+        return await grants.run(() =>
+          warden.callRepeatable('download.grant', { token: session.token, download: this.#id, index }),
+        );
       } catch (error) {
         if (toCofferdamError(error).code !== 'unavailable' || this.#isClosed || performance.now() > until) throw error;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -188,7 +203,7 @@ export class Download {
         key: Buffer.from(granted.key, 'base64'),
         context: Buffer.from(granted.context, 'base64'),
         plainBytes: granted.bytes,
-        path: objectFile(runtimePaths(node.config).objects, granted.objectId),
+        path: objectFile(node.paths.objects, granted.objectId),
         ...(granted.inline === undefined ? {} : { inline: Buffer.from(granted.inline, 'base64') }),
       },
     });
@@ -202,7 +217,9 @@ export class Download {
       const bytes = await this.#context.store.ask<Uint8Array>({ op: 'reader.segment', reader, index });
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     });
-    const gone = this.#context.shelf.keep(segmentPlainBytes(index, extent.located.bytes), () => extent.segments.delete(index));
+    const gone = this.#context.shelf.keep(segmentPlainBytes(index, extent.located.bytes), () =>
+      extent.segments.delete(index),
+    );
     detach(loading, () => {
       gone();
       extent.segments.delete(index);
@@ -246,6 +263,11 @@ export class Download {
     for (const extent of this.#open.values()) this.#closeReader(extent);
     this.#open.clear();
     const { warden, session } = this.#context;
-    await warden.callRepeatable('download.close', { token: session.token, download: this.#id, sentBytes: this.#sentBytes, by });
+    await warden.callRepeatable('download.close', {
+      token: session.token,
+      download: this.#id,
+      sentBytes: this.#sentBytes,
+      by,
+    });
   }
 }

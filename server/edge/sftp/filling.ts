@@ -3,7 +3,7 @@
 // Must never: let a buffer be much larger than what is in it while room is short, seal a short
 // piece early while a longer one is kept, or let an upload wait for room without waking it.
 import { segmentBytes } from '../../extents/sealed-format.ts';
-import type { BufferAccount } from '../sftp-seam.ts';
+import type { BufferAccount } from '../seam/sftp-seam.ts';
 import type { StoreThread } from './store-thread.ts';
 
 /** One upload of the session, whether it keeps bytes or not. */
@@ -42,7 +42,9 @@ export class Filling {
     this.#store = store;
   }
 
-  /** True when no more should be written: there is no room, and the bytes on their way into the store will release some. */
+  /**
+   * True when no more should be written: there is no room, and the bytes on their way into the store will release some.
+   */
   get isFull(): boolean {
     return this.#movingBytes > 0 && !this.#account.hasUploadRoom;
   }

@@ -5,12 +5,13 @@ import { randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VirtualPath } from '../../domain/paths.ts';
 import type { Download } from './download.ts';
+import type { Listing } from './listing.ts';
 import type { Upload } from './upload.ts';
 
 export type Handle =
   | { readonly kind: 'upload'; readonly upload: Upload }
   | { readonly kind: 'download'; readonly download: Download }
-  | { readonly kind: 'directory'; readonly path: VirtualPath; after: string | undefined; isStarted: boolean; isDone: boolean };
+  | { readonly kind: 'directory'; readonly path: VirtualPath; readonly listing: Listing };
 
 /**
  * `waiting` is the number of accepted requests on this handle that have not begun. Later requests
@@ -29,7 +30,8 @@ export class Handles {
   }
 
   requireRoom(): void {
-    if (this.#open.size >= this.#max) throw new CofferdamError('over-limit', `no more than ${this.#max} files may be open at once`);
+    if (this.#open.size >= this.#max)
+      throw new CofferdamError('over-limit', `no more than ${this.#max} files may be open at once`);
   }
 
   add(handle: Handle): Buffer {
@@ -44,7 +46,10 @@ export class Handles {
     return open;
   }
 
-  /** Returns the handle and closes its name, so that no later request can use it. The handle counts as open until `free`. */
+  /**
+   * Returns the handle and closes its name, so that no later request can use it. The handle counts as open until
+   * `free`.
+   */
   close(name: Buffer): OpenHandle {
     const open = this.get(name);
     open.isClosing = true;

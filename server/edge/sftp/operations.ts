@@ -2,29 +2,29 @@
 // whether it changes anything, and handler. READ and WRITE are handled in session.ts.
 // Every other request that is not in this table is answered with OP_UNSUPPORTED.
 import { CofferdamError, sftpStatus } from '../../domain/errors.ts';
-import { formatPath, parsePath, type VirtualPath } from '../../domain/paths.ts';
+import { formatPath, maxNameBytes, parsePath, type VirtualPath } from '../../domain/paths.ts';
 import type { Attributes } from '../../rpc/edge-warden.ts';
 import {
   attributesPacket,
   type FieldReader,
   handlePacket,
   limitsPacket,
-  type NameEntry,
   namePacket,
   okPacket,
   readAttributes,
   statusPacket,
+  statvfsPacket,
   type,
 } from './codec.ts';
 import { Download } from './download.ts';
 import type { Handle, Handles } from './handles.ts';
+import { Listing, type PagePlaces } from './listing.ts';
 import { Upload, type UploadContext } from './upload.ts';
 
 /** The largest number of data bytes in one READ or WRITE. These two requests are handled in session.ts. */
 export const dataBytesMax = 261_120;
-const namesPerReply = 100;
 
-export type OperationContext = UploadContext & { readonly handles: Handles };
+export type OperationContext = UploadContext & { readonly handles: Handles; readonly pages: PagePlaces };
 type Handler = (context: OperationContext, id: number, fields: FieldReader) => Promise<Buffer>;
 /** Handles a request on a handle. `fields` begins behind the handle, which was looked up when the request came. */
 type HandleHandler = (context: OperationContext, id: number, handle: Handle, fields: FieldReader) => Promise<Buffer>;
@@ -67,6 +67,7 @@ async function open(context: OperationContext, id: number, fields: FieldReader):
 async function close(_context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
   if (handle.kind === 'upload') await handle.upload.close();
   if (handle.kind === 'download') await handle.download.close('client');
+  if (handle.kind === 'directory') handle.listing.end();
   return okPacket(id);
 }
 
@@ -90,7 +91,11 @@ async function setstat(context: OperationContext, id: number, fields: FieldReade
   if (sent.size !== undefined && sent.size !== current.size)
     throw new CofferdamError('unsupported', "a file's size cannot be changed; write the file from start to end");
   if (sent.modifiedAt !== undefined && current.kind === 'file')
-    await context.warden.call('tree.set-times', { token: context.session.token, path: [...path], modifiedAt: sent.modifiedAt });
+    await context.warden.call('tree.set-times', {
+      token: context.session.token,
+      path: [...path],
+      modifiedAt: sent.modifiedAt,
+    });
   return okPacket(id);
 }
 
@@ -112,48 +117,23 @@ async function opendir(context: OperationContext, id: number, fields: FieldReade
   context.handles.requireRoom();
   const attributes = await stat(context, path);
   if (attributes.kind !== 'directory') throw new CofferdamError('not-found', 'no such directory');
-  return handlePacket(id, context.handles.add({ kind: 'directory', path, after: undefined, isStarted: false, isDone: false }));
-}
-
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
-
-/** Returns one line as `ls -l` shows it. Owner and group are fixed words, which reveal nothing about the host. */
-export function longName(name: string, attributes: Attributes, now: Date): string {
-  const letters =
-    (attributes.kind === 'directory' ? 'd' : '-') +
-    [8, 7, 6, 5, 4, 3, 2, 1, 0].map((bit) => ((attributes.permissions >> bit) & 1 ? ('rwx'[(8 - bit) % 3] ?? '-') : '-')).join('');
-  const date = new Date(attributes.modifiedAt * 1000);
-  const isRecent = Math.abs(now.getTime() - date.getTime()) < 182 * 86_400_000;
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const when = `${months[date.getUTCMonth()]} ${String(date.getUTCDate()).padStart(2)} ${isRecent ? `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}` : ` ${date.getUTCFullYear()}`}`;
-  return `${letters}   1 gateway  gateway  ${String(attributes.size).padStart(12)} ${when} ${name}`;
-}
-
-async function readdir(context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
-  if (handle.kind !== 'directory') throw new CofferdamError('denied', 'not a directory');
-  if (handle.isDone) return statusPacket(id, sftpStatus.EOF, 'end of list');
-  const { token } = context.session;
-  const page = await context.warden.callRepeatable('tree.list', {
-    token,
-    path: [...handle.path],
-    limit: namesPerReply,
-    ...(handle.after === undefined ? {} : { after: handle.after }),
+  const listing = new Listing(context.pages, {
+    page: (after, limit) =>
+      context.warden.callRepeatable('tree.list', {
+        token: context.session.token,
+        path: [...path],
+        limit,
+        ...(after === undefined ? {} : { after }),
+      }),
+    self: () => stat(context, path),
   });
-  const now = new Date();
-  const listed: NameEntry[] = page.entries.map((entry) => ({
-    name: entry.name,
-    longName: longName(entry.name, entry.attributes, now),
-    attributes: entry.attributes,
-  }));
-  const dots: NameEntry[] = [];
-  if (!handle.isStarted) {
-    const self = await stat(context, handle.path);
-    dots.push(...['.', '..'].map((name) => ({ name, longName: longName(name, self, now), attributes: self })));
-  }
-  handle.isStarted = true;
-  handle.after = page.next;
-  handle.isDone = page.next === undefined;
-  return namePacket(id, [...dots, ...listed]);
+  return handlePacket(id, context.handles.add({ kind: 'directory', path, listing }));
+}
+
+async function readdir(_context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
+  if (handle.kind !== 'directory') throw new CofferdamError('denied', 'not a directory');
+  const names = await handle.listing.next();
+  return names.length === 0 ? statusPacket(id, sftpStatus.EOF, 'end of list') : namePacket(id, names);
 }
 
 async function realpath(_context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
@@ -188,8 +168,29 @@ async function fsync(_context: OperationContext, id: number, handle: Handle): Pr
 }
 
 async function limits(context: OperationContext, id: number): Promise<Buffer> {
-  const handles = context.node.config.limits.handlesPerSessionMax;
+  const handles = context.node.limits.handlesPerSessionMax;
   return limitsPacket(id, { packet: 256 * 1024, read: dataBytesMax, write: dataBytesMax, handles });
+}
+
+/** The unit in which space is told, in bytes. Clients multiply; what is left of a unit is not told. */
+const blockBytes = 4096;
+
+/**
+ * Tells the budget of the session as if it were a file system, so that clients that look for space first find the
+ * truth.
+ */
+async function statvfs(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
+  const path = pathOf(fields);
+  const space = await context.warden.callRepeatable('tree.space', { token: context.session.token, path: [...path] });
+  return statvfsPacket(id, {
+    blockBytes,
+    blocks: Math.floor(space.capBytes / blockBytes),
+    freeBlocks: Math.floor(space.freeBytes / blockBytes),
+    files: space.capFiles,
+    freeFiles: space.freeFiles,
+    isWritable: space.isWritable,
+    nameBytesMax: maxNameBytes,
+  });
 }
 
 const onNames = (name: string, changes: boolean, run: Handler) => ({ on: 'names', name, changes, run }) as const;
@@ -216,5 +217,6 @@ export const operations: Readonly<Record<number, Operation>> = {
 export const extensions: Readonly<Record<string, Operation & { readonly version: string }>> = {
   'posix-rename@openssh.com': { ...onNames('posix-rename', true, rename(true)), version: '1' },
   'fsync@openssh.com': { ...onHandle('fsync', true, fsync), version: '1' },
+  'statvfs@openssh.com': { ...onNames('statvfs', false, statvfs), version: '2' },
   'limits@openssh.com': { ...onNames('limits', false, limits), version: '1' },
 };

@@ -3,7 +3,7 @@
 // for a permit under way, or reserve much more than is about to be sent.
 import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import type { SftpSession, WardenCalls } from '../sftp-seam.ts';
+import type { SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 
 /** The most that is asked for at once, in bytes. A scope with a rate grants less. */
 const askBytesMax = 64 * 1024 * 1024;
@@ -56,7 +56,10 @@ export class Pacer {
   async #ask(): Promise<void> {
     const now = performance.now();
     const isLong = now - this.#lastAsk < soonMs;
-    this.#lastBytes = Math.min(askBytesMax, Math.max(this.#pending - this.#allowance, isLong ? 2 * this.#lastBytes : 0));
+    this.#lastBytes = Math.min(
+      askBytesMax,
+      Math.max(this.#pending - this.#allowance, isLong ? 2 * this.#lastBytes : 0),
+    );
     this.#lastAsk = now;
     try {
       const permit = await this.#warden.callRepeatable('flow.permit', {

@@ -66,8 +66,11 @@ export class PacketCutter {
   #takeBlock(): Buffer | undefined {
     const block = this.#blocks.take();
     if (block === undefined) return undefined;
-    const used = this.#blocks.length === 0 && this.#tail !== undefined ? block.subarray(0, this.#tail.used) : block;
-    if (this.#blocks.length === 0) this.#tail = undefined;
+    let used = block;
+    if (this.#blocks.length === 0) {
+      used = block.subarray(0, this.#tail?.used);
+      this.#tail = undefined;
+    }
     this.#blockBytes -= used.length;
     return used;
   }
@@ -119,14 +122,13 @@ export class PacketCutter {
   /** Copies what is waiting into memory of our own. When nothing is waiting, no memory is held. */
   keep(): void {
     if (this.waitingBytes === 0) this.clear();
-    else if (this.#isBorrowed || this.#isRoomy(this.#openBytes)) this.#move(this.#wanted(0));
+    else if (this.#isBorrowed || this.#isRoomy) this.#move(this.#wanted(0));
   }
 
   clear(): void {
     this.#bytes = nothing;
     this.#from = 0;
     this.#to = 0;
-    this.#isBorrowed = false;
     this.#blocks.clear();
     this.#blockBytes = 0;
     this.#tail = undefined;
@@ -139,24 +141,25 @@ export class PacketCutter {
   #wanted(more: number): number {
     const needed = this.#openBytes + more;
     const packet =
-      this.#openBytes < lengthBytes ? lengthBytes : lengthBytes + Math.min(this.#bytes.readUInt32BE(this.#from), packetBytesMax);
+      this.#openBytes < lengthBytes
+        ? lengthBytes
+        : lengthBytes + Math.min(this.#bytes.readUInt32BE(this.#from), packetBytesMax);
     // Most packets have a few bytes only. Half as much again keeps the number of copies of a growing backlog small.
     return needed <= packet ? packet + (packet > roomBytes ? roomBytes : 0) : Math.ceil(needed * 1.5);
   }
 
-  /** Returns whether the buffer is far larger than needed. Memory that a backlog left behind is not kept for the next one. */
-  #isRoomy(needed: number): boolean {
-    return this.#bytes.length > 8 * roomBytes + 4 * needed;
+  /** Whether the buffer is far larger than needed. Memory that a backlog left behind is not kept for the next one. */
+  get #isRoomy(): boolean {
+    return this.#bytes.length > 8 * roomBytes + 4 * this.#openBytes;
   }
 
   #append(chunk: Buffer): void {
-    const needed = this.#openBytes + chunk.length;
-    const isRoomy = this.#isRoomy(needed);
-    const fits = this.#bytes.length - this.#to >= chunk.length;
-    // Bytes are moved to the front only when at least as many have left as
-    // are moved, so that each byte is copied a bounded number of times.
-    if (!this.#isBorrowed && !isRoomy && !fits && this.#from >= needed) this.#toFront();
-    else if (this.#isBorrowed || isRoomy || !fits) this.#move(this.#wanted(chunk.length));
+    if (this.#bytes.length - this.#to < chunk.length) {
+      // Bytes are moved to the front only when at least as many have left as
+      // are moved, so that each byte is copied a bounded number of times.
+      if (!this.#isBorrowed && this.#from >= this.#openBytes + chunk.length) this.#toFront();
+      else this.#move(this.#wanted(chunk.length));
+    }
     chunk.copy(this.#bytes, this.#to);
     this.#to += chunk.length;
   }

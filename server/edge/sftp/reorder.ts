@@ -13,7 +13,8 @@ const pieceCostBytes = 256;
 /** The largest number of early pieces. Clients that write in parallel are about 64 writes ahead. */
 const piecesMax = 256;
 
-const tooFar = (): CofferdamError => new CofferdamError('unsupported', 'files are written from start to end; this write is too far ahead');
+const tooFar = (): CofferdamError =>
+  new CofferdamError('unsupported', 'files are written from start to end; this write is too far ahead');
 
 /** Accepts writes at any offset up to `windowBytes` ahead of what is complete, and returns them in order. */
 export class ReorderWindow {
@@ -40,14 +41,17 @@ export class ReorderWindow {
 
   /**
    * Returns the slices that are next in sequence, in order. The caller uses them before it gives its own slices away.
-   * Throws `unsupported` for a write behind the position, for one too far
-   * ahead, and when there is no room for a write that would have to wait.
+   * Throws `unsupported` for a write behind the position, for one too far ahead, and when there is no room for a write
+   * that would have to wait.
    */
   write(offset: number, slices: readonly Buffer[]): readonly Buffer[] {
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     if (bytes === 0) return [];
     if (offset < this.#position)
-      throw new CofferdamError('unsupported', 'bytes already received cannot be overwritten; upload the file again from the start');
+      throw new CofferdamError(
+        'unsupported',
+        'bytes already received cannot be overwritten; upload the file again from the start',
+      );
     if (offset > this.#position) {
       this.#keep(offset, bytes, slices);
       return [];
@@ -65,7 +69,8 @@ export class ReorderWindow {
   }
 
   #keep(offset: number, bytes: number, slices: readonly Buffer[]): void {
-    if (offset + bytes > this.#position + this.#windowBytes || this.#earlyBytes + bytes > this.#windowBytes) throw tooFar();
+    if (offset + bytes > this.#position + this.#windowBytes || this.#earlyBytes + bytes > this.#windowBytes)
+      throw tooFar();
     if (this.#early.has(offset) || this.#early.size >= piecesMax) throw tooFar();
     if (!this.#account.takeEarly(bytes + pieceCostBytes)) throw tooFar();
     // This buffer is allocated by itself, because Node's pool would keep 8 KiB in memory for a single byte.

@@ -1,5 +1,5 @@
 // Owns: which opened segments one session keeps, of all its files: the newest, as far as the process has room.
-import type { BufferAccount } from '../sftp-seam.ts';
+import type { BufferAccount } from '../seam/sftp-seam.ts';
 
 /** What a kept segment costs besides its bytes. */
 const segmentCostBytes = 512;

@@ -4,11 +4,19 @@
 
 import { detach, held } from '../../domain/detached.ts';
 import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
-import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts';
+import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../seam/sftp-seam.ts';
 import { dataHeader, FieldReader, okPacket, statusPacket, type, versionPacket } from './codec.ts';
 import { Filling } from './filling.ts';
 import { Handles, type OpenHandle } from './handles.ts';
-import { dataBytesMax, extensions, type HandleOperation, type Operation, type OperationContext, operations } from './operations.ts';
+import { PagePlaces } from './listing.ts';
+import {
+  dataBytesMax,
+  extensions,
+  type HandleOperation,
+  type Operation,
+  type OperationContext,
+  operations,
+} from './operations.ts';
 import { Pacers } from './pacer.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
@@ -36,11 +44,13 @@ const lanePatience = 6;
 /** The number of grants that a session may ask for at once: half of the calls that it may have under way. */
 const grantsAtOnce = 32;
 
-const abandoned = (): CofferdamError => new CofferdamError('conflict', 'the channel was closed before this request began');
+const abandoned = (): CofferdamError =>
+  new CofferdamError('conflict', 'the channel was closed before this request began');
 
 /** Creates the SFTP layer of one edge process. */
 export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
   const store = new StoreThread(node.log);
+  const pages = new PagePlaces();
   return {
     start: (session, output, warden) =>
       new Session(
@@ -54,7 +64,8 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
           filling: new Filling(output.buffers, store),
           pacers: new Pacers(session, warden),
           grants: new Turns(grantsAtOnce),
-          handles: new Handles(node.config.limits.handlesPerSessionMax),
+          handles: new Handles(node.limits.handlesPerSessionMax),
+          pages,
         },
         output,
       ),
@@ -108,7 +119,7 @@ class Session implements SftpInput {
   }
 
   #isHeld(): boolean {
-    const { requestsInFlightPerChannelMax } = this.#context.node.config.limits;
+    const { requestsInFlightPerChannelMax } = this.#context.node.limits;
     return this.#isBlocked || this.#running >= requestsInFlightPerChannelMax || !this.#output.buffers.hasReplyRoom;
   }
 
@@ -262,7 +273,10 @@ class Session implements SftpInput {
   #failure(id: number, thrown: unknown, what: string): Buffer {
     const error = toCofferdamError(thrown);
     if (error.code === 'bug' || error.code === 'corrupt')
-      this.#context.node.log.error({ err: thrown, what, account: this.#context.session.account }, 'an operation failed');
+      this.#context.node.log.error(
+        { err: thrown, what, account: this.#context.session.account },
+        'an operation failed',
+      );
     return statusPacket(id, errorCodes[error.code].sftp, error.message);
   }
 
@@ -332,7 +346,9 @@ class Session implements SftpInput {
       if (handle.kind !== 'download') throw new CofferdamError('denied', 'the file is not open for reading');
       const slices = await handle.download.read(offset, length);
       const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
-      return bytes === 0 && length > 0 ? [statusPacket(id, sftpStatus.EOF, 'end of file')] : [dataHeader(id, bytes), ...slices];
+      return bytes === 0 && length > 0
+        ? [statusPacket(id, sftpStatus.EOF, 'end of file')]
+        : [dataHeader(id, bytes), ...slices];
     })();
     // The protocol allows any order of replies, but scp of OpenSSH 9 truncates a file whose data arrives out of order.
     const reply = reading.catch((error: unknown) => [this.#failure(id, error, 'read')]);
@@ -360,7 +376,7 @@ class Session implements SftpInput {
     const opened = held(this.#lane.then(() => this.#letGoOfHandles()));
     let timer: NodeJS.Timeout | undefined;
     const isLate = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, lanePatience * this.#context.node.config.limits.wardenRetryMs);
+      timer = setTimeout(resolve, lanePatience * this.#context.node.limits.wardenRetryMs);
     });
     await Promise.all([this.#letGoOfHandles(), Promise.race([opened, isLate])]);
     clearTimeout(timer);
@@ -373,8 +389,12 @@ class Session implements SftpInput {
         try {
           if (handle.kind === 'upload') await handle.upload.interrupt();
           if (handle.kind === 'download') await handle.download.close('cut');
+          if (handle.kind === 'directory') handle.listing.end();
         } catch (error) {
-          this.#context.node.log.info({ err: error, account: this.#context.session.account }, 'a handle could not be closed in order');
+          this.#context.node.log.info(
+            { err: error, account: this.#context.session.account },
+            'a handle could not be closed in order',
+          );
         }
       }),
     );

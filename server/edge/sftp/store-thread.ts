@@ -84,7 +84,9 @@ export class StoreThread {
 
 function storeError({ code, text }: { readonly code: string; readonly text: string }): CofferdamError {
   const cause = new Error(text);
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new CofferdamError('over-limit', 'no space for new files at the moment', { cause });
-  if (code === 'corrupt' || code === 'ENOENT') return new CofferdamError('corrupt', 'stored data does not verify', { cause });
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new CofferdamError('over-limit', 'no space for new files at the moment', { cause });
+  if (code === 'corrupt' || code === 'ENOENT')
+    return new CofferdamError('corrupt', 'stored data does not verify', { cause });
   return new CofferdamError('bug', 'internal error', { cause });
 }

@@ -11,8 +11,19 @@ import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment, segmentBytes 
  */
 export type Request =
   /** `lastObject` is the object of the last stored extent, and so identifies what is already stored. */
-  | { readonly op: 'upload.begin'; readonly upload: string; readonly lastObject: string | undefined; readonly storedBytes: number }
-  | { readonly op: 'upload.extent'; readonly upload: string; readonly key: Uint8Array; readonly context: Uint8Array; readonly path: string }
+  | {
+      readonly op: 'upload.begin';
+      readonly upload: string;
+      readonly lastObject: string | undefined;
+      readonly storedBytes: number;
+    }
+  | {
+      readonly op: 'upload.extent';
+      readonly upload: string;
+      readonly key: Uint8Array;
+      readonly context: Uint8Array;
+      readonly path: string;
+    }
   | {
       readonly op: 'upload.segment';
       readonly upload: string;
@@ -56,7 +67,10 @@ const inlineBytesMax = 65_536;
 const keptMax = 1000;
 const keptMs = 3_600_000;
 const uploads = new Map<string, Upload>();
-const readers = new Map<string, { readonly source: Source; readonly opener: SegmentOpener; readonly file: number | undefined }>();
+const readers = new Map<
+  string,
+  { readonly source: Source; readonly opener: SegmentOpener; readonly file: number | undefined }
+>();
 const kept = new Map<string, Kept>();
 
 function need<T>(value: T | undefined): T {
@@ -64,7 +78,9 @@ function need<T>(value: T | undefined): T {
   return value;
 }
 
-/** Begins an upload. Returns true when the running hash of the stored bytes is known here, or when nothing is stored. */
+/**
+ * Begins an upload. Returns true when the running hash of the stored bytes is known here, or when nothing is stored.
+ */
 function begin(request: Extract<Request, { op: 'upload.begin' }>): boolean {
   const known = request.lastObject === undefined ? undefined : kept.get(request.lastObject);
   const isKnown = known !== undefined && known.bytes === request.storedBytes && known.until > Date.now();
@@ -87,7 +103,11 @@ function segment(request: Extract<Request, { op: 'upload.segment' }>): SealedRes
     return { sealedBytes: length, inline: Buffer.concat(parts) };
   }
   // This file needs no fsync, because the warden copies the object and makes its own copy durable.
-  extent.file ??= openSync(extent.path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o640);
+  extent.file ??= openSync(
+    extent.path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o640,
+  );
   writeAll(extent.file, parts, length);
   extent.sealedBytes += length;
   if (!request.isLast) return undefined;
@@ -128,7 +148,8 @@ function readSealed(source: Source, file: number | undefined, offset: number, le
 }
 
 function openSource(source: Source): { source: Source; opener: SegmentOpener; file: number | undefined } {
-  const file = source.inline === undefined ? openSync(source.path, constants.O_RDONLY | constants.O_NOFOLLOW) : undefined;
+  const file =
+    source.inline === undefined ? openSync(source.path, constants.O_RDONLY | constants.O_NOFOLLOW) : undefined;
   try {
     return {
       source,
@@ -146,7 +167,10 @@ function openSource(source: Source): { source: Source; opener: SegmentOpener; fi
   }
 }
 
-function openSegment(reader: { source: Source; opener: SegmentOpener; file: number | undefined }, index: number): Buffer {
+function openSegment(
+  reader: { source: Source; opener: SegmentOpener; file: number | undefined },
+  index: number,
+): Buffer {
   const { offset, length } = sealedSegment(index, reader.source.plainBytes);
   return reader.opener.open(index, readSealed(reader.source, reader.file, offset, length));
 }
@@ -232,6 +256,11 @@ parentPort?.on('message', ({ id, request }: { id: number; request: Request }) =>
     else parentPort?.postMessage({ id, ok: true, value } satisfies Answer);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'bug';
-    parentPort?.postMessage({ id, ok: false, code, text: error instanceof Error ? error.message : 'unknown error' } satisfies Answer);
+    parentPort?.postMessage({
+      id,
+      ok: false,
+      code,
+      text: error instanceof Error ? error.message : 'unknown error',
+    } satisfies Answer);
   }
 });

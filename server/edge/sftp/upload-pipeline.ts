@@ -3,7 +3,6 @@
 // Must never: hold more than a few segments in memory, leave a rejected
 // promise without an owner, or rely on its own state after it has waited.
 import { join } from 'node:path';
-import { runtimePaths } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { objectPart } from '../../domain/path-parts.ts';
@@ -109,7 +108,8 @@ export class UploadPipeline implements Filler {
 
   fail(thrown: unknown): void {
     const error = toCofferdamError(thrown);
-    if (this.#failure === undefined && error.code === 'bug') this.#context.node.log.error({ err: thrown }, 'an upload failed');
+    if (this.#failure === undefined && error.code === 'bug')
+      this.#context.node.log.error({ err: thrown }, 'an upload failed');
     this.#failure ??= error;
   }
 
@@ -141,7 +141,12 @@ export class UploadPipeline implements Filler {
   begin({ storedBytes, lastObject }: StoredPrefix, firstExtent: FreshExtent): void {
     this.#fresh = Promise.resolve(firstExtent);
     const hashed = this.#chain.then(async () => {
-      const isKnown = await this.#context.store.ask<boolean>({ op: 'upload.begin', upload: this.#id, lastObject, storedBytes });
+      const isKnown = await this.#context.store.ask<boolean>({
+        op: 'upload.begin',
+        upload: this.#id,
+        lastObject,
+        storedBytes,
+      });
       if (!isKnown) await this.#hashStored(storedBytes);
     });
     this.#chain = held(hashed.catch((error: unknown) => this.fail(error)));
@@ -150,7 +155,11 @@ export class UploadPipeline implements Filler {
   async #hashStored(storedBytes: number): Promise<void> {
     const { warden, session, store } = this.#context;
     for (let done = 0, index = 0; done < storedBytes; index += 1) {
-      const extent = await warden.callRepeatable('upload.verify-extent', { token: session.token, upload: this.#id, index });
+      const extent = await warden.callRepeatable('upload.verify-extent', {
+        token: session.token,
+        upload: this.#id,
+        index,
+      });
       await store.ask({ op: 'upload.verify', upload: this.#id, source: this.source(extent) });
       done += extent.bytes;
     }
@@ -161,7 +170,7 @@ export class UploadPipeline implements Filler {
       key: Buffer.from(extent.key, 'base64'),
       context: Buffer.from(extent.context, 'base64'),
       plainBytes: extent.bytes,
-      path: objectFile(runtimePaths(this.#context.node.config).objects, extent.objectId),
+      path: objectFile(this.#context.node.paths.objects, extent.objectId),
       ...(extent.inline === undefined ? {} : { inline: Buffer.from(extent.inline, 'base64') }),
     };
   }
@@ -270,21 +279,33 @@ export class UploadPipeline implements Filler {
     }
   }
 
-  async #seal(segment: Detached, fresh: FreshExtent, isLast: boolean, mayBeInline: boolean): Promise<Sealed | undefined> {
+  async #seal(
+    segment: Detached,
+    fresh: FreshExtent,
+    isLast: boolean,
+    mayBeInline: boolean,
+  ): Promise<Sealed | undefined> {
     const { store, node } = this.#context;
     const upload = this.#id;
     if (segment.isFirst) {
-      const path = join(runtimePaths(node.config).incoming(node.node), objectPart(fresh.objectId));
+      const path = join(node.paths.incoming(node.node), objectPart(fresh.objectId));
       const [key, context] = [Buffer.from(fresh.key, 'base64'), Buffer.from(fresh.context, 'base64')];
       await store.ask({ op: 'upload.extent', upload, key, context, path });
     }
     const { bytes } = segment;
-    const result = await store.ask<SealedResult | undefined>({ op: 'upload.segment', upload, bytes, isLast, mayBeInline }, [
-      bytes.buffer as ArrayBuffer,
-    ]);
+    const result = await store.ask<SealedResult | undefined>(
+      { op: 'upload.segment', upload, bytes, isLast, mayBeInline },
+      [bytes.buffer as ArrayBuffer],
+    );
     if (result === undefined) return undefined;
     const inline = result.inline === undefined ? {} : { inline: Buffer.from(result.inline).toString('base64') };
-    return { index: fresh.index, objectId: fresh.objectId, bytes: segment.extentBytes, sealedBytes: result.sealedBytes, ...inline };
+    return {
+      index: fresh.index,
+      objectId: fresh.objectId,
+      bytes: segment.extentBytes,
+      sealedBytes: result.sealedBytes,
+      ...inline,
+    };
   }
 
   #sealWithWarden(extent: Sealed): void {
@@ -351,6 +372,8 @@ export class UploadPipeline implements Filler {
     this.#context.filling.leave(this);
     await this.#context.store
       .ask({ op: 'upload.end', upload: this.#id, stored })
-      .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread could not end an upload'));
+      .catch((error: unknown) =>
+        this.#context.node.log.info({ err: error }, 'the store thread could not end an upload'),
+      );
   }
 }

@@ -4,7 +4,7 @@
 import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
-import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
+import type { EdgeNode, SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 import { copyBase } from './base-copy.ts';
 import type { Filling } from './filling.ts';
 import type { Pacers } from './pacer.ts';
@@ -58,7 +58,10 @@ export class Upload {
   #reorder: ReorderWindow;
   /** True once it is decided where the upload begins: from the first WRITE on, or from a size of 0 on. */
   #isStarted: boolean;
-  /** Defined while existing bytes are being taken over; what is written meanwhile waits in `#held`. It is never rejected. */
+  /**
+   * Defined while existing bytes are being taken over; what is written meanwhile waits in `#held`. It is never
+   * rejected.
+   */
   #preparing: Promise<void> | undefined;
   #held: Buffer[] = [];
   /** The first error that refused anything on this handle. The handle can no longer become a file. */
@@ -126,7 +129,7 @@ export class Upload {
   }
 
   #windowFrom(position: number): ReorderWindow {
-    return new ReorderWindow(position, this.#context.node.config.limits.reorderWindowBytes, this.#context.buffers);
+    return new ReorderWindow(position, this.#context.node.limits.reorderWindowBytes, this.#context.buffers);
   }
 
   #requireSound(): void {
@@ -164,7 +167,10 @@ export class Upload {
       this.#requireSound();
       const isCut = bytes === 0 && !this.#isStarted;
       if (bytes < this.size && !isCut)
-        throw new CofferdamError('unsupported', 'a file cannot be shortened; open it with truncation and write it from the start');
+        throw new CofferdamError(
+          'unsupported',
+          'a file cannot be shortened; open it with truncation and write it from the start',
+        );
       this.#announcedBytes = bytes;
       if (!isCut) return;
       this.#isStarted = true;
@@ -220,7 +226,8 @@ export class Upload {
   async sync(): Promise<void> {
     try {
       this.#requireSound();
-      // If possible this happens in the same turn of the event loop, so that what is written in the next turn comes after it.
+      // If possible this happens in the same turn of the event loop, so that what is written in the next turn comes
+      // after it.
       if (this.#preparing !== undefined) await this.#preparing;
       await this.#pipeline.sync();
     } catch (error) {
@@ -311,7 +318,9 @@ export class Upload {
     }
   }
 
-  /** Interrupts the upload in the warden. `tail` is an extent that was already sealed and that the warden does not know. */
+  /**
+   * Interrupts the upload in the warden. `tail` is an extent that was already sealed and that the warden does not know.
+   */
   async #letGo(tail: Sealed | undefined): Promise<void> {
     const { warden, session, node } = this.#context;
     const lastExtent = this.#pipeline.failure === undefined ? (tail ?? (await this.#pipeline.takeTail())) : undefined;

@@ -11,7 +11,12 @@ const strictMarker = 'kex-strict-s-v00@openssh.com';
 
 function offerWith(profile: Profile, hostKeys: readonly HostKeyAlgorithm[], cipher: readonly string[]): object {
   const direction = { cipher, mac: profile.macs, compress: ['none'], lang: [] };
-  const offer = new KexInit({ kex: [...profile.keyExchange, strictMarker], serverHostKey: hostKeys, cs: direction, sc: direction });
+  const offer = new KexInit({
+    kex: [...profile.keyExchange, strictMarker],
+    serverHostKey: hostKeys,
+    cs: direction,
+    sc: direction,
+  });
   // The list that is sent was written above. ssh2 compares the client's
   // list with this array, in which all our methods have one name.
   offer.lists.kex.array.push(carrier);
@@ -23,7 +28,10 @@ function offerWith(profile: Profile, hostKeys: readonly HostKeyAlgorithm[], ciph
  * The order of the client's list decides (RFC 4253 section 7.1). OpenSSH lists AES-CTR first, which
  * costs twice as much as AES-GCM on both sides; OpenSSH 7 and newer is therefore offered AES-GCM only.
  */
-export function makeOffers(profile: Profile, hostKeys: readonly HostKeyAlgorithm[]): (identification: string) => object {
+export function makeOffers(
+  profile: Profile,
+  hostKeys: readonly HostKeyAlgorithm[],
+): (identification: string) => object {
   const gcm = profiles.fips.ciphers;
   const general = offerWith(profile, hostKeys, profile.ciphers);
   const fast = offerWith(profile, hostKeys, gcm);

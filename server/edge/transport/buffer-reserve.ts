@@ -1,6 +1,7 @@
-// Owns: how much memory all channels of this process together may hold for their clients, and each channel's account of it.
+// Owns: how much memory all channels of this process together may hold for their clients, and each channel's account of
+// it.
 // Must never: give a channel more than its floor while the sum of that kind is at its bound.
-import type { BufferAccount } from '../sftp-seam.ts';
+import type { BufferAccount } from '../seam/sftp-seam.ts';
 
 type Kind = 'windows' | 'early' | 'uploads' | 'replies' | 'segments';
 const kinds: readonly Kind[] = ['windows', 'early', 'uploads', 'replies', 'segments'];
@@ -118,7 +119,9 @@ export class Account implements BufferAccount {
     this.#add('windows', -bytes);
   }
 
-  /** Gives back the window, because the client sends no more. Work that is still under way stays counted until `close`. */
+  /**
+   * Gives back the window, because the client sends no more. Work that is still under way stays counted until `close`.
+   */
   leave(): void {
     this.#add('windows', -this.#own.windows);
   }

@@ -1,24 +1,17 @@
 // Owns: one SSH channel: the windows in both directions, and cutting
 // the outgoing byte stream into full packets (RFC 4254 section 5).
-// Must never: send more than the client's window allows, or enlarge our own window before received bytes were processed.
+// Must never: send more than the client's window allows, or enlarge our own window before received bytes were
+// processed.
 import { Queue } from '../../domain/queue.ts';
-import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
+import type { FailDetail, FailReason } from '../seam/fail-reasons.ts';
+import type { SftpInput, SftpOutput } from '../seam/sftp-seam.ts';
 import { type Account, type BufferReserve, floors } from './buffer-reserve.ts';
-import type { FailDetail, FailReason } from './fail-reasons.ts';
-
-export const message = {
-  open: 90,
-  data: 94,
-  extendedData: 95,
-  eof: 96,
-  close: 97,
-  request: 98,
-  success: 99,
-  failure: 100,
-  windowAdjust: 93,
-  openConfirmation: 91,
-  openFailure: 92,
-} as const;
+import { channelClose } from './messages/channel-close.ts';
+import { channelData } from './messages/channel-data.ts';
+import { channelEof } from './messages/channel-eof.ts';
+import { channelRequest, exitStatus } from './messages/channel-request.ts';
+import { channelSuccess } from './messages/channel-success.ts';
+import { channelWindowAdjust } from './messages/channel-window-adjust.ts';
 
 /** The size of the receive window when the channel opens, in bytes. It grows as received bytes are processed. */
 const firstWindowBytes = 2 * 1024 * 1024;
@@ -38,12 +31,6 @@ export type ChannelHost = {
   closed(): void;
 };
 
-export function u32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
-}
-
 export class Channel implements SftpOutput {
   readonly #host: ChannelHost;
   readonly remoteId: number;
@@ -61,7 +48,8 @@ export class Channel implements SftpOutput {
   #pending = 0;
   #isEnding: number | undefined;
   #isClosed = false;
-  #hasSentClose = false;
+  /** True when our CLOSE was sent, or the channel was dropped: nothing more is sent for it. */
+  #isOver = false;
   bytesIn = 0;
   bytesOut = 0;
   input: SftpInput | undefined;
@@ -106,29 +94,25 @@ export class Channel implements SftpOutput {
   /** Sends as much of the queue as the client's window, the socket and the lease allow. */
   flush(): void {
     const before = this.#pending;
-    while (this.#pending > 0 && this.#outWindow > 0 && !this.#isClosed && this.#host.maySendData()) this.#sendPacket();
-    if (this.#pending === 0 && this.#isEnding !== undefined && !this.#hasSentClose) this.#sendEnd(this.#isEnding);
+    while (this.#pending > 0 && this.#outWindow > 0 && this.#host.maySendData()) this.#sendPacket();
+    if (this.#pending === 0 && this.#isEnding !== undefined && !this.#isOver) this.#sendEnd(this.#isEnding);
     if (this.#pending < before) this.onDrain?.();
   }
 
   #sendPacket(): void {
     const size = Math.min(this.#pending, this.#packetMax, this.#outWindow);
-    const header = Buffer.allocUnsafe(9);
-    header[0] = message.data;
-    header.writeUInt32BE(this.remoteId, 1);
-    header.writeUInt32BE(size, 5);
-    const parts: Buffer[] = [header];
+    const pieces: Buffer[] = [];
     let missing = size;
     while (missing > 0) {
-      const next = this.#queue.first();
-      if (next === undefined) break;
+      // What is pending is in the queue.
+      const next = this.#queue.first() as Buffer;
       if (next.length <= missing) {
-        parts.push(next);
+        pieces.push(next);
         missing -= next.length;
         this.#queue.take();
         this.buffers.addReplies(-chunkCostBytes);
       } else {
-        parts.push(next.subarray(0, missing));
+        pieces.push(next.subarray(0, missing));
         this.#queue.replaceFirst(next.subarray(missing));
         missing = 0;
       }
@@ -137,7 +121,7 @@ export class Channel implements SftpOutput {
     this.buffers.addReplies(-size);
     this.#outWindow -= size;
     this.bytesOut += size;
-    this.#host.send(parts);
+    this.#host.send(channelData.write({ recipient: this.remoteId, pieces }));
   }
 
   widen(bytes: number): void {
@@ -167,30 +151,33 @@ export class Channel implements SftpOutput {
     this.buffers.giveWindow(bytes);
     const held = this.#inWindow + this.#unconsumed;
     // Adjustments are sent seldom and are then large, but at once when the client is about to stand still.
-    if (this.#hasSentClose || (this.#windowMax - held < this.#windowMax / 4 && this.#inWindow > this.#windowMax / 2)) return;
-    if (this.#windowMax - held < adjustmentBytesMin && this.#inWindow > adjustmentBytesMin) return;
+    if (this.#isOver || (this.#windowMax - held < this.#windowMax / 4 && this.#inWindow > this.#windowMax / 2)) return;
     const more = this.buffers.takeWindow(this.#windowMax - held);
-    if (more === 0) return;
+    // While memory is short little is granted, however much is missing.
+    if (more === 0 || (more < adjustmentBytesMin && this.#inWindow > adjustmentBytesMin))
+      return this.buffers.giveWindow(more);
     this.#inWindow += more;
-    this.#host.send([Uint8Array.of(message.windowAdjust), u32(this.remoteId), u32(more)]);
+    this.#host.send(channelWindowAdjust.write({ recipient: this.remoteId, bytes: more }));
   }
 
   success(): void {
-    this.#host.send([Uint8Array.of(message.success), u32(this.remoteId)]);
+    this.#host.send(channelSuccess.write({ recipient: this.remoteId }));
   }
 
-  end(exitStatus: number): void {
+  end(status: number): void {
     if (this.#isEnding !== undefined) return;
-    this.#isEnding = exitStatus;
+    this.#isEnding = status;
     this.flush();
   }
 
-  #sendEnd(exitStatus: number): void {
-    this.#hasSentClose = true;
-    const name = Buffer.from('exit-status');
-    this.#host.send([Uint8Array.of(message.request), u32(this.remoteId), u32(name.length), name, Uint8Array.of(0), u32(exitStatus)]);
-    this.#host.send([Uint8Array.of(message.eof), u32(this.remoteId)]);
-    this.#host.send([Uint8Array.of(message.close), u32(this.remoteId)]);
+  #sendEnd(status: number): void {
+    this.#isOver = true;
+    const recipient = this.remoteId;
+    this.#host.send(
+      channelRequest.write({ recipient, type: 'exit-status', wantsReply: false, data: exitStatus.write(status) }),
+    );
+    this.#host.send(channelEof.write({ recipient }));
+    this.#host.send(channelClose.write({ recipient }));
   }
 
   fail(reason: FailReason, more?: FailDetail): void {
@@ -204,10 +191,7 @@ export class Channel implements SftpOutput {
 
   /** Handles the client's CLOSE: sends ours if it was not sent yet, and ends the channel. */
   close(): void {
-    if (!this.#hasSentClose && !this.#isClosed) {
-      this.#hasSentClose = true;
-      this.#host.send([Uint8Array.of(message.close), u32(this.remoteId)]);
-    }
+    if (!this.#isOver) this.#host.send(channelClose.write({ recipient: this.remoteId }));
     this.drop();
   }
 
@@ -215,6 +199,7 @@ export class Channel implements SftpOutput {
   drop(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#isOver = true;
     this.buffers.leave();
     this.#queue.clear();
     this.#pending = 0;

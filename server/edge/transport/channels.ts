@@ -5,12 +5,19 @@
 import type { Limits } from '../../config/config.ts';
 import { lineBytesMax } from '../../domain/console-grammar.ts';
 import { detach, held } from '../../domain/detached.ts';
-import { WireReader, wireString } from '../../domain/ssh-wire.ts';
-import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
+import type { SftpInput, SftpOutput } from '../seam/sftp-seam.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
-import { Channel, type ChannelHost, message, u32 } from './channel.ts';
+import { Channel, type ChannelHost } from './channel.ts';
+import { channelData, isWholeData } from './messages/channel-data.ts';
+import { channelFailure } from './messages/channel-failure.ts';
+import { channelOpen } from './messages/channel-open.ts';
+import { channelOpenConfirmation } from './messages/channel-open-confirmation.ts';
+import { channelOpenFailure } from './messages/channel-open-failure.ts';
+import { channelRequest, oneString } from './messages/channel-request.ts';
+import { channelWindowAdjust } from './messages/channel-window-adjust.ts';
+import { number } from './messages/numbers.ts';
 
-export type ChannelsHost = Omit<ChannelHost, 'closed'> & {
+type ChannelsHost = Omit<ChannelHost, 'closed'> & {
   startSftp(output: SftpOutput): SftpInput;
   startConsole(output: SftpOutput, line: string): SftpInput;
   /** The same as `send`, for answers to requests that a client may make only a limited number of times. */
@@ -21,6 +28,9 @@ const packetMaxMin = 1024;
 const opensMax = 100;
 /** The largest packet that we accept, in bytes. RFC 4253 section 6.1 asks for no more. */
 const ownPacketMax = 32_768;
+/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 section 5.1). */
+const prohibited = 1;
+const sftpName = Buffer.from('sftp');
 
 export class Channels {
   readonly #host: ChannelsHost;
@@ -32,7 +42,9 @@ export class Channels {
    * A channel id that was used several times may stand for several of them.
    */
   readonly #lettingGo = new Set<Promise<void>>();
-  /** The channels by our channel id, which is the index. A closed channel stays here until a new channel takes its id. */
+  /**
+   * The channels by our channel id, which is the index. A closed channel stays here until a new channel takes its id.
+   */
   readonly #channels: Channel[] = [];
   #opened = 0;
   #lastBusy = performance.now();
@@ -41,7 +53,11 @@ export class Channels {
   #dropped: Promise<void> | undefined;
   #before = { bytesIn: 0, bytesOut: 0 };
 
-  constructor(host: ChannelsHost, limits: Pick<Limits, 'channelWindowBytes' | 'channelsPerConnectionMax'>, reserve: BufferReserve) {
+  constructor(
+    host: ChannelsHost,
+    limits: Pick<Limits, 'channelWindowBytes' | 'channelsPerConnectionMax'>,
+    reserve: BufferReserve,
+  ) {
     this.#channelsMax = limits.channelsPerConnectionMax;
     this.#reserve = reserve;
     this.#host = host;
@@ -78,29 +94,30 @@ export class Channels {
 
   /** Handles a message that concerns a channel. Returns false for any other message. */
   take(type: number, payload: Buffer): boolean {
-    if (type === message.open || type === message.request || type === message.data) this.#lastBusy = performance.now();
+    if (type === number.channelOpen || type === number.channelRequest || type === number.channelData)
+      this.#lastBusy = performance.now();
     switch (type) {
-      case message.open:
+      case number.channelOpen:
         this.#open(payload);
         return true;
-      case message.windowAdjust:
-        this.#at(payload, 9)?.widen(payload.readUInt32BE(5));
+      case number.channelWindowAdjust:
+        this.#at(payload, 9)?.widen(channelWindowAdjust.read(payload).bytes);
         return true;
-      case message.data:
+      case number.channelData:
         this.#data(payload);
         return true;
-      case message.extendedData:
+      case number.channelExtendedData:
         this.#host.fail('extended data from a client');
         return true;
-      case message.eof:
+      case number.channelEof:
         this.hasClientClosed = true;
         this.#at(payload, 5)?.eof();
         return true;
-      case message.close:
+      case number.channelClose:
         this.hasClientClosed = true;
         this.#at(payload, 5)?.close();
         return true;
-      case message.request:
+      case number.channelRequest:
         this.#request(payload);
         return true;
       default:
@@ -128,16 +145,12 @@ export class Channels {
   #data(payload: Buffer): void {
     const channel = this.#at(payload, 9);
     if (channel === undefined) return;
-    if (payload.readUInt32BE(5) !== payload.length - 9) return this.#host.fail('channel data of the wrong length');
-    channel.receive(payload.subarray(9));
+    if (!isWholeData(payload)) return this.#host.fail('channel data of the wrong length');
+    for (const piece of channelData.read(payload).pieces) channel.receive(piece as Buffer);
   }
 
   #open(payload: Buffer): void {
-    const reader = new WireReader(payload.subarray(1));
-    const type = reader.text();
-    const remoteId = reader.uint32();
-    const window = reader.uint32();
-    const packetMax = reader.uint32();
+    const { type, sender: remoteId, window, packetMax } = channelOpen.read(payload);
     const free = this.#channels.findIndex((channel) => channel.isClosed);
     const place = free === -1 ? this.#channels.length : free;
     const refusal =
@@ -149,10 +162,15 @@ export class Channels {
             ? 'too many channels'
             : undefined;
     if (refusal !== undefined)
-      return this.#host.refuse([Uint8Array.of(message.openFailure), u32(remoteId), u32(1), wireString(refusal), wireString('')]);
+      return this.#host.refuse(
+        channelOpenFailure.write({ recipient: remoteId, reason: prohibited, description: refusal }),
+      );
     this.#opened += 1;
     const gone = this.#channels[place];
-    this.#before = { bytesIn: this.#before.bytesIn + (gone?.bytesIn ?? 0), bytesOut: this.#before.bytesOut + (gone?.bytesOut ?? 0) };
+    this.#before = {
+      bytesIn: this.#before.bytesIn + (gone?.bytesIn ?? 0),
+      bytesOut: this.#before.bytesOut + (gone?.bytesOut ?? 0),
+    };
     const channel: Channel = new Channel(
       {
         ...this.#host,
@@ -162,27 +180,33 @@ export class Channels {
     );
     this.#channels[place] = channel;
     this.hasClientClosed = false;
-    this.#host.send([Uint8Array.of(message.openConfirmation), u32(remoteId), u32(place), u32(channel.firstWindow), u32(ownPacketMax)]);
+    this.#host.send(
+      channelOpenConfirmation.write({
+        recipient: remoteId,
+        sender: place,
+        window: channel.firstWindow,
+        packetMax: ownPacketMax,
+      }),
+    );
   }
 
   #request(payload: Buffer): void {
     const channel = this.#at(payload, 10);
     if (channel === undefined) return;
-    const reader = new WireReader(payload.subarray(5));
-    const type = reader.text();
-    const wantsReply = reader.bool();
-    const isStarted = channel.input === undefined && this.#start(channel, type, reader);
+    const { type, wantsReply, data } = channelRequest.read(payload);
+    const isStarted = channel.input === undefined && this.#start(channel, type, data);
     // Requests for environment variables and for a terminal are refused; no client needs them here.
     if (wantsReply && isStarted) channel.success();
-    else if (wantsReply) this.#host.refuse([Uint8Array.of(message.failure), u32(channel.remoteId)]);
+    else if (wantsReply) this.#host.refuse(channelFailure.write({ recipient: channel.remoteId }));
   }
 
   /** Starts SFTP or one console command. There is no shell: a client that asks for one is shown the console's help. */
-  #start(channel: Channel, type: string, reader: WireReader): boolean {
-    if (type === 'subsystem' && reader.text() === 'sftp') channel.input = this.#host.startSftp(channel);
+  #start(channel: Channel, type: string, data: Uint8Array): boolean {
+    if (type === 'subsystem' && Buffer.from(oneString.read(data)).equals(sftpName))
+      channel.input = this.#host.startSftp(channel);
     else if (type === 'shell') channel.input = this.#host.startConsole(channel, 'help');
     else if (type === 'exec') {
-      const bytes = reader.string();
+      const bytes = oneString.read(data);
       if (bytes.length > lineBytesMax) return false;
       channel.input = this.#host.startConsole(channel, new TextDecoder().decode(bytes));
     } else return false;
@@ -203,7 +227,10 @@ export class Channels {
     detach(over, () => this.#host.fail('internal error'));
   }
 
-  /** Ends all channels, once, because the connection is over. Resolves when the warden knows what became of their transfers. */
+  /**
+   * Ends all channels, once, because the connection is over. Resolves when the warden knows what became of their
+   * transfers.
+   */
   drop(): Promise<void> {
     this.#dropped ??= held(this.#drop());
     return this.#dropped;

@@ -2,9 +2,14 @@
 
 export const bounds = {
   preLoginMessagesMax: 200,
-  /** After this many messages of one connection the other connections have their turn. At full speed that is once in 16 MiB. */
+  /**
+   * After this many messages of one connection the other connections have their turn. At full speed that is once in 16
+   * MiB.
+   */
   messagesPerTurnMax: 512,
-  /** The largest number of requests that may be refused within `refusalsWindowMs`. Keep-alives are a few in a minute. */
+  /**
+   * The largest number of requests that may be refused within `refusalsWindowMs`. Keep-alives are a few in a minute.
+   */
   refusalsMax: 200,
   refusalsWindowMs: 10_000,
   /** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253 section 11.1). */

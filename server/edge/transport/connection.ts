@@ -1,36 +1,43 @@
-// Owns: one SSH connection from accept to close: its states, the messages allowed in each state, its timers, and its back-pressure.
+// Owns: one SSH connection from accept to close: its states, the messages allowed in each state, its timers, and its
+// back-pressure.
 // Must never: decide a login, which is the warden's decision, or continue after the first protocol error.
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
 import type { Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
-import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import { type Misdeed, misdeedOf } from '../accept/admission.ts';
-import { LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
-import type { EdgeNode, SftpSession, StartConsole, StartSftp, WardenCalls } from '../sftp-seam.ts';
-import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
+import { LoginDriver, type LoginReply, readAnswers, readRequest } from '../authentication/login.ts';
+import { detailOf, type FailDetail, type FailReason } from '../seam/fail-reasons.ts';
+import type { EdgeNode, SftpSession, StartConsole, StartSftp, WardenCalls } from '../seam/sftp-seam.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
-import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
 import { bounds, clearAll } from './connection-bounds.ts';
 import { type EndReason, endCode, endText, sessionEnd } from './end-reasons.ts';
+import type { ExchangeContext } from './exchange-context.ts';
 import { announceSignatures } from './extension-info.ts';
-import { detailOf, type FailDetail, type FailReason } from './fail-reasons.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
 import { guard, Identification, RateGate } from './guard.ts';
 import { KeyExchange, NothingInCommon } from './key-exchange.ts';
 import { LastActivity } from './last-activity.ts';
-import { bannerMessage, loginMessage } from './login-messages.ts';
-import { number } from './messages.ts';
+import { loginMessage } from './login-messages.ts';
+import { disconnect } from './messages/disconnect.ts';
+import { number } from './messages/numbers.ts';
+import { serviceAccept } from './messages/service-accept.ts';
+import { serviceRequest } from './messages/service-request.ts';
+import { unimplemented } from './messages/unimplemented.ts';
+import { userauthBanner } from './messages/userauth-banner.ts';
+import { userauthSuccess } from './messages/userauth-success.ts';
 import { Outbound } from './outbound.ts';
 import { RekeyPolicy } from './rekey.ts';
 import { type CoreProtocol, Protocol, sendPayload } from './ssh2-core.ts';
 
-export type ConnectionOptions = {
+type ConnectionOptions = {
   readonly socket: Socket;
   readonly node: EdgeNode;
-  /** The client's address in canonical form, and its port. Behind a load balancer both are what the PROXY header says. */
+  /**
+   * The client's address in canonical form, and its port. Behind a load balancer both are what the PROXY header says.
+   */
   readonly source: { readonly address: string; readonly port: number };
   readonly profile: Profile;
   readonly exchange: ExchangeContext;
@@ -75,8 +82,8 @@ export class Connection {
     const { socket, node } = options;
     this.#options = options;
     this.#socket = socket;
-    this.#outbound = new Outbound(socket, node.config.limits.sendBufferBytesMax);
-    const { limits } = node.config;
+    this.#outbound = new Outbound(socket, node.limits.sendBufferBytesMax);
+    const { limits } = node;
     this.#rekey = new RekeyPolicy(limits, options.exchange.maySign);
     this.#globalRequests = new GlobalRequests({
       send: (parts) => this.#send(parts),
@@ -180,7 +187,8 @@ export class Connection {
       const bytes = this.#identification.take(chunk);
       if (bytes !== undefined) this.#protocol.parse(bytes, 0, bytes.length);
     } catch (error) {
-      if (error instanceof NothingInCommon) this.#part(error.message, () => this.#protocol.disconnect(bounds.keyExchangeFailed));
+      if (error instanceof NothingInCommon)
+        this.#part(error.message, () => this.#protocol.disconnect(bounds.keyExchangeFailed));
       else this.fail('invalid SSH message', undefined, detailOf(error));
     }
   }
@@ -197,14 +205,17 @@ export class Connection {
   #send(parts: readonly Uint8Array[]): void {
     if (this.#state === 'closed') return;
     try {
-      if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax) return this.fail('too many packets wait for new keys');
+      if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax)
+        return this.fail('too many packets wait for new keys');
       sendPayload(this.#protocol, parts);
     } catch (error) {
       this.fail('an outgoing message could not be sent', undefined, detailOf(error));
     }
   }
 
-  /** Sets the deadline of the next expected step. There is one deadline at a time; a new one replaces the one before. */
+  /**
+   * Sets the deadline of the next expected step. There is one deadline at a time; a new one replaces the one before.
+   */
   #expect(what: FailReason, withinMs: number): void {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.fail(what, 'grace-exceeded'), withinMs);
@@ -255,29 +266,30 @@ export class Connection {
         return;
       case number.kexInit: {
         const waitMs = this.#state === 'open' ? this.#rekey.clientWaitMs(this.#bytes) : undefined;
-        return waitMs === undefined ? this.fail('key exchange too early or too often') : this.#keyExchange.begin(payload, waitMs, pass);
+        return waitMs === undefined
+          ? this.fail('key exchange too early or too often')
+          : this.#keyExchange.begin(payload, waitMs, pass);
       }
     }
     // These numbers belong to a key exchange. While one is under way, ssh2 handles them without asking us.
-    if (type > number.kexInit && type < number.authRequest) return this.#outOfTurn(type);
+    if (type > number.kexInit && type < number.userauthRequest) return this.#outOfTurn(type);
     if (this.#state === 'service' && type === number.serviceRequest) return this.#onServiceRequest(payload);
-    if (this.#state === 'login' && (type === number.authRequest || type === number.authInfoResponse))
+    if (this.#state === 'login' && (type === number.userauthRequest || type === number.userauthInfoResponse))
       return this.#onAuthMessage(type, payload);
     if (this.#state === 'open') return this.#onOpenMessage(type, payload);
     this.#outOfTurn(type);
   }
 
   #onServiceRequest(payload: Buffer): void {
-    const reader = new WireReader(payload.subarray(1));
-    const service = reader.text();
+    const { service } = serviceRequest.read(payload);
     if (service !== 'ssh-userauth') return this.fail('unknown service');
     this.#state = 'login';
-    this.#send([Uint8Array.of(number.serviceAccept), wireString(service)]);
-    if (this.#options.banner !== '') this.#send(bannerMessage(this.#options.banner));
+    this.#send(serviceAccept.write({ service }));
+    if (this.#options.banner !== '') this.#send(userauthBanner.write({ text: this.#options.banner }));
   }
 
   #onAuthMessage(type: number, payload: Buffer): void {
-    this.#login.take(type === number.authRequest ? parseAuthRequest(payload) : parseInfoResponse(payload));
+    this.#login.take(type === number.userauthRequest ? readRequest(payload) : readAnswers(payload));
   }
 
   #onLoginReply(reply: LoginReply): void {
@@ -297,12 +309,16 @@ export class Connection {
         this.#options.onLogin();
         this.activity.note();
         this.activity.idleLifeMs = reply.idleLifeMs;
-        // The warden ends the session earlier, by its own clock. This timer is for the case that no warden could be asked.
-        this.#timers.push(setTimeout(() => this.end('expired'), Math.min(reply.absoluteLifeMs + bounds.overdueMs, 2 ** 31 - 1)));
+        // The warden ends the session earlier, by its own clock. This timer is for the case that no warden could be
+        // asked.
+        this.#timers.push(
+          setTimeout(() => this.end('expired'), Math.min(reply.absoluteLifeMs + bounds.overdueMs, 2 ** 31 - 1)),
+        );
         this.#timers.push(setInterval(() => this.#check(), 1000));
-        this.#send([Uint8Array.of(number.authSuccess)]);
+        this.#send(userauthSuccess.write({}));
         // Other clients do not know this request, and some of them end the connection.
-        if (this.#clientIdentification.startsWith('SSH-2.0-OpenSSH_')) this.#send(announcement(this.#options.exchange.hostKeys()));
+        if (this.#clientIdentification.startsWith('SSH-2.0-OpenSSH_'))
+          this.#send(announcement(this.#options.exchange.hostKeys()));
         return;
       case 'full':
         return this.end('too-many-sessions');
@@ -327,7 +343,7 @@ export class Connection {
     if (type === number.globalRequest) return this.#globalRequests.take(payload);
     if (this.#channels.take(type, payload)) return;
     // RFC 4253 section 11.4: the answer names the message's sequence number, which ssh2 has already incremented.
-    this.#refuse([Uint8Array.of(number.unimplemented), u32(this.#protocol._decipher.inSeqno - 1)]);
+    this.#refuse(unimplemented.write({ sequence: this.#protocol._decipher.inSeqno - 1 }));
   }
 
   #refuse(answer: readonly Uint8Array[] | undefined): void {
@@ -353,11 +369,14 @@ export class Connection {
   end(reason: EndReason): void {
     if (this.#state === 'closed') return;
     this.#reason ??= reason;
-    this.#send([Uint8Array.of(number.disconnect), u32(endCode(reason)), wireString(endText(reason)), wireString('')]);
+    this.#send(disconnect.write({ reason: endCode(reason), description: endText(reason) }));
     this.#hangUp();
   }
 
-  /** Ends a connection whose sides have no algorithm in common. That is no violation, so what we sent still reaches the client. */
+  /**
+   * Ends a connection whose sides have no algorithm in common. That is no violation, so what we sent still reaches the
+   * client.
+   */
   #part(reason: string, goodbye: () => void): void {
     if (this.#state === 'closed') return;
     this.#options.node.log.info({ source: this.#options.source, reason }, 'no common algorithm with the client');
@@ -369,7 +388,8 @@ export class Connection {
 
   #hangUp(): void {
     this.#state = 'closed';
-    // At once, before the client has read this: the warden accepts the sealing of acknowledged bytes for a short time only.
+    // At once, before the client has read this: the warden accepts the sealing of acknowledged bytes for a short time
+    // only.
     detach(this.#channels.drop(), () => this.#socket.destroy());
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 1000).unref();
@@ -393,7 +413,10 @@ export class Connection {
       await warden.callRepeatable('session.end', { token: session.token, reason, ...this.#channels.transferred });
     } catch (error) {
       const account = session?.account;
-      node.log.info({ err: error, account }, 'could not report the end of a session to the warden; the session will expire there');
+      node.log.info(
+        { err: error, account },
+        'could not report the end of a session to the warden; the session will expire there',
+      );
     }
   }
 }

@@ -12,5 +12,8 @@ export const endText = (reason: EndReason): string =>
  */
 export const sessionEnd = (reason: EndReason): EdgeEnd => edgeEnds.find((one) => one === reason) ?? 'protocol-error';
 
-/** Returns the reason code of SSH_MSG_DISCONNECT (RFC 4253 section 11.1): 12 is too many connections, 11 is by application. */
+/**
+ * Returns the reason code of SSH_MSG_DISCONNECT (RFC 4253 section 11.1): 12 is too many connections, 11 is by
+ * application.
+ */
 export const endCode = (reason: EndReason): number => (reason === 'too-many-sessions' ? 12 : 11);

@@ -1,7 +1,5 @@
-// Owns: SSH_MSG_EXT_INFO (RFC 8308), which tells a client the algorithms with which it may sign.
-import { wireString } from '../../domain/ssh-wire.ts';
-import { u32 } from './channel.ts';
-import { number } from './messages.ts';
+// Owns: telling a client the algorithms with which it may sign (RFC 8308 section 3.1).
+import { extInfo } from './messages/ext-info.ts';
 import type { CoreProtocol } from './ssh2-core.ts';
 
 /**
@@ -20,6 +18,6 @@ export function announceSignatures(
     if (protocol._kex !== undefined) protocol._kex.remoteExtInfoEnabled = false;
     isFirst = false;
     original(negotiated);
-    if (wanted) send([Uint8Array.of(number.extInfo), u32(1), wireString('server-sig-algs'), wireString(algorithms.join(','))]);
+    if (wanted) send(extInfo.write({ extensions: [{ name: 'server-sig-algs', value: algorithms.join(',') }] }));
   };
 }

@@ -1,9 +1,10 @@
-// Owns: replacing ssh2's table of message handlers, so that every message of our connections comes to us, by number and state.
+// Owns: replacing ssh2's table of message handlers, so that every message of our connections comes to us, by number and
+// state.
 // Must never: let a message reach ssh2's own handlers outside the key
 // exchange, or let a parser continue after its first error (T-15).
 import { type CoreProtocol, coreHandlers } from './ssh2-core.ts';
 
-export type MessageSink = {
+type MessageSink = {
   /**
    * Called for every message after the first key exchange. `pass` hands
    * the message to ssh2's own handler; it is used for key exchanges only.

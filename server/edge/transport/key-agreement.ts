@@ -13,7 +13,7 @@ import {
 } from 'node:crypto';
 import type { KeyExchangeMethod } from '../../domain/algorithms.ts';
 
-export type Agreement = {
+type Agreement = {
   /** Our public value: Q_S, f or S_REPLY, depending on the method. */
   readonly serverPublic: Buffer;
   /** K without its length: the bytes of an mpint, or of a string for the hybrid method. */
@@ -50,7 +50,9 @@ function x25519(clientPublic: Buffer): { readonly serverPublic: Buffer; readonly
   return { serverPublic: rawPublic(pair.publicKey), shared };
 }
 
-/** Computes ECDH (RFC 5656 section 4). Only uncompressed points are accepted; OpenSSL checks that they lie on the curve. */
+/**
+ * Computes ECDH (RFC 5656 section 4). Only uncompressed points are accepted; OpenSSL checks that they lie on the curve.
+ */
 function ecdh(curve: string, pointBytes: number, clientPublic: Buffer): Agreement {
   if (clientPublic.length !== pointBytes || clientPublic[0] !== 4) throw new Error('malformed curve point');
   const own = createECDH(curve);
@@ -84,7 +86,8 @@ function mlkem768x25519(clientInit: Buffer): Agreement {
 function group14(clientPublic: Buffer): Agreement {
   const own = createDiffieHellmanGroup('modp14');
   const prime = BigInt(`0x${own.getPrime('hex')}`);
-  if (clientPublic.length === 0 || clientPublic.length > 257 || (clientPublic[0] ?? 0) >= 0x80) throw new Error('malformed group value');
+  if (clientPublic.length === 0 || clientPublic.length > 257 || (clientPublic[0] ?? 0) >= 0x80)
+    throw new Error('malformed group value');
   const e = BigInt(`0x${clientPublic.toString('hex')}`);
   if (e < 2n || e > prime - 2n) throw new Error('a group value out of range');
   const serverPublic = mpint(own.generateKeys());

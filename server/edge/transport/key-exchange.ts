@@ -4,18 +4,27 @@
 // How it works: ssh2 creates one KeyExchange for each KEXINIT and assigns it to `_kex`. Accessors on our own
 // protocol object see this assignment, and that of `_kexinit`, which is our KEXINIT before it is sent. Each
 // KeyExchange is then given our method, our secret and, when the warden has answered, the warden's signature.
-import { exchangeHashOf, type HostKeyAlgorithm, hostKeyAlgorithms, type KeyExchangeMethod, type Profile } from '../../domain/algorithms.ts';
+import {
+  exchangeHashOf,
+  type HostKeyAlgorithm,
+  hostKeyAlgorithms,
+  type KeyExchangeMethod,
+  type Profile,
+} from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
-import { WireReader } from '../../domain/ssh-wire.ts';
+import { detailOf, type FailDetail, type FailReason } from '../seam/fail-reasons.ts';
 import { carrier } from './algorithms.ts';
-import { detailOf, type FailDetail, type FailReason } from './fail-reasons.ts';
 import { agree } from './key-agreement.ts';
-import { number } from './messages.ts';
+import { kexDhInit } from './messages/kex-dh-init.ts';
+import { number } from './messages/numbers.ts';
 import type { CoreKeyExchange, CoreProtocol } from './ssh2-core.ts';
 
-/** Everything that the exchange hash covers except the host key, which the warden adds when it signs (RFC 4253 section 8). */
+/**
+ * Everything that the exchange hash covers except the host key, which the warden adds when it signs (RFC 4253 section
+ * 8).
+ */
 export type Transcript = {
   readonly isFirst: boolean;
   readonly keyExchange: KeyExchangeMethod;
@@ -31,7 +40,7 @@ export type Transcript = {
 /** The warden's answer. `signature` is raw Ed25519 or DER-encoded ECDSA, as ssh2 expects it. */
 export type Signed = { readonly hostKey: Buffer; readonly signature: Buffer };
 
-export type KeyExchangeHost = {
+type KeyExchangeHost = {
   readonly profile: Profile;
   readonly hostKeys: readonly HostKeyAlgorithm[];
   /** Returns the first bytes of our KEXINIT's cookie, by which the warden recognises that this exchange is recent. */
@@ -95,8 +104,9 @@ export class KeyExchange {
       if (type === undefined || this.#host.isClosed()) return;
       see(type);
       if (this.#host.isClosed()) return;
-      // This message belongs to a key exchange that nobody has begun. ssh2 would look for a KeyExchange that does not exist.
-      const isEarly = this.#protocol._kex === undefined && type > number.kexInit && type < number.authRequest;
+      // This message belongs to a key exchange that nobody has begun. ssh2 would look for a KeyExchange that does not
+      // exist.
+      const isEarly = this.#protocol._kex === undefined && type > number.kexInit && type < number.userauthRequest;
       if (isEarly) return this.#host.fail('unexpected message in this state', 'client', { messageType: type });
       return original(type === number.kexInit ? this.negotiate(payload) : payload);
     };
@@ -114,7 +124,8 @@ export class KeyExchange {
     if (method === undefined) throw new NothingInCommon('no key exchange method in common');
     if (this.#count === 0) {
       this.isStrict = client.hasStrict;
-      if (profile.strictRequired && !client.hasStrict) throw new NothingInCommon('the client does not know strict key exchange');
+      if (profile.strictRequired && !client.hasStrict)
+        throw new NothingInCommon('the client does not know strict key exchange');
     }
     const methods = isGuessWrong(client, method, hostKeys) ? ['wrong-guess', carrier] : [carrier];
     const carried = Buffer.from(withMethods(client, methods));
@@ -182,10 +193,14 @@ export class KeyExchange {
     };
   }
 
-  async #answer(kex: CoreKeyExchange, init: Buffer, chosen: Chosen, algorithm: HostKeyAlgorithm, isFirst: boolean): Promise<void> {
-    const reader = new WireReader(init.subarray(1));
-    const clientPublic = Buffer.from(reader.string());
-    reader.end();
+  async #answer(
+    kex: CoreKeyExchange,
+    init: Buffer,
+    chosen: Chosen,
+    algorithm: HostKeyAlgorithm,
+    isFirst: boolean,
+  ): Promise<void> {
+    const { clientPublic } = kexDhInit.read(init);
     const { serverPublic, secret } = agree(chosen.method, clientPublic);
     kex.getPublicKey = () => serverPublic;
     kex.computeSecret = () => secret;

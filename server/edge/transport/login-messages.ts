@@ -1,25 +1,18 @@
-// Owns: encoding the messages of user authentication that are sent to the client (RFC 4252, RFC 4256).
-import { wireString } from '../../domain/ssh-wire.ts';
+// Owns: which message tells a client what the warden answered to a step of its login (RFC 4252, RFC 4256).
 import type { LoginReply } from '../authentication/login.ts';
-import { u32 } from './channel.ts';
-import { number } from './messages.ts';
+import { userauthFailure } from './messages/userauth-failure.ts';
+import { userauthInfoRequest } from './messages/userauth-info-request.ts';
+import { userauthPkOk } from './messages/userauth-pk-ok.ts';
 
-export function loginMessage(reply: Extract<LoginReply, { kind: 'failure' | 'key-acceptable' | 'prompt' }>): readonly Uint8Array[] {
+export function loginMessage(
+  reply: Extract<LoginReply, { kind: 'failure' | 'key-acceptable' | 'prompt' }>,
+): readonly Uint8Array[] {
   switch (reply.kind) {
     case 'failure':
-      return [Uint8Array.of(number.authFailure), wireString(reply.methods.join(',')), Uint8Array.of(reply.isPartial ? 1 : 0)];
+      return userauthFailure.write(reply);
     case 'key-acceptable':
-      return [Uint8Array.of(number.authReply), wireString(reply.algorithm), wireString(reply.key)];
+      return userauthPkOk.write(reply);
     case 'prompt':
-      return [
-        Uint8Array.of(number.authReply),
-        wireString(reply.name),
-        wireString(reply.instruction),
-        wireString(''),
-        u32(reply.prompts.length),
-        ...reply.prompts.flatMap((prompt) => [wireString(prompt.text), Uint8Array.of(prompt.echo ? 1 : 0)]),
-      ];
+      return userauthInfoRequest.write(reply);
   }
 }
-
-export const bannerMessage = (text: string): readonly Uint8Array[] => [Uint8Array.of(number.authBanner), wireString(text), wireString('')];

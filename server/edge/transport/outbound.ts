@@ -9,7 +9,10 @@ export class Outbound {
   readonly #waitingMax: number;
   #isCorked = false;
   #isFull = false;
-  /** The number of bytes written, counted here because `socket.bytesWritten` visits everything that waits, at every call. */
+  /**
+   * The number of bytes written, counted here because `socket.bytesWritten` visits everything that waits, at every
+   * call.
+   */
   writtenBytes = 0;
   #isResting = false;
   #taken = 0;

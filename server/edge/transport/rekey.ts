@@ -2,7 +2,7 @@
 // Must never: let one connection use a large part of the key exchanges that the warden signs for the whole edge.
 import { RateGate } from './guard.ts';
 
-export type RekeyLimits = { readonly rekeyBytes: number; readonly rekeyMs: number; readonly keyExchangeMs: number };
+type RekeyLimits = { readonly rekeyBytes: number; readonly rekeyMs: number; readonly keyExchangeMs: number };
 
 /**
  * A client's key exchange that comes after fewer bytes than this since the last one counts as one
@@ -38,10 +38,15 @@ export class RekeyPolicy {
     this.#maySign = maySign;
   }
 
-  /** Returns whether this side should ask for new keys. `bytes` is the sum of both directions since the connection began. */
+  /**
+   * Returns whether this side should ask for new keys. `bytes` is the sum of both directions since the connection
+   * began.
+   */
   isDue(bytes: number): boolean {
     if (this.#startedAt !== undefined || !this.#maySign()) return false;
-    return bytes - this.#bytesThen >= this.#limits.rekeyBytes || performance.now() - this.#doneAt >= this.#limits.rekeyMs;
+    return (
+      bytes - this.#bytesThen >= this.#limits.rekeyBytes || performance.now() - this.#doneAt >= this.#limits.rekeyMs
+    );
   }
 
   started(): void {

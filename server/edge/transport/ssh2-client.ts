@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 
 const require = createRequire(import.meta.url);
 
-export type ClientPrompts = (
+type ClientPrompts = (
   name: string,
   instruction: string,
   language: string,
@@ -21,19 +21,37 @@ export type ClientSftp = {
     position: number,
     done: (error: Error | undefined, bytes: number) => void,
   ): void;
-  write(handle: Buffer, buffer: Buffer, offset: number, length: number, position: number, done: (error: Error | undefined) => void): void;
+  write(
+    handle: Buffer,
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    done: (error: Error | undefined) => void,
+  ): void;
   close(handle: Buffer, done: (error: Error | undefined) => void): void;
 };
-export type ClientMethod = { readonly type: 'publickey'; readonly username: string; readonly key: string } | ClientInteractive | false;
-export type ClientInteractive = { readonly type: 'keyboard-interactive'; readonly username: string; readonly prompt: ClientPrompts };
-export type ClientOptions = {
+export type ClientMethod =
+  | { readonly type: 'publickey'; readonly username: string; readonly key: string }
+  | ClientInteractive
+  | false;
+type ClientInteractive = {
+  readonly type: 'keyboard-interactive';
+  readonly username: string;
+  readonly prompt: ClientPrompts;
+};
+type ClientOptions = {
   readonly sock: Socket;
   readonly username: string;
   readonly readyTimeout: number;
   readonly hostVerifier: (blob: Buffer) => boolean;
-  readonly authHandler: (left: readonly string[] | null, partial: boolean | null, next: (method: ClientMethod) => void) => void;
+  readonly authHandler: (
+    left: readonly string[] | null,
+    partial: boolean | null,
+    next: (method: ClientMethod) => void,
+  ) => void;
 };
-export type Client = {
+type Client = {
   on(event: 'ready' | 'close', listener: () => void): void;
   on(event: 'error', listener: (error: Error) => void): void;
   connect(options: ClientOptions): void;

@@ -5,7 +5,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 const require = createRequire(import.meta.url);
 
 /** What ssh2's key exchange needs from a host key. */
-export type CoreHostKey = { readonly type: string; getPublicSSH(): Buffer; sign(data: Buffer): Buffer | Error };
+type CoreHostKey = { readonly type: string; getPublicSSH(): Buffer; sign(data: Buffer): Buffer | Error };
 /** One key exchange of ssh2. ssh2 creates it for each KEXINIT; its parts are replaced by ours. */
 export type CoreKeyExchange = {
   remoteExtInfoEnabled: boolean;
@@ -46,14 +46,14 @@ export type CoreProtocol = {
   _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
   _onHandshakeComplete: (negotiated: CoreNegotiated) => void;
 };
-export type CoreNegotiated = {
+type CoreNegotiated = {
   readonly kex: string;
   readonly serverHostKey: string;
   readonly cs: { readonly cipher: string; readonly mac: string };
   readonly sc: { readonly cipher: string; readonly mac: string };
 };
 type Handler = (protocol: CoreProtocol, payload: Buffer) => unknown;
-export type CoreOptions = {
+type CoreOptions = {
   readonly server: true;
   readonly ident: string;
   readonly hostKeys: Readonly<Record<string, CoreHostKey>>;
@@ -69,10 +69,18 @@ export const Protocol = require('ssh2/lib/protocol/Protocol.js') as new (options
 export const { KexInit } = require('ssh2/lib/protocol/kex.js') as {
   KexInit: new (lists: object) => { readonly lists: { readonly kex: { readonly array: string[] } } };
 };
-/** ssh2's table from message number to handler. It is shared by all connections and mutable; guard.ts replaces its entries. */
+/**
+ * ssh2's table from message number to handler. It is shared by all connections and mutable; guard.ts replaces its
+ * entries.
+ */
 export const coreHandlers = require('ssh2/lib/protocol/handlers.js') as (Handler | undefined)[];
-export const { sendPacket } = require('ssh2/lib/protocol/utils.js') as { sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean };
-const crypto = require('ssh2/lib/protocol/crypto.js') as { readonly bindingAvailable: boolean; readonly init: Promise<void> };
+const { sendPacket } = require('ssh2/lib/protocol/utils.js') as {
+  sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean;
+};
+const crypto = require('ssh2/lib/protocol/crypto.js') as {
+  readonly bindingAvailable: boolean;
+  readonly init: Promise<void>;
+};
 
 /** Whether ssh2's native cipher is available. Without it ssh2 uses Node's own ciphers, which cost more. */
 export const hasNativeCipher = crypto.bindingAvailable;
@@ -87,7 +95,10 @@ export async function readyCore(allowSlowCipher: boolean): Promise<void> {
   await crypto.init;
 }
 
-/** Sends one message. The parts together are the payload without the packet header; its first byte is the message number. */
+/**
+ * Sends one message. The parts together are the payload without the packet header; its first byte is the message
+ * number.
+ */
 export function sendPayload(protocol: CoreProtocol, parts: readonly Uint8Array[]): void {
   const { write } = protocol._packetRW;
   let at = write.allocStart;

@@ -1,28 +1,8 @@
-// Owns: what a connection may ask about the host keys in the warden:
-// which keys are offered, the current challenge, and signatures.
-import type { HostKeyAlgorithm } from '../../domain/algorithms.ts';
-import type { Signed, Transcript } from '../transport/key-exchange.ts';
+// Owns: answering, by way of the warden, what the transport asks about the host keys: which keys are offered, the
+// current challenge, and signatures.
+
+import type { ExchangeContext } from '../transport/exchange-context.ts';
 import type { WardenClient } from './warden-client.ts';
-
-/** The address and port of the client for which the warden signs. */
-type Source = { readonly address: string; readonly port: number };
-
-export type ExchangeContext = {
-  /** Returns the host key algorithms that are offered to clients. */
-  hostKeysInUse(): readonly HostKeyAlgorithm[];
-  /** Returns the public halves of all host keys in base64, including those that are announced for the next rotation. */
-  hostKeys(): readonly string[];
-  /** Returns the first bytes of our KEXINIT cookie, by which the warden recognises that the exchange is recent. */
-  challenge(): Buffer;
-  /**
-   * False when nobody would sign an exchange that begins now, because
-   * its challenge is that of a warden that is stopping or has stopped.
-   */
-  maySign(): boolean;
-  /** Resolves when an exchange may begin; rejects with `unavailable` when no warden comes in time. */
-  whenSignable(): Promise<void>;
-  sign(connection: string, source: Source, transcript: Transcript): Promise<Signed>;
-};
 
 export function exchangeSigner(warden: WardenClient): ExchangeContext {
   const base64 = (bytes: Buffer): string => bytes.toString('base64');

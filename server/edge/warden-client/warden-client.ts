@@ -4,30 +4,32 @@
 // call whose outcome is unknown, unless the operation may be made twice.
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
-import { runtimePaths } from '../../config/config.ts';
 import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
-import type { Claim } from '../../domain/share.ts';
+import type { Claim, Share } from '../../domain/share.ts';
 import { ownDoor } from '../../rpc/door.ts';
 import { type EdgeToWarden, edgeToWarden, type WardenToEdge, wardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Handlers, Params, Result } from '../../rpc/operation.ts';
 import { Peer } from '../../rpc/peer.ts';
 import { Slots } from '../../rpc/slots.ts';
 import { checkCall } from '../../rpc/wrong-form.ts';
-import type { EdgeNode, WardenCalls } from '../sftp-seam.ts';
+import type { EdgeNode, WardenCalls } from '../seam/sftp-seam.ts';
 
 type WardenPeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
-export type Hello = Result<EdgeToWarden, 'node.hello'>;
+type Hello = Result<EdgeToWarden, 'node.hello'>;
 
-export type WardenClientEvents = {
+type WardenClientEvents = {
   /** Called when the warden ended a session. */
   readonly terminated: (session: string, reason: SessionEnd) => void;
   /**
    * Returns the sessions whose clients did something that the warden
    * does not know of yet. `told` is called when the warden knows of it.
    */
-  readonly active: () => { readonly active: readonly { readonly session: string; readonly quietMs: number }[]; told(): void };
+  readonly active: () => {
+    readonly active: readonly { readonly session: string; readonly quietMs: number }[];
+    told(): void;
+  };
   /**
    * Called with an operator's order: this run must end within `withinMs`
    * milliseconds. The order is repeated with every renewal of the lease.
@@ -63,7 +65,10 @@ const reconnectMaxMs = 250;
  */
 function whoseOf(params: object): Claim {
   if ('token' in params && typeof params.token === 'string') return { holder: params.token, group: 'sessions' };
-  return { holder: 'connection' in params && typeof params.connection === 'string' ? params.connection : 'edge', group: 'logins' };
+  return {
+    holder: 'connection' in params && typeof params.connection === 'string' ? params.connection : 'edge',
+    group: 'logins',
+  };
 }
 
 export class WardenClient implements WardenCalls {
@@ -86,9 +91,10 @@ export class WardenClient implements WardenCalls {
   challenge = '';
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(node: EdgeNode, events: WardenClientEvents) {
+  /** `calls`: how many calls may be under way, in all and for one login or session. */
+  constructor(node: EdgeNode, calls: Share, events: WardenClientEvents) {
     this.#node = node;
-    this.#slots = new Slots(node.config.shares.edge.calls);
+    this.#slots = new Slots(calls);
     this.#events = events;
   }
 
@@ -98,14 +104,17 @@ export class WardenClient implements WardenCalls {
    */
   async start(patienceMs: number): Promise<Hello> {
     const first = new Promise<Hello>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new CofferdamError('configuration', 'the warden cannot be reached on its socket')), patienceMs);
+      const timer = setTimeout(
+        () => reject(new CofferdamError('configuration', 'the warden cannot be reached on its socket')),
+        patienceMs,
+      );
       this.#connect((hello) => {
         clearTimeout(timer);
         resolve(hello);
       });
     });
     const hello = await first;
-    this.#timer = setInterval(() => this.#beat(), this.#node.config.limits.leaseIntervalMs);
+    this.#timer = setInterval(() => this.#beat(), this.#node.limits.leaseIntervalMs);
     return hello;
   }
 
@@ -117,7 +126,7 @@ export class WardenClient implements WardenCalls {
   }
 
   get isLeaseLive(): boolean {
-    return this.#isLive && performance.now() - this.#lastRenewal <= this.#node.config.limits.leaseLostMs;
+    return this.#isLive && performance.now() - this.#lastRenewal <= this.#node.limits.leaseLostMs;
   }
 
   /** True when a warden is connected and is not about to stop. */
@@ -127,12 +136,12 @@ export class WardenClient implements WardenCalls {
 
   /** Resolves when a warden is connected; rejects with `unavailable` after `wardenRetryMs`. */
   async whenReady(): Promise<void> {
-    if (!this.isReady) await this.#next(performance.now() + this.#node.config.limits.wardenRetryMs);
+    if (!this.isReady) await this.#next(performance.now() + this.#node.limits.wardenRetryMs);
   }
 
   #connect(onHello: (hello: Hello) => void): void {
     if (this.#isStopped) return;
-    const socket = connect(runtimePaths(this.#node.config).wardenSocket(this.#node.node));
+    const socket = connect(this.#node.paths.wardenSocket(this.#node.node));
     const handlers: Handlers<WardenToEdge, undefined> = {
       'session.terminate': async ({ session, reason }) => {
         this.#events.terminated(session, reason);
@@ -144,7 +153,7 @@ export class WardenClient implements WardenCalls {
         if (this.#peer === peer) this.#peer = undefined;
         this.#isLeaving = false;
         // The warden closes the stream once it has our answer. If it does not, we close the stream.
-        setTimeout(() => peer.close(), this.#node.config.limits.wardenRetryMs).unref();
+        setTimeout(() => peer.close(), this.#node.limits.wardenRetryMs).unref();
         // A caller that was just given this peer makes its call before the answer is sent.
         await new Promise((resolve) => setImmediate(resolve));
         return {};
@@ -179,7 +188,8 @@ export class WardenClient implements WardenCalls {
         },
         (error: unknown) => {
           // That the warden is away is logged once, when the lease is lost.
-          if (toCofferdamError(error).code !== 'unavailable') this.#node.log.warn({ err: error }, 'the warden refused node.hello');
+          if (toCofferdamError(error).code !== 'unavailable')
+            this.#node.log.warn({ err: error }, 'the warden refused node.hello');
           peer.close();
         },
       ),
@@ -195,7 +205,7 @@ export class WardenClient implements WardenCalls {
   }
 
   #beat(): void {
-    const { leaseLostMs } = this.#node.config.limits;
+    const { leaseLostMs } = this.#node.limits;
     if (this.#isLive && performance.now() - this.#lastRenewal > leaseLostMs) {
       this.#isLive = false;
       this.#node.log.warn('the lease is lost: nothing is sent until the warden is back');
@@ -218,7 +228,8 @@ export class WardenClient implements WardenCalls {
       .finally(() => (this.#isRenewing = false));
     // A renewal that fails counts as one that did not come. The lease is then lost by the clock.
     detach(renewed, (error) => {
-      if (toCofferdamError(error).code === 'bug') this.#node.log.error({ err: error }, 'defect in the renewal of the lease');
+      if (toCofferdamError(error).code === 'bug')
+        this.#node.log.error({ err: error }, 'defect in the renewal of the lease');
     });
   }
 
@@ -231,7 +242,8 @@ export class WardenClient implements WardenCalls {
       const finish = (peer: WardenPeer | undefined): void => {
         clearTimeout(timer);
         this.#waiting.delete(finish);
-        if (peer === undefined) reject(new CofferdamError('unavailable', 'the service is not available at the moment; try again'));
+        if (peer === undefined)
+          reject(new CofferdamError('unavailable', 'the service is not available at the moment; try again'));
         else resolve(peer);
       };
       const timer = setTimeout(() => finish(undefined), Math.max(0, deadline - performance.now()));
@@ -257,12 +269,18 @@ export class WardenClient implements WardenCalls {
     return this.#slots.within(whoseOf(params), async () => (await this.#connected(deadline)).call(op, params));
   }
 
-  call<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>> {
-    return this.#ask(op, params, performance.now() + this.#node.config.limits.wardenRetryMs);
+  call<K extends keyof EdgeToWarden & string>(
+    op: K,
+    params: Params<EdgeToWarden, K>,
+  ): Promise<Result<EdgeToWarden, K>> {
+    return this.#ask(op, params, performance.now() + this.#node.limits.wardenRetryMs);
   }
 
-  async callRepeatable<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>> {
-    const deadline = performance.now() + this.#node.config.limits.wardenRetryMs;
+  async callRepeatable<K extends keyof EdgeToWarden & string>(
+    op: K,
+    params: Params<EdgeToWarden, K>,
+  ): Promise<Result<EdgeToWarden, K>> {
+    const deadline = performance.now() + this.#node.limits.wardenRetryMs;
     for (let pauseMs = backoffFirstMs; ; pauseMs = Math.min(backoffMaxMs, pauseMs * 2)) {
       try {
         return await this.#ask(op, params, deadline);

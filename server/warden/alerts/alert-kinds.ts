@@ -1,5 +1,5 @@
-// Owns: the list of all kinds of alerts. OPERATIONS.md has a row for each, which says what it means and what to type
-// next (test/house/alerts).
+// Owns: the list of all kinds of alerts. docs/operations/at-night.md has a row for each, which says what it means and
+// what to type next (test/house/alerts).
 
 export const alertKinds = [
   'break-glass.ended',
@@ -26,6 +26,7 @@ export const alertKinds = [
   'ledger.forward-gap',
   'ledger.forward-late',
   'ledger.frozen',
+  'ledger.given-up',
   'ledger.late',
   'ledger.month-missing',
   'ledger.not-verified',

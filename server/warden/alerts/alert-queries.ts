@@ -4,7 +4,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import { leaveAlert } from '../../postgres/drafts.ts';
 import type { AlertKind } from './alert-kinds.ts';
 
-export type Severity = 'notice' | 'warning' | 'critical';
+type Severity = 'notice' | 'warning' | 'critical';
 export type NewAlert = {
   readonly kind: AlertKind;
   readonly severity: Severity;
@@ -22,10 +22,10 @@ export type NewAlert = {
 };
 
 /**
- * Writes an alert, or counts it in the row of the same kind, subject and hour, and leaves it for the process's own sink,
- * which hears of it when the transaction has ended, whatever the database made of the row. Alerts about accounts of
- * self-tests are not written, because a self-test provokes refusals on purpose; what a self-test finds is raised without
- * an account. `logged_at` is written explicitly: no default of the column says that an alert was told.
+ * Writes an alert, or counts it in the row of the same kind, subject and hour, and leaves it for the process's own
+ * sink, which hears of it when the transaction has ended, whatever the database made of the row. Alerts about accounts
+ * of self-tests are not written, because a self-test provokes refusals on purpose; what a self-test finds is raised
+ * without an account. `logged_at` is written explicitly: no default of the column says that an alert was told.
  */
 export async function insertAlert(tx: Transaction, alert: NewAlert): Promise<void> {
   const [made] = await tx.query<Made>(
@@ -65,7 +65,12 @@ export async function insertAlert(tx: Transaction, alert: NewAlert): Promise<voi
   });
 }
 
-type Made = { readonly id: string | null; readonly contact: string | null; readonly isMarked: boolean; readonly isOfTest: boolean };
+type Made = {
+  readonly id: string | null;
+  readonly contact: string | null;
+  readonly isMarked: boolean;
+  readonly isOfTest: boolean;
+};
 
 /** Returns what an honest database does not do with the row of an alert; null when there is nothing to say. */
 function oddityOf(made: Made | undefined): string | null {
@@ -87,7 +92,10 @@ export type AlertRow = {
 
 /** Returns the ids of up to `limit` alerts that were not logged yet, the oldest first. */
 export async function findUnlogged(tx: Transaction, limit: number): Promise<readonly string[]> {
-  const rows = await tx.query<{ id: string }>('select id from alert where logged_at is null order by first_at limit $1', [limit]);
+  const rows = await tx.query<{ id: string }>(
+    'select id from alert where logged_at is null order by first_at limit $1',
+    [limit],
+  );
   return rows.map((row) => row.id);
 }
 

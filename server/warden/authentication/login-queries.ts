@@ -1,6 +1,13 @@
 // Owns: the SQL of logins: what is known of a user name, its keys and passwords, and whether it has a second factor or
 // a ticket.
-import { type AccountId, type AccountKind, type CredentialId, type CustomerId, idOf, type Plane } from '../../domain/ids.ts';
+import {
+  type AccountId,
+  type AccountKind,
+  type CredentialId,
+  type CustomerId,
+  idOf,
+  type Plane,
+} from '../../domain/ids.ts';
 import type { Restrictions } from '../../domain/restrictions.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -75,13 +82,16 @@ export async function findAccount(
       },
       allowed: row.allowed_proofs,
       hasSecondFactor: row.has_factor,
-      window: row.window_id === null || row.window_closes === null ? null : { id: row.window_id, until: row.window_closes.getTime() },
+      window:
+        row.window_id === null || row.window_closes === null
+          ? null
+          : { id: row.window_id, until: row.window_closes.getTime() },
       ticket: row.ticket_id === null || row.ticket_hash === null ? null : { id: row.ticket_id, hash: row.ticket_hash },
     },
   };
 }
 
-export type UsableCredential = {
+type UsableCredential = {
   readonly id: CredentialId;
   readonly account: AccountId;
   readonly passwordHash: string | null;
@@ -127,13 +137,20 @@ async function usable(
  * Finds a credential by its name (a fingerprint or `password:…`), if it can be used now: it is active or retiring, its
  * validity has begun and has not expired, and it is not dormant. `account` in the result says whose it is.
  */
-export async function findUsable(tx: Transaction, fingerprint: string, dormantMs: number): Promise<UsableCredential | undefined> {
+export async function findUsable(
+  tx: Transaction,
+  fingerprint: string,
+  dormantMs: number,
+): Promise<UsableCredential | undefined> {
   return (await usable(tx, 'fingerprint', fingerprint, dormantMs))[0];
 }
 
 /** Returns those of the credentials that can be used now. */
-export const findUsableAmong = (tx: Transaction, ids: readonly CredentialId[], dormantMs: number): Promise<readonly UsableCredential[]> =>
-  usable(tx, 'ids', ids, dormantMs);
+export const findUsableAmong = (
+  tx: Transaction,
+  ids: readonly CredentialId[],
+  dormantMs: number,
+): Promise<readonly UsableCredential[]> => usable(tx, 'ids', ids, dormantMs);
 
 /**
  * Records the use of a credential in its row. The first use of a successor marks the item of its rotation as moved and,

@@ -9,14 +9,16 @@ import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { EdgeCaller, LedgerEntry, Warden } from '../context.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
+import type { Warden } from '../context/context.ts';
 import { findCredentialByFingerprint } from '../credentials/credential-queries.ts';
-import { record } from '../ledger/ledger-queries.ts';
-import { countStranger, findStrangers, takeStrangers } from '../ledger/stranger-queries.ts';
-import { passOverRows } from '../row-passes.ts';
+import type { Guess } from '../guesses/penalties.ts';
+import type { LedgerEntry } from '../ledger/entries/entry.ts';
+import { record } from '../ledger/entries/record.ts';
+import { passOverRows } from '../passes/row-passes.ts';
 import type { Login } from './login.ts';
 import { type AccountFacts, findAccount } from './login-queries.ts';
-import type { Guess } from './penalties.ts';
+import { countStranger, findStrangers, takeStrangers } from './stranger-queries.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 
@@ -41,12 +43,17 @@ export type GivenNames = { readonly credential: string | null; readonly alsoCred
  * Returns the names of the credentials that counted as proofs. Credentials that were only shown are left out:
  * otherwise, whoever logs in with a stolen key could put the name of any other credential on the record.
  */
-export function namesOfGiven(given: LoginState['given'], nameOf: (credential: CredentialId) => string | undefined): GivenNames {
+export function namesOfGiven(
+  given: LoginState['given'],
+  nameOf: (credential: CredentialId) => string | undefined,
+): GivenNames {
   const [key, password] = (['public-key', 'password'] as const).map((proof) => {
     const credential = given.get(proof) ?? null;
     return credential === null ? null : (nameOf(credential) ?? null);
   });
-  return key ? { credential: key, alsoCredential: password ?? null } : { credential: password ?? null, alsoCredential: null };
+  return key
+    ? { credential: key, alsoCredential: password ?? null }
+    : { credential: password ?? null, alsoCredential: null };
 }
 
 const namesOfProved = (login: Login): GivenNames => namesOfGiven(login.state.given, (id) => login.proved.get(id));
@@ -58,12 +65,20 @@ const namesOfProved = (login: Login): GivenNames => namesOfGiven(login.state.giv
 function namesOfRefused(login: Login, { evidence }: Attempt): GivenNames {
   const { credential: first, alsoCredential: second } = namesOfProved(login);
   const isShown = evidence.type === 'public-key' || evidence.type === 'password';
-  const names = [isShown ? login.shown : null, first, second, first === null ? login.shown : null].filter((name) => name !== null);
+  const names = [isShown ? login.shown : null, first, second, first === null ? login.shown : null].filter(
+    (name) => name !== null,
+  );
   const [credential = null, alsoCredential = null] = new Set(names);
   return { credential, alsoCredential };
 }
 
-function entryOf(names: GivenNames, login: Login, params: Attempt, caller: EdgeCaller, account: AccountFacts | undefined) {
+function entryOf(
+  names: GivenNames,
+  login: Login,
+  params: Attempt,
+  caller: EdgeCaller,
+  account: AccountFacts | undefined,
+) {
   return {
     customer: account?.customer ?? null,
     account: account?.id ?? null,
@@ -108,7 +123,8 @@ export async function recordFailure(
   await database.withSystem(async (tx) => {
     const { account } = await findNamed(tx, params.username);
     const names = namesOfRefused(login, params);
-    const isKnown = names.credential !== null && (await findCredentialByFingerprint(tx, names.credential, 'to-tell')) !== undefined;
+    const isKnown =
+      names.credential !== null && (await findCredentialByFingerprint(tx, names.credential, 'to-tell')) !== undefined;
     if (account === undefined && !isKnown) {
       await countStranger(tx, caller.node, sourceOf(params.source.address), login.issued.client);
       return;
@@ -116,7 +132,11 @@ export async function recordFailure(
     await record(tx, {
       ...entryOf(names, login, params, caller, account),
       kind: 'login.refused',
-      public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
+      public: {
+        evidence: params.evidence.type,
+        proofs: [...login.state.given.keys()].sort(),
+        examined: guess?.isTaken ?? true,
+      },
     });
     // An alert is raised only when the counters refused the guess. A guess that was given back was not examined for
     // lack of time, which says nothing about the account.

@@ -1,43 +1,44 @@
-// Owns: the logins under way, one for each connection of an edge. Each message is verified, decided by the login machine, and recorded.
+// Owns: the logins under way, one for each connection of an edge. Each message is verified, decided by the login
+// machine, and recorded.
 // Must never: decide by itself what counts (the login machine does), or examine a guess that no counter has taken.
-import type { Config } from '../../config/config.ts';
 import { areBound } from '../../domain/addresses.ts';
 import { held } from '../../domain/detached.ts';
 import type { CredentialId } from '../../domain/ids.ts';
 import {
+  type AttemptOrigin,
   beginLogin,
-  type Evidence,
   type LoginEvent,
+  type LoginFacts,
   type LoginState,
   type LoginStep,
-  type Place,
-  type Standing,
   stepLogin,
   stillOpens,
+  type VerifiedProof,
 } from '../../domain/login-machine.ts';
 import { permits } from '../../domain/restrictions.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { Release } from '../../rpc/slots.ts';
-import { lockForOpening } from '../budgets/session-limit-queries.ts';
-import { alarmBroken } from '../changes/altered-rows.ts';
-import { factsOfRow, verifiedAhead, verifiedBehind } from '../changes/seals.ts';
-import type { EdgeCaller, KeyRing } from '../context.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { claimOf, type WardenSlots } from '../callers/shares.ts';
+import { PasswordHashing, passwordName } from '../credentials/passwords.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
+import { type Counted, countedCodesOf } from '../factors/used-codes.ts';
+import { type Guess, Penalties, type PenaltyConfig } from '../guesses/penalties.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
 import type { NodeAccounts } from '../nodes/allowances.ts';
+import { alarmBroken } from '../seals/altered-rows.ts';
+import { factsOfRow, verifiedAhead, verifiedBehind } from '../seals/seals.ts';
+import { lockForOpening } from '../sessions/session-limit-queries.ts';
 import { activeCustomers } from '../sessions/session-queries.ts';
 import { accountOf, customersOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
-import { claimOf, type WardenSlots } from '../shares.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
 import { findNamed, namesOfGiven, recordFailure, recordPartial } from './login-record.ts';
-import { openSession } from './open-session.ts';
-import { PasswordHashing, passwordName } from './passwords.ts';
-import { type Guess, Penalties } from './penalties.ts';
-import { type Counted, countedCodesOf } from './used-codes.ts';
+import { openSession } from './session-opening.ts';
 import { opensByVerified } from './verified-login.ts';
-import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
+import { isWorthSigning, passwordProof, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 type Outcome = Result<EdgeToWarden, 'login.attempt'>;
@@ -45,7 +46,10 @@ export type Login = {
   state: LoginState;
   /** The session identifier that every signature of this login must cover. */
   readonly issued: Issued;
-  /** The name of the credential that was shown last, whether or not it verified. It is used for entries about refusals only. */
+  /**
+   * The name of the credential that was shown last, whether or not it verified. It is used for entries about refusals
+   * only.
+   */
   shown: string | null;
   /** The credentials that were proved, and the name under which each was proved. */
   readonly proved: Map<CredentialId, string>;
@@ -59,12 +63,12 @@ export type Login = {
   readonly release: Release;
   queue: Promise<unknown>;
 };
-type Seen = { readonly account: AccountFacts | undefined; readonly standing: Standing | null; readonly now: number };
+type Seen = { readonly account: AccountFacts | undefined; readonly facts: LoginFacts | null; readonly now: number };
 
 const probesMax = 20;
 
 export type LoginDependencies = {
-  readonly config: Config;
+  readonly config: PenaltyConfig;
   readonly database: Database;
   readonly keys: KeyRing;
   readonly sessions: SessionRegistry;
@@ -107,7 +111,8 @@ export class Logins {
     const key = `${caller.node}/${params.connection}`;
     let login = this.#open.get(key);
     if (login === undefined) {
-      // Evidence counts only for a session identifier that was issued to this node for this connection and that is still open.
+      // Evidence counts only for a session identifier that was issued to this node for this connection and that is
+      // still open.
       const issued = this.#given.exchanges.find(caller, params.connection);
       if (issued === undefined) return { outcome: 'closed' };
       const release = this.#given.slots.logins.take(claimOf(caller));
@@ -146,12 +151,14 @@ export class Logins {
     const { state } = login;
     const { evidence } = params;
     const { database, exchanges, keys } = this.#given;
-    if (state.isOver || params.username !== state.username) return this.#step(login, params, caller, { type: 'none' }, null, 0).outcome;
+    if (state.isOver || params.username !== state.username)
+      return this.#step(login, params, caller, { type: 'none' }, null, 0).outcome;
     if (evidence.type === 'none' || evidence.type === 'public-key-probe') {
       const fits = evidence.type === 'public-key-probe' && isWorthSigning(evidence, exchanges.profileOf(caller));
-      // Before a proof has counted, the answer is the same for every name. No account is looked up, so these questions cost no transaction.
-      const { standing, now } = state.given.size === 0 ? { standing: null, now: 0 } : await this.#see(params);
-      return this.#step(login, params, caller, fits ? { type: 'probe', fits } : { type: 'none' }, standing, now).outcome;
+      // Before a proof has counted, the answer is the same for every name. No account is looked up, so these questions
+      // cost no transaction.
+      const { facts, now } = state.given.size === 0 ? { facts: null, now: 0 } : await this.#see(params);
+      return this.#step(login, params, caller, fits ? { type: 'probe', fits } : { type: 'none' }, facts, now).outcome;
     }
     const asked = await this.#guess(login, params, caller);
     const password =
@@ -165,13 +172,17 @@ export class Logins {
       login.counted = null;
       const seen = await this.#seeIn(tx, params);
       const event = await this.#event(tx, login, params, caller, seen, guess, password === true);
-      const { outcome: next, step } = this.#step(login, params, caller, event, seen.standing, seen.now);
+      const { outcome: next, step } = this.#step(login, params, caller, event, seen.facts, seen.now);
       if (step.outcome === 'partial') await recordPartial(tx, login, params, caller, seen.account);
-      if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial')) await this.#penalties.settle(tx, guess);
-      return step.outcome === 'accepted' && seen.account !== undefined ? this.#accept(tx, login, params, caller, seen.account) : next;
+      if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial'))
+        await this.#penalties.settle(tx, guess);
+      return step.outcome === 'accepted' && seen.account !== undefined
+        ? this.#accept(tx, login, params, caller, seen.account)
+        : next;
     });
     if (login.counted !== null) countedCodesOf(keys).learn(login.counted);
-    if (outcome.outcome === 'refused' || outcome.outcome === 'closed') await recordFailure(database, login, params, caller, guess);
+    if (outcome.outcome === 'refused' || outcome.outcome === 'closed')
+      await recordFailure(database, login, params, caller, guess);
     return outcome;
   }
 
@@ -179,15 +190,18 @@ export class Logins {
     return this.#given.database.withSystem((tx) => this.#seeIn(tx, params));
   }
 
-  /** Reads what is known of the user name. The look-up happens for every name, so that names that do not exist cost the same. */
+  /**
+   * Reads what is known of the user name. The look-up happens for every name, so that names that do not exist cost the
+   * same.
+   */
   async #seeIn(tx: Transaction, params: Attempt): Promise<Seen> {
     const { account, now } = await findNamed(tx, params.username);
-    if (account === undefined) return { account, standing: null, now };
-    if (!account.isActive) return { account, standing: null, now };
+    if (account === undefined) return { account, facts: null, now };
+    if (!account.isActive) return { account, facts: null, now };
     return {
       account,
       now,
-      standing: {
+      facts: {
         account: account.id,
         kind: account.kind,
         allowed: account.allowed,
@@ -201,15 +215,19 @@ export class Logins {
     };
   }
 
-  /** Counts a guess before it is examined. Passwords, codes and tickets can be guessed; other evidence cannot, and returns undefined. */
+  /**
+   * Counts a guess before it is examined. Passwords, codes and tickets can be guessed; other evidence cannot, and
+   * returns undefined.
+   */
   async #guess(login: Login, params: Attempt, caller: EdgeCaller): Promise<Guess | undefined> {
     const { type } = params.evidence;
     const isAnswer = type === 'answers' && login.state.asked !== null;
     if (type !== 'password' && !isAnswer) return undefined;
-    const { account, standing, now } = await this.#see(params);
-    const place = placeOf(params, caller, now);
-    // A guess from a place where the account could never log in says nothing about the account, and does not count against it.
-    const isAimed = standing !== null && permits(standing.restrictions, place);
+    const { account, facts, now } = await this.#see(params);
+    const origin = originOf(params, caller, now);
+    // A guess from a place where the account could never log in says nothing about the account, and does not count
+    // against it.
+    const isAimed = facts !== null && permits(facts.restrictions, origin);
     return this.#penalties.take({
       account: isAimed && account !== undefined ? account.id : null,
       username: params.username,
@@ -219,13 +237,27 @@ export class Logins {
     });
   }
 
-  /** Returns whether the password is right; undefined when its sender's allowance or the hashing queue was exhausted. */
-  async #password(login: Login, password: string, guess: Guess, address: string, caller: EdgeCaller): Promise<boolean | undefined> {
-    // The allowance depends on the address only, so that a refusal without examination says nothing about the name or the password.
+  /**
+   * Returns whether the password is right; undefined when its sender's allowance or the hashing queue was exhausted.
+   */
+  async #password(
+    login: Login,
+    password: string,
+    guess: Guess,
+    address: string,
+    caller: EdgeCaller,
+  ): Promise<boolean | undefined> {
+    // The allowance depends on the address only, so that a refusal without examination says nothing about the name or
+    // the password.
     if (!guess.isKnown && !(await this.#given.accounts.mayHash(caller, address))) return undefined;
     const name = passwordName(password);
     const found = await this.#given.database.withSystem((tx) => findUsable(tx, name, this.#dormantMs));
-    const isRight = await this.#hashing.verify(found?.passwordHash ?? undefined, password, guess.isKnown, claimOf(caller));
+    const isRight = await this.#hashing.verify(
+      found?.passwordHash ?? undefined,
+      password,
+      guess.isKnown,
+      claimOf(caller),
+    );
     if (isRight === true) login.passwordHash = found?.passwordHash ?? null;
     return isRight;
   }
@@ -258,16 +290,22 @@ export class Logins {
       }
       case 'password': {
         const name = passwordName(evidence.password);
-        return proofOf(login, name, await passwordEvidence(tx, name, isPasswordRight, this.#dormantMs));
+        return proofOf(login, name, await passwordProof(tx, name, isPasswordRight, this.#dormantMs));
       }
       case 'keyboard-interactive':
         return { type: 'ask' };
       case 'answers': {
         const [answer] = evidence.answers;
         const { asked } = login.state;
-        if (guess?.isTaken !== true || answer === undefined || evidence.answers.length !== 1 || seen.account === undefined)
+        if (
+          guess?.isTaken !== true ||
+          answer === undefined ||
+          evidence.answers.length !== 1 ||
+          seen.account === undefined
+        )
           return { type: 'answer', evidence: null };
-        if (asked === 'ticket') return { type: 'answer', evidence: await verifyTicket(tx, this.#given, seen.account, answer) };
+        if (asked === 'ticket')
+          return { type: 'answer', evidence: await verifyTicket(tx, this.#given, seen.account, answer) };
         const { id, customer } = seen.account;
         const verified = await verifyCode(tx, keys, { account: id, customer, ...caller }, answer);
         login.seed = verified?.seed ?? login.seed;
@@ -284,34 +322,47 @@ export class Logins {
     params: Attempt,
     caller: EdgeCaller,
     event: LoginEvent,
-    standing: Standing | null,
+    facts: LoginFacts | null,
     now: number,
   ): { readonly step: LoginStep; readonly outcome: Outcome } {
-    const place = placeOf(params, caller, now);
+    const origin = originOf(params, caller, now);
     const rules = { attemptsMax: this.#given.config.limits.loginAttemptsMax, probesMax };
-    const { state, step } = stepLogin(login.state, params.username, event, standing, place, rules);
+    const { state, step } = stepLogin(login.state, params.username, event, facts, origin, rules);
     login.state = state;
     return { step, outcome: spoken(step) };
   }
 
-  /** Opens the session when every proof has counted. All is checked again, because something may have been withdrawn since. */
-  async #accept(tx: Transaction, login: Login, params: Attempt, caller: EdgeCaller, before: AccountFacts): Promise<Outcome> {
+  /**
+   * Opens the session when every proof has counted. All is checked again, because something may have been withdrawn
+   * since.
+   */
+  async #accept(
+    tx: Transaction,
+    login: Login,
+    params: Attempt,
+    caller: EdgeCaller,
+    before: AccountFacts,
+  ): Promise<Outcome> {
     const { id, customer } = before;
     const credentials = [...login.state.given.values()].filter((one) => one !== null);
-    // All other openings wait while the lock is held, and an account may rely on hundreds of rows. So they are verified before it is taken.
+    // All other openings wait while the lock is held, and an account may rely on hundreds of rows. So they are verified
+    // before it is taken.
     const ahead = await verifiedAhead(tx, this.#given.keys, id, credentials);
     await lockForOpening(tx, { account: id, customer, credentials });
     const usable = await findUsableAmong(tx, credentials, this.#dormantMs);
     const seen = await this.#seeIn(tx, params);
     const allowed = usable.map((one) => one.restrictions);
     const step =
-      usable.length === credentials.length ? stillOpens(login.state, allowed, seen.standing, placeOf(params, caller, seen.now)) : undefined;
+      usable.length === credentials.length
+        ? stillOpens(login.state, allowed, seen.facts, originOf(params, caller, seen.now))
+        : undefined;
     if (step === undefined || seen.account?.id !== id) return { outcome: 'closed' };
     // The ticket must still be the one that was shown, and not one that was issued since.
     if (login.state.given.has('ticket') && seen.account.ticket?.id !== before.ticket?.id) return { outcome: 'closed' };
     const window = step.usedWindow ? (seen.account.window?.id ?? null) : null;
     const ticket = login.state.given.has('ticket') ? before.ticket : null;
-    // Every row on which the session relies must be what the warden wrote, and what two operators wanted where two signatures are required.
+    // Every row on which the session relies must be what the warden wrote, and what two operators wanted where two
+    // signatures are required.
     const { broken, rows } = await verifiedBehind(
       tx,
       this.#given.keys,
@@ -322,8 +373,16 @@ export class Logins {
       await alarmBroken(tx, broken, `a login of ${seen.account.name} from ${params.source.address} was refused`);
       return { outcome: 'closed' };
     }
-    const shown = { account: id, credentials, names: login.proved, passwordHash: login.passwordHash, seed: login.seed, window, ticket };
-    const opens = opensByVerified(rows, login.state, shown, seen.standing, placeOf(params, caller, seen.now));
+    const shown = {
+      account: id,
+      credentials,
+      names: login.proved,
+      passwordHash: login.passwordHash,
+      seed: login.seed,
+      window,
+      ticket,
+    };
+    const opens = opensByVerified(rows, login.state, shown, seen.facts, originOf(params, caller, seen.now));
     const account = opens && accountOf(rows, id, opens.restrictions.readOnly);
     if (opens === undefined || account === undefined) return { outcome: 'closed' };
     const reachable = [...rows.values()].flatMap((row) => (row.kind === 'customer' ? [row.id] : []));
@@ -362,14 +421,14 @@ export class Logins {
   }
 }
 
-const placeOf = (params: Attempt, caller: EdgeCaller, now: number): Place => ({
+const originOf = (params: Attempt, caller: EdgeCaller, now: number): AttemptOrigin => ({
   plane: caller.plane,
   source: params.source.address,
   now,
 });
 
 /** Notes which credential was shown, and, when the evidence verified, under which name it was proved. */
-function proofOf(login: Login, name: string, evidence: Evidence | null): LoginEvent {
+function proofOf(login: Login, name: string, evidence: VerifiedProof | null): LoginEvent {
   login.shown = name;
   const { credential } = evidence ?? {};
   if (credential) login.proved.set(credential, name);

@@ -3,9 +3,15 @@
 // database may have changed for a moment.
 import { areBound } from '../../domain/addresses.ts';
 import type { AccountId, AccountKind, CredentialId, Plane } from '../../domain/ids.ts';
-import { type LoginAccepted, type LoginState, type Place, type Standing, stillOpens } from '../../domain/login-machine.ts';
+import {
+  type AttemptOrigin,
+  type LoginAccepted,
+  type LoginFacts,
+  type LoginState,
+  stillOpens,
+} from '../../domain/login-machine.ts';
 import { narrowed, type Restrictions, unrestricted } from '../../domain/restrictions.ts';
-import { factsOfRow, type VerifiedRows } from '../changes/seals.ts';
+import { factsOfRow, type VerifiedRows } from '../seals/seals.ts';
 
 type AccountRow = {
   readonly customer_id: string | null;
@@ -33,7 +39,7 @@ type TicketRow = {
 };
 
 /** What the client showed, and what was accepted as proof earlier in the login. */
-export type Shown = {
+type Shown = {
   readonly account: AccountId;
   readonly credentials: readonly CredentialId[];
   /** The name under which each credential was proved: the fingerprint of a key, or the name of a password. */
@@ -47,29 +53,39 @@ export type Shown = {
 };
 
 const millis = (micros: number | null | undefined): number | null => (micros == null ? null : micros / 1000);
-const boundBy = (networks: readonly string[]): readonly (readonly string[])[] => (networks.length === 0 ? [] : [networks]);
+const boundBy = (networks: readonly string[]): readonly (readonly string[])[] =>
+  networks.length === 0 ? [] : [networks];
 
 /**
- * Returns what each credential allows and the account's standing, by the verified rows. Returns undefined when the
+ * Returns what each credential allows and the account's facts, by the verified rows. Returns undefined when the
  * verified rows contradict what was shown.
  */
 function verifiedLogin(
   rows: VerifiedRows,
   shown: Shown,
-  seen: Standing,
+  seen: LoginFacts,
   now: number,
-): { readonly standing: Standing; readonly credentials: readonly Restrictions[] } | undefined {
+): { readonly facts: LoginFacts; readonly credentials: readonly Restrictions[] } | undefined {
   const account = factsOfRow<AccountRow>(rows, { kind: 'account', id: shown.account });
   if (account === undefined) return undefined;
   const credentials: Restrictions[] = [];
   for (const id of shown.credentials) {
     const row = factsOfRow<CredentialRow>(rows, { kind: 'credential', id });
-    if (row === undefined || row.account_id !== shown.account || shown.names.get(id) !== row.fingerprint) return undefined;
+    if (row === undefined || row.account_id !== shown.account || shown.names.get(id) !== row.fingerprint)
+      return undefined;
     if (row.password_hash !== null && row.password_hash !== shown.passwordHash) return undefined;
-    credentials.push({ ...unrestricted, networks: boundBy(row.source_networks), readOnly: row.read_only, until: millis(row.issued_until) });
+    credentials.push({
+      ...unrestricted,
+      networks: boundBy(row.source_networks),
+      readOnly: row.read_only,
+      until: millis(row.issued_until),
+    });
   }
   const ticket = shown.ticket && factsOfRow<TicketRow>(rows, { kind: 'ticket', id: shown.ticket.id });
-  if (shown.ticket !== null && (ticket?.account_id !== shown.account || ticket.ticket_hash !== shown.ticket.hash.toString('hex')))
+  if (
+    shown.ticket !== null &&
+    (ticket?.account_id !== shown.account || ticket.ticket_hash !== shown.ticket.hash.toString('hex'))
+  )
     return undefined;
   const isTicketGood = ticket != null && ticket.used_at === null && ticket.expires_at / 1000 > now;
   const factor = factsOfRow<FactorRow>(rows, { kind: 'second-factor', id: shown.account })?.sealed_seed ?? null;
@@ -84,7 +100,7 @@ function verifiedLogin(
   const until = millis(window?.closes_at ?? window?.valid_until);
   return {
     credentials,
-    standing: {
+    facts: {
       ...seen,
       kind: account.kind,
       allowed: policy?.allowed_proofs ?? null,
@@ -113,9 +129,9 @@ export function opensByVerified(
   rows: VerifiedRows,
   state: LoginState,
   shown: Shown,
-  seen: Standing | null,
-  place: Place,
+  seen: LoginFacts | null,
+  origin: AttemptOrigin,
 ): LoginAccepted | undefined {
-  const verified = seen === null ? undefined : verifiedLogin(rows, shown, seen, place.now);
-  return verified && stillOpens(state, verified.credentials, verified.standing, place);
+  const verified = seen === null ? undefined : verifiedLogin(rows, shown, seen, origin.now);
+  return verified && stillOpens(state, verified.credentials, verified.facts, origin);
 }

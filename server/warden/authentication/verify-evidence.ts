@@ -1,21 +1,23 @@
-// Owns: the verification of what a client gave: signatures, passwords, codes and tickets. Evidence is made here only.
+// Owns: the verification of what a client gave: signatures, passwords, codes and tickets. A `VerifiedProof` is made
+// here only.
 // Must never: say whose a proof is by any other means than the row against which it was verified.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Profile } from '../../domain/algorithms.ts';
-import type { Evidence } from '../../domain/login-machine.ts';
+import type { VerifiedProof } from '../../domain/login-machine.ts';
 import { unrestricted } from '../../domain/restrictions.ts';
 import { parseSshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { Evidence as Given } from '../../rpc/edge-warden.ts';
-import { sealing } from '../changes/seals.ts';
-import type { KeyRing, Warden } from '../context.ts';
-import { countTicketFailure, findSeed, seedDigest } from './factor-queries.ts';
+import type { Evidence } from '../../rpc/edge-warden.ts';
+import type { Warden } from '../context/context.ts';
+import { fingerprintOf, verifyUserSignature } from '../credentials/ssh-signature.ts';
+import { countTicketFailure, findSeed, seedDigest } from '../factors/factor-queries.ts';
+import { matchingSteps } from '../factors/totp.ts';
+import { type CodeUse, type Counted, takeStep } from '../factors/used-codes.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { sealing } from '../seals/seals.ts';
 import { type AccountFacts, findUsable } from './login-queries.ts';
-import { fingerprintOf, verifyUserSignature } from './ssh-signature.ts';
-import { matchingSteps } from './totp.ts';
-import { type CodeUse, type Counted, takeStep } from './used-codes.ts';
 
-type GivenKey = Extract<Given, { type: 'public-key' }>;
+type GivenKey = Extract<Evidence, { type: 'public-key' }>;
 
 /**
  * Returns whether a signature by this key could be accepted, judged by form and algorithm only. Whose key it is, or
@@ -37,8 +39,13 @@ export function isWorthSigning(given: { readonly algorithm: string; readonly key
 export async function verifyKey(
   tx: Transaction,
   given: GivenKey,
-  over: { readonly username: string; readonly sessionIdentifier: Uint8Array; readonly profile: Profile; readonly dormantMs: number },
-): Promise<{ readonly fingerprint: string; readonly evidence: Evidence | null }> {
+  over: {
+    readonly username: string;
+    readonly sessionIdentifier: Uint8Array;
+    readonly profile: Profile;
+    readonly dormantMs: number;
+  },
+): Promise<{ readonly fingerprint: string; readonly evidence: VerifiedProof | null }> {
   const keyBlob = Buffer.from(given.key, 'base64');
   const fingerprint = fingerprintOf(keyBlob);
   const isValid = verifyUserSignature({
@@ -62,7 +69,12 @@ export async function verifyKey(
  * Returns the evidence of a password whose hash was verified (`isRight`); null when it was wrong or can no longer be
  * used. The credential is looked up again, because the hashing took time.
  */
-export async function passwordEvidence(tx: Transaction, name: string, isRight: boolean, dormantMs: number): Promise<Evidence | null> {
+export async function passwordProof(
+  tx: Transaction,
+  name: string,
+  isRight: boolean,
+  dormantMs: number,
+): Promise<VerifiedProof | null> {
   const found = await findUsable(tx, name, dormantMs);
   if (!isRight || found === undefined) return null;
   return { proof: 'password', account: found.account, credential: found.id, restrictions: found.restrictions };
@@ -77,7 +89,7 @@ export async function verifyCode(
   keys: KeyRing,
   use: CodeUse,
   code: string,
-): Promise<{ readonly evidence: Evidence; readonly seed: string; readonly counted: Counted } | undefined> {
+): Promise<{ readonly evidence: VerifiedProof; readonly seed: string; readonly counted: Counted } | undefined> {
   const row = await findSeed(tx, use.account);
   if (row === undefined) return undefined;
   const seed = keys.openSecret('totp', use.account, row.sealed, row.sealedBy);
@@ -100,11 +112,12 @@ export async function verifyTicket(
   warden: Pick<Warden, 'keys' | 'database'>,
   account: AccountFacts,
   answer: string,
-): Promise<Evidence | null> {
+): Promise<VerifiedProof | null> {
   if (account.ticket === null || account.hasSecondFactor) return null;
   const given = createHash('sha256').update(answer.trim()).digest();
   const { id, hash } = account.ticket;
-  if (timingSafeEqual(given, hash)) return { proof: 'ticket', account: account.id, credential: null, restrictions: unrestricted };
+  if (timingSafeEqual(given, hash))
+    return { proof: 'ticket', account: account.id, credential: null, restrictions: unrestricted };
   await sealing(tx, warden, { maker: 'login', change: () => null }, () => countTicketFailure(tx, id));
   return null;
 }

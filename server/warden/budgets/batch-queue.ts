@@ -9,8 +9,12 @@ import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
 import { claimant, type Release, type Slots } from '../../rpc/slots.ts';
 
-export type BatchQueue<Item, Answer> = { request(item: Item): Promise<Answer>; waiting(): number; stop(): Promise<void> };
-export type BatchOptions<Item, Answer> = {
+export type BatchQueue<Item, Answer> = {
+  request(item: Item): Promise<Answer>;
+  waiting(): number;
+  stop(): Promise<void>;
+};
+type BatchOptions<Item, Answer> = {
   readonly url: string;
   readonly applicationName: string;
   readonly admit?: DatabaseOptions['admit'];

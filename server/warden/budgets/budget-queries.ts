@@ -1,14 +1,26 @@
 // Owns: the SQL of budget rows: creating them, finding scopes that have none, and thinning the snapshots that their
 // windows no longer need.
-import { type BudgetDirection, type Caps, type Consequence, type ScopeKind, scopeRanks } from '../../domain/budgets.ts';
+import {
+  type BudgetDirection,
+  type Caps,
+  type Consequence,
+  type ScopeKind,
+  scopeRanks,
+} from '../../domain/budgets/words.ts';
 import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareNew } from '../changes/declared.ts';
-import { placeOfBudget } from '../changes/generations.ts';
+import { now } from '../../postgres/now.ts';
+import { declareNew } from '../seals/declared.ts';
+import { placeOfBudget } from '../seals/generations.ts';
 
 export type Scope =
   | { readonly kind: 'credential'; readonly credential: CredentialId; readonly customer: CustomerId | null }
-  | { readonly kind: 'account'; readonly account: AccountId; readonly customer: CustomerId; readonly isInternal: boolean }
+  | {
+      readonly kind: 'account';
+      readonly account: AccountId;
+      readonly customer: CustomerId;
+      readonly isInternal: boolean;
+    }
   | { readonly kind: 'customer'; readonly customer: CustomerId }
   | { readonly kind: 'plane'; readonly plane: Plane }
   | { readonly kind: 'gateway' };
@@ -22,7 +34,7 @@ export type NewBudget = {
   readonly ceilingPercent: number;
 };
 /** The properties of a budget that only operators set. */
-export type BudgetRest = { readonly headroomPercent: number; readonly consequence: Consequence };
+type BudgetRest = { readonly headroomPercent: number; readonly consequence: Consequence };
 
 /** Returns the facts that identify a budget by its scope and direction. */
 const factsOfPlace = (scope: Scope, direction: BudgetDirection) => ({
@@ -46,7 +58,12 @@ export type MissingBudget = {
 };
 
 /** Creates a budget. A row that exists stays as it is. */
-export async function insertBudget(tx: Transaction, scope: Scope, given: NewBudget, rest: Partial<BudgetRest> = {}): Promise<void> {
+export async function insertBudget(
+  tx: Transaction,
+  scope: Scope,
+  given: NewBudget,
+  rest: Partial<BudgetRest> = {},
+): Promise<void> {
   // While a customer has several credentials, a partner credential may use at most half of the customer's caps; so may
   // an internal account that works for the customer.
   const isShare = scope.kind === 'credential' ? scope.customer !== null : scope.kind === 'account' && scope.isInternal;
@@ -90,7 +107,9 @@ export async function missingBudgets(tx: Transaction): Promise<readonly MissingB
     name: string | null;
     customer_name: string | null;
     is_self_test: boolean;
-  }>('select scope as kind, id, customer_id, plane, is_internal, direction, name, customer_name, is_self_test from missing_budgets()');
+  }>(
+    'select scope as kind, id, customer_id, plane, is_internal, direction, name, customer_name, is_self_test from missing_budgets()',
+  );
   return rows.map((row) => {
     const scope = shapeScope(row);
     return {
@@ -116,7 +135,12 @@ function shapeScope(row: {
     case 'credential':
       return { kind: 'credential', credential: row.id as CredentialId, customer };
     case 'account':
-      return { kind: 'account', account: row.id as AccountId, customer: customer as CustomerId, isInternal: row.is_internal };
+      return {
+        kind: 'account',
+        account: row.id as AccountId,
+        customer: customer as CustomerId,
+        isInternal: row.is_internal,
+      };
     case 'customer':
       return { kind: 'customer', customer: customer as CustomerId };
     case 'plane':
@@ -126,17 +150,31 @@ function shapeScope(row: {
   }
 }
 
+/** How many budgets one turn thins. The largest number of snapshots of one budget is some 400. */
+const thinnedAtOnce = 20;
+
 /**
- * Thins the snapshots: one a minute is kept for an hour, then one for each quarter of an hour, after a day one for each
- * hour, and none after a week. Of each span the newest stays. A missing snapshot can only make the count too high,
- * never too low. Marks of what was paid for are deleted after 25 hours.
+ * Thins the snapshots of the next few budgets: one a minute is kept for an hour, then one for each quarter of an hour,
+ * after a day one for each hour, and none after a week. Of each span the newest stays. A missing snapshot can only make
+ * the count too high, never too low. `after` is what the turn before returned, and null at first: the last budget that
+ * was thinned, or null when all have had their turn.
  */
-export async function thinBudgets(tx: Transaction): Promise<void> {
+export async function thinBudgets(tx: Transaction, after: number | null): Promise<number | null> {
+  const rows = await tx.query<{ id: number }>(
+    'select id from budget where $1::bigint is null or id > $1 order by id limit $2',
+    [after, thinnedAtOnce],
+  );
   await tx.query(
-    `delete from budget_snapshot s using budget b where b.id = s.budget_id and (
+    `delete from budget_snapshot s using budget b where b.id = any ($1::bigint[]) and s.budget_id = b.id and s.minute < b.minute - 61 and (
        s.minute < b.minute - 10141
        or (s.minute < b.minute - 1441 and exists (select 1 from budget_snapshot n where n.budget_id = s.budget_id and n.minute > s.minute and n.minute / 60 = s.minute / 60))
-       or (s.minute < b.minute - 61 and exists (select 1 from budget_snapshot n where n.budget_id = s.budget_id and n.minute > s.minute and n.minute / 15 = s.minute / 15)))`,
+       or exists (select 1 from budget_snapshot n where n.budget_id = s.budget_id and n.minute > s.minute and n.minute / 15 = s.minute / 15))`,
+    [rows.map((row) => row.id)],
   );
-  await tx.query("delete from charged_item where charged_at < clock_timestamp() - interval '25 hours'");
+  return rows.length < thinnedAtOnce ? null : (rows.at(-1)?.id ?? null);
+}
+
+/** Deletes the marks of what was paid for more than 25 hours ago. */
+export async function forgetCharged(tx: Transaction): Promise<void> {
+  await tx.query(`delete from charged_item where charged_at < ${now} - interval '25 hours'`);
 }

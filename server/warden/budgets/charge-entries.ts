@@ -1,14 +1,30 @@
 // Owns: comparing the entries that a batch of charges gave back with those that its answers call for (decision 0042).
 // Must never: let a grant pass whose entry did not come back, or came back with something else.
-import type { AccountId, CustomerId, NodeName, Plane } from '../../domain/ids.ts';
+import type { AccountId, CustomerId, NodeName, Plane, VersionId } from '../../domain/ids.ts';
 import type { Draft } from '../../domain/ledger/births.ts';
-import { type EntryColumn, faultOf, notWritten, parseEntry, type SentEntry, type WrittenEntry } from '../../domain/ledger/written.ts';
+import {
+  type EntryColumn,
+  faultOf,
+  notWritten,
+  parseEntry,
+  type SentEntry,
+  type WrittenEntry,
+} from '../../domain/ledger/written.ts';
 import type { ChargeRequest } from './charge-queries.ts';
 
-/** Who asks, as this process knows it from the session; the entry of an item must name it. */
-export type AskedBy = { readonly account: AccountId; readonly node: NodeName; readonly plane: Plane; readonly customer: CustomerId };
+/**
+ * Who asks and for what, as this process knows it from the session and from the handle that it opened; the entry of an
+ * item must name it. `version`: the file of an extent; undefined for anything else.
+ */
+export type AskedBy = {
+  readonly account: AccountId;
+  readonly node: NodeName;
+  readonly plane: Plane;
+  readonly customer: CustomerId;
+  readonly version: VersionId | undefined;
+};
 /** What of an answer decides about its entry. `bytes`: what the extent costs. */
-export type Answered = { readonly outcome: string; readonly bytes: number | null; readonly entry: string | null };
+type Answered = { readonly outcome: string; readonly bytes: number | null; readonly entry: string | null };
 /** An entry that an item calls for. `isSure` false: it is written only where the database knows the session. */
 type Due = { readonly sent: SentEntry; readonly isSure: boolean };
 
@@ -23,7 +39,10 @@ const kindOf = (item: ChargeRequest, outcome: string): string | undefined => {
 function dueOf(item: ChargeRequest, { outcome, bytes }: Answered): Due | undefined {
   const kind = kindOf(item, outcome);
   if (kind === undefined) return undefined;
-  const ofItem = 'download' in item ? { handle_id: item.download, extent: item.index } : { customer_id: item.customer, bytes: item.bytes };
+  const ofItem =
+    'download' in item
+      ? { handle_id: item.download, extent: item.index }
+      : { customer_id: item.customer, bytes: item.bytes };
   const shown = outcome === 'granted' ? {} : { outcome };
   const sent = { kind, observer: 'warden', session_id: item.session, public: JSON.stringify(shown), bytes, ...ofItem };
   return { sent, isSure: outcome !== 'session' && outcome !== 'missing' };
@@ -32,14 +51,18 @@ function dueOf(item: ChargeRequest, { outcome, bytes }: Answered): Due | undefin
 /** The columns that an item names in any case; the others only where this process knows them (`by`), or never. */
 const always: readonly EntryColumn[] = ['kind', 'session_id', 'handle_id', 'extent'];
 
-/** Returns what was sent for an entry: what its item calls for, and of the rest what only the database knows, as it came back. */
+/**
+ * Returns what was sent for an entry: what its item calls for, and of the rest what only the database knows, as it came
+ * back.
+ */
 function completed({ sent, isSure }: Due, written: WrittenEntry, by: AskedBy | undefined): SentEntry {
-  // A download that is none of the session has no customer; then nothing was granted.
+  // A download that is none of the session has no customer. What is not sure was refused in any case.
   const isOfNobody = !isSure && written.customer_id === null;
   return {
     customer_id: by === undefined || isOfNobody ? written.customer_id : by.customer,
     ...sent,
-    version_id: written.version_id,
+    // What is refused because the version has left the tree, or the handle is closed, names no version any more.
+    version_id: !isSure && written.version_id === null ? null : (by?.version ?? written.version_id),
     account_id: by?.account ?? written.account_id,
     node: by?.node ?? written.node,
     plane: by?.plane ?? written.plane,
@@ -75,12 +98,15 @@ function firstFault(
     const fault = faultOf(found, completed(due, found, item.by)) ?? entryFault(found);
     if (fault !== undefined) return { kind, fault };
   }
-  return isTaken.includes(false) ? { kind: 'of a charge', fault: 'came back and belongs to nothing that was asked' } : undefined;
+  return isTaken.includes(false)
+    ? { kind: 'of a charge', fault: 'came back and belongs to nothing that was asked' }
+    : undefined;
 }
 
 /**
- * Remembers the entries of a batch. Throws `unavailable` unless each answer that calls for an entry has exactly one that says
- * what was asked, and no other came back: then nothing of the batch is released, and whoever watches the draft learns why.
+ * Remembers the entries of a batch. Throws `unavailable` unless each answer that calls for an entry has exactly one
+ * that says what was asked, and no other came back: then nothing of the batch is released, and whoever watches the
+ * draft learns why.
  */
 export function requireEntries(
   items: readonly ChargeRequest[],

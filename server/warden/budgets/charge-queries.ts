@@ -1,14 +1,27 @@
 // Owns: the SQL of charging and pacing: the batched calls and the shapes of their answers.
-import type { BudgetDirection, BudgetUnit, BudgetWindow, ScopeKind } from '../../domain/budgets.ts';
-import { scopeOfRank } from '../../domain/budgets.ts';
-import { type ContentId, type CustomerId, type CustomerKeyId, idOf, type ObjectId, type SessionId } from '../../domain/ids.ts';
+import type {
+  BudgetDirection,
+  BudgetUnit,
+  BudgetWindow,
+  ChargeOutcome,
+  ScopeKind,
+} from '../../domain/budgets/words.ts';
+import { scopeOfRank } from '../../domain/budgets/words.ts';
+import {
+  type ContentId,
+  type CustomerId,
+  type CustomerKeyId,
+  idOf,
+  type ObjectId,
+  type SessionId,
+} from '../../domain/ids.ts';
 import type { End } from '../../domain/ledger/births.ts';
 import type { Database } from '../../postgres/database.ts';
 import { type AskedBy, requireEntries } from './charge-entries.ts';
 
 /**
- * What is to be charged: one extent of an open download, or an amount of bytes and items. `by`: who asks, which the entry must
- * name; without it the entry is believed about that.
+ * What is to be charged: one extent of an open download, or an amount of bytes and items. `by`: who asks, which the
+ * entry must name; without it the entry is believed about that.
  */
 export type ChargeRequest =
   | { readonly session: SessionId; readonly by?: AskedBy; readonly download: string; readonly index: number }
@@ -54,7 +67,7 @@ export type ChargeAnswer =
   | Refusal;
 
 type Raw = {
-  readonly outcome: 'granted' | 'repeat' | 'session' | 'missing' | 'over-limit' | 'later';
+  readonly outcome: ChargeOutcome;
   readonly budget: number | null;
   readonly rank: number;
   readonly unit: BudgetUnit | null;
@@ -78,7 +91,15 @@ type Raw = {
 };
 
 function released(row: Raw): ReleasedExtent | null {
-  const { customer, content, object, bytes, sealed_bytes: sealedBytes, customer_key: customerKey, wrapped_key: wrappedKey } = row;
+  const {
+    customer,
+    content,
+    object,
+    bytes,
+    sealed_bytes: sealedBytes,
+    customer_key: customerKey,
+    wrapped_key: wrappedKey,
+  } = row;
   if (customer === null || content === null || object === null || bytes === null || sealedBytes === null) return null;
   if (customerKey === null || wrappedKey === null) return null;
   return {
@@ -136,10 +157,13 @@ const callBatch = (database: Database, items: readonly ChargeRequest[]): Promise
   );
 
 /**
- * Charges a batch. Returns one answer for each item, in their order, and resolves after the commit. Throws `unavailable` when the
- * entries that it wrote are not those that the answers call for; nothing of it is released then.
+ * Charges a batch. Returns one answer for each item, in their order, and resolves after the commit. Throws
+ * `unavailable` when the entries that it wrote are not those that the answers call for; nothing of it is released then.
  */
-export async function callChargeBatch(database: Database, items: readonly ChargeRequest[]): Promise<readonly ChargeAnswer[]> {
+export async function callChargeBatch(
+  database: Database,
+  items: readonly ChargeRequest[],
+): Promise<readonly ChargeAnswer[]> {
   const draft = database.beginDraft();
   let end: End = 'undone';
   try {
@@ -163,7 +187,12 @@ export async function callChargeBatch(database: Database, items: readonly Charge
  */
 export async function callChargeEnding(
   database: Database,
-  ending: { readonly session: SessionId; readonly customer: CustomerId; readonly bytes: number; readonly graceMs: number },
+  ending: {
+    readonly session: SessionId;
+    readonly customer: CustomerId;
+    readonly bytes: number;
+    readonly graceMs: number;
+  },
 ): Promise<boolean> {
   const { session, customer, bytes, graceMs } = ending;
   const [row] = await database.call<{ charged: boolean }>('select charge_ending($1, $2, $3, $4) as charged', [
@@ -190,7 +219,12 @@ export type Permit = { readonly bytes: number; readonly waitMs: number };
 export async function callPace(database: Database, items: readonly PaceRequest[]): Promise<readonly Permit[]> {
   const rows = await database.call<{ bytes: number; wait_ms: number }>(
     'select bytes, wait_ms from pace($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) order by item',
-    [items.map((one) => one.session), items.map((one) => one.customer), items.map((one) => one.direction), items.map((one) => one.bytes)],
+    [
+      items.map((one) => one.session),
+      items.map((one) => one.customer),
+      items.map((one) => one.direction),
+      items.map((one) => one.bytes),
+    ],
   );
   return rows.map((row) => ({ bytes: row.bytes, waitMs: row.wait_ms }));
 }

@@ -1,15 +1,16 @@
 // Owns: charging and pacing for the rest of the warden. Each plane has three queues (extents that are released; bytes
 // and names that are stored or listed; pacing), each with a connection of its own.
 // Must never: resolve before the charge and its entry are committed. Without a charged budget no key leaves the warden.
-import type { Config } from '../../config/config.ts';
+import type { Config, Directories } from '../../config/config.ts';
 import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/errors.ts';
-import type { CustomerId, Plane } from '../../domain/ids.ts';
+import type { CustomerId, Plane, VersionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, DatabaseOptions } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { Slots } from '../../rpc/slots.ts';
-import type { OpenSession } from '../context.ts';
+import type { Warden } from '../context/context.ts';
 import { graceMs } from '../sessions/ending-queries.ts';
+import type { OpenSession, Sessions } from '../sessions/open-session.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type BatchQueue, createBatchQueue } from './batch-queue.ts';
 import type { AskedBy } from './charge-entries.ts';
@@ -27,6 +28,12 @@ import { OpenPermits } from './open-permits.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
 import { UnpaidEntries, UnpaidOpenings } from './unpaid-entries.ts';
 
+/** What a use case receives whose work is charged. */
+export type Charging = Warden & { readonly sessions: Sessions; readonly charges: Charges };
+
+/** The file on which a handle was opened, as this process knows it. */
+type OpenedFile = { readonly customer: CustomerId; readonly version: VersionId };
+
 export type Charges = {
   /**
    * Runs `open`, which opens a file for reading. Its entry in the record takes one of the credential's places for
@@ -34,13 +41,18 @@ export type Charges = {
    * When `open` fails with an answer about the name, one name is charged afterwards, so that trying names is never
    * free.
    */
-  opening<Result>(session: OpenSession, customer: CustomerId, download: string, open: () => Promise<Result>): Promise<Result>;
+  opening<Result>(
+    session: OpenSession,
+    customer: CustomerId,
+    download: string,
+    open: () => Promise<Result>,
+  ): Promise<Result>;
   /**
    * Charges one extent of an open download to every scope and records it. Only after that does it resolve, with what
    * the key of the extent is derived from. An extent for which the same credential paid within a day is free; when the
    * credential has no place for unpaid entries left, a name is charged in addition.
    */
-  release(session: OpenSession, customer: CustomerId, download: string, index: number): Promise<ReleasedExtent>;
+  release(session: OpenSession, of: OpenedFile, download: string, index: number): Promise<ReleasedExtent>;
   /**
    * Charges what is about to be stored, listed, or opened for verification. Nothing is refunded when the operation then
    * fails.
@@ -65,7 +77,7 @@ export type Charges = {
 };
 
 type Given = {
-  readonly config: Config;
+  readonly config: Directories & Pick<Config, 'database' | 'limits' | 'credentials'>;
   readonly database: Database;
   readonly sessions: SessionRegistry;
   readonly log: Logger;
@@ -85,32 +97,40 @@ type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'conflict', 'invalid']);
 
 /** Returns whom the entry of a charge must name. */
-const byOf = ({ node, account }: OpenSession, customer: CustomerId): AskedBy => ({
+const byOf = ({ node, account }: OpenSession, customer: CustomerId, version?: VersionId): AskedBy => ({
   account: account.id,
   node,
   plane: account.plane,
   customer,
+  version,
 });
 
 /** The shortest pause, in milliseconds, after which a charge that was slowed down is tried again. */
 const askAgainMsMin = 20;
 
+/**
+ * Creates the queues of one kind of call. A batch waits for the row locks of all its items. Each plane has a queue of
+ * its own, so that what holds up one plane does not hold up the other.
+ */
+function createQueues<I, A>(
+  hook: Omit<Parameters<typeof createBatchQueue<I, A>>[0], 'applicationName' | 'call'>,
+  name: string,
+  call: (through: Database, items: readonly I[]) => Promise<readonly A[]>,
+): Queues<I, A> {
+  const of = (plane: Plane): BatchQueue<I, A> =>
+    createBatchQueue({ ...hook, applicationName: `cofferdam ${name} ${plane}`, call });
+  return { partner: of('partner'), internal: of('internal') };
+}
+
 export function createCharges({ config, database, sessions, log, admit, drafts, grants }: Given): Charges {
   const url = roleUrl(config, 'warden');
-  const hook = { ...(admit && { admit }), ...(drafts && { drafts }), ...(grants && { slots: grants }) };
-  // A batch waits for the row locks of all its items. Each plane has queues of its own, so that what holds up one plane
-  // does not hold up the other.
-  const queues = <I, A>(name: string, call: (through: Database, items: readonly I[]) => Promise<readonly A[]>): Queues<I, A> => {
-    const of = (plane: Plane): BatchQueue<I, A> => createBatchQueue({ url, applicationName: `cofferdam ${name} ${plane}`, ...hook, call });
-    return { partner: of('partner'), internal: of('internal') };
-  };
-  const releases = queues<ChargeRequest, ChargeAnswer>('grants', callChargeBatch);
-  const amounts = queues<ChargeRequest, ChargeAnswer>('charges', callChargeBatch);
-  const paces = queues<PaceRequest, Permit>('pace', callPace);
-  const all = [releases, amounts, paces].flatMap(({ partner, internal }): readonly Pick<BatchQueue<never, unknown>, 'stop'>[] => [
-    partner,
-    internal,
-  ]);
+  const hook = { url, ...(admit && { admit }), ...(drafts && { drafts }), ...(grants && { slots: grants }) };
+  const releases = createQueues<ChargeRequest, ChargeAnswer>(hook, 'grants', callChargeBatch);
+  const amounts = createQueues<ChargeRequest, ChargeAnswer>(hook, 'charges', callChargeBatch);
+  const paces = createQueues<PaceRequest, Permit>(hook, 'pace', callPace);
+  const all = [releases, amounts, paces].flatMap(
+    ({ partner, internal }): readonly Pick<BatchQueue<never, unknown>, 'stop'>[] => [partner, internal],
+  );
   const permits = new OpenPermits();
   const unpaid = new UnpaidEntries({
     atOnce: config.limits.unpaidEntriesAtOnce,
@@ -121,7 +141,8 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
     database,
     dormantMs: config.credentials.dormantDays * config.credentials.dayMs,
     endSessions: (credential, reason) => sessions.endMatching({ credential }, reason, 'limit'),
-    onFault: (error) => log.warn({ err: error }, 'sessions that met their limit could not be ended; the next refusal tries again'),
+    onFault: (error) =>
+      log.warn({ err: error }, 'sessions that met their limit could not be ended; the next refusal tries again'),
   });
 
   const charge = async (
@@ -162,7 +183,12 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
     // A refusal concerns the scopes of one customer. In the same session another customer may still have room, so the
     // customer is part of the key.
     const asked = { key: `${session.id}/${customer}/${direction}`, amount: { bytes, items } };
-    await charge(amounts, session, { session: session.id, by: byOf(session, customer), customer, direction, bytes, items }, asked);
+    await charge(
+      amounts,
+      session,
+      { session: session.id, by: byOf(session, customer), customer, direction, bytes, items },
+      asked,
+    );
   };
   const oneName = { bytes: 0, items: 1 };
 
@@ -183,7 +209,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
         throw error;
       }
     },
-    release: async (session, customer, download, index) => {
+    release: async (session, { customer, version }, download, index) => {
       // The amounts are zero because only the database knows what an extent costs; the same extent always costs the
       // same.
       const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
@@ -194,7 +220,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       const { outcome, extent } = await charge(
         releases,
         session,
-        { session: session.id, by: byOf(session, customer), download, index },
+        { session: session.id, by: byOf(session, customer, version), download, index },
         asked,
       );
       // The bytes of a first read have paid for its entry, so the place is given back. A refusal, which was thrown
@@ -215,7 +241,8 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       permits.ask(`${session.id}/${customer}/${direction}`, () =>
         paces[session.account.plane].request({ session: session.id, customer, direction, bytes }),
       ),
-    waiting: () => [releases, amounts].reduce((sum, { partner, internal }) => sum + partner.waiting() + internal.waiting(), 0),
+    waiting: () =>
+      [releases, amounts].reduce((sum, { partner, internal }) => sum + partner.waiting() + internal.waiting(), 0),
     stop: async () => {
       await Promise.all(all.map((one) => one.stop()));
     },

@@ -3,13 +3,20 @@
 // Must never: make a new default budget in the place of one that operators had changed, because the default could be
 // wider.
 import type { BudgetDefaults } from '../../config/default-budgets.ts';
-import { type BudgetDirection, budgetDirections, type Caps, type ScopeBudget, scopeOnCommandLine } from '../../domain/budgets.ts';
+import {
+  type BudgetDirection,
+  budgetDirections,
+  type Caps,
+  type ScopeBudget,
+  scopeOnCommandLine,
+} from '../../domain/budgets/words.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { generationsOf } from '../changes/generations.ts';
-import { firstBroken } from '../changes/seals.ts';
-import type { KeyRing, Warden } from '../context.ts';
-import { passOverRows } from '../row-passes.ts';
+import type { Warden } from '../context/context.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { passOverRows } from '../passes/row-passes.ts';
+import { generationsOf } from '../seals/generations.ts';
+import { firstBroken } from '../seals/seals.ts';
 import { insertBudget, type MissingBudget, missingBudgets, type NewBudget, type Scope } from './budget-queries.ts';
 
 const nothing: Caps = { hour: 0, day: 0, week: 0 };
@@ -23,7 +30,8 @@ function defaultsOf(scope: Scope, defaults: BudgetDefaults): ScopeBudget {
 export function defaultBudget(scope: Scope, direction: BudgetDirection, defaults: BudgetDefaults): NewBudget {
   const given = defaultsOf(scope, defaults);
   const ceilingPercent = scope.kind === 'plane' || scope.kind === 'gateway' ? defaults.ceilingPercent : 100;
-  if (direction === 'list') return { direction, bytes: nothing, items: given.list.names, rate: null, sessionsMax: null, ceilingPercent };
+  if (direction === 'list')
+    return { direction, bytes: nothing, items: given.list.names, rate: null, sessionsMax: null, ceilingPercent };
   const { bytes, files: items, rate } = given[direction];
   return { direction, bytes, items, rate, sessionsMax: direction === 'out' ? given.sessions : null, ceilingPercent };
 }
@@ -52,7 +60,10 @@ export async function completeBudgets(tx: Transaction, keys: KeyRing, defaults: 
 }
 
 /** Raises the alert that a budget is missing. Its scope grants nothing until two operators set the budget again. */
-export async function tellMissing(tx: Transaction, { scope, direction, name, customerName, place }: MissingBudget): Promise<void> {
+async function tellMissing(
+  tx: Transaction,
+  { scope, direction, name, customerName, place }: MissingBudget,
+): Promise<void> {
   const words = scopeOnCommandLine(scope.kind, name, customerName);
   await insertAlert(tx, {
     kind: 'budget.missing',
@@ -70,7 +81,8 @@ export async function tellMissing(tx: Transaction, { scope, direction, name, cus
  * out, since their nodes create them.
  */
 export async function watchMissing(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
-  const find = async (tx: Transaction): Promise<readonly MissingBudget[]> => (await missingBudgets(tx)).filter((one) => !one.isSelfTest);
+  const find = async (tx: Transaction): Promise<readonly MissingBudget[]> =>
+    (await missingBudgets(tx)).filter((one) => !one.isSelfTest);
   await passOverRows(warden, 'missing-budgets', {
     find: async (tx) => (await find(tx)).map((one) => one.place),
     work: async (tx, places) => {

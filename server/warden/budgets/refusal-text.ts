@@ -1,7 +1,8 @@
 // Owns: the texts of a refusal by a budget: people read the reason and when there will be room again, machines read a
 // code, and their contact reads the sentence.
 // Must never: tell a customer what others use: texts about the plane or the whole gateway name no number.
-import { amountText, type BudgetDirection, type BudgetWindow, sizeText } from '../../domain/budgets.ts';
+import { amountText, sizeText } from '../../domain/budgets/amounts.ts';
+import type { BudgetDirection, BudgetWindow } from '../../domain/budgets/words.ts';
 import type { AccountKind } from '../../domain/ids.ts';
 import type { Refusal } from './charge-queries.ts';
 

@@ -2,16 +2,18 @@
 // names, and the text for the client.
 // Must never: answer a refusal whose alert is not committed, or suspend the only credential of a customer
 // automatically.
-import { amountText, type BudgetUnit, type Consequence } from '../../domain/budgets.ts';
+import { amountText } from '../../domain/budgets/amounts.ts';
+import type { BudgetUnit, Consequence } from '../../domain/budgets/words.ts';
 import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CredentialId, CustomerId } from '../../domain/ids.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { OpenSession } from '../context.ts';
-import { bySession, record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/entries/record.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
+import { lockCredential } from '../sessions/withdrawal-queries.ts';
 import type { Refusal } from './charge-queries.ts';
-import { findConsequence, hasOtherCredentials, lockCredential, suspendCredential } from './consequence-queries.ts';
+import { findConsequence, hasOtherCredentials, suspendCredential } from './consequence-queries.ts';
 import { refusalSentence, refusalText } from './refusal-text.ts';
 
 /**
@@ -24,14 +26,14 @@ const alertEveryMs = 5000;
 const endAfterMs = 250;
 const units = ['bytes', 'items'] as const satisfies readonly BudgetUnit[];
 
-export type Amount = { readonly bytes: number; readonly items: number };
+type Amount = { readonly bytes: number; readonly items: number };
 /**
  * What was asked for. `key` names the session and what it asked for. A remembered refusal answers a request with the
  * same key that asks for at least as much of the unit that was short.
  */
 export type Asked = { readonly key: string; readonly amount: Amount };
 
-export type RefusalDesk = {
+type RefusalDesk = {
   /** Returns the refusal that the same request met within the last second. */
   recall(asked: Asked): CofferdamError | undefined;
   /** Commits the alert and the consequence, and resolves to the error that the client is given. */
@@ -49,7 +51,10 @@ type Given = {
 };
 
 export function createRefusalDesk({ database, dormantMs, endSessions, onFault }: Given): RefusalDesk {
-  const remembered = new Map<string, { readonly until: number; readonly error: CofferdamError; readonly amount: number }>();
+  const remembered = new Map<
+    string,
+    { readonly until: number; readonly error: CofferdamError; readonly amount: number }
+  >();
   const raised = new Map<string, { at: number; missed: number }>();
 
   const keep = <V>(map: Map<string, V>, key: string, value: V): void => {
@@ -105,9 +110,14 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
         });
         // The sessions end a little later, so that the client can still read the reason. A suspended credential is
         // refused everything meanwhile.
-        if (isEnding) setTimeout(() => detach(endSessions(session.credentialId, 'limit reached'), onFault), endAfterMs).unref();
+        if (isEnding)
+          setTimeout(() => detach(endSessions(session.credentialId, 'limit reached'), onFault), endAfterMs).unref();
       }
-      keep(remembered, `${key}/${refusal.unit}`, { until: performance.now() + rememberMs, error, amount: amount[refusal.unit] });
+      keep(remembered, `${key}/${refusal.unit}`, {
+        until: performance.now() + rememberMs,
+        error,
+        amount: amount[refusal.unit],
+      });
       return error;
     },
 
@@ -121,7 +131,11 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
           severity: 'critical',
           subject: `plane ${session.account.plane}`,
           text: `the ${session.account.plane} plane or the whole gateway is past its cap and slows down`,
-          facts: { plane: session.account.plane, lastAccount: session.account.name, lastCustomer: nameOf(session, customer) },
+          facts: {
+            plane: session.account.plane,
+            lastAccount: session.account.name,
+            lastCustomer: nameOf(session, customer),
+          },
           nextCommand: 'cofferctl budget show --gateway',
           count,
         }),
@@ -134,7 +148,12 @@ type Outcome = { readonly wanted: Consequence; readonly done: Consequence | 'spa
 const nameOf = (session: OpenSession, customer: CustomerId): string =>
   session.customers.find((one) => one.id === customer)?.name ?? 'unknown';
 
-async function consequenceOf(tx: Transaction, session: OpenSession, refusal: Refusal, dormantMs: number): Promise<Outcome> {
+async function consequenceOf(
+  tx: Transaction,
+  session: OpenSession,
+  refusal: Refusal,
+  dormantMs: number,
+): Promise<Outcome> {
   const wanted = await findConsequence(tx, refusal.budget);
   if (wanted === 'refuse') return { wanted, done: wanted, isEnding: false };
   if (wanted === 'end-sessions') return { wanted, done: wanted, isEnding: true };
@@ -171,7 +190,11 @@ async function raise(
   const customer = nameOf(session, refusal.customer);
   const { account } = session;
   const of =
-    refusal.scope === 'account' ? `account ${account.name}` : refusal.scope === 'customer' ? `customer ${customer}` : refusal.scope;
+    refusal.scope === 'account'
+      ? `account ${account.name}`
+      : refusal.scope === 'customer'
+        ? `customer ${customer}`
+        : refusal.scope;
   await insertAlert(tx, {
     kind: 'budget.refused',
     severity: outcome.done === 'refuse' ? 'warning' : 'critical',

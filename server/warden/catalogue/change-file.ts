@@ -6,7 +6,7 @@ import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import { afterRename } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { OpenSession } from '../context.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 import { type locateEntry, notFound, requireVerb, walk, walkHolding } from './locate.ts';
 import { giveUp, recordName } from './name-entry.ts';
 import {
@@ -47,22 +47,23 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   if (file === undefined || published === undefined || !place.folder.verbs.has('list')) throw notFound();
   if (place.folder.direction === 'deposit') throw new CofferdamError('denied', 'a delivered file cannot be removed');
   requireVerb(session, place.folder, 'remove');
-  if (published.firstReadAt !== null) throw new CofferdamError('denied', 'the file was already read and stays until its retention ends');
-  for (const version of await withdrawPublished(tx, file)) await recordName(tx, session, place, 'file.withdrawn', version);
+  if (published.firstReadAt !== null)
+    throw new CofferdamError('denied', 'the file was already read and stays until its retention ends');
+  for (const version of await withdrawPublished(tx, file))
+    await recordName(tx, session, place, 'file.withdrawn', version);
 }
 
 /**
- * Locks the target name and gives up the sender's own unpublished versions there. Throws `conflict` or `denied` when
- * the name cannot be taken.
+ * Gives up the sender's own unpublished versions under the target name, which the transaction has locked. Throws
+ * `conflict` or `denied` when the name cannot be taken.
  */
 async function makeRoom(
   tx: Transaction,
   session: OpenSession,
   target: EntryPlace,
-  parent: DirectoryId | null,
+  { parent, file }: { readonly parent: DirectoryId | null; readonly file: FileId },
   replace: boolean,
-): Promise<FileId> {
-  const file = await lockFile(tx, target.customer.id, target.folder.id, parent, target.name, idOf<FileId>(randomUUID()));
+): Promise<void> {
   if ((await findDirectory(tx, target.folder.id, parent, target.name)) !== undefined)
     throw new CofferdamError('conflict', 'the name is taken by a directory');
   for (const version of await liveVersions(tx, file)) {
@@ -71,7 +72,32 @@ async function makeRoom(
     else if (version.state !== 'published') throw new CofferdamError('conflict', 'the name is in use');
     else if (!target.folder.replaceAllowed) throw new CofferdamError('denied', 'a delivered file cannot be replaced');
   }
-  return file;
+}
+
+type Name = { readonly place: EntryPlace; readonly parent: DirectoryId | null };
+const keyOf = ({ place, parent }: Name): string => [place.folder.id, parent ?? '', place.name].join('/');
+
+/**
+ * Locks the names of a rename before anything that stands under them, and both in one order, whichever of them is the
+ * source: so two renames crosswise wait for each other's end, and not for each other. `file` is undefined when there is
+ * no source; the row of the target is created when there is none.
+ */
+async function lockNames(
+  tx: Transaction,
+  source: Name,
+  target: Name,
+): Promise<{ file: FileId | undefined; room: FileId }> {
+  const lockSource = (): Promise<FileId | undefined> =>
+    lockExistingFile(tx, source.place.folder.id, source.parent, source.place.name);
+  const { customer, folder } = target.place;
+  const lockTarget = (): Promise<FileId> =>
+    lockFile(tx, customer.id, folder.id, target.parent, target.place.name, idOf<FileId>(randomUUID()));
+  if (keyOf(source) < keyOf(target)) {
+    const file = await lockSource();
+    return { file, room: await lockTarget() };
+  }
+  const room = await lockTarget();
+  return { file: await lockSource(), room };
 }
 
 /** Renames the sender's own unpublished version. A rename from a temporary name to another one may publish the file. */
@@ -86,7 +112,11 @@ export async function renameFile(
   const sourceParent = await walk(tx, source.folder.id, source.parents);
   const targetParent = await walkHolding(tx, target.folder.id, target.parents);
   if (sourceParent === targetParent && source.name === target.name) return;
-  const file = await lockExistingFile(tx, source.folder.id, sourceParent, source.name);
+  const { file, room } = await lockNames(
+    tx,
+    { place: source, parent: sourceParent },
+    { place: target, parent: targetParent },
+  );
   const live = file === undefined ? [] : await liveVersions(tx, file);
   const version = live.find((one) => isOwnUnpublished(session, one));
   if (file === undefined || version === undefined) {
@@ -94,19 +124,29 @@ export async function renameFile(
       throw new CofferdamError('denied', 'a delivered file cannot be renamed');
     throw notFound();
   }
-  if (version.hasBase) throw new CofferdamError('conflict', 'the file is being continued: close it first, then rename it');
-  const room = await makeRoom(tx, session, target, targetParent, replace);
+  if (version.hasBase)
+    throw new CofferdamError('conflict', 'the file is being continued: close it first, then rename it');
+  await makeRoom(tx, session, target, { parent: targetParent, file: room }, replace);
   // The versions with a receipt that wait below an incomplete version move with it and stay below it.
   const waiting = live.filter((one) => isOwnUnpublished(session, one) && one.number < version.number);
   for (const one of [version, ...waiting].sort((a, b) => a.number - b.number)) {
     await moveVersion(tx, one.id, room, await nextNumber(tx, room));
-    if (one !== version) await recordName(tx, session, source, 'file.renamed', one.id, { to: formatPath(target.rest), state: one.state });
+    if (one !== version)
+      await recordName(tx, session, source, 'file.renamed', one.id, { to: formatPath(target.rest), state: one.state });
   }
   await deleteFileIfBare(tx, file);
   if (version.state !== 'partial') {
     const publication = afterRename(target.folder, source.name, target.name);
-    await setVersionState(tx, version.id, publication.state, publication.state === 'settling' ? publication.settleMs : null);
-    await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state: publication.state });
+    await setVersionState(
+      tx,
+      version.id,
+      publication.state,
+      publication.state === 'settling' ? publication.settleMs : null,
+    );
+    await recordName(tx, session, source, 'file.renamed', version.id, {
+      to: formatPath(target.rest),
+      state: publication.state,
+    });
     return;
   }
   await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state: 'partial' });

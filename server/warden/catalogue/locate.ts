@@ -4,10 +4,13 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId, DirectoryId, FolderId, Verb } from '../../domain/ids.ts';
 import type { VirtualPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { CustomerScope, FolderScope, OpenSession } from '../context.ts';
+import type { CustomerScope, FolderScope, OpenSession } from '../sessions/open-session.ts';
 import { findDirectory, holdDirectory } from './tree-queries.ts';
 
-export type Place = { readonly kind: 'root' } | { readonly kind: 'customer'; readonly customer: CustomerScope } | InFolder;
+export type PathTarget =
+  | { readonly kind: 'root' }
+  | { readonly kind: 'customer'; readonly customer: CustomerScope }
+  | InFolder;
 /** A place inside a folder. `rest` has the path components after the folder; it is empty for the folder itself. */
 export type InFolder = {
   readonly kind: 'folder';
@@ -24,7 +27,7 @@ export function notFound(): CofferdamError {
  * Finds the place of a path: /folder/… for partner accounts, /customer/folder/… for internal accounts. Throws
  * `not-found` for everything outside the scope.
  */
-export function locate(session: OpenSession, path: VirtualPath): Place {
+export function locate(session: OpenSession, path: VirtualPath): PathTarget {
   let components = path;
   let customer: CustomerScope | undefined;
   if (session.account.plane === 'internal') {
@@ -48,7 +51,10 @@ export function locate(session: OpenSession, path: VirtualPath): Place {
  * Finds the place of an entry inside a folder, for operations that change entries. Throws `denied` for the levels
  * above.
  */
-export function locateEntry(session: OpenSession, path: VirtualPath): InFolder & { readonly name: string; readonly parents: VirtualPath } {
+export function locateEntry(
+  session: OpenSession,
+  path: VirtualPath,
+): InFolder & { readonly name: string; readonly parents: VirtualPath } {
   const place = locate(session, path);
   const name = place.kind === 'folder' ? place.rest.at(-1) : undefined;
   if (place.kind !== 'folder' || name === undefined)
@@ -74,7 +80,11 @@ export async function walk(tx: Transaction, folder: FolderId, directories: Virtu
  * Like `walk`, for operations that put something into the directory: it cannot be removed until the transaction ends.
  * The directories above it are not empty, so they cannot be removed either.
  */
-export async function walkHolding(tx: Transaction, folder: FolderId, directories: VirtualPath): Promise<DirectoryId | null> {
+export async function walkHolding(
+  tx: Transaction,
+  folder: FolderId,
+  directories: VirtualPath,
+): Promise<DirectoryId | null> {
   const name = directories.at(-1);
   if (name === undefined) return null;
   const held = await holdDirectory(tx, folder, await walk(tx, folder, directories.slice(0, -1)), name);

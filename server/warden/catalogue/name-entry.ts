@@ -4,8 +4,8 @@ import type { VersionId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { OpenSession } from '../context.ts';
-import { bySession, record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/entries/record.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 import type { InFolder } from './locate.ts';
 import { setVersionState, type VersionRow } from './tree-queries.ts';
 
@@ -27,7 +27,12 @@ export async function recordName(
 }
 
 /** Discards an unpublished version on behalf of its sender, and records it. */
-export async function giveUp(tx: Transaction, session: OpenSession, place: InFolder, version: VersionRow): Promise<void> {
+export async function giveUp(
+  tx: Transaction,
+  session: OpenSession,
+  place: InFolder,
+  version: VersionRow,
+): Promise<void> {
   await setVersionState(tx, version.id, 'discarded', null);
   await recordName(tx, session, place, version.state === 'partial' ? 'upload.given-up' : 'file.discarded', version.id);
 }

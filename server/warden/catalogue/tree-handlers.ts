@@ -4,13 +4,28 @@ import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
+import { freeBytes } from '../../extents/object-store.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
+import { frameBytesMax } from '../../rpc/framing.ts';
 import type { Handlers } from '../../rpc/operation.ts';
-import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
-import { bySession, record } from '../ledger/ledger-queries.ts';
+import type { Charging } from '../budgets/charges.ts';
+import { uploadRoom } from '../budgets/room-queries.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { bySession, record } from '../ledger/entries/record.ts';
+import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
 import { removeFile, renameFile } from './change-file.ts';
-import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk, walkHolding } from './locate.ts';
+import {
+  type InFolder,
+  locate,
+  locateEntry,
+  notFound,
+  type PathTarget,
+  requireVerb,
+  scopeOf,
+  walk,
+  walkHolding,
+} from './locate.ts';
 import { recordName } from './name-entry.ts';
 import {
   countDirectories,
@@ -31,6 +46,7 @@ import {
 
 type TreeOperations =
   | 'tree.stat'
+  | 'tree.space'
   | 'tree.list'
   | 'tree.remove'
   | 'tree.rename'
@@ -42,41 +58,88 @@ type TreeOperations =
 const epochZero = 0;
 const toSeconds = (date: Date): number => Math.max(0, Math.floor(date.getTime() / 1000));
 
+const isWritableBy = (session: OpenSession, folder: FolderScope): boolean =>
+  folder.verbs.has('write') && !session.account.readOnly;
+
 function directoryAttributes(session: OpenSession, folder: FolderScope | null, modifiedAt: number): Attributes {
-  const isWritable = folder?.verbs.has('write') === true && !session.account.readOnly;
+  const isWritable = folder !== null && isWritableBy(session, folder);
   return { kind: 'directory', size: 0, modifiedAt, permissions: isWritable ? 0o750 : 0o550 };
 }
 
-export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
-  const { sessions, charges, config } = warden;
+/**
+ * What one entry of a page takes in a frame, in bytes, without its name; and what the answer around the entries takes.
+ */
+const [entryBytes, aroundBytes] = [128, 1024];
+
+/** Returns as many of the entries, from the first one on, as fit into one frame of the rpc; at least one. */
+function inOneFrame<E extends { readonly name: string }>(entries: readonly E[]): readonly E[] {
+  let left = frameBytesMax - aroundBytes;
+  const end = entries.findIndex(({ name }) => {
+    left -= entryBytes + Buffer.byteLength(JSON.stringify(name));
+    return left < 0;
+  });
+  return end < 0 ? entries : entries.slice(0, Math.max(1, end));
+}
+
+/** Whether the session may write at a place, or for a level above the folders, in a folder below it. */
+function mayWrite(session: OpenSession, place: PathTarget): boolean {
+  if (place.kind === 'folder') return isWritableBy(session, place.folder);
+  const customers = place.kind === 'customer' ? [place.customer] : session.customers;
+  return customers.some(({ folders }) => folders.some((folder) => isWritableBy(session, folder)));
+}
+
+export function treeHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
+  const { sessions, charges, limits, paths } = warden;
   const inFolder = <T>(session: OpenSession, place: InFolder, work: (tx: Transaction) => Promise<T>): Promise<T> =>
     sessions.within(session, scopeOf(place.customer), work);
-  const { directoriesPerFolderMax } = config.limits;
+  const { directoriesPerFolderMax } = limits;
   /**
    * Charges one item for everything that leaves an entry or a name: for a new directory in the direction `in`, for
    * everything else in the direction `list`.
    */
   const charge = (session: OpenSession, place: InFolder, direction: 'in' | 'list'): Promise<void> =>
     charges.take(session, place.customer.id, direction, { bytes: 0, items: 1 });
+  /** Returns what is at a place. Throws `not-found` when there is nothing that the session may see. */
+  const attributesAt = async (session: OpenSession, place: PathTarget): Promise<Attributes> => {
+    if (place.kind !== 'folder') return directoryAttributes(session, null, epochZero);
+    if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
+    requireVerb(session, place.folder, 'list');
+    return inFolder(session, place, async (tx) => {
+      const parent = await walk(tx, place.folder.id, place.rest.slice(0, -1));
+      const name = place.rest.at(-1) ?? '';
+      const file = await findFile(tx, place.folder.id, parent, name);
+      const version = file && (await visibleVersion(tx, file, session.account.id));
+      if (version !== undefined)
+        return {
+          kind: 'file',
+          size: version.size,
+          modifiedAt: toSeconds(version.modifiedAt),
+          permissions: 0o640,
+        } as const;
+      const directory = await findDirectory(tx, place.folder.id, parent, name);
+      const modifiedAt = directory && (await directoryModifiedAt(tx, directory));
+      if (modifiedAt === undefined) throw notFound();
+      return directoryAttributes(session, place.folder, toSeconds(modifiedAt));
+    });
+  };
   return {
     'tree.stat': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
+      return attributesAt(session, locate(session, path));
+    },
+
+    'tree.space': async ({ token, path }, caller) => {
+      const session = await sessions.require(token, caller);
       const place = locate(session, path);
-      if (place.kind !== 'folder') return directoryAttributes(session, null, epochZero);
-      if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
-      requireVerb(session, place.folder, 'list');
-      return inFolder(session, place, async (tx) => {
-        const parent = await walk(tx, place.folder.id, place.rest.slice(0, -1));
-        const name = place.rest.at(-1) ?? '';
-        const file = await findFile(tx, place.folder.id, parent, name);
-        const version = file && (await visibleVersion(tx, file, session.account.id));
-        if (version !== undefined)
-          return { kind: 'file', size: version.size, modifiedAt: toSeconds(version.modifiedAt), permissions: 0o640 } as const;
-        const directory = await findDirectory(tx, place.folder.id, parent, name);
-        const modifiedAt = directory && (await directoryModifiedAt(tx, directory));
-        if (modifiedAt === undefined) throw notFound();
-        return directoryAttributes(session, place.folder, toSeconds(modifiedAt));
-      });
+      await attributesAt(session, place);
+      const { account, credentialId: credential } = session;
+      const customer = place.kind === 'root' ? account.customer : place.customer.id;
+      const room = await sessions.within(session, customer === null ? [] : [customer], (tx) =>
+        uploadRoom(tx, { credential, account: account.id, customer, plane: account.plane }),
+      );
+      const isWritable = mayWrite(session, place);
+      const isFull = (await freeBytes(paths.store)) < limits.freeSpaceFloorBytes;
+      return isWritable && !isFull ? { ...room, isWritable } : { ...room, freeBytes: 0, freeFiles: 0, isWritable };
     },
 
     'tree.list': async ({ token, path, after, limit }, caller) => {
@@ -96,10 +159,11 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
       }
       requireVerb(session, place.folder, 'list');
-      const found = await inFolder(session, place, async (tx) => {
+      const all = await inFolder(session, place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.rest);
         return listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
       });
+      const found = inOneFrame(all);
       // That a folder is empty is also an answer, so it is charged as one name.
       await charges.take(session, place.customer.id, 'list', { bytes: 0, items: Math.max(1, found.length) });
       await inFolder(session, place, (tx) =>
@@ -107,7 +171,12 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
           kind: 'folder.listed',
           customer: place.customer.id,
           ...bySession(session),
-          public: { folder: place.folder.name, path: formatPath(place.rest), names: found.length, after: after ?? null },
+          public: {
+            folder: place.folder.name,
+            path: formatPath(place.rest),
+            names: found.length,
+            after: after ?? null,
+          },
         }),
       );
       const entries = found.map((entry) => ({
@@ -115,10 +184,18 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         attributes:
           entry.kind === 'directory'
             ? directoryAttributes(session, place.folder, toSeconds(entry.modifiedAt))
-            : ({ kind: 'file', size: entry.size, modifiedAt: toSeconds(entry.modifiedAt), permissions: 0o640 } as const),
+            : ({
+                kind: 'file',
+                size: entry.size,
+                modifiedAt: toSeconds(entry.modifiedAt),
+                permissions: 0o640,
+              } as const),
       }));
       const last = entries.at(-1);
-      return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
+      return {
+        entries,
+        ...(last !== undefined && (all.length === limit || found.length < all.length) ? { next: last.name } : {}),
+      };
     },
 
     'tree.remove': async ({ token, path }, caller) => {
@@ -133,7 +210,8 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const session = await sessions.require(token, caller);
       const source = locateEntry(session, from);
       const target = locateEntry(session, to);
-      if (source.folder.id !== target.folder.id) throw new CofferdamError('denied', 'files cannot be moved between folders');
+      if (source.folder.id !== target.folder.id)
+        throw new CofferdamError('denied', 'files cannot be moved between folders');
       await charge(session, source, 'list');
       await inFolder(session, source, (tx) => renameFile(tx, session, source, target, replace));
       return {};
@@ -143,7 +221,8 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
-      if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be made in this folder');
+      if (!place.folder.directoriesAllowed)
+        throw new CofferdamError('denied', 'directories cannot be made in this folder');
       await charge(session, place, 'in');
       await inFolder(session, place, async (tx) => {
         if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
@@ -151,10 +230,25 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         const parent = await walkHolding(tx, place.folder.id, place.parents);
         // Every operation that creates a name locks the row of the file first, so that a file (of any account, visible
         // or not) and a directory never share a name.
-        const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
+        const file = await lockFile(
+          tx,
+          place.customer.id,
+          place.folder.id,
+          parent,
+          place.name,
+          idOf<FileId>(randomUUID()),
+        );
         const isTaken = (await liveVersions(tx, file)).length > 0;
         const made =
-          !isTaken && (await insertDirectory(tx, idOf<DirectoryId>(randomUUID()), place.customer.id, place.folder.id, parent, place.name));
+          !isTaken &&
+          (await insertDirectory(
+            tx,
+            idOf<DirectoryId>(randomUUID()),
+            place.customer.id,
+            place.folder.id,
+            parent,
+            place.name,
+          ));
         if (!made) throw new CofferdamError('conflict', 'the name is taken');
         await deleteFileIfBare(tx, file);
         await recordName(tx, session, place, 'directory.made');
@@ -166,7 +260,8 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
-      if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be removed in this folder');
+      if (!place.folder.directoriesAllowed)
+        throw new CofferdamError('denied', 'directories cannot be removed in this folder');
       await charge(session, place, 'list');
       await inFolder(session, place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.parents);
@@ -189,7 +284,8 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         const parent = await walk(tx, place.folder.id, place.parents);
         const file = await findFile(tx, place.folder.id, parent, place.name);
         const version = file && (await visibleVersion(tx, file, session.account.id));
-        if (version === undefined && (await findDirectory(tx, place.folder.id, parent, place.name)) === undefined) throw notFound();
+        if (version === undefined && (await findDirectory(tx, place.folder.id, parent, place.name)) === undefined)
+          throw notFound();
         // The time that the sender sets is kept until somebody has read the file. After that, and for other accounts,
         // the request is accepted and ignored, as modes are.
         const isKept = version?.account === session.account.id && version.firstReadAt === null;

@@ -27,7 +27,12 @@ export type VersionRow = {
   /** True while the version rewrites or continues another version. */
   readonly hasBase: boolean;
 };
-export type Entry = { readonly name: string; readonly kind: 'directory' | 'file'; readonly size: number; readonly modifiedAt: Date };
+type Entry = {
+  readonly name: string;
+  readonly kind: 'directory' | 'file';
+  readonly size: number;
+  readonly modifiedAt: Date;
+};
 
 const versionColumns =
   'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at, v.sha256, v.base_version_id is not null as has_base';
@@ -106,7 +111,12 @@ export async function directoryModifiedAt(tx: Transaction, id: DirectoryId): Pro
   return row?.modified_at;
 }
 
-export async function findFile(tx: Transaction, folder: FolderId, parent: DirectoryId | null, name: string): Promise<FileId | undefined> {
+export async function findFile(
+  tx: Transaction,
+  folder: FolderId,
+  parent: DirectoryId | null,
+  name: string,
+): Promise<FileId | undefined> {
   const [row] = await tx.query<{ id: string }>(
     `select id from file where folder_id = $1 and ${inParent('directory_id', parent, '$2')} and name = $3`,
     [folder, parent, name],
@@ -150,7 +160,11 @@ export async function lockExistingFile(
 }
 
 /** Returns the newest version that the account may know of. */
-export async function visibleVersion(tx: Transaction, file: FileId, account: AccountId): Promise<VersionRow | undefined> {
+export async function visibleVersion(
+  tx: Transaction,
+  file: FileId,
+  account: AccountId,
+): Promise<VersionRow | undefined> {
   const [row] = await tx.query<RawVersion>(
     `select ${versionColumns} from version v where v.file_id = $1 and ${visible('$2')} order by v.number desc limit 1`,
     [file, account],
@@ -176,7 +190,10 @@ export async function liveVersions(tx: Transaction, file: FileId): Promise<reado
 }
 
 export async function nextNumber(tx: Transaction, file: FileId): Promise<number> {
-  const [row] = await tx.query<{ next: number }>('select coalesce(max(number), 0) + 1 as next from version where file_id = $1', [file]);
+  const [row] = await tx.query<{ next: number }>(
+    'select coalesce(max(number), 0) + 1 as next from version where file_id = $1',
+    [file],
+  );
   return row?.next ?? 1;
 }
 
@@ -248,7 +265,12 @@ export async function removeDirectory(tx: Transaction, directory: DirectoryId): 
   await tx.query('update directory set removed_at = clock_timestamp() where id = $1', [directory]);
 }
 
-export async function setVersionState(tx: Transaction, version: VersionId, state: VersionState, settleMs: number | null): Promise<void> {
+export async function setVersionState(
+  tx: Transaction,
+  version: VersionId,
+  state: VersionState,
+  settleMs: number | null,
+): Promise<void> {
   await tx.query(
     `update version set state = $2, published_at = case when $2 = 'published' then clock_timestamp() else published_at end,
        publish_at = case when $2 = 'settling' then clock_timestamp() + $3 * interval '1 millisecond' else null end,
@@ -272,7 +294,9 @@ export async function moveVersion(tx: Transaction, version: VersionId, file: Fil
 }
 
 export async function deleteFileIfBare(tx: Transaction, file: FileId): Promise<void> {
-  await tx.query('delete from file f where f.id = $1 and not exists (select 1 from version v where v.file_id = f.id)', [file]);
+  await tx.query('delete from file f where f.id = $1 and not exists (select 1 from version v where v.file_id = f.id)', [
+    file,
+  ]);
 }
 
 export async function setModifiedAt(tx: Transaction, version: VersionId, epochSeconds: number): Promise<void> {

@@ -4,43 +4,37 @@
 import { CofferdamError } from '../../domain/errors.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { type Approval, documentHash, isSignedBy, type Proposal, parseApproval, parseProposal } from '../../rpc/change-document.ts';
+import {
+  type Approval,
+  documentHash,
+  isSignedBy,
+  type Proposal,
+  parseApproval,
+  parseProposal,
+} from '../../rpc/change-document.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
-import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operator-admin.ts';
+import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operators/table.ts';
 import { wellFormed } from '../../rpc/wrong-form.ts';
 import type { AlertKind } from '../alerts/alert-kinds.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { Doing } from '../commands/use-cases.ts';
-import type { KeyRing } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
-import {
-  type BreakGlass,
-  type FoundKey,
-  findKey,
-  insertChange,
-  lockBreakGlass,
-  lockChange,
-  markApplied,
-  markRejected,
-  openBreakGlass,
-} from './change-queries.ts';
-import { isVerifiedKey } from './genuine.ts';
-import { installationId } from './seal-queries.ts';
-import { factsOfRow, type VerifiedRows, verifiedRows } from './seals.ts';
-
-/** Runs an operation that two operators have signed. `commands/` provides this function, because it knows all operations. */
-export type Apply = (
-  operation: string,
-  params: unknown,
-  by: { readonly operator: string; readonly role: string },
-  approval: { readonly change: string },
-) => Promise<unknown>;
+import type { Apply, ChangeUseCases, Doing } from '../commands/doing.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { record } from '../ledger/entries/record.ts';
+import { type BreakGlass, lockBreakGlass, openBreakGlass } from '../operators/break-glass-queries.ts';
+import { isVerifiedKey } from '../seals/genuine.ts';
+import { installationId } from '../seals/seal-queries.ts';
+import { factsOfRow, type VerifiedRows, verifiedRows } from '../seals/seals.ts';
+import { type FoundKey, findKey } from '../seals/signature-queries.ts';
+import { insertChange, lockChange, markApplied, markRejected } from './change-queries.ts';
 
 type Operation = keyof OperatorToAdmin;
 
 /** Returns whether the key and the operator that a query found are the same as in their verified rows. */
 function isTheVerified(found: FoundKey, fingerprint: string, rows: VerifiedRows): boolean {
-  const operator = factsOfRow<{ name: string; role: string; state: string }>(rows, { kind: 'operator', id: found.operatorId });
+  const operator = factsOfRow<{ name: string; role: string; state: string }>(rows, {
+    kind: 'operator',
+    id: found.operatorId,
+  });
   return (
     isVerifiedKey(found, fingerprint, rows) &&
     operator?.name === found.name &&
@@ -59,7 +53,8 @@ async function requireSigner(tx: Transaction, keys: KeyRing, fingerprint: string
     { kind: 'operator', id: found.operatorId },
   ] as const;
   const { broken, rows: verified } = await verifiedRows(tx, keys, rows);
-  // The rows that `findKey` returned came from another statement. The key and the operator must equal the verified rows.
+  // The rows that `findKey` returned came from another statement. The key and the operator must equal the verified
+  // rows.
   if (broken !== undefined || !isTheVerified(found, fingerprint, verified))
     throw new CofferdamError('denied', `the entry of ${who} among the operators is not what the warden wrote`);
   return found;
@@ -82,7 +77,13 @@ const requireRole = (signer: FoundKey, operation: Operation): void => {
  * Requires that the proposer is an active operator with the necessary role now, and that the signature over this text
  * is the proposer's. Throws `denied` or `invalid` otherwise.
  */
-async function requireProposer(tx: Transaction, keys: KeyRing, proposal: Proposal, document: string, signature: Buffer): Promise<FoundKey> {
+async function requireProposer(
+  tx: Transaction,
+  keys: KeyRing,
+  proposal: Proposal,
+  document: string,
+  signature: Buffer,
+): Promise<FoundKey> {
   const proposer = await requireSigner(tx, keys, proposal.key, proposal.proposer);
   if (proposer.name !== proposal.proposer || !isSignedBy(document, signature, proposer.publicKey))
     throw new CofferdamError('denied', `the signature is not one by ${proposal.proposer} over this text`);
@@ -102,7 +103,8 @@ export async function proposeChange(
   const proposal = parseProposal(document);
   const signature = Buffer.from(text, 'base64');
   const proposer = await requireProposer(tx, warden.keys, proposal, document, signature);
-  if (proposer.name !== doing.operator) throw new CofferdamError('denied', 'a change is proposed by the one who signed it');
+  if (proposer.name !== doing.operator)
+    throw new CofferdamError('denied', 'a change is proposed by the one who signed it');
   const { params } = operatorToAdmin[requireOperation(proposal.operation)];
   wellFormed(params, proposal.params);
   const hash = documentHash(document);
@@ -118,13 +120,21 @@ export async function proposeChange(
     reason: proposal.reason,
   });
   if (expiresAt === 'used') throw new CofferdamError('conflict', 'this change was proposed before');
-  if (expiresAt === 'late') throw new CofferdamError('invalid', 'a change ends within 24 hours from now; are the clocks right?');
+  if (expiresAt === 'late')
+    throw new CofferdamError('invalid', 'a change ends within 24 hours from now; are the clocks right?');
   await record(tx, {
     kind: 'change.proposed',
     observer: 'warden',
-    sensitive: { change: proposal.change, operation: proposal.operation, hash, by: proposer.name, reason: proposal.reason },
+    sensitive: {
+      change: proposal.change,
+      operation: proposal.operation,
+      hash,
+      by: proposer.name,
+      reason: proposal.reason,
+    },
   });
-  const applied = proposal.breakGlass === undefined ? null : await applyAlone(proposal, proposal.breakGlass, proposer, doing, apply);
+  const applied =
+    proposal.breakGlass === undefined ? null : await applyAlone(proposal, proposal.breakGlass, proposer, doing, apply);
   return { change: proposal.change, hash, expiresAt: expiresAt.toISOString(), applied };
 }
 
@@ -180,18 +190,32 @@ function isTheVerifiedGlass(found: BreakGlass, facts: GlassFacts | undefined): b
   if (facts.operations.join() !== found.operations.join()) return false;
   if (found.state === 'over') return true;
   const until = found.state === 'open' ? facts.closes_at : facts.valid_until;
-  return facts.ended_at === null && (found.state === 'open') === (facts.opened_at !== null) && (until ?? 0) / 1000 > Date.now() - clocksMs;
+  return (
+    facts.ended_at === null &&
+    (found.state === 'open') === (facts.opened_at !== null) &&
+    (until ?? 0) / 1000 > Date.now() - clocksMs
+  );
 }
 
-async function requireGlass(tx: Transaction, keys: KeyRing, id: string, proposer: FoundKey, operation: string): Promise<BreakGlass> {
+async function requireGlass(
+  tx: Transaction,
+  keys: KeyRing,
+  id: string,
+  proposer: FoundKey,
+  operation: string,
+): Promise<BreakGlass> {
   const glass = await lockBreakGlass(tx, id);
   if (glass === undefined || glass.operatorId !== proposer.operatorId)
-    throw new CofferdamError('not-found', 'no emergency of this id was prepared for you: see `cofferctl break-glass list`');
+    throw new CofferdamError(
+      'not-found',
+      'no emergency of this id was prepared for you: see `cofferctl break-glass list`',
+    );
   const row = { kind: 'break-glass', id } as const;
   const { broken, rows } = await verifiedRows(tx, keys, [row]);
   if (broken !== undefined || !isTheVerifiedGlass(glass, factsOfRow<GlassFacts>(rows, row)))
     throw new CofferdamError('denied', 'this emergency is not what two operators prepared');
-  if (glass.state === 'over') throw new CofferdamError('conflict', 'this emergency is over: two operators prepare another one');
+  if (glass.state === 'over')
+    throw new CofferdamError('conflict', 'this emergency is over: two operators prepare another one');
   if (!glass.operations.includes(operation))
     throw new CofferdamError('denied', `${operation} is not among what was prepared: ${glass.operations.join(', ')}`);
   return glass;
@@ -229,12 +253,20 @@ export async function approveChange(
   const approval = parseApproval(document);
   const signature = Buffer.from(text, 'base64');
   const approver = await requireSigner(tx, warden.keys, approval.key, approval.approver);
-  if (approver.name !== approval.approver || approver.name !== doing.operator || !isSignedBy(document, signature, approver.publicKey))
+  if (
+    approver.name !== approval.approver ||
+    approver.name !== doing.operator ||
+    !isSignedBy(document, signature, approver.publicKey)
+  )
     throw new CofferdamError('denied', `the signature is not one by ${approval.approver} over this approval`);
   if (!mayCall(approver.role, 'security-officer'))
-    throw new CofferdamError('denied', `changes are approved by a security officer; ${approver.name} is ${approver.role}`);
+    throw new CofferdamError(
+      'denied',
+      `changes are approved by a security officer; ${approver.name} is ${approver.role}`,
+    );
   const change = await lockChange(tx, approval.change);
-  if (change === undefined) throw new CofferdamError('not-found', 'there is no such change: see `cofferctl change list`');
+  if (change === undefined)
+    throw new CofferdamError('not-found', 'there is no such change: see `cofferctl change list`');
   if (change.state !== 'proposed') throw new CofferdamError('conflict', `this change is ${change.state}`);
   if (change.isExpired) throw new CofferdamError('conflict', 'this change has expired: it has to be proposed again');
   checkApproval(approval, change.document);
@@ -258,7 +290,10 @@ export async function approveChange(
     },
   });
   const by = { operator: `${proposer.name}, approved by ${approver.name}`, role: proposer.role };
-  const result = (await apply(proposal.operation, proposal.params, by, { change: change.id })) as Record<string, unknown>;
+  const result = (await apply(proposal.operation, proposal.params, by, { change: change.id })) as Record<
+    string,
+    unknown
+  >;
   return { change: change.id, operation: proposal.operation, result };
 }
 
@@ -274,9 +309,16 @@ export async function rejectChange(
   { tx, operator, operatorId }: Doing,
 ): Promise<Record<string, never>> {
   const change = await lockChange(tx, id);
-  if (change === undefined) throw new CofferdamError('not-found', 'there is no such change: see `cofferctl change list`');
+  if (change === undefined)
+    throw new CofferdamError('not-found', 'there is no such change: see `cofferctl change list`');
   if (change.state !== 'proposed') throw new CofferdamError('conflict', `this change is ${change.state}`);
   await markRejected(tx, id, operatorId, reason);
   await record(tx, { kind: 'change.rejected', observer: 'warden', sensitive: { change: id, by: operator, reason } });
   return {};
 }
+
+export const changeUseCases: ChangeUseCases = {
+  'change.propose': proposeChange,
+  'change.approve': approveChange,
+  'change.reject': rejectChange,
+};

@@ -2,7 +2,7 @@
 import { commandLife } from '../../domain/command-life.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export type Expired = { readonly id: string; readonly operator: string };
+type Expired = { readonly id: string; readonly operator: string };
 
 /**
  * Answers up to `limit` commands in one statement that are too old to be begun, or whose time of asking lies in the

@@ -1,23 +1,45 @@
 // Owns: the SQL of the console: accounts and keys that a person of a customer may manage, and receipts.
-import { type AccountId, type AccountKind, type CredentialId, type DirectoryId, type FolderId, idOf } from '../../domain/ids.ts';
+import {
+  type AccountId,
+  type AccountKind,
+  type CredentialId,
+  type DirectoryId,
+  type FolderId,
+  idOf,
+} from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareFound, type Purpose } from '../changes/declared.ts';
-import { accountOfSelfTest } from '../self-test/self-test-queries.ts';
+import { declareFound, type Purpose } from '../seals/declared.ts';
+import { accountOfSelfTest } from '../testers/tester.ts';
 
-export type Managed = { readonly id: AccountId; readonly name: string; readonly kind: AccountKind; readonly isActive: boolean };
+export type Managed = {
+  readonly id: AccountId;
+  readonly name: string;
+  readonly kind: AccountKind;
+  readonly isActive: boolean;
+};
 
 /** Finds an account by its name within the customer. The result is declared for `purpose`. */
-export async function findManaged(tx: Transaction, customer: string, name: string, purpose: Purpose): Promise<Managed | undefined> {
+export async function findManaged(
+  tx: Transaction,
+  customer: string,
+  name: string,
+  purpose: Purpose,
+): Promise<Managed | undefined> {
   const [row] = await tx.query<{ id: string; name: string; kind: AccountKind; is_active: boolean }>(
     `select id, name, kind, state = 'active' as is_active from account a where customer_id = $1 and name = $2 and not ${accountOfSelfTest}`,
     [customer, name],
   );
   if (row !== undefined)
-    await declareFound(tx, purpose, { kind: 'account', id: row.id }, { name, customer_id: customer, kind: row.kind, is_self_test: false });
+    await declareFound(
+      tx,
+      purpose,
+      { kind: 'account', id: row.id },
+      { name, customer_id: customer, kind: row.kind, is_self_test: false },
+    );
   return row && { id: idOf<AccountId>(row.id), name: row.name, kind: row.kind, isActive: row.is_active };
 }
 
-export type KeyLine = {
+type KeyLine = {
   readonly account: string;
   readonly fingerprint: string;
   readonly state: string;

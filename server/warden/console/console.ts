@@ -9,12 +9,14 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { ConsoleAnswer, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { Shelf } from '../../rpc/shelf.ts';
-import { countedCodesOf } from '../authentication/used-codes.ts';
-import { installationId } from '../changes/seal-queries.ts';
-import { sealing } from '../changes/seals.ts';
-import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
+import type { Charging } from '../budgets/charges.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
 import type { Acting } from '../credentials/credentials.ts';
-import { bySession, record } from '../ledger/ledger-queries.ts';
+import { countedCodesOf } from '../factors/used-codes.ts';
+import { bySession, record } from '../ledger/entries/record.ts';
+import { installationId } from '../seals/seal-queries.ts';
+import { sealing } from '../seals/seals.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { beginEnrolment, type Enrolment, finishEnrolment } from './enrolment.ts';
 import { endOthers, requestKey } from './key-requests.ts';
@@ -39,10 +41,10 @@ const done = (text: string, exitStatus = 0): ConsoleAnswer => ({
 });
 
 export function consoleHandlers(
-  warden: Warden,
+  warden: Charging,
   sessions: SessionRegistry,
 ): Pick<Handlers<EdgeToWarden, EdgeCaller>, 'console.run' | 'console.input'> {
-  const dialogues = new Shelf<Dialogue>(warden.config.shares.warden.dialogues, dialogueLifeMs);
+  const dialogues = new Shelf<Dialogue>(warden.shares.dialogues, dialogueLifeMs);
   const keep = (session: OpenSession, dialogue: Dialogue): void => {
     dialogues.put({ holder: session.node, group: session.account.plane }, session.id, dialogue);
   };
@@ -53,7 +55,8 @@ export function consoleHandlers(
    */
   const pay = async (session: OpenSession, verb: ConsoleCommand['verb']): Promise<void> => {
     const [payer] = session.customers;
-    if (payer !== undefined && !isFree.has(verb)) await warden.charges.take(session, payer.id, 'list', { bytes: 0, items: 1 });
+    if (payer !== undefined && !isFree.has(verb))
+      await warden.charges.take(session, payer.id, 'list', { bytes: 0, items: 1 });
   };
 
   /**
@@ -80,7 +83,9 @@ export function consoleHandlers(
     // The console of a customer's account sees the rows of that customer only, whatever its code does.
     const scoped = <T>(run: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> => {
       const { customer } = session.account;
-      return customer === null ? warden.database.withSystem(run, condition) : warden.database.withCustomers([customer], run, condition);
+      return customer === null
+        ? warden.database.withSystem(run, condition)
+        : warden.database.withCustomers([customer], run, condition);
     };
     const within: Within = (run) => scoped(run, sessions.goingOn(session));
     const sealed = <T>(tx: Transaction, run: () => Promise<T>): Promise<T> =>
@@ -153,7 +158,8 @@ export function consoleHandlers(
           const result = await finishEnrolment(tx, warden.keys, session, dialogue.enrolment, text);
           if (result.isEnrolled) afterwards(() => countedCodesOf(warden.keys).learn(result.counted));
           if (result.isEnrolled) return done('The second factor is enrolled. From now on you log in with it.');
-          if (result.next === undefined) return done('That is not the code either. Nothing was enrolled; the ticket is still good.', 1);
+          if (result.next === undefined)
+            return done('That is not the code either. Nothing was enrolled; the ticket is still good.', 1);
           keep(session, { kind: 'enrolment', enrolment: result.next });
           return { outcome: 'input', text: 'That is not the code. Once more: ', until: 'line' };
         });
@@ -164,32 +170,34 @@ export function consoleHandlers(
           `key ${fingerprint} of ${account} is good from ${validFrom.toISOString()}, or when a colleague says: keys confirm ${fingerprint}\nThe key that signed retires some time after the first use of this one.`,
         );
       };
-      return acted(session, 'keys-add', 'keys add', request, (by, within) => endOthers({ by, warden }, within, session, text));
+      return acted(session, 'keys-add', 'keys add', request, (by, within) =>
+        endOthers({ by, warden }, within, session, text),
+      );
     },
   };
+}
 
-  function answer(acting: Acting, person: Person, command: ConsoleCommand): Promise<string> {
-    const { credentials } = warden.config;
-    switch (command.verb) {
-      case 'whoami':
-        return whoami(acting, person);
-      case 'windows':
-        return windows(acting, person);
-      case 'unlock':
-        return unlock(acting, person, command.account, (command.minutes / 60) * hourMs(credentials));
-      case 'lock':
-        return lock(acting, person, command.account);
-      case 'keys':
-        return keys(acting, person, credentials.dormantDays * credentials.dayMs);
-      case 'keys-confirm':
-        return confirm(acting, person, command.fingerprint);
-      case 'keys-revoke':
-        return revokeKey(acting, person, command.fingerprint);
-      case 'receipt':
-        return receipt(acting, person, command.name);
-      default:
-        throw new CofferdamError('unsupported', 'there is no such command');
-    }
+function answer(acting: Acting, person: Person, command: ConsoleCommand): Promise<string> {
+  const { ages } = acting.warden;
+  switch (command.verb) {
+    case 'whoami':
+      return whoami(acting, person);
+    case 'windows':
+      return windows(acting, person);
+    case 'unlock':
+      return unlock(acting, person, command.account, (command.minutes / 60) * hourMs(ages));
+    case 'lock':
+      return lock(acting, person, command.account);
+    case 'keys':
+      return keys(acting, person, ages.dormantDays * ages.dayMs);
+    case 'keys-confirm':
+      return confirm(acting, person, command.fingerprint);
+    case 'keys-revoke':
+      return revokeKey(acting, person, command.fingerprint);
+    case 'receipt':
+      return receipt(acting, person, command.name);
+    default:
+      throw new CofferdamError('unsupported', 'there is no such command');
   }
 }
 
@@ -198,10 +206,12 @@ export function consoleHandlers(
  * session for enrolment may not use any of these commands; a read-only account may use those that change nothing.
  */
 function requirePerson(session: OpenSession, command: ConsoleCommand): Person {
-  if (session.purpose !== 'transfer') throw new CofferdamError('denied', 'this session is for enrolling a second factor only: enroll');
+  if (session.purpose !== 'transfer')
+    throw new CofferdamError('denied', 'this session is for enrolling a second factor only: enroll');
   const changes = !['whoami', 'windows', 'keys', 'receipt'].includes(command.verb);
   if (changes && session.account.readOnly) throw new CofferdamError('denied', 'this session is read-only');
-  if (session.account.kind !== 'person' && command.verb !== 'whoami') throw new CofferdamError('denied', 'the console is for persons');
+  if (session.account.kind !== 'person' && command.verb !== 'whoami')
+    throw new CofferdamError('denied', 'the console is for persons');
   return session;
 }
 

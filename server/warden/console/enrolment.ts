@@ -5,18 +5,22 @@ import { renderUnicodeCompact } from 'uqr';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Secret } from '../../domain/secrets.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { insertSecondFactor, useTicket } from '../authentication/factor-queries.ts';
-import { enrolmentUri, matchingSteps, newSeed, seedToBase32 } from '../authentication/totp.ts';
-import { type Counted, takeStep } from '../authentication/used-codes.ts';
-import type { KeyRing, OpenSession } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { insertSecondFactor, useTicket } from '../factors/factor-queries.ts';
+import { enrolmentUri, matchingSteps, newSeed, seedToBase32 } from '../factors/totp.ts';
+import { type Counted, takeStep } from '../factors/used-codes.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { record } from '../ledger/entries/record.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 
 const triesMax = 3;
 export type Enrolment = { readonly seed: Secret<Buffer>; readonly triesLeft: number };
 
 export function beginEnrolment(session: OpenSession): { readonly enrolment: Enrolment; readonly text: string } {
   if (session.purpose !== 'enrolment')
-    throw new CofferdamError('denied', 'a second factor is enrolled by logging in with your key and the ticket that you were given');
+    throw new CofferdamError(
+      'denied',
+      'a second factor is enrolled by logging in with your key and the ticket that you were given',
+    );
   const seed = newSeed();
   const uri = enrolmentUri(session.account.name, seed);
   return {
@@ -35,7 +39,7 @@ export function beginEnrolment(session: OpenSession): { readonly enrolment: Enro
   };
 }
 
-export type Enrolled =
+type Enrolled =
   | { readonly isEnrolled: true; readonly counted: Counted }
   | { readonly isEnrolled: false; readonly next: Enrolment | undefined };
 
@@ -65,6 +69,13 @@ export async function finishEnrolment(
   // The time step is used up with the enrolment. The result is ignored, because a code of an earlier seed may have used
   // the same time step, which is no fault of this code.
   await takeStep(tx, keys, { account: id, customer, node: session.node, plane: session.account.plane }, step);
-  await record(tx, { kind: 'second-factor.enrolled', customer, account: id, session: session.id, node: session.node, observer: 'warden' });
+  await record(tx, {
+    kind: 'second-factor.enrolled',
+    customer,
+    account: id,
+    session: session.id,
+    node: session.node,
+    observer: 'warden',
+  });
   return { isEnrolled: true, counted: { account: id, step } };
 }

@@ -6,17 +6,17 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { keyRequestNamespace, parseSignedKeyRequest } from '../../domain/key-request.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { findUsable } from '../authentication/login-queries.ts';
-import { fingerprintOf } from '../authentication/ssh-signature.ts';
-import { installationId } from '../changes/seal-queries.ts';
-import type { OpenSession } from '../context.ts';
 import { type FoundCredential, findCredentialByFingerprint } from '../credentials/credential-queries.ts';
 import { type Acting, addKey, endUnproved, type Holder, requireFit, tellContact } from '../credentials/credentials.ts';
 import { isRequestSigned, requireInstallation } from '../credentials/key-proofs.ts';
+import { fingerprintOf } from '../credentials/ssh-signature.ts';
+import { installationId } from '../seals/seal-queries.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 import { findManaged } from './console-queries.ts';
 
 const dayMs = 86_400_000;
 
-export type Requested = { readonly fingerprint: string; readonly account: string; readonly validFrom: Date };
+type Requested = { readonly fingerprint: string; readonly account: string; readonly validFrom: Date };
 
 type Proved = {
   /** The account that is to have the key. */
@@ -29,24 +29,35 @@ type Proved = {
 };
 
 /** Verifies a request for a new key. Throws `invalid` or `denied` with the reason. */
-async function prove({ tx, warden }: Pick<Acting, 'tx' | 'warden'>, session: OpenSession, input: string): Promise<Proved> {
+async function prove(
+  { tx, warden }: Pick<Acting, 'tx' | 'warden'>,
+  session: OpenSession,
+  input: string,
+): Promise<Proved> {
   const { request, text, signatures } = parseSignedKeyRequest(input, 2);
   requireInstallation(request, (await installationId(tx)).id);
   const byNew = signatures.find((one) => fingerprintOf(one.publicKey) === request.fingerprint);
   const byCurrent = signatures.find((one) => one !== byNew);
   const { account, customer } = { account: session.account, customer: session.account.customer };
   const own = request.account === account.name ? { id: account.id, name: account.name, kind: account.kind } : undefined;
-  const managed = own ?? (account.manages && customer !== null ? await findManaged(tx, customer, request.account, 'to-rely') : undefined);
+  const managed =
+    own ??
+    (account.manages && customer !== null ? await findManaged(tx, customer, request.account, 'to-rely') : undefined);
   if (managed === undefined || (own === undefined && managed.kind !== 'machine'))
     throw new CofferdamError(
       'denied',
       'you may ask for keys of your own account and, when you manage them, of the machine accounts of your organisation',
     );
   const signer = byCurrent === undefined ? '' : fingerprintOf(byCurrent.publicKey);
-  const { credentials: ages } = warden.config;
+  const { ages } = warden;
   const current = await findUsable(tx, signer, ages.dormantDays * ages.dayMs);
   const how = `(ssh-keygen -Y sign -n ${keyRequestNamespace})`;
-  if (byCurrent === undefined || !isRequestSigned(text, byCurrent) || current === undefined || current.account !== managed.id)
+  if (
+    byCurrent === undefined ||
+    !isRequestSigned(text, byCurrent) ||
+    current === undefined ||
+    current.account !== managed.id
+  )
     throw new CofferdamError('denied', `neither signature is one by a current key of ${request.account} ${how}`);
   // A key is registered only if its holder proves to have it, because otherwise it might be the key of another bank.
   if (byNew === undefined || !isRequestSigned(text, byNew))
@@ -62,7 +73,7 @@ async function prove({ tx, warden }: Pick<Acting, 'tx' | 'warden'>, session: Ope
   const replaces = (await findCredentialByFingerprint(tx, signer, 'to-rely')) ?? null;
   const holder = { id: managed.id, name: managed.name, customer };
   // This is checked before another credential is ended for the new key.
-  requireFit(warden.config, { publicKey, lifeDays, holder, replaces });
+  requireFit(warden, { publicKey, lifeDays, holder, replaces });
   return { holder, fingerprint, publicKey, replaces, lifeDays };
 }
 
@@ -80,7 +91,9 @@ export async function endOthers(
   input: string,
 ): Promise<void> {
   const { holder, fingerprint } = await within((tx) => prove({ tx, warden }, session, input));
-  await warden.database.withSystem((tx) => endUnproved({ by, warden, tx, endSessions: async () => 0 }, holder, fingerprint));
+  await warden.database.withSystem((tx) =>
+    endUnproved({ by, warden, tx, endSessions: async () => 0 }, holder, fingerprint),
+  );
 }
 
 /**
@@ -97,7 +110,7 @@ export async function requestKey(acting: Acting, session: OpenSession, input: st
     refusal: 'this key cannot be added: generate another key',
     publicKey,
     lifeDays,
-    waitsHours: warden.config.credentials.newKeyDelayHours,
+    waitsHours: warden.ages.newKeyDelayHours,
     replaces,
   });
   const from = added.validFrom.toISOString();

@@ -5,13 +5,17 @@ import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId } from '../../domain/ids.ts';
 import { parsePath } from '../../domain/paths.ts';
-import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { locateEntry, notFound, walk } from '../catalogue/locate.ts';
-import type { Purpose } from '../changes/declared.ts';
-import type { OpenSession } from '../context.ts';
-import { confirmCredential, type FoundCredential, findCredentialByFingerprint } from '../credentials/credential-queries.ts';
+import {
+  confirmCredential,
+  type FoundCredential,
+  findCredentialByFingerprint,
+} from '../credentials/credential-queries.ts';
 import { type Acting, recordCredential, revoke } from '../credentials/credentials.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { record } from '../ledger/entries/record.ts';
+import type { Purpose } from '../seals/declared.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
+import { lockForWithdrawal } from '../sessions/withdrawal-queries.ts';
 import { closeSingleWindows, insertWindow, machineWindows } from '../windows/window-queries.ts';
 import { credentialName, findManaged, findReceipt, listKeys, type Managed } from './console-queries.ts';
 
@@ -22,7 +26,8 @@ const when = (date: Date): string => `${date.toISOString().slice(0, 16).replace(
 
 function requireManager(person: Person): CustomerId {
   const { customer, manages } = person.account;
-  if (!manages || customer === null) throw new CofferdamError('denied', 'your account does not manage the accounts of your organisation');
+  if (!manages || customer === null)
+    throw new CofferdamError('denied', 'your account does not manage the accounts of your organisation');
   return customer;
 }
 
@@ -73,7 +78,9 @@ export async function unlock(acting: Acting, person: Person, name: string, lives
     observer: 'warden',
     sensitive: { by: acting.by, closesAt: closesAt.toISOString() },
   });
-  const latest = (await machineWindows(acting.tx, requireManager(person))).find((row) => row.account === name)?.openUntil ?? closesAt;
+  const latest =
+    (await machineWindows(acting.tx, requireManager(person))).find((row) => row.account === name)?.openUntil ??
+    closesAt;
   const other = latest > closesAt ? `; another window of it is open until ${when(latest)}` : '';
   return `${name} may log in with its key alone until ${when(closesAt)}${other}`;
 }
@@ -108,7 +115,12 @@ export async function keys({ tx }: Acting, person: Person, dormantMs: number): P
 }
 
 /** Finds a credential of the person itself, or of a machine account that he manages. Throws `not-found` otherwise. */
-async function requireKey(acting: Acting, person: Person, fingerprint: string, purpose: Purpose): Promise<FoundCredential> {
+async function requireKey(
+  acting: Acting,
+  person: Person,
+  fingerprint: string,
+  purpose: Purpose,
+): Promise<FoundCredential> {
   const found = await findCredentialByFingerprint(acting.tx, fingerprint, purpose);
   const { account } = person;
   if (found !== undefined && found.account === account.id) return found;
@@ -124,7 +136,8 @@ export async function confirm(acting: Acting, person: Person, fingerprint: strin
   const found = await requireKey(acting, person, fingerprint, 'to-rely');
   if (found.issuedBy === acting.by)
     throw new CofferdamError('denied', 'a key is confirmed by a second person, not by the one who asked for it');
-  if (!(await confirmCredential(acting.tx, found.id))) throw new CofferdamError('conflict', 'this key is not waiting for a confirmation');
+  if (!(await confirmCredential(acting.tx, found.id)))
+    throw new CofferdamError('conflict', 'this key is not waiting for a confirmation');
   await recordCredential(acting.tx, 'credential.confirmed', found, { by: acting.by });
   return `${fingerprint} of ${found.accountName} is good now`;
 }
@@ -139,7 +152,13 @@ export async function revokeKey(acting: Acting, person: Person, fingerprint: str
 export async function receipt({ tx }: Acting, person: Person, name: string): Promise<string> {
   const place = locateEntry(person, parsePath(new TextEncoder().encode(name)));
   if (!place.folder.verbs.has('list')) throw notFound();
-  const text = await findReceipt(tx, place.folder.id, await walk(tx, place.folder.id, place.parents), place.name, person.account.id);
+  const text = await findReceipt(
+    tx,
+    place.folder.id,
+    await walk(tx, place.folder.id, place.parents),
+    place.name,
+    person.account.id,
+  );
   if (text === undefined) throw new CofferdamError('not-found', 'there is no complete file of this name');
   return text;
 }

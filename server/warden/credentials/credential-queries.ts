@@ -1,11 +1,20 @@
 // Owns: the SQL of the life of a credential: how it is created, selected, withdrawn, woken and confirmed.
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { Selection } from '../../rpc/operator-credentials.ts';
-import { declareChange, declareFound, declareNew, declareRelied, fromNow, networksAs, type Purpose } from '../changes/declared.ts';
-import { accountOfSelfTest } from '../self-test/self-test-queries.ts';
+import { now } from '../../postgres/now.ts';
+import type { Selection } from '../../rpc/operators/credential.ts';
+import {
+  declareChange,
+  declareFound,
+  declareNew,
+  declareRelied,
+  fromNow,
+  networksAs,
+  type Purpose,
+} from '../seals/declared.ts';
+import { accountOfSelfTest } from '../testers/tester.ts';
 
-export type NewCredential = {
+type NewCredential = {
   readonly id: CredentialId;
   readonly account: AccountId;
   readonly secret:
@@ -137,14 +146,23 @@ export async function findCredentialByFingerprint(
   );
   if (row === undefined) return undefined;
   const { id, account_id: account, account_name: name, customer_id: customer } = row;
-  const said = await declareFound<CredentialFacts>(tx, purpose, { kind: 'credential', id }, { fingerprint, account_id: account });
+  const said = await declareFound<CredentialFacts>(
+    tx,
+    purpose,
+    { kind: 'credential', id },
+    { fingerprint, account_id: account },
+  );
   await declareFound(tx, purpose, { kind: 'account', id: account }, { name, customer_id: customer });
   if (said === undefined) return shaped(row);
   return shaped({ ...row, issued_by: said.issued_by, read_only: said.read_only, networks: said.source_networks });
 }
 
 /** The facts by which callers decide later. They are taken from the verified row. */
-type CredentialFacts = { readonly issued_by: string; readonly read_only: boolean; readonly source_networks: readonly string[] };
+type CredentialFacts = {
+  readonly issued_by: string;
+  readonly read_only: boolean;
+  readonly source_networks: readonly string[];
+};
 
 /**
  * Returns the credentials that are not revoked and fulfil every condition, in the order of account and age; at most
@@ -154,12 +172,21 @@ export async function selectCredentials(tx: Transaction, chosen: Selection): Pro
   const rows = await tx.query<CredentialColumns>(
     `select ${credentialColumns} from chosen_credentials($1, $2, $3, $4, $5) x(id) join credential k on k.id = x.id join account a on a.id = k.account_id
      order by a.name, k.created_at, k.id limit 20000`,
-    [chosen.customer ?? null, chosen.account ?? null, chosen.fingerprint ?? null, chosen.staleBefore ?? null, chosen.usedFrom ?? null],
+    [
+      chosen.customer ?? null,
+      chosen.account ?? null,
+      chosen.fingerprint ?? null,
+      chosen.staleBefore ?? null,
+      chosen.usedFrom ?? null,
+    ],
   );
   return rows.map(shaped);
 }
 
-export async function findCredentials(tx: Transaction, ids: readonly CredentialId[]): Promise<readonly FoundCredential[]> {
+export async function findCredentials(
+  tx: Transaction,
+  ids: readonly CredentialId[],
+): Promise<readonly FoundCredential[]> {
   const rows = await tx.query<CredentialColumns>(
     `select ${credentialColumns} from credential k join account a on a.id = k.account_id where k.id = any ($1::uuid[]) order by a.name, k.id`,
     [ids],
@@ -168,7 +195,11 @@ export async function findCredentials(tx: Transaction, ids: readonly CredentialI
 }
 
 /** Finds this key when another account than `notOf` holds it and nobody has ever proved to have it. */
-export async function findUnproved(tx: Transaction, fingerprint: string, notOf: AccountId): Promise<CredentialId | undefined> {
+export async function findUnproved(
+  tx: Transaction,
+  fingerprint: string,
+  notOf: AccountId,
+): Promise<CredentialId | undefined> {
   const [row] = await tx.query<{ id: string }>(
     "select id from credential where fingerprint = $1 and type = 'public-key' and proved_at is null and state <> 'revoked' and account_id <> $2",
     [fingerprint, notOf],
@@ -181,11 +212,19 @@ export async function findUnproved(tx: Transaction, fingerprint: string, notOf: 
  * which hold the row against deletion while they wait for budgets that this withdrawal has locked.
  */
 export async function isUnproved(tx: Transaction, credential: CredentialId): Promise<boolean> {
-  return (await tx.query('select 1 from credential where id = $1 and proved_at is null for no key update', [credential])).length === 1;
+  return (
+    (await tx.query('select 1 from credential where id = $1 and proved_at is null for no key update', [credential]))
+      .length === 1
+  );
 }
 
 /** Revokes a credential for good. Returns false when it was revoked before. */
-export async function revokeCredential(tx: Transaction, credential: CredentialId, by: string, why: string): Promise<boolean> {
+export async function revokeCredential(
+  tx: Transaction,
+  credential: CredentialId,
+  by: string,
+  why: string,
+): Promise<boolean> {
   const rows = await tx.query(
     "update credential set state = 'revoked', ended_at = clock_timestamp(), ended_by = $2, ended_why = $3 where id = $1 and state <> 'revoked' returning id",
     [credential, by, why],
@@ -197,7 +236,11 @@ export async function revokeCredential(tx: Transaction, credential: CredentialId
  * Lets a credential retire: it and its successor are both good until the returned time. Returns undefined when the
  * credential is neither active nor retiring.
  */
-export async function retireCredential(tx: Transaction, credential: CredentialId, afterMs: number): Promise<Date | undefined> {
+export async function retireCredential(
+  tx: Transaction,
+  credential: CredentialId,
+  afterMs: number,
+): Promise<Date | undefined> {
   const [row] = await tx.query<{ expires_at: Date }>(
     `update credential set state = 'retiring', expires_at = least(expires_at, clock_timestamp() + $2 * interval '1 millisecond')
      where id = $1 and state in ('active', 'retiring') returning expires_at`,
@@ -209,9 +252,10 @@ export async function retireCredential(tx: Transaction, credential: CredentialId
 export async function wakeCredential(tx: Transaction, credential: CredentialId): Promise<boolean> {
   return (
     (
-      await tx.query("update credential set woken_at = clock_timestamp() where id = $1 and state in ('active', 'retiring') returning id", [
-        credential,
-      ])
+      await tx.query(
+        "update credential set woken_at = clock_timestamp() where id = $1 and state in ('active', 'retiring') returning id",
+        [credential],
+      )
     ).length === 1
   );
 }
@@ -263,20 +307,31 @@ export type Due = FoundCredential & { readonly contact: string | null };
 
 const idsOf = (rows: readonly { readonly id: string }[]): readonly string[] => rows.map((row) => row.id);
 
-const isRetired = `k.state <> 'revoked' and k.expires_at <= clock_timestamp()
+const isRetired = `k.state <> 'revoked' and k.expires_at <= ${now}
   and (k.state = 'retiring' or exists (select 1 from rotation_item i where i.credential_id = k.id and i.state = 'open'))`;
 
 /** Finds credentials that were to retire and whose end has come, including suspended ones. */
 export async function findRetired(tx: Transaction, limit: number): Promise<readonly string[]> {
-  return idsOf(await tx.query<{ id: string }>(`select k.id from credential k where ${isRetired} order by k.expires_at limit $1`, [limit]));
+  return idsOf(
+    await tx.query<{ id: string }>(
+      `select d.id from (
+         select k.id, k.expires_at from credential k where k.state = 'retiring' and k.expires_at <= ${now}
+         union
+         select k.id, k.expires_at from rotation_item i join credential k on k.id = i.credential_id
+         where i.state = 'open' and k.state <> 'revoked' and k.expires_at <= ${now}
+       ) d order by d.expires_at limit $1`,
+      [limit],
+    ),
+  );
 }
 
 /** Locks and returns those of the credentials that are still due. Rows that another warden has locked are left out. */
 export async function takeRetired(tx: Transaction, ids: readonly string[]): Promise<readonly FoundCredential[]> {
   const held = idsOf(
-    await tx.query<{ id: string }>('select id from credential where id = any ($1::uuid[]) order by id for no key update skip locked', [
-      ids,
-    ]),
+    await tx.query<{ id: string }>(
+      'select id from credential where id = any ($1::uuid[]) order by id for no key update skip locked',
+      [ids],
+    ),
   );
   const rows = await tx.query<CredentialColumns>(
     `select ${credentialColumns} from credential k join account a on a.id = k.account_id
@@ -286,12 +341,15 @@ export async function takeRetired(tx: Transaction, ids: readonly string[]): Prom
   return rows.map(shaped);
 }
 
-const isExpiring = `k.state = 'active' and k.warned_at is null and k.expires_at < clock_timestamp() + $2 * interval '1 millisecond' and k.issued_by <> 'self-test'`;
+const isExpiring = `k.state = 'active' and k.warned_at is null and k.expires_at < ${now} + $2 * interval '1 millisecond' and k.issued_by <> 'self-test'`;
 
 /** Finds credentials that expire within `withinMs` and whose contact has not been told. */
 export async function findExpiring(tx: Transaction, withinMs: number, limit: number): Promise<readonly string[]> {
   return idsOf(
-    await tx.query<{ id: string }>(`select k.id from credential k where ${isExpiring} order by k.expires_at limit $1`, [limit, withinMs]),
+    await tx.query<{ id: string }>(`select k.id from credential k where ${isExpiring} order by k.expires_at limit $1`, [
+      limit,
+      withinMs,
+    ]),
   );
 }
 
@@ -315,7 +373,7 @@ const isOver = "(k.state not in ('active', 'retiring') or k.expires_at <= clock_
 export async function findOutlived(tx: Transaction, limit: number): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>(
-      `select distinct k.id from session s join credential k on k.id = s.credential_id or k.id = s.also_credential_id
+      `select distinct k.id from session s join credential k on k.id = any (array[s.credential_id, s.also_credential_id])
        where s.state = 'open' and ${isOver} limit $1`,
       [limit],
     ),
@@ -327,8 +385,24 @@ export async function findOutlived(tx: Transaction, limit: number): Promise<read
  * locked.
  */
 export async function stillOver(tx: Transaction, ids: readonly string[]): Promise<readonly CredentialId[]> {
-  const rows = await tx.query<{ id: string }>(`select k.id from credential k where k.id = any ($1::uuid[]) and ${isOver} order by k.id`, [
-    ids,
-  ]);
+  const rows = await tx.query<{ id: string }>(
+    `select k.id from credential k where k.id = any ($1::uuid[]) and ${isOver} order by k.id`,
+    [ids],
+  );
   return rows.map((row) => idOf<CredentialId>(row.id));
+}
+
+/**
+ * Resumes a suspended credential: as `retiring` when it is in an open rotation, otherwise as `active`. Returns false
+ * when it was not suspended.
+ */
+export async function resumeCredential(tx: Transaction, credential: CredentialId): Promise<boolean> {
+  return (
+    (
+      await tx.query(
+        "update credential set state = case when exists (select 1 from rotation_item i where i.credential_id = $1 and i.state = 'open') then 'retiring' else 'active' end where id = $1 and state = 'suspended' returning id",
+        [credential],
+      )
+    ).length === 1
+  );
 }

@@ -7,17 +7,16 @@ import { hourMs } from '../../config/credential-ages.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
+import type { SessionFilter } from '../../domain/session-filter.ts';
 import { parsePublicKeyLine, rsaBitsMin } from '../../domain/ssh-keys.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { AlertKind } from '../alerts/alert-kinds.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { fingerprintOf } from '../authentication/ssh-signature.ts';
-import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
-import { declareRelied, type Purpose } from '../changes/declared.ts';
-import type { Warden } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
-import type { SessionFilter } from '../sessions/session-queries.ts';
+import type { Warden } from '../context/context.ts';
+import { record } from '../ledger/entries/record.ts';
+import { declareRelied, type Purpose } from '../seals/declared.ts';
+import { lockForWithdrawal } from '../sessions/withdrawal-queries.ts';
 import {
   copyBudgets,
   type FoundCredential,
@@ -31,6 +30,7 @@ import {
   setSuccessor,
 } from './credential-queries.ts';
 import { findUnreplaced, insertItem, insertRotation, markRetired, openItem, stage } from './rotation-queries.ts';
+import { fingerprintOf } from './ssh-signature.ts';
 
 /** A transaction, and in whose name something is done in it. */
 export type Acting = {
@@ -47,7 +47,11 @@ export type Holder = { readonly id: AccountId; readonly name: string; readonly c
  * Finds a credential for an operator. Credentials of self-tests are not found, because their nodes create and end them.
  * Throws `not-found`.
  */
-export async function requireCredential(tx: Transaction, fingerprint: string, purpose: Purpose): Promise<FoundCredential> {
+export async function requireCredential(
+  tx: Transaction,
+  fingerprint: string,
+  purpose: Purpose,
+): Promise<FoundCredential> {
   const found = await findCredentialByFingerprint(tx, fingerprint, purpose);
   if (found === undefined || found.isSelfTest)
     throw new CofferdamError('not-found', 'no account has a credential of this name: see `cofferctl credential list`');
@@ -57,7 +61,12 @@ export async function requireCredential(tx: Transaction, fingerprint: string, pu
 export async function recordCredential(
   tx: Transaction,
   kind: EntryKind,
-  of: { readonly id: CredentialId; readonly account: AccountId; readonly customer: CustomerId | null; readonly fingerprint: string },
+  of: {
+    readonly id: CredentialId;
+    readonly account: AccountId;
+    readonly customer: CustomerId | null;
+    readonly fingerprint: string;
+  },
   facts: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   await record(tx, {
@@ -71,7 +80,8 @@ export async function recordCredential(
 }
 
 /** Returns the fingerprint of a public key in OpenSSH's one-line form. Throws `invalid` for anything else. */
-export const fingerprintOfLine = (line: string): string => fingerprintOf(parsePublicKeyLine(line, rsaBitsMin.legacy).blob);
+export const fingerprintOfLine = (line: string): string =>
+  fingerprintOf(parsePublicKeyLine(line, rsaBitsMin.legacy).blob);
 
 export type KeyWish = {
   readonly holder: Holder;
@@ -98,11 +108,16 @@ export type KeyWish = {
    */
   readonly overlapDays?: number | undefined;
 };
-export type Added = { readonly fingerprint: string; readonly validFrom: Date; readonly expiresAt: Date; readonly retiresAt: Date | null };
+export type Added = {
+  readonly fingerprint: string;
+  readonly validFrom: Date;
+  readonly expiresAt: Date;
+  readonly retiresAt: Date | null;
+};
 
 /** Checks a wish by itself, before anything is done for it. Throws `invalid` or `conflict`. */
 export function requireFit(
-  { credentials: ages, edges }: Pick<Warden['config'], 'credentials' | 'edges'>,
+  { ages, edges }: Pick<Warden, 'ages' | 'edges'>,
   { publicKey, lifeDays: wanted, holder, replaces }: Pick<KeyWish, 'publicKey' | 'lifeDays' | 'holder' | 'replaces'>,
 ): { readonly blob: Uint8Array; readonly type: string; readonly lifeDays: number } {
   const hasLegacy = edges.some((edge) => edge.profile === 'legacy');
@@ -119,15 +134,20 @@ export function requireFit(
 /** Registers a key with its budgets. When there is a key to replace, the new one is staged as its successor. */
 export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
   const { tx, warden, by } = acting;
-  const { credentials: ages, budgets } = warden.config;
+  const { ages, budgets } = warden;
   const { holder, replaces } = wish;
-  const { blob, type, lifeDays } = requireFit(warden.config, wish);
+  const { blob, type, lifeDays } = requireFit(warden, wish);
   const spot = await findUnreplaced(tx, holder.id, { rotation: wish.rotation, credential: replaces?.id });
   const [found] = spot === undefined ? [] : await findCredentials(tx, [spot.credential]);
   const old = replaces ?? found ?? null;
   // The new key relies on these rows: the account that is to have it, and the key from which it is made.
   await declareRelied(tx, { kind: 'account', id: holder.id }, { name: holder.name, customer_id: holder.customer });
-  if (old !== null) await declareRelied(tx, { kind: 'credential', id: old.id }, { account_id: holder.id, fingerprint: old.fingerprint });
+  if (old !== null)
+    await declareRelied(
+      tx,
+      { kind: 'credential', id: old.id },
+      { account_id: holder.id, fingerprint: old.fingerprint },
+    );
   const fingerprint = fingerprintOf(blob);
   const id = idOf<CredentialId>(randomUUID());
   const times = await insertCredential(tx, {
@@ -144,7 +164,10 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
     isProved: wish.isProved,
   });
   if (times === undefined)
-    throw new CofferdamError('conflict', wish.refusal ?? `the key ${fingerprint} is or was registered; a key belongs to one account, once`);
+    throw new CofferdamError(
+      'conflict',
+      wish.refusal ?? `the key ${fingerprint} is or was registered; a key belongs to one account, once`,
+    );
   await createBudgets(tx, { kind: 'credential', credential: id, customer: holder.customer }, budgets);
   await recordCredential(
     tx,
@@ -164,9 +187,14 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
 
 type Spot = { readonly rotation: string; readonly credential: CredentialId };
 
-async function replace({ tx, warden, by }: Acting, wish: KeyWish, spot: Spot | undefined, successor: CredentialId): Promise<Date | null> {
+async function replace(
+  { tx, warden, by }: Acting,
+  wish: KeyWish,
+  spot: Spot | undefined,
+  successor: CredentialId,
+): Promise<Date | null> {
   const { holder, replaces } = wish;
-  const { dayMs, overlapDays: usual } = warden.config.credentials;
+  const { dayMs, overlapDays: usual } = warden.ages;
   let item = spot;
   let retiresAt: Date | null = null;
   if (replaces !== null && item === undefined) {
@@ -179,7 +207,8 @@ async function replace({ tx, warden, by }: Acting, wish: KeyWish, spot: Spot | u
       overlapMs: (wish.overlapDays ?? usual) * dayMs,
       hasDeadline: wish.overlapDays !== undefined,
     });
-    if (!(await insertItem(tx, rotation, replaces.id))) throw new CofferdamError('conflict', 'this key is being replaced already');
+    if (!(await insertItem(tx, rotation, replaces.id)))
+      throw new CofferdamError('conflict', 'this key is being replaced already');
     await openItem(tx, rotation, replaces.id);
     item = { rotation, credential: replaces.id };
     if (retiresAt !== null) await retireCredential(tx, replaces.id, (wish.overlapDays ?? 0) * dayMs);
@@ -195,13 +224,21 @@ async function replace({ tx, warden, by }: Acting, wish: KeyWish, spot: Spot | u
  * Revokes one credential for good and ends its sessions. Returns the number of sessions, or false when it was revoked
  * before.
  */
-export async function revoke(acting: Acting, found: FoundCredential, why: string, isRetirement = false): Promise<number | false> {
+export async function revoke(
+  acting: Acting,
+  found: FoundCredential,
+  why: string,
+  isRetirement = false,
+): Promise<number | false> {
   const { tx, by } = acting;
   await lockForWithdrawal(tx, { credential: found.id });
   if (!(await revokeCredential(tx, found.id, by, why))) return false;
   await markRetired(tx, found.id);
   await recordCredential(tx, isRetirement ? 'credential.retired' : 'credential.revoked', found, { by, why });
-  return acting.endSessions({ credential: found.id }, isRetirement ? 'the key has retired' : 'the credential was revoked');
+  return acting.endSessions(
+    { credential: found.id },
+    isRetirement ? 'the key has retired' : 'the credential was revoked',
+  );
 }
 
 /**
@@ -237,7 +274,12 @@ export async function tellContact(
   tx: Transaction,
   kind: AlertKind,
   holder: Holder,
-  words: { readonly text: string; readonly contactText: string; readonly next: string; readonly facts: Readonly<Record<string, unknown>> },
+  words: {
+    readonly text: string;
+    readonly contactText: string;
+    readonly next: string;
+    readonly facts: Readonly<Record<string, unknown>>;
+  },
 ): Promise<void> {
   await insertAlert(tx, {
     kind,

@@ -11,7 +11,7 @@ import {
   type SshSignature,
   signedKeyRequest,
 } from '../../domain/key-request.ts';
-import { fingerprintOf, verifySshSignature } from '../authentication/ssh-signature.ts';
+import { fingerprintOf, verifySshSignature } from './ssh-signature.ts';
 
 /** Returns whether the key that the signature names signed this text as a request for a key. */
 export function isRequestSigned(text: string, { publicKey, namespace, hash, signature }: SshSignature): boolean {
@@ -26,7 +26,10 @@ export function isRequestSigned(text: string, { publicKey, namespace, hash, sign
 /** Throws `denied` for a request that was signed for another gateway. */
 export function requireInstallation(request: KeyRequest, installation: string): void {
   if (request.installation !== installation)
-    throw new CofferdamError('denied', `the request is for another installation than this one, which is ${installation}`);
+    throw new CofferdamError(
+      'denied',
+      `the request is for another installation than this one, which is ${installation}`,
+    );
 }
 
 /**
@@ -38,7 +41,17 @@ export function requireProof(input: string, account: string, fingerprint: string
   const [signature] = signatures;
   requireInstallation(request, installation);
   if (request.account !== account || request.fingerprint !== fingerprint)
-    throw new CofferdamError('denied', `the proof is a request for another account, or for another key, than ${fingerprint} of ${account}`);
-  if (signature === undefined || fingerprintOf(signature.publicKey) !== fingerprint || !isRequestSigned(text, signature))
-    throw new CofferdamError('denied', `the proof is not signed by the new key itself (ssh-keygen -Y sign -n ${keyRequestNamespace})`);
+    throw new CofferdamError(
+      'denied',
+      `the proof is a request for another account, or for another key, than ${fingerprint} of ${account}`,
+    );
+  if (
+    signature === undefined ||
+    fingerprintOf(signature.publicKey) !== fingerprint ||
+    !isRequestSigned(text, signature)
+  )
+    throw new CofferdamError(
+      'denied',
+      `the proof is not signed by the new key itself (ssh-keygen -Y sign -n ${keyRequestNamespace})`,
+    );
 }

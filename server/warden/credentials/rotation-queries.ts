@@ -2,7 +2,12 @@
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export type Rotation = { readonly id: string; readonly deadline: Date | null; readonly overlapMs: number; readonly isUndone: boolean };
+export type Rotation = {
+  readonly id: string;
+  readonly deadline: Date | null;
+  readonly overlapMs: number;
+  readonly isUndone: boolean;
+};
 
 /**
  * Stores a rotation. With `hasDeadline` all old keys retire together, `overlapMs` milliseconds from now, and that time
@@ -87,13 +92,17 @@ export async function openItems(
  * successor.
  */
 export async function openItem(tx: Transaction, rotation: string, credential: CredentialId): Promise<void> {
-  await tx.query("update rotation_item set state = 'open' where rotation_id = $1 and credential_id = $2", [rotation, credential]);
+  await tx.query("update rotation_item set state = 'open' where rotation_id = $1 and credential_id = $2", [
+    rotation,
+    credential,
+  ]);
 }
 
 export async function countPlanned(tx: Transaction, rotation: string): Promise<number> {
-  const [row] = await tx.query<{ n: number }>("select count(*) as n from rotation_item where rotation_id = $1 and state = 'planned'", [
-    rotation,
-  ]);
+  const [row] = await tx.query<{ n: number }>(
+    "select count(*) as n from rotation_item where rotation_id = $1 and state = 'planned'",
+    [rotation],
+  );
   return row?.n ?? 0;
 }
 
@@ -107,9 +116,10 @@ export async function findUnreplaced(
   only: { readonly rotation?: string | undefined; readonly credential?: CredentialId | undefined },
 ): Promise<{ readonly rotation: string; readonly credential: CredentialId } | undefined> {
   const keys = await tx.query<{ id: string }>('select id from credential where account_id = $1', [account]);
-  await tx.query('select 1 from rotation_item where credential_id = any ($1::uuid[]) order by rotation_id, credential_id for update', [
-    keys.map((key) => key.id),
-  ]);
+  await tx.query(
+    'select 1 from rotation_item where credential_id = any ($1::uuid[]) order by rotation_id, credential_id for update',
+    [keys.map((key) => key.id)],
+  );
   const [row] = await tx.query<{ rotation_id: string; credential_id: string }>(
     `select i.rotation_id, i.credential_id from rotation_item i join credential k on k.id = i.credential_id
      where k.account_id = $1 and i.state in ('planned', 'open') and ($2::uuid is null or i.rotation_id = $2) and ($3::uuid is null or k.id = $3)
@@ -129,7 +139,12 @@ export async function isStaged(tx: Transaction, rotation: string, fingerprint: s
   return rows.length > 0;
 }
 
-export async function stage(tx: Transaction, rotation: string, credential: CredentialId, successor: CredentialId): Promise<void> {
+export async function stage(
+  tx: Transaction,
+  rotation: string,
+  credential: CredentialId,
+  successor: CredentialId,
+): Promise<void> {
   await tx.query(
     'update rotation_item set successor_id = $3, staged_at = clock_timestamp() where rotation_id = $1 and credential_id = $2',
     [rotation, credential, successor],
@@ -138,11 +153,16 @@ export async function stage(tx: Transaction, rotation: string, credential: Crede
 
 /**
  * Returns the old keys of a rotation that have not retired: those whose account has moved to its successor or, with
- * `withLaggards`, all.
+ * `withLaggards`, all. It locks none of them: whoever takes a key away locks its budget first, and then looks whether
+ * it is revoked already. Must be called after `lockRotation`, so that the rotation is not undone meanwhile.
  */
-export async function findUnfinished(tx: Transaction, rotation: string, withLaggards: boolean): Promise<readonly CredentialId[]> {
+export async function findUnfinished(
+  tx: Transaction,
+  rotation: string,
+  withLaggards: boolean,
+): Promise<readonly CredentialId[]> {
   const rows = await tx.query<{ credential_id: string }>(
-    "select credential_id from rotation_item where rotation_id = $1 and state in ('planned', 'open') and ($2 or moved_at is not null) order by credential_id for update",
+    "select credential_id from rotation_item where rotation_id = $1 and state in ('planned', 'open') and ($2 or moved_at is not null) order by credential_id",
     [rotation, withLaggards],
   );
   return rows.map((row) => idOf<CredentialId>(row.credential_id));

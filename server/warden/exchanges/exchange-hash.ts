@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { exchangeHashOf, type KeyExchangeMethod } from '../../domain/algorithms.ts';
 import { wireString } from '../../domain/ssh-wire.ts';
 
-export type ExchangeFields = {
+type ExchangeFields = {
   readonly keyExchange: KeyExchangeMethod;
   readonly clientIdentification: Uint8Array;
   readonly serverIdentification: Uint8Array;

@@ -2,7 +2,12 @@
 import type { AccountId, SessionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export async function countKeyExchange(tx: Transaction, account: AccountId, isPostQuantum: boolean, client: string): Promise<void> {
+export async function countKeyExchange(
+  tx: Transaction,
+  account: AccountId,
+  isPostQuantum: boolean,
+  client: string,
+): Promise<void> {
   await tx.query(
     `insert into key_exchange_use as u (account_id, with_mlkem, without_mlkem, last_without_at, last_without_client)
      values ($1, case when $2 then 1 else 0 end, case when $2 then 0 else 1 end, case when $2 then null else clock_timestamp() end, case when $2 then null else $3 end)

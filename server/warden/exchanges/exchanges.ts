@@ -11,9 +11,9 @@ import { concatBytes, wireString } from '../../domain/ssh-wire.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { Release } from '../../rpc/slots.ts';
-import type { EdgeCaller } from '../context.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { claimOf, type WardenSlots } from '../callers/shares.ts';
 import type { HostKey } from '../keys/key-files.ts';
-import { claimOf, type WardenSlots } from '../shares.ts';
 import { exchangeHash } from './exchange-hash.ts';
 
 /** What the warden itself knows of the key exchange on which a login runs. */
@@ -25,12 +25,15 @@ export type Issued = {
   readonly hostKeyAlgorithm: HostKeyAlgorithm;
   readonly algorithms: ConnectionAlgorithms;
 };
+/**
+ * `issuedAt` is in milliseconds of this process's monotonic clock; `release` gives back the place of the identifier.
+ */
 type Open = Issued & { readonly issuedAt: number; readonly release: Release };
 /**
  * The hashes that were signed with one challenge. `releases` are the places that the hashes hold; they are given back
  * when the challenge is no longer accepted.
  */
-type Age = { readonly challenge: Buffer; readonly hashes: Set<string>; readonly releases: Release[] };
+type ChallengePeriod = { readonly challenge: Buffer; readonly hashes: Set<string>; readonly releases: Release[] };
 
 const challengeBytes = 8;
 const challengeLifeMs = 5 * 60_000;
@@ -40,19 +43,28 @@ const graceAfterLoginMs = 10_000;
 const proveName = 'hostkeys-prove-00@openssh.com';
 
 export class Exchanges {
-  readonly #config: Config;
+  readonly #config: Pick<Config, 'edges' | 'limits'>;
   readonly #keys: readonly HostKey[];
   readonly #slots: Pick<WardenSlots, 'identifiers' | 'signatures'>;
   readonly #open = new Map<string, Map<string, Open>>();
   readonly #timers: readonly NodeJS.Timeout[];
-  #ages: readonly Age[] = [newAge()];
+  /** The period of the present challenge, and the one before it, whose challenge is still accepted. */
+  #periods: readonly ChallengePeriod[] = [newPeriod()];
+  /** The number of key exchanges that this process has signed. */
   signed = 0;
 
-  constructor(config: Config, keys: readonly HostKey[], slots: Pick<WardenSlots, 'identifiers' | 'signatures'>) {
+  constructor(
+    config: Pick<Config, 'edges' | 'limits'>,
+    keys: readonly HostKey[],
+    slots: Pick<WardenSlots, 'identifiers' | 'signatures'>,
+  ) {
     this.#config = config;
     this.#keys = keys;
     this.#slots = slots;
-    this.#timers = [setInterval(() => this.#turn(), challengeLifeMs), setInterval(() => this.#expire(), 5000)];
+    this.#timers = [
+      setInterval(() => this.#renewChallenge(), challengeLifeMs),
+      setInterval(() => this.#expire(), 5000),
+    ];
     for (const timer of this.#timers) timer.unref();
   }
 
@@ -65,7 +77,7 @@ export class Exchanges {
    * time or of another warden is not signed.
    */
   get challenge(): string {
-    return this.#ages[0]?.challenge.toString('hex') ?? '';
+    return this.#periods[0]?.challenge.toString('hex') ?? '';
   }
 
   profileOf(caller: EdgeCaller): Profile {
@@ -84,7 +96,8 @@ export class Exchanges {
     const key = this.#keys.find(
       (one) => one.inUse && one.algorithm === params.hostKeyAlgorithm && profile.hostKeys.includes(one.algorithm),
     );
-    if (key === undefined || !profile.keyExchange.includes(params.keyExchange)) throw refusal('not in the profile of this listener');
+    if (key === undefined || !profile.keyExchange.includes(params.keyExchange))
+      throw refusal('the profile of this listener does not have the key exchange method or the host key algorithm');
     const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
     const fields = {
       keyExchange: params.keyExchange,
@@ -97,17 +110,22 @@ export class Exchanges {
       serverPublic: bytes(params.serverPublic),
       sharedSecret: bytes(params.sharedSecret),
     };
-    if (fields.serverIdentification.toString('latin1') !== identification) throw refusal('not the identification of this product');
+    if (fields.serverIdentification.toString('latin1') !== identification)
+      throw refusal('the server identification is not that of this product');
     const client = fields.clientIdentification.toString('latin1');
-    if (!/^SSH-(?:2\.0|1\.99)-[\x20-\x7e]{0,247}$/.test(client)) throw refusal('not an identification of a client');
-    if (fields.clientKexInit[0] !== 20 || fields.serverKexInit[0] !== 20) throw refusal('not a KEXINIT');
-    const age = this.#ages.find(({ challenge }) => challenge.equals(fields.serverKexInit.subarray(1, 1 + challengeBytes)));
-    if (age === undefined) throw refusal('the key exchange carries no current challenge');
+    if (!/^SSH-(?:2\.0|1\.99)-[\x20-\x7e]{0,247}$/.test(client))
+      throw refusal('the client identification has a wrong form');
+    if (fields.clientKexInit[0] !== 20 || fields.serverKexInit[0] !== 20)
+      throw refusal('one of the two payloads is not a KEXINIT');
+    const period = this.#periods.find(({ challenge }) =>
+      challenge.equals(fields.serverKexInit.subarray(1, 1 + challengeBytes)),
+    );
+    if (period === undefined) throw refusal('the key exchange carries no current challenge');
     const hash = exchangeHash(fields);
     const name = hash.toString('base64');
-    if (age.hashes.has(name)) throw refusal('this key exchange was signed before');
-    age.releases.push(this.#slots.signatures.take(claimOf(caller)));
-    age.hashes.add(name);
+    if (period.hashes.has(name)) throw refusal('this key exchange was signed before');
+    period.releases.push(this.#slots.signatures.take(claimOf(caller)));
+    period.hashes.add(name);
     if (params.isFirst)
       this.#issue(caller, params.connection, {
         sessionIdentifier: hash,
@@ -124,7 +142,11 @@ export class Exchanges {
     const open = this.#open.get(caller.node) ?? new Map<string, Open>();
     this.#open.set(caller.node, open);
     if (open.has(connection)) throw refusal('this connection already has a session identifier');
-    open.set(connection, { ...issued, issuedAt: performance.now(), release: this.#slots.identifiers.take(claimOf(caller)) });
+    open.set(connection, {
+      ...issued,
+      issuedAt: performance.now(),
+      release: this.#slots.identifiers.take(claimOf(caller)),
+    });
   }
 
   /**
@@ -139,20 +161,23 @@ export class Exchanges {
     this.#drop(this.#open.get(caller.node), connection);
   }
 
-  /** Returns a proof for each of the host keys. Throws `invalid` for a key that does not belong to the gateway. */
+  /**
+   * Returns, for each of the host keys, the signature that proves to the client that the gateway holds it. Throws
+   * `invalid` for a key that does not belong to the gateway.
+   */
   prove(sessionIdentifier: Buffer, hostKeys: readonly string[]): readonly string[] {
     return hostKeys.map((text) => {
       const blob = Buffer.from(text, 'base64');
       const key = this.#keys.find((one) => one.blob.equals(blob));
-      if (key === undefined) throw refusal('not a host key of this gateway');
+      if (key === undefined) throw refusal('the named key is no host key of this gateway');
       const data = concatBytes([wireString(proveName), wireString(sessionIdentifier), wireString(blob)]);
       return Buffer.from(signatureBlob(key, Buffer.from(data))).toString('base64');
     });
   }
 
-  #turn(): void {
-    const [newest, ...over] = this.#ages;
-    this.#ages = newest === undefined ? [newAge()] : [newAge(), newest];
+  #renewChallenge(): void {
+    const [newest, ...over] = this.#periods;
+    this.#periods = newest === undefined ? [newPeriod()] : [newPeriod(), newest];
     for (const release of over.flatMap(({ releases }) => releases)) release();
   }
 
@@ -168,7 +193,7 @@ export class Exchanges {
   }
 }
 
-const newAge = (): Age => ({ challenge: randomBytes(challengeBytes), hashes: new Set(), releases: [] });
+const newPeriod = (): ChallengePeriod => ({ challenge: randomBytes(challengeBytes), hashes: new Set(), releases: [] });
 const refusal = (text: string): CofferdamError => new CofferdamError('invalid', text);
 
 /** Returns a raw Ed25519 signature, or a DER ECDSA signature with SHA-256. */
@@ -190,5 +215,8 @@ function signatureBlob(key: HostKey, data: Buffer): Uint8Array {
     return wireString((short[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), short]) : short);
   };
   const width = both.length / 2;
-  return concatBytes([wireString(key.algorithm), wireString(concatBytes([mpint(both.subarray(0, width)), mpint(both.subarray(width))]))]);
+  return concatBytes([
+    wireString(key.algorithm),
+    wireString(concatBytes([mpint(both.subarray(0, width)), mpint(both.subarray(width))])),
+  ]);
 }

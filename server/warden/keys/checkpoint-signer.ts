@@ -23,11 +23,16 @@ const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
  * the text is no verifier key.
  */
 export function checkpointOpener(verifierKey: string): CheckpointSigner['open'] {
-  const [, origin, idText, typedText] = /^(.{1,100})\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})$/.exec(verifierKey) ?? [];
-  const typed = Buffer.from(typedText ?? '', 'base64');
-  if (origin === undefined || idText === undefined || typed.length !== 33 || typed[0] !== ed25519)
-    throw new CofferdamError('corrupt', 'this is not the verifier key of a ledger');
-  const publicKey = createPublicKey({ key: Buffer.concat([spkiPrefix, typed.subarray(1)]), format: 'der', type: 'spki' });
+  // 44 letters are the 33 bytes of an algorithm and an Ed25519 key.
+  const [, origin = '', idText = '', typedText = ''] =
+    /^(.{1,100})\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})$/.exec(verifierKey) ?? [];
+  const typed = Buffer.from(typedText, 'base64');
+  if (typed[0] !== ed25519) throw new CofferdamError('corrupt', 'this is not the verifier key of a ledger');
+  const publicKey = createPublicKey({
+    key: Buffer.concat([spkiPrefix, typed.subarray(1)]),
+    format: 'der',
+    type: 'spki',
+  });
   return opener(origin, Buffer.from(idText, 'hex'), publicKey);
 }
 

@@ -1,16 +1,26 @@
 // Owns: the key files of the warden: master key, host keys, receipt key, ledger key. A key vault could later be
 // connected here.
 // Must never: create a key outside development mode, or accept a file that others can read.
-import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Config, runtimePaths } from '../../config/config.ts';
+import { type Config, type Directories, runtimePaths } from '../../config/config.ts';
+import { createDurably, removeUnfinished } from '../../disk/durable-file.ts';
 import type { HostKeyAlgorithm } from '../../domain/algorithms.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Secret } from '../../domain/secrets.ts';
 import { concatBytes, wireString } from '../../domain/ssh-wire.ts';
 
-export type MasterKey = { readonly id: string; readonly key: Secret<Buffer> };
+/** Where the keys are, and whether those that are missing may be made. */
+export type KeyConfig = Directories & Pick<Config, 'mode'>;
+type MasterKey = { readonly id: string; readonly key: Secret<Buffer> };
 export type HostKey = {
   readonly algorithm: HostKeyAlgorithm;
   readonly key: KeyObject;
@@ -27,7 +37,10 @@ function readPrivate(path: string, what: string): Buffer {
   try {
     const mode = statSync(path).mode & 0o777;
     if ((mode & 0o077) !== 0)
-      throw new CofferdamError('configuration', `${what} ${path} may be read by others (mode ${mode.toString(8)}): chmod 0400 it`);
+      throw new CofferdamError(
+        'configuration',
+        `${what} ${path} may be read by others (mode ${mode.toString(8)}): chmod 0400 it`,
+      );
     return readFileSync(path);
   } catch (cause) {
     if (cause instanceof CofferdamError) throw cause;
@@ -35,34 +48,31 @@ function readPrivate(path: string, what: string): Buffer {
   }
 }
 
-/** Writes a new file and flushes its content to the disk. It never replaces an existing file. */
+/** Writes a new file, which is durable afterwards. It never replaces an existing file. */
 function writePrivate(path: string, content: Buffer | string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const file = openSync(path, 'wx', 0o400);
-  try {
-    writeSync(file, Buffer.isBuffer(content) ? content : Buffer.from(content));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  createDurably({ path, content, mode: 0o400 });
 }
 
-function readOrMake(config: Config, path: string, what: string, make: () => Buffer | string): Buffer {
+function readOrMake(config: KeyConfig, path: string, what: string, make: () => Buffer | string): Buffer {
   if (!existsSync(path)) {
     if (config.mode !== 'development') throw new CofferdamError('configuration', `${what} ${path} is missing`);
     writePrivate(path, make());
-  }
+  } else if (config.mode === 'development') removeUnfinished(path);
   return readPrivate(path, what);
 }
+
+const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+const newEd25519 = (): string => pemOf(generateKeyPairSync('ed25519').privateKey);
 
 /**
  * Reads the master key, 32 bytes from a file of mode 0400 of the warden's user. Its id is derived from the key, reveals
  * nothing about it, and names it in every row that it wraps.
  */
-export function loadMasterKey(config: Config): MasterKey {
+export function loadMasterKey(config: KeyConfig): MasterKey {
   const key = readOrMake(config, runtimePaths(config).masterKey, 'the master key', () => randomBytes(32));
   if (key.length !== 32) throw new CofferdamError('configuration', 'the master key must be exactly 32 bytes');
-  const id = Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), 'cofferdam/master-key-id/1', 8)).toString('hex');
+  const id = Buffer.from(hkdfSync('sha256', key, '', 'cofferdam/master-key-id/1', 8)).toString('hex');
   return { id, key: new Secret(key) };
 }
 
@@ -70,12 +80,11 @@ export function loadMasterKey(config: Config): MasterKey {
  * Reads the host keys. `ed25519.pem` and `ecdsa.pem` sign; `ed25519.next.pem` and `ecdsa.next.pem`, if they exist, are
  * announced for the next rotation.
  */
-export function loadHostKeys(config: Config): readonly HostKey[] {
-  const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+export function loadHostKeys(config: KeyConfig): readonly HostKey[] {
   const directory = runtimePaths(config).hostKeys;
   const kinds = [
-    { name: 'ed25519', make: () => pem(generateKeyPairSync('ed25519').privateKey) },
-    { name: 'ecdsa', make: () => pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey) },
+    { name: 'ed25519', make: newEd25519 },
+    { name: 'ecdsa', make: () => pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey) },
   ] as const;
   return kinds.flatMap(({ name, make }) => {
     const current = hostKey(readOrMake(config, join(directory, `${name}.pem`), 'the host key', make), true);
@@ -95,22 +104,21 @@ function hostKey(pem: Buffer, inUse: boolean): HostKey {
   if (jwk.crv !== 'P-256') throw new CofferdamError('configuration', 'host keys are Ed25519 or ECDSA on P-256');
   const point = Buffer.concat([Buffer.of(4), coordinate(jwk.x), coordinate(jwk.y)]);
   const algorithm = 'ecdsa-sha2-nistp256';
-  return { algorithm, key, blob: Buffer.from(concatBytes([wireString(algorithm), wireString('nistp256'), wireString(point)])), inUse };
+  return {
+    algorithm,
+    key,
+    blob: Buffer.from(concatBytes([wireString(algorithm), wireString('nistp256'), wireString(point)])),
+    inUse,
+  };
 }
 
-export function loadReceiptKey(config: Config): KeyObject {
-  const pem = readOrMake(config, runtimePaths(config).receiptKey, 'the receipt key', () =>
-    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-  );
-  return createPrivateKey(pem);
+export function loadReceiptKey(config: KeyConfig): KeyObject {
+  return createPrivateKey(readOrMake(config, runtimePaths(config).receiptKey, 'the receipt key', newEd25519));
 }
 
 /** Reads the Ed25519 key that signs the checkpoints of the record. */
-export function loadLedgerKey(config: Config): KeyObject {
-  const pem = readOrMake(config, runtimePaths(config).ledgerKey, 'the ledger key', () =>
-    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-  );
-  const key = createPrivateKey(pem);
+export function loadLedgerKey(config: KeyConfig): KeyObject {
+  const key = createPrivateKey(readOrMake(config, runtimePaths(config).ledgerKey, 'the ledger key', newEd25519));
   if (key.asymmetricKeyType !== 'ed25519') throw new CofferdamError('configuration', 'the ledger key must be Ed25519');
   return key;
 }

@@ -18,13 +18,13 @@ export function wrap(key: Buffer, secret: Buffer, context: readonly string[]): B
 
 /** Unwraps a secret. Throws `corrupt` when the key, the context or any bit of the wrapped value is not what it was. */
 export function unwrap(key: Buffer, wrapped: Buffer, context: readonly string[]): Buffer {
-  if (wrapped.length < 28) throw new CofferdamError('corrupt', 'a wrapped key is too short');
+  if (wrapped.length < 28) throw new CofferdamError('corrupt', 'a wrapped secret is too short');
   const decipher = createDecipheriv('aes-256-gcm', key, wrapped.subarray(0, 12), { authTagLength: 16 });
   decipher.setAAD(contextBytes(context));
   decipher.setAuthTag(wrapped.subarray(wrapped.length - 16));
   try {
     return Buffer.concat([decipher.update(wrapped.subarray(12, wrapped.length - 16)), decipher.final()]);
   } catch (cause) {
-    throw new CofferdamError('corrupt', 'a wrapped key does not verify', { cause });
+    throw new CofferdamError('corrupt', 'a wrapped secret does not verify', { cause });
   }
 }

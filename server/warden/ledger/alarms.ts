@@ -1,11 +1,12 @@
-// Owns: five alarms about the record: that too many entries wait for a seal, that entries of operators are sealed
-// late, that a witness has lost its checkpoint or, not being required, cannot be used, and that a freeze stands which
-// this warden did not find. Each is raised at most once a minute for each subject.
+// Owns: six alarms about the record: that too many entries wait for a seal, that entries of operators are sealed
+// late, that a witness has lost its checkpoint or, not being required, cannot be used, that a freeze stands which
+// this warden did not find, and that the row of one that it found was changed. Each is raised at most once a minute
+// for each subject.
 // Must never: count an alarm as raised when its row could not be written.
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { Freeze } from './seal-queries.ts';
+import type { Freeze, FreezeRow } from './seal-queries.ts';
 import type { Delivery } from './witness/witness.ts';
 
 const alarmEveryMs = 60_000;
@@ -46,6 +47,19 @@ export class LedgerAlarms {
     );
   }
 
+  /** Somebody who owns the database changed what this warden wrote about a freeze that it found. It is written back. */
+  changed({ id, why, text }: Freeze, said: FreezeRow): Promise<void> {
+    const was = said.isReleased
+      ? 'was marked as released, which no two operators did'
+      : `said: ${said.text.slice(0, 200)} (${said.why})`;
+    return this.raise(
+      'ledger.frozen',
+      `nothing is served: ${text}. The row of this freeze was changed in the database and is written back; it ${was}`,
+      { freeze: id, why, said: said.why },
+      `changed ${id}`,
+    );
+  }
+
   full(unsealed: number, unsealedEntriesMax: number): Promise<void> {
     const text = `at least ${unsealed} entries wait for their seal, ${unsealedEntriesMax} may: until they are fewer no login, file or name begins`;
     return this.raise('ledger.behind', text, { unsealed, unsealedEntriesMax });
@@ -60,9 +74,17 @@ export class LedgerAlarms {
   }
 }
 
-/** Raises the alarm about a witness that is not required and has been behind for `alarmMs`. `LagClock` judges the required ones. */
+/**
+ * Raises the alarm about a witness that is not required and has been behind for `alarmMs`. `LagClock` judges the
+ * required ones.
+ */
 export async function tellBehind({ witness, behind }: Delivery, alarms: LedgerAlarms, alarmMs: number): Promise<void> {
   if (witness.isRequired || behind === undefined || behind.ms < alarmMs) return;
   const text = `the witness ${witness.name} has not had the newest checkpoint for ${Math.round(behind.ms / 1000)} s: ${behind.why ?? 'it has not answered yet'}; it is not required, and everything goes on`;
-  await alarms.raise('ledger.witness-fault', text.slice(0, 600), { witness: witness.name, behindMs: Math.round(behind.ms) }, witness.name);
+  await alarms.raise(
+    'ledger.witness-fault',
+    text.slice(0, 600),
+    { witness: witness.name, behindMs: Math.round(behind.ms) },
+    witness.name,
+  );
 }

@@ -9,14 +9,23 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
+import { syncDirectoryMeanwhile } from '../../disk/durable-file.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { archivePart, entryPart, filePart } from '../../domain/path-parts.ts';
 
 export type ArchiveLine = { readonly tree: string; readonly position: number; readonly line: string };
 /** The entries of one tree that an archive file holds: the first and the last position, and the number of entries. */
 export type Range = { readonly tree: string; readonly first: number; readonly last: number; readonly entries: number };
-/** A draft file that is durable and was read back. `sha256` is the hexadecimal hash of the compressed file as it stands on the disk. */
-export type Draft = { readonly path: string; readonly sha256: string; readonly entries: number; readonly ranges: readonly Range[] };
+/**
+ * A draft file that is durable and was read back. `sha256` is the hexadecimal hash of the compressed file as it stands
+ * on the disk.
+ */
+export type Draft = {
+  readonly path: string;
+  readonly sha256: string;
+  readonly entries: number;
+  readonly ranges: readonly Range[];
+};
 
 /**
  * The age beyond which a draft is removed. Each attempt of each warden writes a draft of its own, so an older draft was
@@ -38,7 +47,8 @@ class Pace {
 
   constructor(signal: AbortSignal) {
     this.signal = AbortSignal.any([signal, this.#stalled.signal]);
-    const late = (): void => this.#stalled.abort(new CofferdamError('unavailable', `nothing of the archive moved for ${stallMs / 1000} s`));
+    const late = (): void =>
+      this.#stalled.abort(new CofferdamError('unavailable', `nothing of the archive moved for ${stallMs / 1000} s`));
     this.#timer = setTimeout(late, stallMs);
     this.#timer.unref();
   }
@@ -64,17 +74,10 @@ const passing = (onPiece: (piece: Buffer) => void): Transform =>
     },
   });
 
-/** Makes the names in a directory durable, so that a new or renamed file survives a power cut. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Returns whether something exists at this path, whatever it is. Follows no link. Throws every error of `lstat` except ENOENT. */
+/**
+ * Returns whether something exists at this path, whatever it is. Follows no link. Throws every error of `lstat` except
+ * ENOENT.
+ */
 export const isThere = (path: string): Promise<boolean> =>
   lstat(path).then(
     () => true,
@@ -84,24 +87,33 @@ export const isThere = (path: string): Promise<boolean> =>
     },
   );
 
+type Place = { readonly tree: string; readonly position: number };
+/** Adds an entry to the range of its tree. Throws `corrupt` when it does not stand behind the entry `before` it. */
+function addTo(ranges: Map<string, Range>, before: Place | undefined, { tree, position }: Place): void {
+  const range = ranges.get(tree);
+  if (before !== undefined && (tree < before.tree || (tree === before.tree && position <= before.position)))
+    throw new CofferdamError(
+      'corrupt',
+      `the record has no order, or an entry twice: tree ${tree}, position ${position}`,
+    );
+  const { first, entries } = range ?? { first: position, entries: 0 };
+  ranges.set(tree, { tree, first, last: position, entries: entries + 1 });
+}
+
 /**
  * Yields the text of each page as the consumer asks for it, and adds up in `ranges` what was yielded. Throws `corrupt`
  * when the entries are not in strictly ascending order of tree and position.
  */
-async function* textOf(pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map<string, Range>, onText: (text: string) => void) {
-  let before: ArchiveLine | undefined;
+async function* textOf(
+  pages: AsyncIterable<readonly ArchiveLine[]>,
+  ranges: Map<string, Range>,
+  onText: (text: string) => void,
+) {
+  let before: Place | undefined;
   for await (const page of pages) {
-    for (const { tree, position } of page) {
-      const range = ranges.get(tree);
-      if (before !== undefined && (tree < before.tree || (tree === before.tree && position <= before.position)))
-        throw new CofferdamError('corrupt', `the record has no order, or an entry twice: tree ${tree}, position ${position}`);
-      before = { tree, position, line: '' };
-      ranges.set(
-        tree,
-        range === undefined
-          ? { tree, first: position, last: position, entries: 1 }
-          : { ...range, last: position, entries: range.entries + 1 },
-      );
+    for (const place of page) {
+      addTo(ranges, before, place);
+      before = place;
     }
     const text = page.map((row) => `${row.line}\n`).join('');
     onText(text);
@@ -109,7 +121,10 @@ async function* textOf(pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map
   }
 }
 
-/** Writes through the same handle that is synced afterwards, because the kernel reports a failed write-back to that handle. */
+/**
+ * Writes through the same handle that is synced afterwards, because the kernel reports a failed write-back to that
+ * handle.
+ */
 async function store(handle: FileHandle, pieces: AsyncIterable<Buffer>): Promise<void> {
   for await (const piece of pieces)
     for (let from = 0; from < piece.length; ) {
@@ -119,7 +134,12 @@ async function store(handle: FileHandle, pieces: AsyncIterable<Buffer>): Promise
     }
 }
 
-async function fill(handle: FileHandle, pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map<string, Range>, pace: Pace) {
+async function fill(
+  handle: FileHandle,
+  pages: AsyncIterable<readonly ArchiveLine[]>,
+  ranges: Map<string, Range>,
+  pace: Pace,
+) {
   const [plain, packed] = [createHash('sha256'), createHash('sha256')];
   await pipeline(
     textOf(pages, ranges, (text) => {
@@ -139,7 +159,10 @@ async function fill(handle: FileHandle, pages: AsyncIterable<readonly ArchiveLin
  * Reads a file from the disk and returns both hashes and the number of its lines. Throws the errors of the disk and of
  * the decompression.
  */
-async function readBack(path: string, pace: Pace): Promise<{ readonly plain: string; readonly packed: string; readonly lines: number }> {
+async function readBack(
+  path: string,
+  pace: Pace,
+): Promise<{ readonly plain: string; readonly packed: string; readonly lines: number }> {
   const [plain, packed] = [createHash('sha256'), createHash('sha256')];
   let lines = 0;
   await pipeline(
@@ -181,11 +204,14 @@ export async function writeDraft(
     } finally {
       await handle.close();
     }
-    await syncDirectory(directory);
+    await syncDirectoryMeanwhile(directory);
     const read = await readBack(path, pace);
     const entries = [...ranges.values()].reduce((sum, one) => sum + one.entries, 0);
     if (read.plain !== written.plain || read.packed !== written.packed || read.lines !== entries)
-      throw new CofferdamError('corrupt', `the draft of ${archivePart(month)} is not what was written: the disk, or somebody beside us`);
+      throw new CofferdamError(
+        'corrupt',
+        `the draft of ${archivePart(month)} is not what was written: the disk, or somebody beside us`,
+      );
     return { path, sha256: written.packed, entries, ranges: [...ranges.values()] };
   } catch (error) {
     await rm(path, { force: true }).catch(() => {});
@@ -212,7 +238,10 @@ async function openRegular(path: string): Promise<FileHandle | undefined> {
   return undefined;
 }
 
-/** Returns the hexadecimal SHA-256 of a regular file with one name, or undefined when there is no such file at this path. */
+/**
+ * Returns the hexadecimal SHA-256 of a regular file with one name, or undefined when there is no such file at this
+ * path.
+ */
 export async function hashOf(path: string, signal: AbortSignal): Promise<string | undefined> {
   const handle = await openRegular(path);
   if (handle === undefined) return undefined;
@@ -230,6 +259,63 @@ export async function hashOf(path: string, signal: AbortSignal): Promise<string 
   return sum.digest('hex');
 }
 
+/** The longest line of an archive in characters; a longer one is none that was written. */
+const lineMax = 16 * 2 ** 20;
+const linePattern = /^\{"entry" ?: ?\["([0-9a-f-]{36})", ?(\d{1,15}),/;
+
+/**
+ * Reads an archive from the disk and returns the range of each tree of which it holds entries: what may be stated about
+ * it, whatever rows say. Returns undefined when there is no regular file, or not the one with this hash. Throws
+ * `corrupt` for lines that no archive has.
+ */
+export async function rangesOf(
+  path: string,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Range> | undefined> {
+  const handle = await openRegular(path);
+  if (handle === undefined) return undefined;
+  const pace = new Pace(signal);
+  const packed = createHash('sha256');
+  const ranges = new Map<string, Range>();
+  let before: Place | undefined;
+  const take = (line: string): void => {
+    const [, tree, position] = linePattern.exec(line) ?? [];
+    if (tree === undefined) throw new CofferdamError('corrupt', 'the archive has a line that is no entry');
+    const place = { tree, position: Number(position) };
+    addTo(ranges, before, place);
+    before = place;
+  };
+  try {
+    await pipeline(
+      handle.createReadStream({ autoClose: false }),
+      passing((piece) => packed.update(piece)),
+      createGunzip(),
+      async (pieces: AsyncIterable<Buffer>) => {
+        const decoder = new TextDecoder();
+        let rest = '';
+        for await (const piece of pieces) {
+          const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
+          rest = lines.pop() ?? '';
+          if (rest.length > lineMax) throw new CofferdamError('corrupt', 'the archive has a line that does not end');
+          for (const line of lines) take(line);
+          pace.moved();
+        }
+        if (rest !== '') throw new CofferdamError('corrupt', 'the last line of the archive does not end');
+      },
+      { signal: pace.signal },
+    );
+  } catch (error) {
+    // What is not the file that was written may be anything.
+    if ((await hashOf(path, signal)) !== sha256) return undefined;
+    throw error;
+  } finally {
+    pace.end();
+    await handle.close();
+  }
+  return packed.digest('hex') === sha256 ? ranges : undefined;
+}
+
 /**
  * Renames a draft to the name of the archive and syncs the directory. An existing file of that name is renamed and kept
  * beside it, because it may be the only copy of its content.
@@ -238,7 +324,7 @@ export async function place(directory: string, month: string, draft: string): Pr
   const path = join(directory, archivePart(month));
   if (await isThere(path)) await rename(path, `${path}.other-${randomUUID()}`);
   await rename(draft, path);
-  await syncDirectory(directory);
+  await syncDirectoryMeanwhile(directory);
 }
 
 async function draftsIn(directory: string): Promise<readonly { readonly path: string; readonly file: string }[]> {
@@ -256,7 +342,12 @@ async function draftsIn(directory: string): Promise<readonly { readonly path: st
  * Returns the path of a draft of the month that has this hash: a process that was killed before it could rename the
  * draft left it. Returns undefined when there is none.
  */
-export async function findDraft(directory: string, month: string, sha256: string, signal: AbortSignal): Promise<string | undefined> {
+export async function findDraft(
+  directory: string,
+  month: string,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   for (const { path, file } of await draftsIn(directory))
     if (file === archivePart(month) && (await hashOf(path, signal)) === sha256) return path;
   return undefined;

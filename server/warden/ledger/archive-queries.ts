@@ -33,7 +33,10 @@ async function alongTheTree(tx: Transaction): Promise<void> {
   await tx.query("select set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)");
 }
 
-/** Returns the dump lines of up to `limit` entries of one month that follow the place `after`, ordered by tree and position. */
+/**
+ * Returns the dump lines of up to `limit` entries of one month that follow the place `after`, ordered by tree and
+ * position.
+ */
 export async function pageOfMonth(
   tx: Transaction,
   month: string,
@@ -49,7 +52,12 @@ export async function pageOfMonth(
   );
 }
 
-export type Archive = { readonly month: string; readonly file: string; readonly sha256: string; readonly entries: number };
+export type Archive = {
+  readonly month: string;
+  readonly file: string;
+  readonly sha256: string;
+  readonly entries: number;
+};
 
 /** Returns the archive of a month, or undefined when there is none or its file was deleted. */
 export async function findArchive(tx: Transaction, month: string): Promise<Archive | undefined> {
@@ -83,6 +91,15 @@ export async function insertArchive(tx: Transaction, archive: Archive, ranges: r
   return true;
 }
 
+/** Returns whether there are trees of the month whose `ledger.archived` entry was not written yet. */
+export async function hasUnstated(tx: Transaction, month: string): Promise<boolean> {
+  const rows = await tx.query(
+    'select 1 from ledger_archive_range where month = $1::date and stated_at is null limit 1',
+    [month],
+  );
+  return rows.length > 0;
+}
+
 /**
  * Returns up to `limit` ranges whose trees have no `ledger.archived` entry yet, and marks them as stated. The caller
  * writes the entries in the same transaction.
@@ -108,7 +125,11 @@ export async function unwitnessedStatements(tx: Transaction, { month, sha256 }: 
 }
 
 /** Returns those of the named forwards whose receivers do not yet have all entries of the month. */
-export async function forwardsWithin(tx: Transaction, month: string, forwards: readonly string[]): Promise<readonly string[]> {
+export async function forwardsWithin(
+  tx: Transaction,
+  month: string,
+  forwards: readonly string[],
+): Promise<readonly string[]> {
   const rows = await tx.query<{ name: string }>(
     `select f.name from ledger_forward f where f.name = any ($2::text[]) and f.number < (select max(s.number) from ledger_sealed s
        where s.at >= $1::date::timestamp at time zone 'utc' and s.at < ($1::date + interval '1 month')::timestamp at time zone 'utc')`,
@@ -140,7 +161,10 @@ export async function dropMonth(tx: Transaction, month: string): Promise<string 
        case when current_setting('server_version_num')::int >= 170000 then set_config('transaction_timeout', '0', true) end`,
     [dropMs],
   );
-  const [row] = await tx.query<{ why: string | null }>('select ledger_drop_month($1::date, $2) as why', [month, dropTries]);
+  const [row] = await tx.query<{ why: string | null }>('select ledger_drop_month($1::date, $2) as why', [
+    month,
+    dropTries,
+  ]);
   return row === undefined ? 'the database gave no answer' : row.why;
 }
 
@@ -180,7 +204,10 @@ export async function isDeletionWitnessed(tx: Transaction, { month, file }: Arch
 }
 
 export async function markDeleted(tx: Transaction, month: string): Promise<void> {
-  await tx.query('update ledger_archive set deleted_at = clock_timestamp() where month = $1::date and deleted_at is null', [month]);
+  await tx.query(
+    'update ledger_archive set deleted_at = clock_timestamp() where month = $1::date and deleted_at is null',
+    [month],
+  );
 }
 
 /**
@@ -189,7 +216,13 @@ export async function markDeleted(tx: Transaction, month: string): Promise<void>
  */
 export async function noteProgress(
   tx: Transaction,
-  { month, step, why, isFailure, online }: { month: string; step: string; why: string | null; isFailure: boolean; online: number },
+  {
+    month,
+    step,
+    why,
+    isFailure,
+    online,
+  }: { month: string; step: string; why: string | null; isFailure: boolean; online: number },
 ): Promise<number> {
   const [row] = await tx.query<{ due_ms: number }>(
     `insert into ledger_archiving as a (month, due_since, step, why, looked_at, failed_at)
@@ -201,7 +234,10 @@ export async function noteProgress(
   return row?.due_ms ?? 0;
 }
 
-/** Deletes the progress rows of all months except those in `due`, so that nothing is reported of a month that is not due or has left. */
+/**
+ * Deletes the progress rows of all months except those in `due`, so that nothing is reported of a month that is not due
+ * or has left.
+ */
 export async function forgetProgress(tx: Transaction, due: readonly string[]): Promise<void> {
   await tx.query('delete from ledger_archiving where month <> all ($1::date[])', [due]);
 }

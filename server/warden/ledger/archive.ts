@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as breath } from 'node:timers/promises';
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
+import { syncDirectoryMeanwhile } from '../../disk/durable-file.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, idOf } from '../../domain/ids.ts';
 import { commonTree } from '../../domain/ledger/leaf.ts';
@@ -14,7 +15,18 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { type ArchiveLine, clearDrafts, type Draft, findDraft, hashOf, isThere, place, syncDirectory, writeDraft } from './archive-file.ts';
+import {
+  type ArchiveLine,
+  clearDrafts,
+  type Draft,
+  findDraft,
+  hashOf,
+  isThere,
+  place,
+  type Range,
+  rangesOf,
+  writeDraft,
+} from './archive-file.ts';
 import {
   type Archive,
   archivesToDelete,
@@ -23,6 +35,7 @@ import {
   findArchive,
   forgetProgress,
   forwardsWithin,
+  hasUnstated,
   insertArchive,
   isDeletionWitnessed,
   markDeleted,
@@ -33,7 +46,7 @@ import {
   takeUnstated,
   unwitnessedStatements,
 } from './archive-queries.ts';
-import { record } from './ledger-queries.ts';
+import { record } from './entries/record.ts';
 
 export type ArchiveOptions = {
   readonly config: Pick<LedgerConfig, 'archiveDirectory' | 'onlineMonths' | 'retentionMonths' | 'forwards'>;
@@ -49,7 +62,7 @@ export type ArchiveOptions = {
  * The last step that was completed for a due month. Each step is durable by itself, so a process that starts after a
  * kill continues behind the last one.
  */
-export type Step =
+type Step =
   | 'due'
   | 'closed'
   | 'writing'
@@ -63,7 +76,7 @@ export type Step =
   | 'deletion-stated'
   | 'deleted';
 /** A month that stays in the database for now, and why. */
-export type Waiting = { readonly month: string; readonly step: Step; readonly why: string; readonly isFailure: boolean };
+type Waiting = { readonly month: string; readonly step: Step; readonly why: string; readonly isFailure: boolean };
 
 /** The number of entries of one page. A page of this size occupies the warden's only thread for a few milliseconds. */
 const pageRows = 1000;
@@ -72,7 +85,10 @@ const pageRows = 1000;
  * record would raise an alarm.
  */
 const statedMax = 500;
-/** The time for which a month may wait for a witness, for receivers or for a moment without readers before an alarm is raised. */
+/**
+ * The time for which a month may wait for a witness, for receivers or for a moment without readers before an alarm is
+ * raised.
+ */
 const patienceMs = 24 * 3_600_000;
 
 const never = new AbortController().signal;
@@ -177,7 +193,12 @@ class Month {
     const { config, database } = this.#options;
     const draft = await this.#write();
     this.#did('written');
-    const made: Archive = { month: this.#month, file: archivePart(this.#month), sha256: draft.sha256, entries: draft.entries };
+    const made: Archive = {
+      month: this.#month,
+      file: archivePart(this.#month),
+      sha256: draft.sha256,
+      entries: draft.entries,
+    };
     const isFirst = await database.withSystem((tx) => insertArchive(tx, made, draft.ranges));
     this.#did('noted');
     if (isFirst) {
@@ -187,7 +208,8 @@ class Month {
     }
     await rm(draft.path, { force: true });
     const theirs = await database.withSystem((tx) => findArchive(tx, this.#month));
-    if (theirs === undefined) throw new CofferdamError('conflict', `another warden archives ${this.#month.slice(0, 7)}`);
+    if (theirs === undefined)
+      throw new CofferdamError('conflict', `another warden archives ${this.#month.slice(0, 7)}`);
     return theirs;
   }
 
@@ -220,13 +242,42 @@ class Month {
     this.#did('named');
   }
 
-  /** Writes a `ledger.archived` entry into each tree of which the file holds entries. */
+  /** Returns what the file of the archive holds. Throws `corrupt` when it cannot be had as it was written. */
+  async #held(archive: Archive): Promise<ReadonlyMap<string, Range>> {
+    const read = (): Promise<ReadonlyMap<string, Range> | undefined> =>
+      rangesOf(this.#path, archive.sha256, this.#signal);
+    let ranges = await read();
+    if (ranges === undefined) {
+      await this.#find(archive, true);
+      ranges = await read();
+    }
+    const entries = [...(ranges?.values() ?? [])].reduce((sum, one) => sum + one.entries, 0);
+    if (ranges === undefined || entries !== archive.entries)
+      throw new CofferdamError(
+        'corrupt',
+        `the archive ${archive.file} does not hold what the database notes about it: nothing is stated`,
+      );
+    return ranges;
+  }
+
+  /**
+   * Writes a `ledger.archived` entry into each tree of which the file holds entries. What is stated is read from the
+   * file: the rows about it only say which trees are left. Throws `corrupt` when they say something else.
+   */
   async #state(archive: Archive): Promise<void> {
+    if (!(await this.#options.database.withSystem((tx) => hasUnstated(tx, this.#month)))) return;
+    const held = await this.#held(archive);
     for (;;) {
       this.#signal.throwIfAborted();
       const told = await this.#options.database.withSystem(async (tx) => {
         const ranges = await takeUnstated(tx, this.#month, statedMax);
-        for (const { tree, first, last, entries } of ranges)
+        for (const { tree, first, last, entries } of ranges) {
+          const { first: begin, last: end, entries: count } = held.get(tree) ?? { first: -1, last: -1, entries: 0 };
+          if (first !== begin || last !== end || entries !== count)
+            throw new CofferdamError(
+              'corrupt',
+              `the database notes other entries of tree ${tree} than ${archive.file} holds: nothing is stated`,
+            );
           await record(tx, {
             kind: 'ledger.archived',
             observer: 'warden',
@@ -234,6 +285,7 @@ class Month {
             public: { month: this.#month.slice(0, 7), first, last, entries },
             sensitive: { file: archive.file, sha256: archive.sha256, total: archive.entries },
           });
+        }
         return ranges.length;
       });
       if (told < statedMax) return;
@@ -276,7 +328,9 @@ function wordsOf(error: unknown): string {
 async function tell({ config, database, log }: ArchiveOptions, waiting: Waiting): Promise<void> {
   const { month, step, why, isFailure } = waiting;
   const told = why.slice(0, 300);
-  const dueMs = await database.withSystem((tx) => noteProgress(tx, { month, step, why: told, isFailure, online: config.onlineMonths }));
+  const dueMs = await database.withSystem((tx) =>
+    noteProgress(tx, { month, step, why: told, isFailure, online: config.onlineMonths }),
+  );
   log.warn({ month, step, why: told }, 'a month of the record stays in the database');
   if (!isFailure && dueMs < patienceMs) return;
   await database.withSystem((tx) =>
@@ -291,7 +345,10 @@ async function tell({ config, database, log }: ArchiveOptions, waiting: Waiting)
   );
 }
 
-/** Returns whether an error is a lock that was not free. Such an error goes away by itself; every other failure needs an operator. */
+/**
+ * Returns whether an error is a lock that was not free. Such an error goes away by itself; every other failure needs an
+ * operator.
+ */
 const isOfTheMoment = (error: unknown): boolean => sqlState(error) === lockNotAvailable;
 
 /**
@@ -316,7 +373,10 @@ export async function archiveDue(options: ArchiveOptions): Promise<readonly Wait
       if (left !== undefined) waiting.push({ month, ...left });
     } catch (error) {
       signal.throwIfAborted();
-      options.log.error({ err: error, month, step: work.step }, 'archiving a month of the record failed; it is tried again');
+      options.log.error(
+        { err: error, month, step: work.step },
+        'archiving a month of the record failed; it is tried again',
+      );
       waiting.push({ month, step: work.step, why: wordsOf(error), isFailure: !isOfTheMoment(error) });
     }
   }
@@ -364,12 +424,16 @@ async function deleteArchive({ config, database, log, onStep }: ArchiveOptions, 
   const file = archivePart(month);
   await database.withSystem(async (tx) => {
     if (!(await markDeletionStated(tx, month))) return;
-    await record(tx, { kind: 'ledger.archive-deleted', observer: 'warden', sensitive: { month: month.slice(0, 7), file } });
+    await record(tx, {
+      kind: 'ledger.archive-deleted',
+      observer: 'warden',
+      sensitive: { month: month.slice(0, 7), file },
+    });
   });
   onStep?.('deletion-stated', month);
   if (!(await database.withSystem((tx) => isDeletionWitnessed(tx, archive)))) return;
   await rm(join(config.archiveDirectory, file), { force: true });
-  await syncDirectory(config.archiveDirectory);
+  await syncDirectoryMeanwhile(config.archiveDirectory);
   onStep?.('deleted', month);
   await database.withSystem((tx) => markDeleted(tx, month));
   log.info({ month, file }, 'the retention of an archive has ended');

@@ -1,27 +1,39 @@
 // Owns: asking the database, once in each beat, for the entries that this warden wrote: each must be waiting or sealed,
-// with the content that was written (decision 0036).
-// Must never: report entries as missing that two operators gave up by a release; or treat a missing answer of the
-// database as a finding.
+// with the content that was written (decision 0036); and telling which of them a release gave up (decision 0047).
+// Must never: report entries as missing that two operators gave up by a release; give one up with a release that gave
+// up nothing, or untold; or treat a missing answer of the database as a finding.
 import type { Config } from '../../config/config.ts';
-import { Births, type Miss, type Refused } from '../../domain/ledger/births.ts';
+import { type Birth, Births, type Miss, type Refused } from '../../domain/ledger/births.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
-import { lookForWaiting } from '../../postgres/entry-queries.ts';
+import { lookForEntries, lookForWaiting } from '../../postgres/entry-queries.ts';
+import { tellGivenUp } from './given-up.ts';
 import { digestOf, ProvedEntries } from './proved-entries.ts';
 import type { Signing } from './seal.ts';
 import type { Freeze, Look } from './seal-queries.ts';
 import type { Signed } from './standing.ts';
 
-/** The largest number of entries that one beat asks for. A busy beat writes some hundred; the rest is asked for in the following beats. */
+/**
+ * The largest number of entries that one beat asks for. A busy beat writes some hundred; the rest is asked for in the
+ * following beats.
+ */
 const askedMax = 4000;
 /**
  * How long an entry of uncertain outcome is asked for. This is longer than any statement, and any wait for a standby,
  * of a connection that was lost during its commit.
  */
 const unsureMs = 120_000;
+/** So many sealed entries are searched for what a release gave up. */
+const givenUpNumbersMax = 40_000;
 
-/** Returns the memory of the entries that this process wrote and has not yet seen sealed, with at most `unseenEntriesMax` of them. */
-export const createBirths = ({ unseenEntriesMax, clockJumpMs }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs'>): Births =>
+/**
+ * Returns the memory of the entries that this process wrote and has not yet seen sealed, with at most
+ * `unseenEntriesMax` of them.
+ */
+export const createBirths = ({
+  unseenEntriesMax,
+  clockJumpMs,
+}: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs'>): Births =>
   new Births({
     digestOf,
     now: () => performance.now(),
@@ -44,7 +56,10 @@ function freezeOf(misses: readonly [Miss, ...(readonly Miss[])]): Omit<Freeze, '
   };
 }
 
-function freezeOfRefused([{ kind, fault }, ...others]: readonly [Refused, ...(readonly Refused[])]): Omit<Freeze, 'id'> {
+function freezeOfRefused([{ kind, fault }, ...others]: readonly [Refused, ...(readonly Refused[])]): Omit<
+  Freeze,
+  'id'
+> {
   const more = others.length === 0 ? '' : `, and so were ${others.length} more`;
   return {
     why: 'diverged',
@@ -59,21 +74,26 @@ export class Born {
   readonly #births: Births;
   /** What is sealed, as this process knows it itself. */
   readonly proved: ProvedEntries;
+  readonly #gaveUp: (era: number) => Promise<boolean>;
+  /** What a release gave up and nobody was told of yet. */
+  #untold: readonly Birth[] = [];
   #era: number | undefined;
   #identity: string | undefined;
 
-  constructor(database: Database, births: Births) {
+  /** `gaveUp` says whether two operators gave anything up when they ended this era or a later one. */
+  constructor(database: Database, births: Births, gaveUp: (era: number) => Promise<boolean>) {
     this.#database = database;
     this.#births = births;
+    this.#gaveUp = gaveUp;
     this.proved = new ProvedEntries(database);
   }
 
   /**
    * Looks for the entries that this warden wrote. Called after the record was compared, so that a release by two
    * operators has been verified. Returns undefined when no entry is missed, and otherwise the freeze to write. Throws
-   * RecordDiverged when what others sealed is not what they signed. `clockAt`: when, by the monotonic clock, the database's
-   * clock was last found to go as it should. An entry of another time that was refused after that is judged by the next
-   * beat, because the clock itself may have been set meanwhile.
+   * RecordDiverged when what others sealed is not what they signed. `clockAt`: when, by the monotonic clock, the
+   * database's clock was last found to go as it should. An entry of another time that was refused after that is judged
+   * by the next beat, because the clock itself may have been set meanwhile.
    */
   async look(
     seen: Look,
@@ -83,18 +103,42 @@ export class Born {
   ): Promise<Omit<Freeze, 'id'> | undefined> {
     const [births, proved] = [this.#births, this.proved];
     const { era, identity } = seen;
-    if (this.#era !== era) {
-      await proved.begin(signing, vouched);
-      births.forget(proved.number);
-    } else {
+    const isKept = this.#era === era || (this.#era !== undefined && !(await this.#gaveUp(this.#era)));
+    if (isKept) {
+      if (this.#era !== era) {
+        proved.continueIn(era);
+        // Their transactions were undone, and their times were judged by the clock that two operators examined.
+        births.forgetRefused();
+      }
       if (this.#identity !== identity) births.moved();
       await proved.follow(seen, signing);
+    } else {
+      await proved.begin(signing, vouched);
+      this.#untold = [...this.#untold, ...births.forget(proved.number)];
     }
     this.#era = era;
     this.#identity = identity;
+    await this.#tell(seen);
     const [refused, ...others] = births.refusedUntil(clockAt);
     if (refused !== undefined) return freezeOfRefused([refused, ...others]);
     return this.#missed(seen);
+  }
+
+  /** Tells which of the entries that a release gave up are in fact gone: those that the database has lost nothing. */
+  async #tell(seen: Look): Promise<void> {
+    const untold = this.#untold;
+    if (untold.length === 0) return;
+    const above = Math.min(...untold.map((one) => one.above));
+    await this.#database.withSystem(async (tx) => {
+      const { sightings } = await lookForEntries(tx, { ids: untold.map((one) => one.id), above }, givenUpNumbersMax);
+      const found = new Set(sightings.map((one) => one.id));
+      await tellGivenUp(
+        tx,
+        seen,
+        untold.filter((one) => !found.has(one.id)),
+      );
+    });
+    this.#untold = [];
   }
 
   /** Says at the end of the process what nobody will watch any more. */
@@ -114,8 +158,8 @@ export class Born {
       births.learn([], { number: proved.number, upTo: proved.number, sightings: [] });
     } else {
       const waiting = await this.#database.withSystem((tx) => lookForWaiting(tx, asked.ids));
-      // The record was released or frozen, or the connection now leads to another server, since the beat began. The next
-      // beat decides with the new state.
+      // The record was released or frozen, or the connection now leads to another server, since the beat began. The
+      // next beat decides with the new state.
       if (waiting.era !== era || waiting.isFrozen || waiting.identity !== identity) return undefined;
       // What waited at that moment had no number then; what is in a signed head counts, also when it still waited.
       const sightings = [...waiting.sightings, ...proved.find(asked.ids, asked.above)];

@@ -1,8 +1,9 @@
 // Owns: the decision whether anything may be served, given the state of the record: open, or closed with a reason.
 // Must never: be open before the record was compared with its witnesses, or after it was found to be behind them.
 import { CofferdamError } from '../../domain/errors.ts';
+import type { Freeze } from './seal-queries.ts';
 
-export type Closed = {
+type Closed = {
   readonly is: 'closed';
   /**
    * `unsure`: the record was not compared yet, or the database was unavailable since. `frozen`: a freeze stands.
@@ -12,7 +13,7 @@ export type Closed = {
   readonly why: 'unsure' | 'frozen' | 'late';
   readonly text: string;
 };
-export type GuardState = { readonly is: 'open' } | Closed;
+type GuardState = { readonly is: 'open' } | Closed;
 
 /** The heads log as this process has seen it. The database may hold more heads, never fewer. */
 export type Known = {
@@ -22,6 +23,8 @@ export type Known = {
   readonly root: string;
   /** The server and the timeline of the database. */
   readonly identity: string;
+  /** When that was seen, by the database's clock, in milliseconds since 1970. */
+  readonly at: number;
 };
 
 const starting: Closed = { is: 'closed', why: 'unsure', text: 'the record is not compared with its witness yet' };
@@ -31,6 +34,8 @@ export class LedgerGuard {
   #state: GuardState = starting;
   #known: Known | undefined;
   #hasRoom = true;
+  /** The freeze that this warden found itself and nobody released. */
+  found: Freeze | undefined;
 
   get state(): GuardState {
     return this.#state;
@@ -57,7 +62,8 @@ export class LedgerGuard {
    * find the reason in `status` and `doctor`.
    */
   require(): void {
-    if (this.#state.is === 'closed') throw new CofferdamError('unavailable', 'the service is not available at the moment');
+    if (this.#state.is === 'closed')
+      throw new CofferdamError('unavailable', 'the service is not available at the moment');
   }
 
   /** Sets whether more entries may be added to those that wait for a seal. */
@@ -65,7 +71,9 @@ export class LedgerGuard {
     this.#hasRoom = hasRoom;
   }
 
-  /** Throws `unavailable` when too many entries wait for a seal. Operations that would add entries do not begin then. */
+  /**
+   * Throws `unavailable` when too many entries wait for a seal. Operations that would add entries do not begin then.
+   */
   requireRoom(): void {
     if (!this.#hasRoom) throw new CofferdamError('unavailable', 'the record is behind; try again in a moment');
   }
@@ -75,8 +83,12 @@ export class LedgerGuard {
    * `known` is what this process knew before the connection was asked. Throws `unavailable` when the record on it must
    * be compared first.
    */
-  admit(seen: { readonly identity: string; readonly era: number; readonly heads: number }, known: Known | undefined): void {
-    // While a freeze stands, every database is admitted, because the release arrives through it. Nothing is served meanwhile.
+  admit(
+    seen: { readonly identity: string; readonly era: number; readonly heads: number },
+    known: Known | undefined,
+  ): void {
+    // While a freeze stands, every database is admitted, because the release arrives through it. Nothing is served
+    // meanwhile.
     if (known === undefined || (this.#state.is === 'closed' && this.#state.why === 'frozen')) return;
     if (seen.identity === known.identity && seen.era === known.era && seen.heads >= known.heads) return;
     if (this.#state.is === 'open' || this.#state.why === 'late')

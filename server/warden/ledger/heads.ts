@@ -1,4 +1,5 @@
-// Owns: the heads log as the database holds it: the text of each head, and the frontier and root of the log at any size.
+// Owns: the heads log as the database holds it: the text of each head, and the frontier and root of the log at any
+// size.
 // Must never: use a stored frontier as that of the heads log. Only what was computed from heads and blocks is known.
 import { headText, numberCommitment } from '../../domain/ledger/leaf.ts';
 import { append, blockLeaves, type Frontier, frontierOf, leafHash, rootOf } from '../../domain/ledger/merkle.ts';
@@ -19,7 +20,7 @@ export const textOf = ({
   headText(position, at, base64(mapRoot), base64(numberCommitment(sha256, secret, position, number)));
 
 /** Returns the leaf hash of the text of a head. */
-export const leafOf = (text: string): Uint8Array => leafHash(sha256, utf8.encode(text));
+const leafOf = (text: string): Uint8Array => leafHash(sha256, utf8.encode(text));
 
 /** Returns the frontier of the heads log at `size`, or undefined when a head or a block is missing. */
 export async function logAt(tx: Transaction, size: number): Promise<Frontier | undefined> {

@@ -16,14 +16,15 @@ import type { Delivery } from './witness/witness.ts';
  * What the newest look at the record found, in milliseconds: the age of the oldest entry without a seal, and for how
  * long a checkpoint has been missing from a required witness.
  */
-export type Seen = { readonly unsealedMs: number; readonly unwitnessedMs: number };
+type Seen = { readonly unsealedMs: number; readonly unwitnessedMs: number };
 /** A required witness that does not have everything, and why. */
-export type Behind = { readonly name: string; readonly why: string };
+type Behind = { readonly name: string; readonly why: string };
 /**
- * The same as this process knows it by its own clock, whatever the database says: the age of its own oldest entry that it
- * has not seen sealed, and for how long a required witness has not taken what this process offered it (decision 0042).
+ * The same as this process knows it by its own clock, whatever the database says: the age of its own oldest entry that
+ * it has not seen sealed, and for how long a required witness has not taken what this process offered it (decision
+ * 0042).
  */
-export type Known = Seen;
+type Known = Seen;
 type Late = { readonly ms: number; readonly text: string; readonly facts: Readonly<Record<string, unknown>> };
 
 export const knownOf = (births: Births, deliveries: readonly Delivery[]): Known => ({
@@ -63,9 +64,12 @@ export const behindOf = (deliveries: readonly Delivery[]): readonly Behind[] =>
       : [],
   );
 
-export type LagOptions = {
+type LagOptions = {
   readonly guard: LedgerGuard;
-  /** The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other one. */
+  /**
+   * The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other
+   * one.
+   */
   readonly database: Database;
   readonly log: Logger;
   readonly known: () => Known;
@@ -129,7 +133,8 @@ export class LagClock {
     const unwitnessedMs = Math.max(this.#seen.unwitnessedMs + silentMs, known.unwitnessedMs);
     const what = unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness';
     const ms = Math.max(unsealedMs, unwitnessedMs);
-    // What this process waits for grows older as well while nothing answers; that nothing answers is the better sentence then.
+    // What this process waits for grows older as well while nothing answers; that nothing answers is the better
+    // sentence then.
     const isSilent = silentMs > seenMs && silentMs > ms / 2;
     return {
       ms,
@@ -207,7 +212,9 @@ export class LagClock {
           this.#writtenAt = performance.now();
           if (this.#owed === owed) this.#owed = undefined;
         })
-        .catch((error: unknown) => log.warn({ err: error }, 'an alarm about the record could not be written; it is tried again'))
+        .catch((error: unknown) =>
+          log.warn({ err: error }, 'an alarm about the record could not be written; it is tried again'),
+        )
         .finally(() => (this.#writing = undefined)),
     );
   }

@@ -3,7 +3,7 @@
 import type { Reading } from '../../observability/metrics.ts';
 import type { Look } from './seal-queries.ts';
 
-export type Facts = {
+type Facts = {
   readonly isOpen: boolean;
   readonly isLeading: boolean;
   /** The number of entries that this process has sealed since it started. */
@@ -19,7 +19,11 @@ export function readingsOf({ isOpen, isLeading, sealed, seen }: Facts): readonly
     gauge('ledger_leads', 'Whether this warden seals.', isLeading ? 1 : 0),
     gauge('ledger_unsealed_seconds', 'Age of the oldest entry without a seal.', (seen?.unsealedMs ?? 0) / 1000),
     gauge('ledger_unsealed_entries', 'Entries without a seal.', seen?.unsealed ?? 0),
-    gauge('ledger_unwitnessed_seconds', 'Age of the oldest checkpoint that no witness has.', (seen?.unwitnessedMs ?? 0) / 1000),
+    gauge(
+      'ledger_unwitnessed_seconds',
+      'Age of the oldest checkpoint that no witness has.',
+      (seen?.unwitnessedMs ?? 0) / 1000,
+    ),
     gauge('ledger_entries', 'Entries sealed so far.', seen?.number ?? 0),
     { name: 'ledger_sealed_total', help: 'Entries sealed by this process.', kind: 'counter', value: sealed },
   ];

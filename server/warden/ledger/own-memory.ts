@@ -1,20 +1,28 @@
-// Owns: the file in which this warden remembers, outside of the database and of every witness, what it signed last and a freeze that
-// it found (decision 0042).
-// Must never: hold a note that is not on the disk yet when it leaves the process, or forget a freeze before its era is over.
-import { open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { CofferdamError } from '../../domain/errors.ts';
+// Owns: the file in which this warden remembers, outside of the database and of every witness, what it signed last, a
+// freeze that it found, and which required witnesses had a checkpoint (decisions 0042 and 0047).
+// Must never: let a note leave the process that is not on the disk yet, or forget a freeze that nobody released.
+import { readFile } from 'node:fs/promises';
+import { replaceDurablyMeanwhile } from '../../disk/durable-file.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Vouched } from './comparison.ts';
 import type { Signing } from './seal.ts';
 import type { Freeze } from './seal-queries.ts';
 import { openNote } from './signatures.ts';
 
-type Remembered = { readonly note: string | null; readonly freeze: Omit<Freeze, 'id'> | null };
-const nothing: Remembered = { note: null, freeze: null };
+type Remembered = {
+  readonly note: string | null;
+  readonly freeze: Freeze | null;
+  /** The names of the required witnesses that had a checkpoint; null: none is known. */
+  readonly witnesses: readonly string[] | null;
+};
+const nothing: Remembered = { note: null, freeze: null, witnesses: null };
 const bytesMax = 65_536;
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isNames = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string');
 
 function parse(text: string): Remembered | undefined {
   let value: unknown;
@@ -24,24 +32,34 @@ function parse(text: string): Remembered | undefined {
     return undefined;
   }
   if (!isObject(value) || (value.note !== null && typeof value.note !== 'string')) return undefined;
-  const { note, freeze } = value;
-  if (freeze === null) return { note, freeze };
-  if (!isObject(freeze) || typeof freeze.text !== 'string' || !isObject(freeze.facts)) return undefined;
-  const { why, text: said, facts } = freeze;
+  const { note, freeze, witnesses = null } = value;
+  if (witnesses !== null && !isNames(witnesses)) return undefined;
+  if (freeze === null) return { note, freeze, witnesses };
+  if (!isObject(freeze) || typeof freeze.id !== 'string' || typeof freeze.text !== 'string' || !isObject(freeze.facts))
+    return undefined;
+  const { id, why, text: said, facts } = freeze;
   if (why !== 'behind' && why !== 'diverged' && why !== 'clock') return undefined;
-  return { note, freeze: { why, text: said, facts } };
+  return { note, freeze: { id, why, text: said, facts }, witnesses };
 }
 
-/** The memory of one warden, which writes it in its beat, one after the other. Without a path, as in tests of the record alone, no freeze outlives its row, and nothing outlives the process. */
+/**
+ * The memory of one warden, which writes it in its beat, one after the other. Without a path, as in tests of the record
+ * alone, no freeze outlives its row, and nothing outlives the process.
+ */
 export class OwnMemory {
   readonly #path: string | undefined;
   #remembered: Remembered | undefined;
+  /** Whether the file does not hold yet what is remembered. */
+  #isOwed = false;
 
   constructor(path: string | undefined) {
     this.#path = path;
   }
 
-  /** Reads the file once. A file that does not exist holds nothing. Throws `corrupt` when it is none that a warden wrote. */
+  /**
+   * Reads the file once. A file that does not exist holds nothing. Throws `corrupt` when it is none that a warden
+   * wrote.
+   */
   async load(): Promise<void> {
     this.#remembered ??= await this.#read();
   }
@@ -74,7 +92,7 @@ export class OwnMemory {
   }
 
   /** The freeze that this warden found and no release has ended yet, which stands whatever became of its row. */
-  get freeze(): Omit<Freeze, 'id'> | undefined {
+  get freeze(): Freeze | undefined {
     return this.#path === undefined ? undefined : (this.#remembered?.freeze ?? undefined);
   }
 
@@ -83,13 +101,30 @@ export class OwnMemory {
     return (this.#remembered?.freeze ?? null) !== null;
   }
 
-  /** Resolves when the note is on the disk. */
+  /** The required witnesses that had a checkpoint; undefined when none is known. */
+  get witnesses(): readonly string[] | undefined {
+    return this.#remembered?.witnesses ?? undefined;
+  }
+
+  /** These required witnesses have a checkpoint. */
+  async saw(names: readonly string[]): Promise<void> {
+    const known = this.witnesses ?? [];
+    const fresh = names.filter((one) => !known.includes(one));
+    if (fresh.length > 0) await this.#keep({ witnesses: [...known, ...fresh] });
+  }
+
+  /** Writes what could not be written when it happened. Throws `unavailable` when it still cannot be written. */
+  async settle(): Promise<void> {
+    if (this.#isOwed && this.#remembered !== undefined) await this.#write(this.#remembered);
+  }
+
+  /** Resolves when the note is on the disk. Throws `unavailable` when the disk does not take it. */
   signed(note: string): Promise<void> {
     return this.#keep({ note });
   }
 
-  /** Null: two operators released it, or its era is over. */
-  async froze(freeze: Omit<Freeze, 'id'> | null): Promise<void> {
+  /** Null: two operators released it. */
+  async froze(freeze: Freeze | null): Promise<void> {
     if (freeze !== null || this.hasFound) await this.#keep({ freeze });
   }
 
@@ -100,20 +135,13 @@ export class OwnMemory {
 
   async #write(remembered: Remembered): Promise<void> {
     if (this.#path === undefined) return;
-    const fresh = `${this.#path}.new`;
-    const file = await open(fresh, 'w', 0o600);
+    this.#isOwed = true;
     try {
-      await file.writeFile(JSON.stringify(remembered));
-      await file.sync();
-    } finally {
-      await file.close();
+      await replaceDurablyMeanwhile({ path: this.#path, content: JSON.stringify(remembered), mode: 0o600 });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : toCofferdamError(error).message;
+      throw new CofferdamError('unavailable', `the memory of this warden cannot be written: ${why}`, { cause: error });
     }
-    await rename(fresh, this.#path);
-    const directory = await open(dirname(this.#path), 'r');
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    this.#isOwed = false;
   }
 }

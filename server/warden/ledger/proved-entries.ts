@@ -1,6 +1,7 @@
-// Owns: which entries a signed head contains, as this process has hashed them itself: as the sealer, or behind another one
-// (decision 0042).
-// Must never: take a row of the sealed record for sealed before the head that counts it was recomputed and its checkpoint opened.
+// Owns: which entries a signed head contains, as this process has hashed them itself: as the sealer, or behind another
+// one (decision 0042).
+// Must never: take a row of the sealed record for sealed before the head that counts it was recomputed and its
+// checkpoint opened.
 import { hash } from 'node:crypto';
 import type { Sighting } from '../../domain/ledger/births.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
@@ -37,7 +38,9 @@ export class ProvedEntries {
     return this.#at?.number ?? 0;
   }
 
-  /** Begins at the state of the record as it is now, which is proved. What was sealed before that nobody may ask for. */
+  /**
+   * Begins at the state of the record as it is now, which is proved. What was sealed before that nobody may ask for.
+   */
   async begin(signing: Signing, vouched: readonly Signed[]): Promise<void> {
     const signal = AbortSignal.timeout(loadMs);
     this.#at = await this.#database.withSnapshot({ timeoutMs: loadMs, workMemory: '256MB', signal }, async (tx) => {
@@ -49,7 +52,16 @@ export class ProvedEntries {
     this.#ahead = undefined;
   }
 
-  /** A round that a sealer of this process committed and signed. When others sealed before it, it is followed like theirs. */
+  /** An era began with a release that gave up nothing: the record goes on from what is proved, and so does this. */
+  continueIn(era: number): void {
+    if (this.#at !== undefined) this.#at = { ...this.#at, era };
+    if (this.#ahead !== undefined) this.#ahead = { ...this.#ahead, standing: { ...this.#ahead.standing, era } };
+  }
+
+  /**
+   * A round that a sealer of this process committed and signed. When others sealed before it, it is followed like
+   * theirs.
+   */
   signed({ before, next, entries }: Omit<SignedRound, 'note'>): void {
     if (this.#at?.era === before.era && this.#at.log.size === before.log.size)
       this.#take(
@@ -59,8 +71,8 @@ export class ProvedEntries {
   }
 
   /**
-   * Follows the record up to its newest checkpoint, or as far as one look can. Throws RecordDiverged when what was sealed is not
-   * what a sealer would have made of the entries, or not what was signed.
+   * Follows the record up to its newest checkpoint, or as far as one look can. Throws RecordDiverged when what was
+   * sealed is not what a sealer would have made of the entries, or not what was signed.
    */
   async follow({ checkpoint }: Look, signing: Signing): Promise<void> {
     const at = this.#at;
@@ -68,17 +80,24 @@ export class ProvedEntries {
     if (at === undefined || signed === undefined || signed.era !== at.era || signed.size <= at.log.size) return;
     const from = this.#ahead ?? { standing: at, entries: [] };
     if (from.standing.log.size < signed.size) {
-      const { standing, entries } = await this.#database.withSystem((tx) => followHeads(tx, from.standing, signed.size));
-      this.#ahead = { standing, entries: [...from.entries, ...entries.map((entry) => ({ ...proved(entry), number: entry.number }))] };
+      const { standing, entries } = await this.#database.withSystem((tx) =>
+        followHeads(tx, from.standing, signed.size),
+      );
+      this.#ahead = {
+        standing,
+        entries: [...from.entries, ...entries.map((entry) => ({ ...proved(entry), number: entry.number }))],
+      };
     } else this.#ahead = from;
     const { standing, entries } = this.#ahead;
     if (standing.log.size !== signed.size) return;
     if (base64(rootOf(sha256, standing.log)) !== signed.root)
-      throw new RecordDiverged(`the heads of the record are not those of the checkpoint of ${signed.size} heads: a head was changed`);
+      throw new RecordDiverged(
+        `the heads of the record are not those of the checkpoint of ${signed.size} heads: a head was changed`,
+      );
     this.#take(standing, entries);
   }
 
-  /** Those of `ids` that a signed head contains, with a number above `above`. */
+  /** Returns those of `ids` that a signed head contains, with a number above `above`. */
   find(ids: readonly number[], above: number): readonly Sighting[] {
     const asked = new Set(ids);
     const found: Sighting[] = [];

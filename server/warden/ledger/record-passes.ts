@@ -6,16 +6,16 @@ import type { AlertSink } from '../../domain/raised-alert.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { connections } from '../../postgres/connection-limits.ts';
 import { Database, type DatabaseOptions } from '../../postgres/database.ts';
-import { every } from '../every.ts';
+import { every } from '../passes/every.ts';
 import { archiveDue } from './archive.ts';
 import { makeMonthsAhead } from './months.ts';
-import { recordVerdicts, type VerdictMemory } from './verdicts.ts';
+import { recordVerdicts, VerdictMemory } from './verdicts.ts';
 
 const passEveryMs = 60_000;
 /** The rest after a pass in which archiving a month failed, or in which a month waits at another step than `stated`. */
 const againMs = 10 * 60_000;
 
-export type RecordPasses = {
+type RecordPasses = {
   readonly config: LedgerConfig;
   readonly url: string;
   readonly log: Logger;
@@ -26,19 +26,31 @@ export type RecordPasses = {
 };
 
 /** Starts a pass a minute over a pool of its own. `stop` aborts the work at its present step. */
-export function startRecordPasses({ config, url, log, drafts, alerts, mayWork }: RecordPasses): { stop(): Promise<void> } {
-  const database = new Database({ url, applicationName: 'cofferdam archives', connectionsMax: connections.archives, drafts, alerts });
+export function startRecordPasses({ config, url, log, drafts, alerts, mayWork }: RecordPasses): {
+  stop(): Promise<void>;
+} {
+  const database = new Database({
+    url,
+    applicationName: 'cofferdam archives',
+    connectionsMax: connections.archives,
+    drafts,
+    alerts,
+  });
   const stopped = new AbortController();
-  const verdicts: VerdictMemory = { newest: null };
+  const verdicts = new VerdictMemory();
   let restUntil = 0;
   const pass = async (): Promise<void> => {
     if (!mayWork()) {
       // Another warden may record verdicts now.
-      verdicts.newest = null;
+      verdicts.forget();
       return;
     }
     await makeMonthsAhead(database);
-    await recordVerdicts(database, { any: config.verifiedWithinHours, full: config.fullyVerifiedWithinHours }, verdicts);
+    await recordVerdicts(
+      database,
+      { any: config.verifiedWithinHours, full: config.fullyVerifiedWithinHours },
+      verdicts,
+    );
     if (performance.now() < restUntil) return;
     const waiting = await archiveDue({ config, database, log, signal: stopped.signal });
     if (waiting.some((one) => one.isFailure || one.step !== 'stated')) restUntil = performance.now() + againMs;

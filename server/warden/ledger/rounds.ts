@@ -1,21 +1,29 @@
-// Owns: sealing rounds that go on in spite of an entry that cannot be read: the rounds become smaller until that entry
-// alone is set aside, with an alarm. Also owns the size of a round, which is what the machine can do in the time
-// allowed.
+// Owns: sealing rounds that go on in spite of an entry that cannot be sealed. One that was read is set aside at once,
+// with an alarm; for one that cannot be read the rounds become smaller until it is alone. Also owns the size of a
+// round, which is what the machine can do in the time allowed.
 // Must never: set an entry aside because of an error of a connection, of a lock or of another warden.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { Database } from '../../postgres/database.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
+import { EntriesRefused } from './judged.ts';
 import { MonthMissing, makeMissing } from './months.ts';
+import { quarantine, quarantineFirst, type Refused } from './quarantine-queries.ts';
 import { type Round, roundMax, sealRound, takenOf, type Wish } from './seal.ts';
-import { boundStatements, quarantineFirst, type Taken } from './seal-queries.ts';
+import { boundStatements, type Taken } from './seal-queries.ts';
 import type { Standing } from './standing.ts';
 
-/** The factor by which a round shrinks while it searches for an unreadable entry: from 4,000 entries to one in six steps. */
+/**
+ * The factor by which a round shrinks while it searches for an unreadable entry: from 4,000 entries to one in six
+ * steps.
+ */
 const narrowing = 4;
 const causesMax = 5;
-/** The usual timeout of one statement of a round. Six rounds that end by it take less time than the lag at which nothing more is served. */
+/**
+ * The usual timeout of one statement of a round. Six rounds that end by it take less time than the lag at which nothing
+ * more is served.
+ */
 const statementMsUsual = 5000;
 
 /**
@@ -25,17 +33,22 @@ const statementMsUsual = 5000;
 function isOfAnEntry(error: unknown): boolean {
   let one = error;
   for (let i = 0; one instanceof Error && i < causesMax; i += 1) {
-    if (one instanceof RangeError || (one instanceof CofferdamError && one.code === 'bug' && one.cause === undefined)) return true;
+    if (one instanceof RangeError || (one instanceof CofferdamError && one.code === 'bug' && one.cause === undefined))
+      return true;
     if ('code' in one && typeof one.code === 'string' && /^(?:22|54)[0-9A-Z]{3}$/.test(one.code)) return true;
     // "Cannot convert infinity to bigint" has the same SQLSTATE as a prepared statement that must be planned anew. The
     // latter concerns the connection, not an entry.
-    if ('code' in one && one.code === '0A000' && 'routine' in one && one.routine !== 'RevalidateCachedQuery') return true;
+    if ('code' in one && one.code === '0A000' && 'routine' in one && one.routine !== 'RevalidateCachedQuery')
+      return true;
     one = one.cause;
   }
   return false;
 }
 
-/** Returns whether a statement exceeded its timeout, that is, whether the round was too large for what the machine can do now. */
+/**
+ * Returns whether a statement exceeded its timeout, that is, whether the round was too large for what the machine can
+ * do now.
+ */
 const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
 
 /** Returns the message of the innermost cause, which usually is that of the database. */
@@ -59,7 +72,12 @@ export class Rounds {
   #line: 'both' | keyof Taken = 'both';
 
   /** `statementMs` is the timeout of one statement of a round. `onSetAside` hears of each entry that was set aside. */
-  constructor(database: Database, log: Logger, statementMs = statementMsUsual, onSetAside: (id: number) => void = () => {}) {
+  constructor(
+    database: Database,
+    log: Logger,
+    statementMs = statementMsUsual,
+    onSetAside: (id: number) => void = () => {},
+  ) {
     this.#database = database;
     this.#log = log;
     this.#statementMs = statementMs;
@@ -80,7 +98,8 @@ export class Rounds {
         const line = this.#line;
         if (line !== 'both') this.#line = line === 'planes' ? 'operators' : 'both';
         if (round === undefined) return undefined;
-        if (round.sealed > 0 && this.#line === 'both') this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
+        if (round.sealed > 0 && this.#line === 'both')
+          this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
         // When one queue was taken alone and had nothing to seal, the other queue is tried.
         if (round.sealed > 0 || round.isEpoch || line === 'both') return round;
       } catch (error) {
@@ -89,12 +108,19 @@ export class Rounds {
           await makeMissing(this.#database, this.#log, error);
           continue;
         }
+        if (error instanceof EntriesRefused) {
+          await this.#setAsideAll(error);
+          continue;
+        }
         const isNarrowest = this.#line !== 'both';
         // The next round is smaller; until then `LagClock` tells how late the record is. When a single entry exceeds
         // the timeout, it is a fault and is thrown.
         if (isTimeout(error) && !isNarrowest) {
           this.#narrow();
-          this.#log.warn({ err: error, entriesMax: this.#entriesMax }, 'a round of sealing took too long; the next one is smaller');
+          this.#log.warn(
+            { err: error, entriesMax: this.#entriesMax },
+            'a round of sealing took too long; the next one is smaller',
+          );
           return undefined;
         }
         if (!isOfAnEntry(error)) throw error;
@@ -113,24 +139,43 @@ export class Rounds {
     else this.#entriesMax = Math.ceil(this.#entriesMax / narrowing);
   }
 
+  /** Sets aside the first waiting entry of a queue, which cannot be read. */
   async #setAside(fault: unknown, line: keyof Taken): Promise<void> {
     const why = innermost(fault).slice(0, 200);
-    const setAside = await this.#database.withSystem(async (tx) => {
-      const id = await quarantineFirst(tx, why, line);
+    const id = await this.#database.withSystem(async (tx) => {
+      const first = await quarantineFirst(tx, why, line);
       // Either nothing waits, so the fault was not of an entry; or too many entries were set aside already, and then it
       // is better that nothing is served.
-      if (id === undefined) throw fault;
-      this.#log.error({ err: fault, entry: id }, 'an entry of the record cannot be sealed; it is set aside, and sealing goes on');
-      await insertAlert(tx, {
-        kind: 'ledger.unreadable',
-        severity: 'critical',
-        subject: 'ledger',
-        text: `an entry of the record cannot be sealed and was set aside: ${why}`,
-        facts: { entry: id, why },
-        nextCommand: `as the database's owner: select * from ledger_fresh where id = ${id}; neither the warden nor the admin process can write such a row`,
-      });
-      return Number(id);
+      if (first === undefined) throw fault;
+      await this.#alarm(tx, { id: Number(first), why });
+      return Number(first);
     });
-    this.#onSetAside(setAside);
+    this.#onSetAside(id);
+  }
+
+  /** Sets aside entries that can be read, and that no verifier would call good. */
+  async #setAsideAll(fault: EntriesRefused): Promise<void> {
+    const ids = await this.#database.withSystem(async (tx) => {
+      const setAside = await quarantine(tx, fault.refused);
+      if (setAside.length === 0) throw fault;
+      for (const one of fault.refused) if (setAside.includes(one.id)) await this.#alarm(tx, one);
+      return setAside;
+    });
+    for (const id of ids) this.#onSetAside(id);
+  }
+
+  async #alarm(tx: Transaction, { id, why }: Refused): Promise<void> {
+    this.#log.error(
+      { why, entry: id },
+      'an entry of the record cannot be sealed; it is set aside, and sealing goes on',
+    );
+    await insertAlert(tx, {
+      kind: 'ledger.unreadable',
+      severity: 'critical',
+      subject: 'ledger',
+      text: `an entry of the record cannot be sealed and was set aside: ${why}`,
+      facts: { entry: id, why },
+      nextCommand: `as the database's owner: select * from ledger_fresh where id = ${id}; neither the warden nor the admin process can write such a row`,
+    });
   }
 }

@@ -1,10 +1,12 @@
 // Owns: the SQL of sealing: entries that have no place yet, the trees, the heads log, and the state of the record.
-// Must never: insert a row into the sealed record unless it comes from `ledger_fresh` and is deleted there in the same transaction.
+// Must never: insert a row into the sealed record unless it comes from `ledger_fresh` and is deleted there in the same
+// transaction.
 import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
 import { headsTree, type PlacedEntry } from '../../domain/ledger/leaf.ts';
 import { blockLeaves, type Frontier, frontierBytes } from '../../domain/ledger/merkle.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { serverIdentity } from '../../postgres/entry-queries.ts';
+import { setAsideMax } from './quarantine-queries.ts';
 
 export type LedgerState = {
   readonly era: number;
@@ -15,6 +17,8 @@ export type LedgerState = {
   readonly now: number;
   /** The newest head, or null when there is none. */
   readonly newest: HeadRow | null;
+  /** Whether a freeze stands. */
+  readonly isFrozen: boolean;
 };
 
 /** Sets the statement timeout for the rest of the transaction. */
@@ -24,7 +28,8 @@ export async function boundStatements(tx: Transaction, statementMs: number): Pro
 
 /**
  * Locks the state of the record until the end of the transaction, so that only one transaction seals at a time,
- * whichever warden believes that it leads. The newest head is read after the lock was obtained.
+ * whichever warden believes that it leads. The newest head, and whether a freeze stands, are read after the lock was
+ * obtained.
  */
 export const lockState = (tx: Transaction): Promise<LedgerState> => stateOf(tx, 'for update');
 
@@ -36,15 +41,24 @@ async function stateOf(tx: Transaction, rowLock: 'for update' | ''): Promise<Led
     `select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state ${rowLock}`,
   );
   if (row === undefined) throw new Error('the ledger has no state');
-  const [newest] = await tx.query<HeadRow>(`select ${rowColumns} from ledger_head h order by h.position desc limit 1`);
-  return { ...row, newest: newest ?? null };
+  const [after] = await tx.query<{ frozen: boolean } & (HeadRow | { readonly position: null })>(
+    `select exists (select from ledger_freeze where released_at is null) as frozen, n.*
+     from (select) one left join lateral (select ${rowColumns} from ledger_head h order by h.position desc limit 1) n on true`,
+  );
+  if (after === undefined) throw new Error('the ledger has no state');
+  const { frozen: isFrozen, ...newest } = after;
+  return { ...row, newest: newest.position === null ? null : newest, isFrozen };
+}
+
+/** Returns the database's clock now, in microseconds since 1970. */
+export async function clockOf(tx: Transaction): Promise<number> {
+  const [row] = await tx.query<{ now: number }>('select era, micros(clock_timestamp()) as now from ledger_state');
+  if (row === undefined) throw new Error('the ledger has no state');
+  return row.now;
 }
 
 /** An entry that has no number and no place in a tree yet. */
 export type FreshEntry = Omit<PlacedEntry, 'tree' | 'position' | 'number'> & { readonly id: number };
-
-/** The largest number of entries that may be set aside. More of them are no accident, and then sealing stops. */
-const setAsideMax = 16;
 
 /**
  * How many entries a round takes from each of the two queues: the entries that the planes wait for, and the entries of
@@ -71,26 +85,14 @@ export async function takeFresh(tx: Transaction, { planes, operators }: Taken): 
   );
 }
 
-/**
- * Sets the first waiting entry of a queue aside without reading its content. Returns its id in `ledger_fresh`, or
- * undefined when nothing waits or too many entries were set aside already.
- */
-export async function quarantineFirst(tx: Transaction, why: string, line: keyof Taken = 'planes'): Promise<string | undefined> {
-  const [row] = await tx.query<{ id: string }>(
-    `insert into ledger_quarantine (id, why)
-     select f.id, $1 from (select id from ledger_fresh where (observer = 'admin') = $3 order by id limit 1 + $2::bigint) f
-       where not exists (select from ledger_quarantine q where q.id = f.id) and (select count(*) from ledger_quarantine) < $2 order by f.id limit 1 returning id::text`,
-    [why, setAsideMax, line === 'operators'],
-  );
-  return row?.id;
-}
-
 /** The row of a tree as the database shows it. It is true only when it agrees with a hash that was signed. */
 export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: Buffer };
 
 /** Returns the rows of these trees, locked. A tree without entries has no row. */
 export async function treeRows(tx: Transaction, trees: readonly string[]): Promise<readonly TreeRow[]> {
-  return tx.query<TreeRow>('select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update', [trees]);
+  return tx.query<TreeRow>('select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update', [
+    trees,
+  ]);
 }
 
 export async function allTreeRows(tx: Transaction, isLocked = true): Promise<readonly TreeRow[]> {
@@ -98,17 +100,34 @@ export async function allTreeRows(tx: Transaction, isLocked = true): Promise<rea
   return tx.query<TreeRow>(`select tree, size, frontier from ledger_tree ${rowLock}`);
 }
 
-export type Place = { readonly id: number; readonly tree: string; readonly position: number; readonly number: number };
+export type EntryPosition = {
+  readonly id: number;
+  readonly tree: string;
+  readonly position: number;
+  readonly number: number;
+};
 
 /** Moves entries to their places. `salts` and `leaves` hold 32 bytes for each place, one after the other. */
-export async function moveEntries(tx: Transaction, places: readonly Place[], salts: Buffer, leaves: Buffer): Promise<void> {
+export async function moveEntries(
+  tx: Transaction,
+  places: readonly EntryPosition[],
+  salts: Buffer,
+  leaves: Buffer,
+): Promise<void> {
   const ids = places.map((one) => one.id);
   await tx.query(
     `insert into ledger_sealed
      select n.number, n.tree, n.position, substring($5::bytea from (n.o - 1)::int * 32 + 1 for 32), substring($6::bytea from (n.o - 1)::int * 32 + 1 for 32), f.*
      from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[]) with ordinality n(id, number, tree, position, o)
        cross join lateral (select * from ledger_fresh w where w.id = n.id offset 0) f`,
-    [ids, places.map((one) => one.number), places.map((one) => one.tree), places.map((one) => one.position), salts, leaves],
+    [
+      ids,
+      places.map((one) => one.number),
+      places.map((one) => one.tree),
+      places.map((one) => one.position),
+      salts,
+      leaves,
+    ],
   );
   await tx.query('delete from ledger_fresh where id = any ($1::bigint[])', [ids]);
 }
@@ -118,7 +137,12 @@ export async function saveTrees(tx: Transaction, trees: ReadonlyMap<string, Fron
   await tx.query(
     `insert into ledger_tree (tree, size, frontier, head) select t, s, f, $4 from unnest($1::uuid[], $2::bigint[], $3::bytea[]) n(t, s, f)
      on conflict (tree) do update set size = excluded.size, frontier = excluded.frontier, head = excluded.head`,
-    [rows.map(([tree]) => tree), rows.map(([, { size }]) => size), rows.map(([, frontier]) => Buffer.from(frontierBytes(frontier))), head],
+    [
+      rows.map(([tree]) => tree),
+      rows.map(([, { size }]) => size),
+      rows.map(([, frontier]) => Buffer.from(frontierBytes(frontier))),
+      head,
+    ],
   );
 }
 
@@ -126,11 +150,10 @@ export type Block = { readonly tree: string; readonly index: number; readonly ha
 
 export async function insertBlocks(tx: Transaction, blocks: readonly Block[]): Promise<void> {
   if (blocks.length === 0) return;
-  await tx.query('insert into ledger_block (tree, index, hash) select * from unnest($1::uuid[], $2::bigint[], $3::bytea[])', [
-    blocks.map((one) => one.tree),
-    blocks.map((one) => one.index),
-    blocks.map((one) => Buffer.from(one.hash)),
-  ]);
+  await tx.query(
+    'insert into ledger_block (tree, index, hash) select * from unnest($1::uuid[], $2::bigint[], $3::bytea[])',
+    [blocks.map((one) => one.tree), blocks.map((one) => one.index), blocks.map((one) => Buffer.from(one.hash))],
+  );
 }
 
 export async function insertHead(tx: Transaction, head: HeadRow): Promise<void> {
@@ -160,7 +183,13 @@ export async function saveState(tx: Transaction, number: number, isEpoch: boolea
  */
 export async function saveNote(
   database: Pick<Database, 'call'>,
-  signed: { readonly era: number; readonly number: number; readonly size: number; readonly before: string | null; readonly note: string },
+  signed: {
+    readonly era: number;
+    readonly number: number;
+    readonly size: number;
+    readonly before: string | null;
+    readonly note: string;
+  },
 ): Promise<boolean> {
   const rows = await database.call(
     `with quick as materialized (select set_config('synchronous_commit', 'off', true))
@@ -176,7 +205,11 @@ export async function saveNote(
  * witness begins anew now. A checkpoint that is older than the marked one of the same era changes nothing: a warden
  * that led before may report late.
  */
-export async function markWitnessed(tx: Transaction, { era, size }: Pick<Checkpoint, 'era' | 'size'>, checkpoint: string): Promise<void> {
+export async function markWitnessed(
+  tx: Transaction,
+  { era, size }: Pick<Checkpoint, 'era' | 'size'>,
+  checkpoint: string,
+): Promise<void> {
   await tx.query(
     `update ledger_state set witnessed_size = greatest(witnessed_size, $1), witnessed_checkpoint = $2, witnessed_at = clock_timestamp(),
        unwitnessed_since = case when checkpoint = $2 and $1 = (select coalesce(max(position) + 1, 0) from ledger_head) then null else clock_timestamp() end
@@ -187,7 +220,9 @@ export async function markWitnessed(tx: Transaction, { era, size }: Pick<Checkpo
 
 /** Asks for an epoch. The sealer begins it and clears the request. Returns when it was asked for. */
 export async function askEpoch(tx: Transaction): Promise<Date> {
-  const [row] = await tx.query<{ at: Date }>('update ledger_state set epoch_asked_at = clock_timestamp() returning epoch_asked_at as at');
+  const [row] = await tx.query<{ at: Date }>(
+    'update ledger_state set epoch_asked_at = clock_timestamp() returning epoch_asked_at as at',
+  );
   if (row === undefined) throw new Error('the ledger has no state');
   return row.at;
 }
@@ -323,36 +358,55 @@ export async function headsUpTo(
   size: number,
 ): Promise<{ readonly blocks: readonly Buffer[]; readonly rest: readonly HeadRow[] }> {
   const whole = Math.floor(size / blockLeaves);
-  const blocks = await tx.query<{ hash: Buffer }>('select hash from ledger_block where tree = $1 and index < $2 order by index', [
-    headsTree,
-    whole,
-  ]);
+  const blocks = await tx.query<{ hash: Buffer }>(
+    'select hash from ledger_block where tree = $1 and index < $2 order by index',
+    [headsTree, whole],
+  );
   return { blocks: blocks.map((row) => row.hash), rest: await headsBetween(tx, whole * blockLeaves, size) };
 }
 
 export async function headsBetween(tx: Transaction, first: number, end: number): Promise<readonly HeadRow[]> {
-  return tx.query<HeadRow>(`select ${rowColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
-    first,
-    end,
-  ]);
+  return tx.query<HeadRow>(
+    `select ${rowColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`,
+    [first, end],
+  );
 }
 
-/** Inserts a freeze. Returns false when an unreleased one exists already. */
-export async function insertFreeze(tx: Transaction, freeze: Freeze): Promise<boolean> {
-  const rows = await tx.query(
-    `insert into ledger_freeze (id, why, text, facts) select $1, $2, $3, $4 where not exists (select 1 from ledger_freeze where released_at is null) returning id`,
-    [freeze.id, freeze.why, freeze.text, JSON.stringify(freeze.facts)],
+/** Writes a freeze. A row of this id that says something else, or that it was released, is put back. */
+export async function saveFreeze(tx: Transaction, { id, why, text, facts }: Freeze): Promise<void> {
+  await tx.query(
+    `insert into ledger_freeze (id, why, text, facts) values ($1, $2, $3, $4)
+     on conflict (id) do update set why = excluded.why, text = excluded.text, facts = excluded.facts, released_at = null, era = null, change_id = null`,
+    [id, why, text, JSON.stringify(facts)],
   );
-  return rows.length === 1;
+}
+
+const freezesMax = 20;
+
+/** A row of a freeze as the database shows it. */
+export type FreezeRow = Freeze & { readonly isReleased: boolean };
+
+/** Returns the freezes that stand, and the one with this id, whether or not it stands. */
+export async function freezesWith(tx: Transaction, id: string): Promise<readonly FreezeRow[]> {
+  return tx.query<FreezeRow>(
+    `select id, why, text, facts, released_at is not null as "isReleased" from ledger_freeze where released_at is null or id = $1 order by id = $1 desc, at limit $2`,
+    [id, freezesMax],
+  );
 }
 
 export async function publishLedgerKey(tx: Transaction, verifierKey: string): Promise<void> {
-  await tx.query("insert into ledger_key (id, verifier_key) values (split_part($1, '+', 2), $1) on conflict do nothing", [verifierKey]);
+  await tx.query(
+    "insert into ledger_key (id, verifier_key) values (split_part($1, '+', 2), $1) on conflict do nothing",
+    [verifierKey],
+  );
 }
 
 const releasesMax = 20;
 
-/** Returns the ids of the changes by which, according to the database, two operators ended this era or a later one, ordered by era. */
+/**
+ * Returns the ids of the changes by which, according to the database, two operators ended this era or a later one,
+ * ordered by era.
+ */
 export async function findReleases(tx: Transaction, era: number): Promise<readonly string[]> {
   const rows = await tx.query<{ change_id: string }>(
     'select change_id from ledger_freeze where era > $1 and released_at is not null order by era, released_at desc limit $2',
@@ -362,24 +416,35 @@ export async function findReleases(tx: Transaction, era: number): Promise<readon
 }
 
 /** Returns a freeze and locks its row, or returns undefined when it does not exist. */
-export async function lockFreeze(tx: Transaction, id: string): Promise<(Freeze & { readonly isReleased: boolean }) | undefined> {
-  const [row] = await tx.query<Freeze & { readonly isReleased: boolean }>(
+export async function lockFreeze(tx: Transaction, id: string): Promise<FreezeRow | undefined> {
+  const [row] = await tx.query<FreezeRow>(
     'select id, why, text, facts, released_at is not null as "isReleased" from ledger_freeze where id = $1 for update',
     [id],
   );
   return row;
 }
 
-/** Releases a freeze by a change and begins the next era at the present state of the record. Returns the new era. */
-export async function releaseFreeze(tx: Transaction, id: string, change: string): Promise<number> {
-  const [row] = await tx.query<{ era: number }>('update ledger_state set era = era + 1 returning era');
+/**
+ * Releases a freeze by a change and begins the next era at the present state of the record. Returns the new era, which
+ * is later than the one that the release ends, whatever the database says.
+ */
+export async function releaseFreeze(tx: Transaction, id: string, ended: number, change: string): Promise<number> {
+  const [row] = await tx.query<{ era: number }>('update ledger_state set era = greatest(era, $1) + 1 returning era', [
+    ended,
+  ]);
   if (row === undefined) throw new Error('the ledger has no state');
-  await tx.query('update ledger_freeze set released_at = clock_timestamp(), era = $2, change_id = $3 where id = $1', [id, row.era, change]);
+  await tx.query('update ledger_freeze set released_at = clock_timestamp(), era = $2, change_id = $3 where id = $1', [
+    id,
+    row.era,
+    change,
+  ]);
   return row.era;
 }
 
 /** Returns which server, timeline, era and size of the heads log a new connection leads to. */
-export async function identify(tx: Transaction): Promise<{ readonly identity: string; readonly era: number; readonly heads: number }> {
+export async function identify(
+  tx: Transaction,
+): Promise<{ readonly identity: string; readonly era: number; readonly heads: number }> {
   const { identity, era, heads } = await look(tx);
   return { identity, era, heads };
 }

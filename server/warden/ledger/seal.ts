@@ -1,6 +1,7 @@
 // Owns: one sealing round: waiting entries get numbers and places in their trees, and one head commits to the state of
 // all trees (decision 0017).
-// Must never: seal without the lock on the state, grow a tree that was not proved, or sign: a checkpoint is signed only after the commit.
+// Must never: seal without the lock on the state, grow a tree that was not proved, or sign: a checkpoint is signed only
+// after the commit.
 import { randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { commonTree, type Grown, headLines, headsTree, leafData, saltBytes } from '../../domain/ledger/leaf.ts';
@@ -10,10 +11,13 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { CheckpointSigner } from '../keys/checkpoint-signer.ts';
 import { sha256 } from './hashing.ts';
 import { grownBy, textOf } from './heads.ts';
+import { requireEntries } from './judged.ts';
 import { requireMonths } from './months.ts';
 import {
   allTreeRows,
   type Block,
+  clockOf,
+  type EntryPosition,
   type FreshEntry,
   type HeadRow,
   insertBlocks,
@@ -21,7 +25,6 @@ import {
   type LedgerState,
   lockState,
   moveEntries,
-  type Place,
   saveState,
   saveTrees,
   type Taken,
@@ -38,7 +41,10 @@ export const roundMax = 4000;
  */
 const operatorsPart = 8;
 /** Returns how many entries of each queue a round of this size takes. */
-export const takenOf = (entriesMax: number): Taken => ({ planes: entriesMax, operators: Math.ceil(entriesMax / operatorsPart) });
+export const takenOf = (entriesMax: number): Taken => ({
+  planes: entriesMax,
+  operators: Math.ceil(entriesMax / operatorsPart),
+});
 
 export type Signing = { readonly signer: CheckpointSigner; readonly origin: string };
 export type Wish = {
@@ -103,18 +109,43 @@ class Grove {
 
 const treeNameOf = (entry: FreshEntry): string => entry.customer ?? commonTree;
 
-async function placeAll(tx: Transaction, grove: Grove, fresh: readonly FreshEntry[], before: number): Promise<void> {
-  const salts = randomBytes(fresh.length * saltBytes);
-  const leaves = Buffer.alloc(fresh.length * 32);
-  const places = fresh.map((entry, i): Place => {
+type Placed = FreshEntry & EntryPosition;
+
+/** Returns the entries with the places that they get, if all of them are sealed. */
+function placesOf(standing: Standing, fresh: readonly FreshEntry[]): readonly Placed[] {
+  const sizes = new Map<string, number>();
+  return fresh.map((entry, i) => {
     const tree = treeNameOf(entry);
-    const place = { id: entry.id, tree, position: grove.of(tree).size, number: before + 1 + i };
-    const leaf = leafHash(sha256, leafData(sha256, { ...entry, ...place }, salts.subarray(i * saltBytes, (i + 1) * saltBytes)));
-    leaves.set(leaf, i * 32);
-    grove.grow(tree, leaf);
-    return place;
+    const position = sizes.get(tree) ?? standing.trees.get(tree)?.frontier.size ?? 0;
+    sizes.set(tree, position + 1);
+    return { ...entry, tree, position, number: standing.number + 1 + i };
   });
-  await moveEntries(tx, places, salts, leaves);
+}
+
+async function placeAll(tx: Transaction, grove: Grove, placed: readonly Placed[]): Promise<void> {
+  const salts = randomBytes(placed.length * saltBytes);
+  const leaves = Buffer.alloc(placed.length * 32);
+  for (const [i, entry] of placed.entries()) {
+    const leaf = leafHash(sha256, leafData(sha256, entry, salts.subarray(i * saltBytes, (i + 1) * saltBytes)));
+    leaves.set(leaf, i * 32);
+    grove.grow(entry.tree, leaf);
+  }
+  await moveEntries(tx, placed, salts, leaves);
+}
+
+/**
+ * How far an entry may be ahead of the clock and still be before its head: the clock was set back a little since it was
+ * written. Heads are not taken further ahead by an entry, because none of those that follow may be earlier.
+ */
+const entryAheadMicros = 60_000_000;
+
+/**
+ * Returns the time of a head, in microseconds since 1970: that of the clock after its entries were taken, and not
+ * earlier than the head before it or any of its entries.
+ */
+function timeOfHead(standing: Standing, now: number, fresh: readonly FreshEntry[]): number {
+  const latest = fresh.reduce((most, { at }) => (at <= now + entryAheadMicros ? Math.max(most, at) : most), now);
+  return Math.max(latest, standing.newest?.at ?? 0);
 }
 
 /**
@@ -130,7 +161,9 @@ function placeOf(standing: Standing, { era, number, newest }: LedgerState): 'sam
   if (newest !== null && textOf(newest) !== standing.newest?.text)
     throw new RecordDiverged(`head ${newest.position} is not the one that this warden knows: it was changed`);
   if (number !== standing.number)
-    throw new RecordDiverged(`the state of the record says that ${number} entries were sealed; there are ${standing.number}`);
+    throw new RecordDiverged(
+      `the state of the record says that ${number} entries were sealed; there are ${standing.number}`,
+    );
   return 'same';
 }
 
@@ -138,10 +171,18 @@ function placeOf(standing: Standing, { era, number, newest }: LedgerState): 'sam
  * Requires that the rows of the trees that are about to grow, or of all trees when an epoch begins, agree with the
  * proved trees. Throws RecordDiverged otherwise.
  */
-async function requireRows(tx: Transaction, standing: Standing, growing: readonly string[], isAll: boolean): Promise<void> {
-  const known = (tree: string): Frontier => (tree === headsTree ? standing.log : (standing.trees.get(tree)?.frontier ?? emptyFrontier));
+async function requireRows(
+  tx: Transaction,
+  standing: Standing,
+  growing: readonly string[],
+  isAll: boolean,
+): Promise<void> {
+  const known = (tree: string): Frontier =>
+    tree === headsTree ? standing.log : (standing.trees.get(tree)?.frontier ?? emptyFrontier);
   const names = isAll ? [headsTree, ...standing.trees.keys(), ...growing] : [headsTree, ...growing];
-  const rows = new Map((isAll ? await allTreeRows(tx) : await treeRows(tx, names)).map((row) => [row.tree, row] as const));
+  const rows = new Map(
+    (isAll ? await allTreeRows(tx) : await treeRows(tx, names)).map((row) => [row.tree, row] as const),
+  );
   for (const tree of new Set([...names, ...rows.keys()]))
     if (!isSameFrontier(rows.get(tree), known(tree)))
       throw new RecordDiverged(
@@ -172,13 +213,18 @@ async function mapAfter(
 
 /**
  * Seals up to `most` entries of each queue inside the caller's transaction, on top of the proved state. Returns
- * undefined when another warden has sealed meanwhile. Does nothing when nothing waits, or when the newest head has no
- * checkpoint yet, which may then be signed. Throws RecordDiverged when a row is not what was proved, and `unavailable`
- * when this is another record.
+ * undefined when another warden has sealed, or written a freeze, meanwhile. Does nothing when nothing waits, or when
+ * the newest head has no checkpoint yet, which may then be signed. Throws EntriesRefused when entries must be set aside
+ * first, RecordDiverged when a row is not what was proved, and `unavailable` when this is another record.
  */
-export async function sealRound(tx: Transaction, standing: Standing, { most, epoch, isSigned }: Wish): Promise<Round | undefined> {
+export async function sealRound(
+  tx: Transaction,
+  standing: Standing,
+  { most, epoch, isSigned }: Wish,
+): Promise<Round | undefined> {
   const state = await lockState(tx);
-  if (placeOf(standing, state) === 'ahead') return undefined;
+  // A freeze that another warden wrote after this one looked: its release names the heads that are there now.
+  if (state.isFrozen || placeOf(standing, state) === 'ahead') return undefined;
   const unchanged: Round = {
     sealed: 0,
     entries: [],
@@ -191,22 +237,24 @@ export async function sealRound(tx: Transaction, standing: Standing, { most, epo
   if (!isSigned(state.checkpoint)) return unchanged;
   const fresh = await takeFresh(tx, most);
   if (fresh.length === 0 && (epoch === undefined || standing.newest === undefined)) return unchanged;
+  const at = timeOfHead(standing, await clockOf(tx), fresh);
+  const placed = placesOf(standing, fresh);
+  await requireEntries(tx, placed, at);
   await requireMonths(
     tx,
     fresh.map((entry) => entry.at),
-    state.now,
   );
   const grove = new Grove(standing.trees);
   await requireRows(tx, standing, [...new Set(fresh.map(treeNameOf))], epoch !== undefined);
   const number = standing.number + fresh.length;
-  if (fresh.length > 0) await placeAll(tx, grove, fresh, standing.number);
+  if (fresh.length > 0) await placeAll(tx, grove, placed);
   const all = grove.all();
   const grown = [...grove.frontiers.keys()].map((tree) => rowOf([tree, all.get(tree) ?? treeOf(grove.of(tree))]));
   const { map, isEpoch } = await mapAfter(standing, all, grown, epoch);
   const position = standing.log.size;
   const head: HeadRow = {
     position,
-    at: state.now,
+    at,
     number,
     secret: map.secret,
     mapRoot: map.root(),
@@ -218,7 +266,12 @@ export async function sealRound(tx: Transaction, standing: Standing, { most, epo
   await saveTrees(tx, new Map([...grove.frontiers, [headsTree, log]]), position);
   await insertBlocks(tx, grove.blocks);
   await saveState(tx, number, isEpoch);
-  const newest = { text: textOf(head), epoch: head.epoch, epochAt: isEpoch ? head.at : (standing.newest?.epochAt ?? head.at) };
+  const newest = {
+    text: textOf(head),
+    at,
+    epoch: head.epoch,
+    epochAt: isEpoch ? head.at : (standing.newest?.epochAt ?? head.at),
+  };
   return {
     ...unchanged,
     sealed: fresh.length,

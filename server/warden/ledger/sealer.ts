@@ -30,7 +30,7 @@ const proveMs = 30_000;
  * The record as it was compared with the witnesses; nothing may be sealed on top of another one. `root` is that of the
  * heads log, in base64.
  */
-export type Compared = { readonly era: number; readonly heads: number; readonly root: string };
+type Compared = { readonly era: number; readonly heads: number; readonly root: string };
 export type Beat = {
   readonly compared?: Compared | undefined;
   /** The newest checkpoints of the witnesses. */
@@ -48,7 +48,10 @@ export type Sealed = {
   readonly note: string;
 };
 
-/** A round that was committed and signed: the proved states before and after it, and the entries between, as they were hashed. */
+/**
+ * A round that was committed and signed: the proved states before and after it, and the entries between, as they were
+ * hashed.
+ */
 export type SignedRound = {
   readonly before: Standing;
   readonly next: Standing;
@@ -112,10 +115,14 @@ export class Sealer {
     }
   }
 
-  /** Returns whether this process has nothing to do: the database holds exactly what this process left there, and that is signed. */
+  /**
+   * Returns whether this process has nothing to do: the database holds exactly what this process left there, and that
+   * is signed.
+   */
   isAtRest({ era, heads, number, checkpoint, hasFresh, isEpochAsked, now }: Look): boolean {
     const standing = this.#standing;
-    if (standing === undefined || hasFresh || isEpochAsked || checkpoint === null || checkpoint !== this.#stored) return false;
+    if (standing === undefined || hasFresh || isEpochAsked || checkpoint === null || checkpoint !== this.#stored)
+      return false;
     const isSame = standing.era === era && standing.log.size === heads && standing.number === number;
     return isSame && standing.newest !== undefined && now - standing.newest.epochAt / 1000 < epochEveryMs;
   }
@@ -129,7 +136,10 @@ export class Sealer {
     return this.#database.withSystem(async (tx) => {
       await boundStatements(tx, proveMs);
       const state = await lockState(tx);
-      if (compared !== undefined && (state.era !== compared.era || (await rootAt(tx, compared.heads)) !== compared.root))
+      if (
+        compared !== undefined &&
+        (state.era !== compared.era || (await rootAt(tx, compared.heads)) !== compared.root)
+      )
         throw new CofferdamError('unavailable', 'the record is not the one that was compared with its witness');
       const known = [this.#signatures.newest, ...(vouched ?? []), openNote(signing, state.checkpoint)];
       const standing = await loadStanding(
@@ -145,17 +155,20 @@ export class Sealer {
   /** Returns the map with which a due epoch begins. It is computed before the round, because it may take a moment. */
   async #epochOf({ newest, trees }: Standing, { isEpochAsked, now }: Beat): Promise<TreeMap | undefined> {
     if (newest === undefined) return undefined;
+    // A head may be ahead of a clock that was set back: an epoch that is asked for begins all the same.
     const ageMs = now - newest.epochAt / 1000;
-    const isDue = ageMs >= epochEveryMs || (isEpochAsked === true && ageMs >= epochAskedEveryMs);
+    const isDue = ageMs >= epochEveryMs || (isEpochAsked === true && Math.abs(ageMs) >= epochAskedEveryMs);
     return isDue ? newEpoch(trees) : undefined;
   }
 
   #isSigned(signing: Signing, { era, log }: Standing, note: string | null): boolean {
     if (log.size === 0 && note === null) return true;
-    if (note !== null && note === this.#stored) return this.#signatures.newest?.era === era && this.#signatures.newest.size === log.size;
+    if (note !== null && note === this.#stored)
+      return this.#signatures.newest?.era === era && this.#signatures.newest.size === log.size;
     const signed = openNote(signing, note);
     if (signed === undefined) {
-      if (note !== null) this.#log.warn({ note }, 'the newest checkpoint in the database is none of this gateway: it is signed again');
+      if (note !== null)
+        this.#log.warn({ note }, 'the newest checkpoint in the database is none of this gateway: it is signed again');
       return false;
     }
     if (signed.era === era && signed.size === log.size) this.#signatures.learn(signed);

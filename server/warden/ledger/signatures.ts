@@ -1,10 +1,12 @@
-// Owns: the newest checkpoint of the heads log that this process signed or saw: for one era and size there is only one root, for ever.
-// Must never: sign a second root for a size, or a smaller size than before: two such notes would prove that the key signed two records.
+// Owns: the newest checkpoint of the heads log that this process signed or saw: for one era and size there is only one
+// root, for ever.
+// Must never: sign a second root for a size, or a smaller size than before: two such notes would prove that the key
+// signed two records.
 import { type Checkpoint, originOf, parseNote } from '../../domain/ledger/checkpoint.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { installationId } from '../changes/seal-queries.ts';
-import type { KeyRing } from '../context.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { installationId } from '../seals/seal-queries.ts';
 import { base64, sha256 } from './hashing.ts';
 import type { Signing } from './seal.ts';
 import { publishLedgerKey } from './seal-queries.ts';
@@ -28,23 +30,33 @@ export class Signatures {
     return this.#newest;
   }
 
-  /** Remembers a signed checkpoint. Throws RecordDiverged when its root differs from the newest known one of the same era and size. */
+  /**
+   * Remembers a signed checkpoint. Throws RecordDiverged when its root differs from the newest known one of the same
+   * era and size.
+   */
   learn(signed: Signed): void {
     const newest = this.#newest;
     if (newest !== undefined && newest.era === signed.era && newest.size === signed.size && newest.root !== signed.root)
       throw new RecordDiverged(`${signed.by} and ${newest.by} have two checkpoints of ${told(signed)} that disagree`);
-    if (newest === undefined || signed.era > newest.era || (signed.era === newest.era && signed.size > newest.size)) this.#newest = signed;
+    if (newest === undefined || signed.era > newest.era || (signed.era === newest.era && signed.size > newest.size))
+      this.#newest = signed;
   }
 
   /**
    * Signs the checkpoint of a committed state. `at` is in microseconds since 1970. Throws RecordDiverged instead of
    * contradicting a checkpoint that is known to be signed.
    */
-  sign({ signer, origin }: Signing, { era, log }: Standing, at: number): { readonly checkpoint: Checkpoint; readonly note: string } {
+  sign(
+    { signer, origin }: Signing,
+    { era, log }: Standing,
+    at: number,
+  ): { readonly checkpoint: Checkpoint; readonly note: string } {
     const [size, root] = [log.size, base64(rootOf(sha256, log))];
     const newest = this.#newest;
     if (newest !== undefined && (newest.era > era || (newest.era === era && newest.size > size)))
-      throw new RecordDiverged(`${newest.by} has a checkpoint of ${told(newest)}: one of ${told({ era, size })} would go back behind it`);
+      throw new RecordDiverged(
+        `${newest.by} has a checkpoint of ${told(newest)}: one of ${told({ era, size })} would go back behind it`,
+      );
     this.learn({ by: 'this warden', era, size, root });
     const checkpoint: Checkpoint = { origin, size, root, era, time: new Date(at / 1000).toISOString() };
     return { checkpoint, note: signer.sign(checkpoint) };

@@ -13,13 +13,15 @@ const entryColumns = `l.id, l.tree, l.position, l.number, micros(l.at) as at, l.
 
 /** Returns up to `limit` sealed entries with a number above `number`, in the order of their numbers. */
 export async function entriesAfter(tx: Transaction, number: number, limit: number): Promise<readonly SealedEntry[]> {
-  return tx.query<SealedEntry>(`select ${entryColumns} from ledger_sealed l where l.number > $1 order by l.number limit $2`, [
-    number,
-    limit,
-  ]);
+  return tx.query<SealedEntry>(
+    `select ${entryColumns} from ledger_sealed l where l.number > $1 order by l.number limit $2`,
+    [number, limit],
+  );
 }
 
-/** Returns the sealed entries with numbers above `number` up to `last`, and at most one more than there can be of them. */
+/**
+ * Returns the sealed entries with numbers above `number` up to `last`, and at most one more than there can be of them.
+ */
 export async function entriesUpTo(tx: Transaction, number: number, last: number): Promise<readonly SealedEntry[]> {
   return tx.query<SealedEntry>(
     `select ${entryColumns} from ledger_sealed l where l.number > $1 and l.number <= $2 order by l.number limit $2::bigint - $1::bigint + 1`,
@@ -37,10 +39,10 @@ export async function partsOf(
   size: number,
 ): Promise<{ readonly blocks: readonly Buffer[]; readonly rest: readonly Buffer[] }> {
   const whole = Math.floor(size / blockLeaves);
-  const blocks = await tx.query<{ hash: Buffer }>('select hash from ledger_block where tree = $1 and index < $2 order by index', [
-    tree,
-    whole,
-  ]);
+  const blocks = await tx.query<{ hash: Buffer }>(
+    'select hash from ledger_block where tree = $1 and index < $2 order by index',
+    [tree, whole],
+  );
   const rest = await tx.query<{ leaf: Buffer }>(
     `select leaf from (select position, leaf from ledger_sealed where tree = $1 and position >= $2 and position < $3
        union all select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3
@@ -51,7 +53,12 @@ export async function partsOf(
 }
 
 /** Returns the lines of the heads from position `first` to position `last`, both included, oldest first. */
-export async function linesBetween(tx: Transaction, first: number, last: number, limit: number): Promise<readonly string[]> {
+export async function linesBetween(
+  tx: Transaction,
+  first: number,
+  last: number,
+  limit: number,
+): Promise<readonly string[]> {
   const rows = await tx.query<{ trees: string }>(
     'select trees from ledger_head where position >= $1 and position <= $2 order by position limit $3',
     [first, last, limit],

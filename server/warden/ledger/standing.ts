@@ -1,6 +1,7 @@
 // Owns: the proved state of the record in memory: all trees, the heads log, and the map of the newest head. The sealer
 // grows this state and nothing else (decision 0035).
-// Must never: believe a row of `ledger_tree` or the number in `ledger_state` by itself. They must agree with a head that was signed.
+// Must never: believe a row of `ledger_tree` or the number in `ledger_state` by itself. They must agree with a head
+// that was signed.
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Grown, headLines, headsTree, leafData, parseHeadLines } from '../../domain/ledger/leaf.ts';
@@ -19,10 +20,14 @@ import {
 import type { Transaction } from '../../postgres/database.ts';
 import { base64, sha256 } from './hashing.ts';
 import { grownBy, logAt, rootAt, textOf } from './heads.ts';
+import { unsealable } from './judged.ts';
 import { allTreeRows, type HeadRow, headsBetween, type LedgerState, type TreeRow } from './seal-queries.ts';
 import { entriesAfter, entriesUpTo, linesBetween, partsOf, type SealedEntry } from './standing-queries.ts';
 
-/** The error that the database does not hold what was signed. Its text names what does not fit; nothing more is sealed or signed. */
+/**
+ * The error that the database does not hold what was signed. Its text names what does not fit; nothing more is sealed
+ * or signed.
+ */
 export class RecordDiverged extends Error {
   override readonly name = 'RecordDiverged';
 }
@@ -31,8 +36,11 @@ export class RecordDiverged extends Error {
 export type Signed = { readonly by: string; readonly era: number; readonly size: number; readonly root: string };
 
 export type Tree = { readonly frontier: Frontier; readonly root: string };
-/** What is known of a head. `epochAt`: when its epoch began, in microseconds since 1970. */
-export type Newest = { readonly text: string; readonly epoch: number; readonly epochAt: number };
+/**
+ * What is known of a head. `at` is its time, and `epochAt` the time at which its epoch began, in microseconds since
+ * 1970.
+ */
+type Newest = { readonly text: string; readonly at: number; readonly epoch: number; readonly epochAt: number };
 export type Standing = {
   readonly era: number;
   /** The number of the last sealed entry. */
@@ -53,12 +61,20 @@ const tailEntriesMax = 200_000;
 const linesMax = 50_000;
 const treesATurn = 200;
 const drawsMax = 32;
+/**
+ * How far ahead of the clock a head may be that was not signed: the clock may have been set back since, by the hours by
+ * which a machine is wrong that counts local time.
+ */
+const headAheadMicros = 86_400_000_000;
 
 export const treeOf = (frontier: Frontier): Tree => ({ frontier, root: base64(rootOf(sha256, frontier)) });
 const grownOf = (trees: ReadonlyMap<string, Tree>): readonly Grown[] =>
   [...trees].map(([tree, { frontier, root }]) => ({ tree, size: frontier.size, root }));
 
-/** Returns the map of these trees under this secret. After every `treesATurn` trees the event loop runs other work of this process. */
+/**
+ * Returns the map of these trees under this secret. After every `treesATurn` trees the event loop runs other work of
+ * this process.
+ */
 async function mapOf(trees: ReadonlyMap<string, Tree>, secret: Uint8Array): Promise<TreeMap> {
   const all = grownOf(trees);
   let map = TreeMap.empty(sha256, secret);
@@ -83,7 +99,7 @@ export async function newEpoch(trees: ReadonlyMap<string, Tree>): Promise<TreeMa
 }
 
 /** Returns the frontier in a row. Throws RecordDiverged when its bytes are not a frontier of a tree of that size. */
-export function frontierIn({ tree, size, frontier }: TreeRow): Frontier {
+function frontierIn({ tree, size, frontier }: TreeRow): Frontier {
   try {
     return parseFrontier(size, frontier);
   } catch {
@@ -103,11 +119,20 @@ const isSameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a,
  * which was verified when the record was compared. Throws RecordDiverged when a signature of this era covers more heads
  * than the database holds.
  */
-async function anchorFor(tx: Transaction, { era }: LedgerState, heads: number, signed: readonly Signed[]): Promise<Signed | undefined> {
+async function anchorFor(
+  tx: Transaction,
+  { era }: LedgerState,
+  heads: number,
+  signed: readonly Signed[],
+): Promise<Signed | undefined> {
   const ahead = signed.find((one) => one.era === era && one.size > heads);
   if (ahead !== undefined)
-    throw new RecordDiverged(`${ahead.by} has a checkpoint of ${ahead.size} heads; the database holds ${heads}: heads were taken away`);
-  const candidates = signed.filter((one) => one.era <= era && one.size <= heads).sort((a, b) => b.era - a.era || b.size - a.size);
+    throw new RecordDiverged(
+      `${ahead.by} has a checkpoint of ${ahead.size} heads; the database holds ${heads}: heads were taken away`,
+    );
+  const candidates = signed
+    .filter((one) => one.era <= era && one.size <= heads)
+    .sort((a, b) => b.era - a.era || b.size - a.size);
   for (const one of candidates) if (one.era === era || (await rootAt(tx, one.size)) === one.root) return one;
   return undefined;
 }
@@ -118,43 +143,70 @@ async function anchorFor(tx: Transaction, { era }: LedgerState, heads: number, s
  * must be exactly what a sealer would have made of the entries. Throws RecordDiverged with a sentence that names what
  * does not fit.
  */
-export async function loadStanding(tx: Transaction, state: LedgerState, signed: readonly Signed[], isLocked = true): Promise<Standing> {
+export async function loadStanding(
+  tx: Transaction,
+  state: LedgerState,
+  signed: readonly Signed[],
+  isLocked = true,
+): Promise<Standing> {
   const heads = state.newest === null ? 0 : state.newest.position + 1;
   const rows = await allTreeRows(tx, isLocked);
   const anchor = await anchorFor(tx, state, heads, signed);
   const from = anchor?.size ?? 0;
   if (heads - from > tailHeadsMax)
-    throw new RecordDiverged(`${heads - from} heads of the record were never signed: a sealer signs each before it seals the next one`);
+    throw new RecordDiverged(
+      `${heads - from} heads of the record were never signed: a sealer signs each before it seals the next one`,
+    );
   const signedLog = await logAt(tx, from);
   if (signedLog === undefined) throw new RecordDiverged(`heads of the record are missing before head ${from}`);
   if (anchor !== undefined && base64(rootOf(sha256, signedLog)) !== anchor.root)
-    throw new RecordDiverged(`the heads log is not the one of the checkpoint of ${from} heads that ${anchor.by} has: a head was changed`);
+    throw new RecordDiverged(
+      `the heads log is not the one of the checkpoint of ${from} heads that ${anchor.by} has: a head was changed`,
+    );
   const tail = await headsBetween(tx, from, heads);
   const [base] = from === 0 ? [] : await headsBetween(tx, from - 1, from);
   const log = tail.reduce((grown, head) => grownBy(grown, head), signedLog);
   const logRow = rows.find((row) => row.tree === headsTree);
-  if (!isSameFrontier(logRow, log)) throw new RecordDiverged('the frontier of the heads log is not that of the heads in the database');
-  const trees = new Map(rows.filter((row) => row.tree !== headsTree).map((row) => [row.tree, treeOf(frontierIn(row))] as const));
+  if (!isSameFrontier(logRow, log))
+    throw new RecordDiverged('the frontier of the heads log is not that of the heads in the database');
+  const trees = new Map(
+    rows.filter((row) => row.tree !== headsTree).map((row) => [row.tree, treeOf(frontierIn(row))] as const),
+  );
   const number = state.newest?.number ?? 0;
   if (state.number !== number)
-    throw new RecordDiverged(`the state of the record says that ${state.number} entries were sealed, its newest head says ${number}`);
-  const map = await provedMap(tx, base, tail, trees);
+    throw new RecordDiverged(
+      `the state of the record says that ${state.number} entries were sealed, its newest head says ${number}`,
+    );
+  const map = await provedMap(tx, base, tail, trees, state.now);
   if (state.newest === null) return { era: state.era, number, log, trees, newest: undefined, map };
   const [epoch] = await headsBetween(tx, state.newest.epoch, state.newest.epoch + 1);
   if (epoch === undefined || epoch.epoch !== epoch.position || !isSameBytes(epoch.secret, state.newest.secret))
     throw new RecordDiverged(`head ${state.newest.epoch} did not begin the epoch of head ${state.newest.position}`);
-  return { era: state.era, number, log, trees, newest: { text: textOf(state.newest), epoch: epoch.position, epochAt: epoch.at }, map };
+  return {
+    era: state.era,
+    number,
+    log,
+    trees,
+    newest: { text: textOf(state.newest), at: state.newest.at, epoch: epoch.position, epochAt: epoch.at },
+    map,
+  };
 }
 
-/** Returns the map of the newest head and proves the trees. `base` is the newest head that was signed, `tail` are the heads after it. */
+/**
+ * Returns the map of the newest head and proves the trees. `base` is the newest head that was signed, `tail` are the
+ * heads after it.
+ */
 async function provedMap(
   tx: Transaction,
   base: HeadRow | undefined,
   tail: readonly HeadRow[],
   trees: ReadonlyMap<string, Tree>,
+  now: number,
 ): Promise<TreeMap> {
   const entries = tail.length === 0 ? [] : await entriesAfter(tx, base?.number ?? 0, tailEntriesMax + 1);
-  if (entries.length > tailEntriesMax) throw new RecordDiverged('more entries were sealed since the last checkpoint than can be proved');
+  if (entries.length > tailEntriesMax)
+    throw new RecordDiverged('more entries were sealed since the last checkpoint than can be proved');
+  await requireSealable(tx, base, tail, entries, now);
   const then = new Map(trees);
   for (const [tree, first] of firstsOf(entries)) {
     if (first === 0) then.delete(tree);
@@ -174,12 +226,42 @@ async function provedMap(
   return map;
 }
 
+/**
+ * Requires that heads which were not signed yet, and their entries, are such that a sealer makes: what is signed must
+ * be able to verify, for ever. Throws RecordDiverged otherwise; nothing of it was signed, so the rows can be put right.
+ */
+async function requireSealable(
+  tx: Transaction,
+  base: HeadRow | undefined,
+  tail: readonly HeadRow[],
+  entries: readonly SealedEntry[],
+  now: number,
+): Promise<void> {
+  let before = base?.at ?? 0;
+  for (const { position, at } of tail) {
+    if (at < before) throw new RecordDiverged(`head ${position} is earlier than the head before it`);
+    if (at > Math.max(before, now + headAheadMicros))
+      throw new RecordDiverged(`head ${position} is of a time that has not come yet`);
+    before = at;
+  }
+  let next = 0;
+  const headAtOf = ({ number }: SealedEntry): number => {
+    for (let head = tail[next]; head !== undefined && head.number < number; head = tail[next]) next += 1;
+    return tail[next]?.at ?? before;
+  };
+  const fault = await unsealable(
+    tx,
+    entries.map((entry) => ({ ...entry, headAt: headAtOf(entry) })),
+  );
+  if (fault !== undefined) throw new RecordDiverged(fault);
+}
+
 /** What of a head decides how the next one must look. */
 type Before = Pick<HeadRow, 'secret' | 'number' | 'epoch'>;
 
 /**
- * Grows `trees` by the entries of these heads, and returns the map of the last one. Throws RecordDiverged unless each head is
- * exactly what a sealer would have made of its entries.
+ * Grows `trees` by the entries of these heads, and returns the map of the last one. Throws RecordDiverged unless each
+ * head is exactly what a sealer would have made of its entries.
  */
 async function grownMap(
   trees: Map<string, Tree>,
@@ -207,7 +289,8 @@ async function grownMap(
       throw new RecordDiverged(`head ${head.position} is not that of the entries in the database`);
     before = head;
   }
-  if (next < entries.length) throw new RecordDiverged(`entry ${entries[next]?.number} stands among the sealed ones, and no head counts it`);
+  if (next < entries.length)
+    throw new RecordDiverged(`entry ${entries[next]?.number} stands among the sealed ones, and no head counts it`);
   return grownTo;
 }
 
@@ -220,8 +303,9 @@ const sizeOf = (trees: ReadonlyMap<string, Tree>, tree: string): { readonly size
 const followedMax = 20_000;
 
 /**
- * Returns the standing after the next heads, at most up to `size` of them, and the entries that they sealed. Throws RecordDiverged
- * unless the heads are what a sealer would have made of the entries. Whether they were signed is seen at the size of a checkpoint.
+ * Returns the standing after the next heads, at most up to `size` of them, and the entries that they sealed. Throws
+ * RecordDiverged unless the heads are what a sealer would have made of the entries. Whether they were signed is seen at
+ * the size of a checkpoint.
  */
 export async function followHeads(
   tx: Transaction,
@@ -244,7 +328,14 @@ export async function followHeads(
   const log = tail.reduce((grown, head) => grownBy(grown, head), standing.log);
   const epochAt = tail.findLast((head) => head.epoch === head.position)?.at ?? newest?.epochAt ?? last.at;
   return {
-    standing: { era: standing.era, number: last.number, log, trees, newest: { text: textOf(last), epoch: last.epoch, epochAt }, map },
+    standing: {
+      era: standing.era,
+      number: last.number,
+      log,
+      trees,
+      newest: { text: textOf(last), at: last.at, epoch: last.epoch, epochAt },
+      map,
+    },
     entries,
   };
 }
@@ -257,7 +348,8 @@ async function mapUnder(head: HeadRow, trees: ReadonlyMap<string, Tree>): Promis
   try {
     return await mapOf(trees, Uint8Array.from(head.secret));
   } catch (error) {
-    if (error instanceof SlotCollision) throw new RecordDiverged(`two trees have one slot of the map of head ${head.position}`);
+    if (error instanceof SlotCollision)
+      throw new RecordDiverged(`two trees have one slot of the map of head ${head.position}`);
     throw error;
   }
 }
@@ -289,19 +381,25 @@ function grow(trees: Map<string, Tree>, entry: SealedEntry): void {
  * Returns a sentence that says why the trees are not those of the signed head. It names the first tree, in the order of
  * names, that the heads of the epoch state differently.
  */
-async function whatDiffers(tx: Transaction, base: HeadRow | undefined, trees: ReadonlyMap<string, Tree>): Promise<string> {
+async function whatDiffers(
+  tx: Transaction,
+  base: HeadRow | undefined,
+  trees: ReadonlyMap<string, Tree>,
+): Promise<string> {
   if (base === undefined) return 'the database has trees, and no head that was signed';
   const said = new Map<string, Grown>();
   const heads = await linesBetween(tx, base.epoch, base.position, linesMax);
   for (const lines of heads) for (const one of parseHeadLines(lines) ?? []) said.set(one.tree, one);
   for (const tree of [...new Set([...said.keys(), ...trees.keys()])].sort()) {
     const [then, now] = [said.get(tree), trees.get(tree)];
-    if (then === undefined) return `tree ${tree} is in the database with ${now?.frontier.size} entries, and in no head that was signed`;
+    if (then === undefined)
+      return `tree ${tree} is in the database with ${now?.frontier.size} entries, and in no head that was signed`;
     if (now === undefined)
       return `tree ${tree} had ${then.size} entries when head ${base.position} was signed, and is gone from the database`;
     if (now.frontier.size !== then.size)
       return `tree ${tree} had ${then.size} entries when head ${base.position} was signed; the database says ${now.frontier.size}`;
-    if (now.root !== then.root) return `tree ${tree} of ${then.size} entries is not the one that was signed with head ${base.position}`;
+    if (now.root !== then.root)
+      return `tree ${tree} of ${then.size} entries is not the one that was signed with head ${base.position}`;
   }
   return `the trees of the database are not those of head ${base.position}, which was signed`;
 }
@@ -315,7 +413,9 @@ export function requireGrown(before: Standing, after: Standing): void {
   for (const [tree, { frontier, root }] of before.trees) {
     const now = after.trees.get(tree);
     if (now === undefined || now.frontier.size < frontier.size)
-      throw new RecordDiverged(`tree ${tree} had ${frontier.size} entries, and has ${now?.frontier.size ?? 0} since another warden sealed`);
+      throw new RecordDiverged(
+        `tree ${tree} had ${frontier.size} entries, and has ${now?.frontier.size ?? 0} since another warden sealed`,
+      );
     if (now.frontier.size === frontier.size && now.root !== root)
       throw new RecordDiverged(`tree ${tree} of ${frontier.size} entries is another one since another warden sealed`);
   }

@@ -10,12 +10,12 @@ import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { knownDays } from '../authentication/penalties.ts';
-import type { EdgeCaller } from '../context.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { knownDays } from '../guesses/penalties.ts';
 import { LoginSources, provesNothing } from './login-sources.ts';
 
 type Kind = keyof NodeAllowances;
-/** What an operation uses up. `nothing`: it makes no new row; it reads, or it steers values in memory. */
+/** What an operation uses up. `nothing`: it adds no row; it reads, or it changes what exists already. */
 type Stores = Kind | 'nothing' | 'ends-what-began' | 'by-source' | 'by-exchange' | 'by-key' | 'when-new';
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 type Exchange = Params<EdgeToWarden, 'exchange.sign'>;
@@ -25,9 +25,10 @@ type Exchange = Params<EdgeToWarden, 'exchange.sign'>;
  *
  * - `ends-what-began`: it happens at most once for each thing that was opened, and the opening was taken from an
  *   allowance.
- * - `by-source`: a message that proves something takes one of `logins` if it comes from a place from which people log
- *   in, and otherwise one of `strangers`. A message that proves nothing stores nothing and takes nothing.
- * - `by-exchange`: it takes one signature, from the allowance of known places, of strangers, or of connections that
+ * - `by-source`: a message that proves something takes one of `logins` if it comes from a known source, and otherwise
+ *   one
+ *   of `strangers`. A message that proves nothing stores nothing and takes nothing.
+ * - `by-exchange`: it takes one signature, from the allowance of known sources, of strangers, or of connections that
  *   exist already.
  * - `by-key`: it takes one proof for each host key that is named.
  * - `when-new`: the use case takes one itself (`whenNew`) when it has found that it stores something.
@@ -46,6 +47,7 @@ export const storedBy: { readonly [K in keyof EdgeToWarden]: Stores } = {
   'self-test.code': 'nothing',
   'self-test.report': 'verdicts',
   'tree.stat': 'nothing',
+  'tree.space': 'nothing',
   'tree.list': 'names',
   'tree.remove': 'names',
   'tree.rename': 'names',
@@ -84,13 +86,15 @@ const recorded: readonly Stores[] = ['by-source', 'console', 'selfTestKeys', 've
  * Returns whether this operation adds to the record something that no work under way needs. Such an operation begins
  * only when the record has room for it.
  */
-export const beginsAnEntry = (op: keyof EdgeToWarden): boolean => recorded.includes(storedBy[op]) && !written.includes(op);
+export const beginsAnEntry = (op: keyof EdgeToWarden): boolean =>
+  recorded.includes(storedBy[op]) && !written.includes(op);
 
+/** What an alert says of each kind. */
 const words: Readonly<Record<Kind, string>> = {
-  runs: 'hellos of new runs',
-  logins: 'messages of logins',
-  strangers: 'messages of logins by strangers',
-  strangerNetwork: 'messages of logins of one network of strangers',
+  runs: 'starts of the node',
+  logins: 'login messages',
+  strangers: 'login messages of strangers',
+  strangerNetwork: 'login messages of one network of strangers',
   strangerHashes: 'passwords of strangers to hash',
   signatures: 'key exchanges to sign',
   strangerSignatures: 'key exchanges of strangers to sign',
@@ -144,7 +148,11 @@ export class NodeAccounts {
   readonly #parts = new Purses(partsMax);
   readonly #told = new Map<string, number>();
 
-  constructor(allowances: NodeAllowances, database: Database, { payerOf = () => undefined, dayMs = 86_400_000 }: Given = {}) {
+  constructor(
+    allowances: NodeAllowances,
+    database: Database,
+    { payerOf = () => undefined, dayMs = 86_400_000 }: Given = {},
+  ) {
     this.#allowances = allowances;
     this.#database = database;
     this.#payerOf = payerOf;
@@ -219,7 +227,8 @@ export class NodeAccounts {
     }
     // When a network has used up its part, the record of strangers shows it. It is no alert by itself, because
     // everybody else is served.
-    if (!this.#sources.takeOfNetwork(caller.node, address, this.#allowances.strangerNetwork)) throw tooMuch('this server or your network');
+    if (!this.#sources.takeOfNetwork(caller.node, address, this.#allowances.strangerNetwork))
+      throw tooMuch('this server or your network');
     if (!this.#takeOf('strangers', caller)) throw await this.#refuse('strangers', caller);
   }
 
@@ -235,7 +244,8 @@ export class NodeAccounts {
     }
     // As long as the allowance of strangers lasts, no address is looked up, so that a key exchange alone costs no
     // transaction.
-    if (this.#sources.recall(caller, address) !== true && this.#takeOfStranger('strangerSignatures', caller, address)) return;
+    if (this.#sources.recall(caller, address) !== true && this.#takeOfStranger('strangerSignatures', caller, address))
+      return;
     if (!(await this.#sources.isKnown(caller, address))) throw await this.#refuse('strangerSignatures', caller);
     if (!this.#takeOf('signatures', caller)) throw await this.#refuse('signatures', caller);
   }
@@ -280,8 +290,8 @@ export class NodeAccounts {
   }
 
   /**
-   * Raises the alert that a network asks for too much, and returns the error. Clients there cause it, or an edge that
-   * names them; everybody else is served, so it is no critical alert about the edge.
+   * Raises the alert that a network asks for too much, and returns the error. Its cause is clients there, or an edge
+   * that only claims them; everybody else is served, so it is no critical alert about the edge.
    */
   async #refuseNetwork(kind: Kind, { node }: EdgeCaller, address: string): Promise<CofferdamError> {
     const network = neighbourhoodOf(address);
@@ -291,7 +301,7 @@ export class NodeAccounts {
         kind: 'node.over-allowance',
         severity: 'warning',
         subject: `${nameOf(node, kind)}/${network}`,
-        text: `clients at ${network} have used up the allowance of one network on ${node}: ${words[kind]}, ${atOnce} at once and ${perMinute} a minute; others are served`,
+        text: `clients at ${network} have used up the allowance of one network on ${node}: ${words[kind]}, at most ${atOnce} at once and ${perMinute} a minute; others are served`,
         facts: { node, kind, network, source: address },
         nextCommand: `cofferctl session list`,
       }),
@@ -319,14 +329,14 @@ export class NodeAccounts {
 }
 
 function tell(tx: Transaction, node: string, kind: Kind, { atOnce, perMinute }: Allowance): Promise<void> {
-  const much = `${words[kind]}, ${atOnce} at once and ${perMinute} a minute; further ones are refused`;
+  const much = `${words[kind]}, at most ${atOnce} at once and ${perMinute} a minute; further ones are refused`;
   const isFlood = floods.includes(kind);
   return insertAlert(tx, {
     kind: 'node.over-allowance',
     severity: isFlood ? 'warning' : 'critical',
     subject: nameOf(node, kind),
     text: isFlood
-      ? `strangers flood ${node}: ${much}; addresses from which people have logged in are still served`
+      ? `strangers flood ${node}: ${much}; known sources, from which somebody has logged in, are still served`
       : `${node} exceeds the allowance of an edge: ${much}`,
     facts: { node, kind, atOnce, perMinute },
     nextCommand: isFlood ? 'cofferctl ledger search --kind login.strangers' : `cofferctl incident scope --node ${node}`,

@@ -1,14 +1,14 @@
-// Owns: whether a message of a login comes from a place from which people log in or from a stranger, and how much each
-// network of strangers has used up (T-19, T-35).
-// Must never: grow with the number of addresses, or believe one edge about the places of another.
+// Owns: whether a login message comes from a known source or from a stranger, and how much each network of strangers
+// has used up (T-19, T-35).
+// Must never: grow with the number of addresses, or believe one edge about the known sources of another.
 import { neighbourhoodOf, sourceOf } from '../../domain/addresses.ts';
 import { type Allowance, Purses } from '../../domain/allowance.ts';
 import type { NodeName } from '../../domain/ids.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params } from '../../rpc/operation.ts';
-import type { EdgeCaller } from '../context.ts';
-import { testerOf } from '../self-test/tester.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { testerOf } from '../testers/tester.ts';
 import { isSourceKnownAt } from './node-queries.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
@@ -70,7 +70,9 @@ export class LoginSources {
     const now = performance.now();
     const found = this.#known.get(name);
     if (found !== undefined && found.until > now) return found.isKnown;
-    const isKnown = await this.#database.withSystem((tx) => isSourceKnownAt(tx, testerOf(node, plane), source, this.#withinMs));
+    const isKnown = await this.#database.withSystem((tx) =>
+      isSourceKnownAt(tx, testerOf(node, plane), source, this.#withinMs),
+    );
     this.#known.delete(name);
     this.#known.set(name, { isKnown, until: now + believedMs[isKnown ? 'known' : 'stranger'] });
     const [oldest] = this.#known.size > this.#max ? this.#known.keys() : [];

@@ -3,7 +3,7 @@ import { idOf, type NodeName, type Plane, type SessionId } from '../../domain/id
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export type NodeRun = {
+type NodeRun = {
   readonly node: NodeName;
   readonly plane: Plane;
   readonly startId: string;
@@ -41,14 +41,22 @@ export async function seeNode(tx: Transaction, node: NodeName, startId: string):
   return row?.drain_ms ?? null;
 }
 
-export type DrainOrder = { readonly node: string; readonly withinMs: number; readonly reason: string; readonly operator: string };
-export type Ordered = { readonly isConnected: boolean; readonly until: Date; readonly sessions: number };
+type DrainOrder = {
+  readonly node: string;
+  readonly withinMs: number;
+  readonly reason: string;
+  readonly operator: string;
+};
+type Ordered = { readonly isConnected: boolean; readonly until: Date; readonly sessions: number };
 
 /**
  * Orders the present run of a node to end; a newer order replaces an earlier one. Returns undefined when there is no
  * such node. The order has no effect when the node is not connected.
  */
-export async function orderDrain(tx: Transaction, { node, withinMs, reason, operator }: DrainOrder): Promise<Ordered | undefined> {
+export async function orderDrain(
+  tx: Transaction,
+  { node, withinMs, reason, operator }: DrainOrder,
+): Promise<Ordered | undefined> {
   const [found] = await tx.query<{ connected: boolean }>(
     "select coalesce(last_seen_at > clock_timestamp() - interval '3 seconds', false) as connected from node where name = $1 for update",
     [node],
@@ -85,7 +93,12 @@ export async function currentEpoch(tx: Transaction): Promise<number> {
  * Returns whether anybody has logged in from this address within `withinMs`. Of the self-tests only that of this node
  * counts, because each edge names the addresses of its own clients.
  */
-export async function isSourceKnownAt(tx: Transaction, tester: string, source: string, withinMs: number): Promise<boolean> {
+export async function isSourceKnownAt(
+  tx: Transaction,
+  tester: string,
+  source: string,
+  withinMs: number,
+): Promise<boolean> {
   const [row] = await tx.query<{ is_known: boolean }>(
     `select exists (select 1 from known_source k join account a on a.id = k.account_id where k.source = $1::inet
        and k.last_at > clock_timestamp() - $2 * interval '1 millisecond' and (not a.is_self_test or a.name = $3)) as is_known`,

@@ -8,12 +8,13 @@ import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { EdgeToWarden, WardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Peer } from '../../rpc/peer.ts';
-import type { EdgeCaller, EdgeNotifier } from '../context.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { type Activity, touchSessions } from '../sessions/ending-queries.ts';
+import type { EdgeNotifier } from '../sessions/open-session.ts';
 import { currentEpoch, endedSince, registerNode, seeNode } from './node-queries.ts';
 
 type EdgePeer = Peer<EdgeToWarden, WardenToEdge, EdgeCaller>;
-export type Renewed = {
+type Renewed = {
   readonly epoch: number;
   readonly ended: readonly { readonly session: SessionId; readonly reason: SessionEnd }[];
   readonly drainWithinMs: number | null;
@@ -86,7 +87,8 @@ export class Nodes implements EdgeNotifier {
   async renew(caller: EdgeCaller, seenEpoch: number, active: readonly Activity[]): Promise<Renewed> {
     const connected = this.#connected.get(caller.node);
     const startId = connected?.startId;
-    if (connected === undefined || startId === undefined) throw new CofferdamError('invalid', 'node.hello must be called first');
+    if (connected === undefined || startId === undefined)
+      throw new CofferdamError('invalid', 'node.hello must be called first');
     const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => {
       // This is done in the transaction that moves the node's own clock. Up to that time all activity of its sessions
       // is then known, and a session that was not named had none.

@@ -1,93 +1,39 @@
 // Owns: the SQL of windows and retention: complete reads, the withdrawal and destruction of versions, and holds.
 import { CofferdamError } from '../../domain/errors.ts';
-import { type AccountId, type CustomerId, type FolderId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
+import { type CustomerId, type FolderId, idOf, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareChange, declareFound, type Purpose, type WritePurpose } from '../changes/declared.ts';
-import { customerOfSelfTest } from '../self-test/self-test-queries.ts';
-import { lockVersions } from '../transfers/sweep-queries.ts';
+import { now } from '../../postgres/now.ts';
+import { declareChange, declareFound, type Purpose, type WritePurpose } from '../seals/declared.ts';
+import { customerOfSelfTest } from '../testers/tester.ts';
+import { folderIsHeld, lockVersions, versionIsHeld } from '../versions/version-queries.ts';
 
-export type ReadHandle = { readonly download: string; readonly session: SessionId };
-/** A handle that a customer's account has open in a folder that counts reads. */
-export type CountedHandle = {
-  readonly version: VersionId;
-  readonly extentCount: number;
-  readonly customer: CustomerId;
-  readonly account: AccountId;
-  readonly readsMax: number;
-};
-
-/** Returns the handle when reads through it count; undefined otherwise. */
-export async function findCountedHandle(tx: Transaction, { download, session }: ReadHandle): Promise<CountedHandle | undefined> {
-  const [row] = await tx.query<{ id: string; extent_count: number; customer_id: string; account_id: string; reads_max: number }>(
-    `select v.id, v.extent_count, v.customer_id, a.id as account_id, fo.reads_max
-     from download d join version v on v.id = d.version_id join file f on f.id = v.file_id join folder fo on fo.id = f.folder_id
-       join session s on s.id = d.session_id join account a on a.id = s.account_id
-     where d.id = $1 and d.session_id = $2 and v.state = 'published' and fo.reads_max is not null and a.plane = 'partner'`,
-    [download, session],
-  );
-  return (
-    row && {
-      version: idOf<VersionId>(row.id),
-      extentCount: row.extent_count,
-      customer: idOf<CustomerId>(row.customer_id),
-      account: idOf<AccountId>(row.account_id),
-      readsMax: row.reads_max,
-    }
-  );
-}
-
-/**
- * Returns, by the record, how many extents of its version were granted to a handle. Another handle of the same session
- * is another read. It reads all entries of the session, and is for the case that no caller knows the number.
- */
-export async function countReleased(tx: Transaction, { download, session }: ReadHandle): Promise<number> {
-  const [row] = await tx.query<{ n: number }>(
-    `select count(distinct l.extent) as n from download d join ledger l on l.session_id = d.session_id and l.version_id = d.version_id and l.handle_id = d.id
-     where d.id = $1 and d.session_id = $2 and l.at >= d.opened_at and l.kind = 'extent.granted'`,
-    [download, session],
-  );
-  return row?.n ?? 0;
-}
-
-/**
- * Counts a complete read and locks the version. Returns the new count, or undefined when the version is no longer
- * published.
- */
-export async function countCompleteRead(tx: Transaction, version: VersionId): Promise<number | undefined> {
-  const [row] = await tx.query<{ complete_reads: number }>(
-    "update version set complete_reads = complete_reads + 1 where id = $1 and state = 'published' returning complete_reads",
-    [version],
-  );
-  return row?.complete_reads;
-}
-
-export type WithdrawalReason = 'window' | 'reads' | 'removed' | 'operator';
-
-/**
- * Withdraws a published version, and with it the older ones that would otherwise become visible in its place. Returns
- * nothing when it was not published.
- */
-export async function withdrawVersion(tx: Transaction, version: VersionId, why: WithdrawalReason): Promise<readonly VersionId[]> {
-  const rows = await tx.query<{ id: string }>(
-    `update version v set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = $2
-     from version t where t.id = $1 and t.state = 'published' and v.file_id = t.file_id and v.number <= t.number and v.state = 'published' returning v.id`,
-    [version, why],
-  );
-  return rows.map((row) => idOf<VersionId>(row.id));
-}
-
-export type Left = { readonly version: VersionId; readonly customer: CustomerId };
+type Left = { readonly version: VersionId; readonly customer: CustomerId };
 type RawLeft = { readonly id: string; readonly customer_id: string };
-const shape = (row: RawLeft): Left => ({ version: idOf<VersionId>(row.id), customer: idOf<CustomerId>(row.customer_id) });
+const shape = (row: RawLeft): Left => ({
+  version: idOf<VersionId>(row.id),
+  customer: idOf<CustomerId>(row.customer_id),
+});
 
-const windowIsOver = `v.state = 'published'
-  and coalesce(v.released_until, v.published_at + coalesce(fo.window_days, fo.retention_days) * interval '1 day') <= clock_timestamp()`;
-const retentionIsOver = `v.state = 'withdrawn' and v.published_at + fo.retention_days * interval '1 day' <= clock_timestamp()`;
+const windowEnd = "coalesce(fo.window_days, fo.retention_days) * interval '1 day'";
+const retentionEnd = "fo.retention_days * interval '1 day'";
+const windowIsOver = `v.state = 'published' and coalesce(v.released_until, v.published_at + ${windowEnd}) <= ${now}`;
+const retentionIsOver = `v.state = 'withdrawn' and v.published_at + ${retentionEnd} <= ${now}`;
 
-/** Finds published versions whose window, or whose release by operators, is over. */
+/**
+ * Finds published versions whose window, or whose release by operators, is over, the oldest first. Each folder is asked
+ * for what is due in it, so that what is not due is not read.
+ */
 export async function findWindowsOver(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(
-    `select v.id from version v join folder fo on fo.id = v.folder_id where ${windowIsOver} order by v.published_at limit $1`,
+    `with over as materialized (select fo.id as folder, ${now} - ${windowEnd} as since from folder fo)
+     select d.id from (
+       (select v.id, v.published_at as since from over cross join lateral (
+          select v.id, v.published_at from version v
+          where v.folder_id = over.folder and v.state = 'published' and v.released_until is null and v.published_at <= over.since
+          order by v.published_at limit $1) v)
+       union all
+       (select v.id, v.released_until from version v where v.state = 'published' and v.released_until <= ${now} order by v.released_until limit $1)
+     ) d order by d.since limit $1`,
     [limit],
   );
   return rows.map((row) => row.id);
@@ -121,12 +67,17 @@ export async function withdrawDue(tx: Transaction, ids: readonly string[]): Prom
   return rows.map(shape);
 }
 
-/** Finds withdrawn versions whose retention has ended and that are under no hold. */
+/**
+ * Finds withdrawn versions whose retention has ended and that are under no hold, the oldest first. A folder that is
+ * under a hold as a whole is not looked into.
+ */
 export async function findRetentionsOver(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(
-    `select v.id from version v join folder fo on fo.id = v.folder_id where ${retentionIsOver}
-       and not exists (select 1 from legal_hold h where h.lifted_at is null and h.customer_id = v.customer_id
-         and (h.folder_id is null or h.folder_id = fo.id) and (h.version_id is null or h.version_id = v.id))
+    `with over as materialized (select fo.id as folder, ${now} - ${retentionEnd} as since from folder fo where not ${folderIsHeld})
+     select v.id from over cross join lateral (
+       select v.id, v.published_at from version v
+       where v.folder_id = over.folder and v.state = 'withdrawn' and v.published_at <= over.since and not ${versionIsHeld}
+       order by v.published_at limit $1) v
      order by v.published_at limit $1`,
     [limit],
   );
@@ -134,41 +85,51 @@ export async function findRetentionsOver(tx: Transaction, limit: number): Promis
 }
 
 /**
- * Marks those of the versions that are still due as destroyed. A hold that is being placed is waited for, and protects
- * its versions.
+ * Marks those of the versions that are still due as destroyed, and wipes the keys of their contents. The extents are
+ * left to another pass. A hold that is being placed is waited for, and protects its versions.
  */
 export async function destroyDue(tx: Transaction, ids: readonly string[]): Promise<readonly Left[]> {
-  const rows = await tx.query<RawLeft>(
+  const rows = await tx.query<RawLeft & { readonly content_id: string }>(
     `update version v set state = 'destroyed'
-     from folder fo where fo.id = v.folder_id and v.id = any ($1::uuid[]) and ${retentionIsOver} and not is_held(v) returning v.id, v.customer_id`,
+     from folder fo where fo.id = v.folder_id and v.id = any ($1::uuid[]) and ${retentionIsOver} and not is_held(v)
+     returning v.id, v.customer_id, v.content_id`,
     [await lockVersions(tx, ids)],
   );
+  const contents = rows.map((row) => row.content_id);
+  await tx.query("update content set wrapped_key = '', destroyed_at = clock_timestamp() where id = any ($1::uuid[])", [
+    contents,
+  ]);
+  await tx.query('insert into doomed_content (content_id) select unnest($1::uuid[])', [contents]);
   return rows.map(shape);
 }
 
-/** Finds destroyed versions whose content still has its key. */
-export async function findKeysLeft(tx: Transaction, limit: number): Promise<readonly string[]> {
-  const rows = await tx.query<{ id: string }>(
-    "select v.id from version v join content c on c.id = v.content_id where v.state = 'destroyed' and c.destroyed_at is null limit $1",
-    [limit],
-  );
-  return rows.map((row) => row.id);
+/** Finds contents whose key was destroyed and whose extents are still there, the oldest first. */
+export async function findDoomedContents(tx: Transaction, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ content_id: string }>('select content_id from doomed_content order by since limit $1', [
+    limit,
+  ]);
+  return rows.map((row) => row.content_id);
 }
 
 /**
- * Wipes the keys of the contents of destroyed versions, deletes the rows of their extents, and marks their objects for
- * deletion.
+ * Deletes the rows of up to `limit` extents of these contents, marks their objects for deletion, and forgets the
+ * contents that have no extents left.
  */
-export async function destroyKeys(tx: Transaction, ids: readonly string[]): Promise<void> {
-  const rows = await tx.query<{ id: string }>(
-    `update content c set wrapped_key = '', destroyed_at = clock_timestamp() from version v
-     where v.content_id = c.id and v.id = any ($1::uuid[]) and v.state = 'destroyed' and c.destroyed_at is null returning c.id`,
-    [await lockVersions(tx, ids)],
+export async function deleteDoomedExtents(tx: Transaction, ids: readonly string[], limit: number): Promise<void> {
+  const held = await tx.query<{ content_id: string }>(
+    'select content_id from doomed_content where content_id = any ($1::uuid[]) order by content_id for update skip locked',
+    [ids],
+  );
+  const contents = held.map((row) => row.content_id);
+  await tx.query(
+    `with chosen as (select content_id, index from extent where content_id = any ($1::uuid[]) limit $2),
+     gone as (delete from extent e using chosen c where e.content_id = c.content_id and e.index = c.index returning e.object_id, e.inline)
+     insert into doomed_object (object_id) select object_id from gone where inline is null on conflict do nothing`,
+    [contents, limit],
   );
   await tx.query(
-    `with gone as (delete from extent where content_id = any ($1::uuid[]) returning object_id, inline)
-     insert into doomed_object (object_id) select object_id from gone where inline is null on conflict do nothing`,
-    [rows.map((row) => row.id)],
+    'delete from doomed_content d where d.content_id = any ($1::uuid[]) and not exists (select 1 from extent e where e.content_id = d.content_id)',
+    [contents],
   );
 }
 
@@ -212,7 +173,12 @@ export async function lockVersion(tx: Transaction, id: string): Promise<HeldVers
     [id],
   );
   return (
-    row && { version: idOf<VersionId>(row.id), customer: idOf<CustomerId>(row.customer_id), state: row.state, isNewest: row.is_newest }
+    row && {
+      version: idOf<VersionId>(row.id),
+      customer: idOf<CustomerId>(row.customer_id),
+      state: row.state,
+      isNewest: row.is_newest,
+    }
   );
 }
 
@@ -220,7 +186,10 @@ export async function lockVersion(tx: Transaction, id: string): Promise<HeldVers
  * Returns what prevents a version from coming back under its name; undefined when nothing does. Its directory stays as
  * it is until the transaction ends.
  */
-export async function whatIsInTheWay(tx: Transaction, version: VersionId): Promise<'directory-gone' | 'name-taken' | undefined> {
+export async function whatIsInTheWay(
+  tx: Transaction,
+  version: VersionId,
+): Promise<'directory-gone' | 'name-taken' | undefined> {
   const [place] = await tx.query<{ directory_id: string | null }>(
     'select f.directory_id from version v join file f on f.id = v.file_id where v.id = $1',
     [version],
@@ -229,7 +198,10 @@ export async function whatIsInTheWay(tx: Transaction, version: VersionId): Promi
   const [held] =
     parent === null
       ? [{ is_gone: false }]
-      : await tx.query<{ is_gone: boolean }>('select removed_at is not null as is_gone from directory where id = $1 for share', [parent]);
+      : await tx.query<{ is_gone: boolean }>(
+          'select removed_at is not null as is_gone from directory where id = $1 for share',
+          [parent],
+        );
   if (held === undefined || held.is_gone) return 'directory-gone';
   const taken = await tx.query(
     `select 1 from version v join file f on f.id = v.file_id
@@ -257,7 +229,12 @@ export type FolderWindow = {
   readonly retentionDays: number | null;
 };
 
-export async function lockFolder(tx: Transaction, customer: string, folder: string, purpose: Purpose): Promise<FolderWindow | undefined> {
+export async function lockFolder(
+  tx: Transaction,
+  customer: string,
+  folder: string,
+  purpose: Purpose,
+): Promise<FolderWindow | undefined> {
   const found = await tx.query<{ id: string }>(
     `select f.id from folder f join customer c on c.id = f.customer_id where c.name = $1 and f.name = $2 and not ${customerOfSelfTest}`,
     [customer, folder],
@@ -268,10 +245,10 @@ export async function lockFolder(tx: Transaction, customer: string, folder: stri
     window_days: number | null;
     reads_max: number | null;
     retention_days: number | null;
-  }>('select id, customer_id, window_days, reads_max, retention_days from folder where id = $1 and name = $2 for update', [
-    found[0]?.id,
-    folder,
-  ]);
+  }>(
+    'select id, customer_id, window_days, reads_max, retention_days from folder where id = $1 and name = $2 for update',
+    [found[0]?.id, folder],
+  );
   if (row === undefined) return undefined;
   await declareFound(tx, purpose, { kind: 'customer', id: row.customer_id }, { name: customer });
   const facts = { name: folder, customer_id: row.customer_id };

@@ -1,6 +1,6 @@
 // Owns: the budgets of self-test accounts. They have room for all rounds of a week, but never for the large file.
 import type { BudgetDefaults } from '../../config/default-budgets.ts';
-import type { Caps, ScopeBudget } from '../../domain/budgets.ts';
+import type { Caps, ScopeBudget } from '../../domain/budgets/words.ts';
 import { largeBytes, opensPerRoundMax } from '../../domain/self-test-round.ts';
 
 const caps = (value: number): Caps => ({ hour: value, day: value, week: value });

@@ -1,19 +1,18 @@
 // Owns: the SQL of the self-test: its customer and accounts, its codes, and its verdicts.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type AccountId, type CredentialId, type CustomerId, idOf, type NodeName, type Plane } from '../../domain/ids.ts';
+import {
+  type AccountId,
+  type CredentialId,
+  type CustomerId,
+  idOf,
+  type NodeName,
+  type Plane,
+} from '../../domain/ids.ts';
 import { namedAdvisoryLocks } from '../../postgres/advisory-locks.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { seedDigest } from '../authentication/factor-queries.ts';
-import { declareNew, declareRelied, fromNow } from '../changes/declared.ts';
-
-/**
- * The condition that the row of an account (`a`) or a customer (`c`) belongs to a self-test, for look-ups by operators
- * and consoles. Both its mark and its name (`testerOf`) must say so. Somebody who sets the mark on the row of a bank
- * does not thereby hide the row from operators who want to withdraw something.
- */
-export const accountOfSelfTest = "(a.is_self_test and a.name like 'self-test.%')";
-export const customerOfSelfTest = "(c.is_self_test and c.name like 'self-test.%')";
+import { seedDigest } from '../factors/factor-queries.ts';
+import { declareNew, declareRelied, fromNow } from '../seals/declared.ts';
 
 const keyLifeMs = 30 * 86_400_000;
 
@@ -21,14 +20,21 @@ const keyLifeMs = 30 * 86_400_000;
  * Returns the customer of a node's self-tests, which is created if it does not exist. `isNew` says whether it was
  * created now.
  */
-export async function ensureCustomer(tx: Transaction, name: string): Promise<{ readonly id: CustomerId; readonly isNew: boolean }> {
+export async function ensureCustomer(
+  tx: Transaction,
+  name: string,
+): Promise<{ readonly id: CustomerId; readonly isNew: boolean }> {
   const id = randomUUID();
   const made = await tx.query<{ id: string }>(
     'insert into customer (id, name, is_self_test) values ($1, $2, true) on conflict do nothing returning id',
     [id, name],
   );
-  if (made.length > 0) declareNew(tx, { kind: 'customer', id }, { name, allowed_proofs: null, is_self_test: true });
-  const [row] = made.length > 0 ? made : await tx.query<{ id: string }>('select id from customer where name = $1 and is_self_test', [name]);
+  if (made.length > 0)
+    declareNew(tx, { kind: 'customer', id }, { name, allowed_proofs: null, is_self_test: true, former_names: [] });
+  const [row] =
+    made.length > 0
+      ? made
+      : await tx.query<{ id: string }>('select id from customer where name = $1 and is_self_test', [name]);
   if (row === undefined) throw new Error('the name of the self-test customer is taken');
   if (made.length === 0) await declareRelied(tx, { kind: 'customer', id: row.id }, { name, is_self_test: true });
   return { id: idOf<CustomerId>(row.id), isNew: made.length > 0 };
@@ -60,13 +66,22 @@ async function ensureFolder(tx: Transaction, customer: CustomerId, name: string)
     );
     return id;
   }
-  const [row] = await tx.query<{ id: string }>('select id from folder where customer_id = $1 and name = $2', [customer, name]);
+  const [row] = await tx.query<{ id: string }>('select id from folder where customer_id = $1 and name = $2', [
+    customer,
+    name,
+  ]);
   return row?.id ?? '';
 }
 
 const verbs = ['list', 'read', 'write'] as const;
 
-export async function ensureAccount(tx: Transaction, customer: CustomerId, name: string, plane: Plane, folder: string): Promise<AccountId> {
+export async function ensureAccount(
+  tx: Transaction,
+  customer: CustomerId,
+  name: string,
+  plane: Plane,
+  folder: string,
+): Promise<AccountId> {
   const folderId = await ensureFolder(tx, customer, folder);
   const [id, owner] = [randomUUID(), plane === 'partner' ? customer : null];
   const made = await tx.query(
@@ -89,11 +104,17 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
         is_self_test: true,
       },
     );
-  const [row] = await tx.query<{ id: string }>('select id from account where name = $1 and is_self_test for update', [name]);
+  const [row] = await tx.query<{ id: string }>('select id from account where name = $1 and is_self_test for update', [
+    name,
+  ]);
   if (row === undefined) throw new Error('the name of a self-test account is taken');
   // The name alone does not identify the account, because another account may have been given it for a moment.
   if (made.length === 0)
-    await declareRelied(tx, { kind: 'account', id: row.id }, { name, is_self_test: true, plane, customer_id: owner, manages: false });
+    await declareRelied(
+      tx,
+      { kind: 'account', id: row.id },
+      { name, is_self_test: true, plane, customer_id: owner, manages: false },
+    );
   const right = await tx.query(
     'insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, $4) on conflict do nothing returning folder_id',
     [row.id, customer, folderId, verbs],
@@ -168,7 +189,12 @@ export async function replaceKey(
   return idOf<CredentialId>(id);
 }
 
-export type OwnSeed = { readonly account: AccountId; readonly sealed: Buffer; readonly sealedBy: string; readonly used: readonly number[] };
+type OwnSeed = {
+  readonly account: AccountId;
+  readonly sealed: Buffer;
+  readonly sealedBy: string;
+  readonly used: readonly number[];
+};
 
 /**
  * Returns the seed of a self-test account and the time steps that were used. No other account is found. The account and
@@ -190,7 +216,7 @@ export async function findOwnSeed(tx: Transaction, name: string): Promise<OwnSee
   return { account: idOf<AccountId>(row.id), sealed: row.sealed_seed, sealedBy: row.sealed_by, used: row.used };
 }
 
-export type Verdict = { readonly check: string; readonly bites: boolean; readonly text: string };
+type Verdict = { readonly check: string; readonly bites: boolean; readonly text: string };
 
 export async function writeVerdict(tx: Transaction, node: NodeName, { check, bites, text }: Verdict): Promise<void> {
   await tx.query(

@@ -9,14 +9,16 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { endFactor, hasFactorRow, replaceSeed } from '../authentication/factor-queries.ts';
-import { fingerprintOf } from '../authentication/ssh-signature.ts';
-import { codeAt, lastingStep, newSeed, stepAt, stepEndsInMs } from '../authentication/totp.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
-import { sealing } from '../changes/seals.ts';
-import type { EdgeCaller, Warden } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
-import { passOverRows } from '../row-passes.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
+import type { Warden } from '../context/context.ts';
+import { fingerprintOf } from '../credentials/ssh-signature.ts';
+import { endFactor, hasFactorRow, replaceSeed } from '../factors/factor-queries.ts';
+import { codeAt, lastingStep, newSeed, stepAt, stepEndsInMs } from '../factors/totp.ts';
+import { record } from '../ledger/entries/record.ts';
+import { passOverRows } from '../passes/row-passes.ts';
+import { sealing } from '../seals/seals.ts';
+import { testerOf } from '../testers/tester.ts';
 import { selfTestBudgets } from './self-test-budgets.ts';
 import {
   ensureAccount,
@@ -29,7 +31,6 @@ import {
   silentNodes,
   writeVerdict,
 } from './self-test-queries.ts';
-import { testerOf } from './tester.ts';
 
 type Operations = 'self-test.begin' | 'self-test.code' | 'self-test.report';
 
@@ -68,7 +69,7 @@ export function selfTestHandlers(
    * and is not named by a session, is deleted.
    */
   const makeTester = async (caller: EdgeCaller, blob: Buffer, type: string, fingerprint: string): Promise<void> => {
-    const budgets = selfTestBudgets(warden.config.budgets);
+    const budgets = selfTestBudgets(warden.budgets);
     const isInternal = caller.plane === 'internal';
     const alone = (work: (tx: Transaction, account: AccountId, customer: CustomerId) => Promise<void>): Promise<void> =>
       database.withSystem(async (tx) => {
@@ -102,7 +103,10 @@ export function selfTestHandlers(
       const fingerprint = fingerprintOf(blob);
       requireKeyOfRun(caller, fingerprint);
       await makeTester(caller, blob, type, fingerprint);
-      return { account: nameOf(caller), directory: caller.plane === 'internal' ? `/${nameOf(caller)}/${folder}` : `/${folder}` };
+      return {
+        account: nameOf(caller),
+        directory: caller.plane === 'internal' ? `/${nameOf(caller)}/${folder}` : `/${folder}`,
+      };
     },
 
     'self-test.code': async (_params, caller) => {
@@ -143,12 +147,13 @@ const silentRounds = 3;
 const roundMs = 60_000;
 
 /** Returns how long a node may be silent about its controls, in milliseconds. */
-export const quietMsOf = ({ limits }: Pick<Warden['config'], 'limits'>): number => silentRounds * limits.selfTestEveryMs + roundMs;
+export const quietMsOf = ({ limits }: Pick<Warden, 'limits'>): number =>
+  silentRounds * limits.selfTestEveryMs + roundMs;
 
 /** Raises an alert, as a regular pass, for nodes that serve but do not report on their controls. */
 export async function watchSelfTests(warden: Warden): Promise<void> {
-  if (warden.config.limits.selfTestEveryMs === 0) return;
-  const quietMs = quietMsOf(warden.config);
+  if (warden.limits.selfTestEveryMs === 0) return;
+  const quietMs = quietMsOf(warden);
   // After a start of the warden itself every node has the same time to report.
   if (process.uptime() * 1000 < quietMs) return;
   await alarmSilent(warden, quietMs);

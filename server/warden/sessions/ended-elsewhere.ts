@@ -6,9 +6,9 @@
 import { idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
-import { joined } from '../every.ts';
-import type { Nodes } from '../nodes/nodes.ts';
+import { joined } from '../passes/every.ts';
 import { findEnded } from './ending-queries.ts';
+import type { EdgeNotifier } from './open-session.ts';
 import type { SessionRegistry } from './sessions.ts';
 
 /**
@@ -26,7 +26,7 @@ const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
  */
 export function endedElsewhere(
   { database, log }: { readonly database: Database; readonly log: Pick<Logger, 'warn'> },
-  nodes: Pick<Nodes, 'terminate'>,
+  nodes: EdgeNotifier,
   sessions: Pick<SessionRegistry, 'forget'>,
 ): { hear(payload: string): void; stop(): Promise<void> } {
   const named = new Set<SessionId>();
@@ -40,7 +40,10 @@ export function endedElsewhere(
     },
     pauseMs,
     (error) =>
-      log.warn({ err: error }, 'sessions that another process ended could not be looked up; edges learn of them with their leases'),
+      log.warn(
+        { err: error },
+        'sessions that another process ended could not be looked up; edges learn of them with their leases',
+      ),
   );
   return {
     hear: (payload) => {

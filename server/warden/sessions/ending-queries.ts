@@ -6,7 +6,7 @@ import { type CustomerId, idOf, type NodeName, type SessionId } from '../../doma
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Condition } from '../../postgres/beginning.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { lockVersions } from '../transfers/sweep-queries.ts';
+import { lockVersions } from '../versions/version-queries.ts';
 import { type RawSession, type SessionRow, sessionColumns, shapeSession } from './session-queries.ts';
 
 /**
@@ -27,7 +27,11 @@ export type Activity = { readonly session: SessionId; readonly quietMs: number }
  * Moves the idle clock of open sessions forward, never backward. With `node`, only sessions of that node are touched. A
  * row that another transaction is just ending is skipped.
  */
-export async function touchSessions(tx: Transaction, active: readonly Activity[], node: NodeName | null): Promise<void> {
+export async function touchSessions(
+  tx: Transaction,
+  active: readonly Activity[],
+  node: NodeName | null,
+): Promise<void> {
   if (active.length === 0) return;
   await tx.query(
     `with due as (
@@ -61,7 +65,10 @@ const overdue = `from session s join node n on n.name = s.node cross join (selec
 
 /** Finds the open sessions that the clock ends now. */
 export async function findOverdue(tx: Transaction, limit: number): Promise<readonly string[]> {
-  const rows = await tx.query<{ id: string }>(`select s.id ${overdue} order by s.expires_at limit $2`, [unheardMs, limit]);
+  const rows = await tx.query<{ id: string }>(`select s.id ${overdue} order by s.expires_at limit $2`, [
+    unheardMs,
+    limit,
+  ]);
   return rows.map((row) => row.id);
 }
 
@@ -88,10 +95,32 @@ export async function takeOverdue(
 const isOutlived = `v.upload_id is not null and v.state = 'partial' and exists (select 1 from session s
   where s.id = v.session_id and s.state = 'ended' and s.ended_at <= clock_timestamp() - $1 * interval '1 millisecond')`;
 
-/** Finds uploads that are still held by a session whose grace period is over. */
-export async function findOutlived(tx: Transaction, limit: number): Promise<readonly string[]> {
-  const rows = await tx.query<{ id: string }>(`select v.id from version v where ${isOutlived} limit $2`, [graceMs, limit]);
-  return rows.map((row) => row.id);
+/** Sessions whose end was written in a transaction that took longer than this are found by the look at everything. */
+const lateMs = 5000;
+
+/**
+ * Finds uploads that are still held by a session whose grace period is over: of the sessions that ended after `since`,
+ * or of all sessions. `until` is the instant up to which ends of sessions were looked at.
+ */
+export async function findOutlived(
+  tx: Transaction,
+  since: string | null,
+  limit: number,
+): Promise<{ readonly until: string; readonly versions: readonly string[] }> {
+  const [{ until = '' } = {}] = await tx.query<{ until: string }>(
+    "select (clock_timestamp() - $1 * interval '1 millisecond')::text as until",
+    [graceMs],
+  );
+  const rows =
+    since === null
+      ? await tx.query<{ id: string }>(`select v.id from version v where ${isOutlived} limit $2`, [graceMs, limit])
+      : await tx.query<{ id: string }>(
+          `select v.id from session s join version v on v.session_id = s.id
+           where s.state = 'ended' and s.ended_at > $1::timestamptz - $4 * interval '1 millisecond' and s.ended_at <= $2::timestamptz
+             and v.upload_id is not null and v.state = 'partial' limit $3`,
+          [since, until, limit, lateMs],
+        );
+  return { until, versions: rows.map((row) => row.id) };
 }
 
 /** Releases those of the uploads that are still held so. They can be resumed as before. */
@@ -115,7 +144,9 @@ export const goesOn = (session: SessionId, orEnding: boolean): Pick<Condition, '
  * A session that has ended and may still let go of its uploads: its row, and the customers of the uploads that it
  * holds.
  */
-export type EndingRow = Omit<SessionRow, 'now' | 'expiresInMs' | 'idleMs' | 'idleForMs'> & { readonly customers: readonly CustomerId[] };
+type EndingRow = Omit<SessionRow, 'now' | 'expiresInMs' | 'idleMs' | 'idleForMs'> & {
+  readonly customers: readonly CustomerId[];
+};
 
 /** Finds the session of this token if it ended within the grace period. */
 export async function findEnding(tx: Transaction, tokenHash: Buffer): Promise<EndingRow | undefined> {

@@ -1,19 +1,28 @@
 // Owns: the SQL of sessions.
-import type { Purpose } from '../../domain/authentication-policy.ts';
-import { type AccountId, type CredentialId, type CustomerId, idOf, type NodeName, type Plane, type SessionId } from '../../domain/ids.ts';
+import type { SessionPurpose } from '../../domain/authentication-policy.ts';
+import {
+  type AccountId,
+  type CredentialId,
+  type CustomerId,
+  idOf,
+  type NodeName,
+  type Plane,
+  type SessionId,
+} from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
+import type { SessionFilter } from '../../domain/session-filter.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
-import type { ReadHandle } from '../retention/retention-queries.ts';
+import type { ReadHandle } from '../versions/version-queries.ts';
 import type { ScopedRow } from './session-scope.ts';
 
-export type NewSession = {
+type NewSession = {
   readonly id: SessionId;
   readonly tokenHash: Buffer;
   readonly account: AccountId;
   readonly credential: CredentialId;
   readonly alsoCredential: CredentialId | null;
-  readonly purpose: Purpose;
+  readonly purpose: SessionPurpose;
   readonly readOnly: boolean;
   readonly window: string | null;
   readonly node: NodeName;
@@ -72,7 +81,10 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
 /** Returns those of the customers that are not suspended. */
 export async function activeCustomers(tx: Transaction, customers: readonly string[]): Promise<ReadonlySet<string>> {
   if (customers.length === 0) return new Set();
-  const rows = await tx.query<{ id: string }>("select id from customer where id = any ($1::uuid[]) and state = 'active'", [customers]);
+  const rows = await tx.query<{ id: string }>(
+    "select id from customer where id = any ($1::uuid[]) and state = 'active'",
+    [customers],
+  );
   return new Set(rows.map((row) => row.id));
 }
 
@@ -165,7 +177,7 @@ export async function pageOfOpenSessions(
   );
 }
 
-export type EndedSession = {
+type EndedSession = {
   readonly id: SessionId;
   readonly account: AccountId;
   readonly customer: CustomerId | null;
@@ -174,18 +186,7 @@ export type EndedSession = {
   readonly end: SessionEnd;
 };
 /** The sessions that were ended, and the read handles that were closed with them. */
-export type Ended = { readonly sessions: readonly EndedSession[]; readonly handles: readonly ReadHandle[] };
-export type SessionFilter =
-  | { readonly session: SessionId }
-  | { readonly account: AccountId }
-  | { readonly customer: CustomerId }
-  | { readonly credential: CredentialId }
-  | { readonly window: string }
-  /** Sessions of this account that may do nothing but enrol a second factor. */
-  | { readonly enrolmentOf: AccountId }
-  | { readonly node: NodeName; readonly exceptStartId: string }
-  /** Sessions whose time is over, as `takeOverdue` found them. */
-  | { readonly overdue: readonly SessionId[]; readonly as: SessionEnd };
+type Ended = { readonly sessions: readonly EndedSession[]; readonly handles: readonly ReadHandle[] };
 
 const conditions = {
   session: 's.id = $3',
@@ -225,9 +226,20 @@ export function endOf(filter: SessionFilter): SessionEnd {
  * Ends every open session that matches the filter, and closes its downloads. A session keeps its uploads for the grace
  * period, in which the edge seals their tails (`ending-queries.ts`).
  */
-export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string, end: SessionEnd): Promise<Ended> {
+export async function endSessions(
+  tx: Transaction,
+  filter: SessionFilter,
+  reason: string,
+  end: SessionEnd,
+): Promise<Ended> {
   const { text, values } = conditionOf(filter);
-  const rows = await tx.query<{ id: string; account_id: string; node: string; customer_id: string | null; plane: Plane }>(
+  const rows = await tx.query<{
+    id: string;
+    account_id: string;
+    node: string;
+    customer_id: string | null;
+    plane: Plane;
+  }>(
     `with ended as (
        update session s set state = 'ended', ended_at = clock_timestamp(), end_reason = $1, end_kind = $2, ended_epoch = nextval('revocation_epoch')
        where s.state = 'open' and ${text} returning s.id, s.account_id, s.node)
@@ -254,7 +266,7 @@ export async function endSessions(tx: Transaction, filter: SessionFilter, reason
   return { sessions, handles };
 }
 
-export type Moved = { readonly bytesIn: number; readonly bytesOut: number };
+type Moved = { readonly bytesIn: number; readonly bytesOut: number };
 
 /**
  * Stores how many bytes the edge says a session moved, but never more than the wire can have carried since the session
@@ -267,4 +279,8 @@ export async function recordTransferred(tx: Transaction, session: SessionId, mov
     [session, moved.bytesIn, moved.bytesOut, wireBytesPerSecondMax],
   );
   return { bytesIn: row?.bytes_in ?? 0, bytesOut: row?.bytes_out ?? 0 };
+}
+
+export async function isSessionOpen(tx: Transaction, id: string): Promise<boolean> {
+  return (await tx.query("select 1 from session where id = $1 and state = 'open'", [id])).length === 1;
 }

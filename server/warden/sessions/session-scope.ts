@@ -2,7 +2,7 @@
 // it is the only thing that is consulted later.
 // Must never: take any part of it from a row that was not verified in the transaction of the login.
 import { timingSafeEqual } from 'node:crypto';
-import type { Purpose } from '../../domain/authentication-policy.ts';
+import type { SessionPurpose } from '../../domain/authentication-policy.ts';
 import {
   type AccountId,
   type AccountKind,
@@ -17,8 +17,9 @@ import {
   type SessionId,
   type Verb,
 } from '../../domain/ids.ts';
-import { factsOfRow, type VerifiedRows } from '../changes/seals.ts';
-import type { CustomerScope, FolderScope, KeyRing, OpenSession } from '../context.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { factsOfRow, type VerifiedRows } from '../seals/seals.ts';
+import type { CustomerScope, FolderScope, OpenSession } from './open-session.ts';
 import type { SessionRow } from './session-queries.ts';
 
 type SealedFolder = Omit<FolderScope, 'verbs'> & { readonly verbs: readonly Verb[] };
@@ -41,7 +42,7 @@ export type SessionScope = {
   readonly alsoCredential: CredentialId | null;
   readonly node: NodeName;
   readonly startId: string;
-  readonly purpose: Purpose;
+  readonly purpose: SessionPurpose;
   readonly window: string | null;
   /** The ticket by which the session may enrol a second factor. */
   readonly ticket: string | null;
@@ -71,7 +72,11 @@ type FolderRow = {
   readonly directories_allowed: boolean;
 };
 
-export function accountOf(rows: VerifiedRows, account: AccountId, isReadOnly: boolean): SessionScope['account'] | undefined {
+export function accountOf(
+  rows: VerifiedRows,
+  account: AccountId,
+  isReadOnly: boolean,
+): SessionScope['account'] | undefined {
   const facts = factsOfRow<AccountRow>(rows, { kind: 'account', id: account });
   return (
     facts && {
@@ -92,9 +97,20 @@ const byText = (a: string, b: string): number => Buffer.compare(Buffer.from(a), 
  * Returns the account's rights on folders of active customers. Customers and, in each of them, folders are in the order
  * of their names. `active` has the customers that are not suspended.
  */
-export function customersOf(rows: VerifiedRows, account: SessionScope['account'], active: ReadonlySet<string>): readonly SealedCustomer[] {
-  const rights = factsOfRow<Readonly<Record<string, readonly [string, readonly Verb[]]>>>(rows, { kind: 'rights', id: account.id }) ?? {};
-  const customers = new Map<string, { readonly id: CustomerId; readonly name: string; readonly folders: SealedFolder[] }>();
+export function customersOf(
+  rows: VerifiedRows,
+  account: SessionScope['account'],
+  active: ReadonlySet<string>,
+): readonly SealedCustomer[] {
+  const rights =
+    factsOfRow<Readonly<Record<string, readonly [string, readonly Verb[]]>>>(rows, {
+      kind: 'rights',
+      id: account.id,
+    }) ?? {};
+  const customers = new Map<
+    string,
+    { readonly id: CustomerId; readonly name: string; readonly folders: SealedFolder[] }
+  >();
   for (const [folder, [customer, verbs]] of Object.entries(rights)) {
     const named = factsOfRow<{ readonly name: string }>(rows, { kind: 'customer', id: customer });
     const facts = factsOfRow<FolderRow>(rows, { kind: 'folder', id: folder });
@@ -127,7 +143,7 @@ export function sealScope(keys: KeyRing, scope: SessionScope): { readonly text: 
 }
 
 /** Returns the scope of this text; undefined when the MAC does not verify, so that the warden did not write it. */
-export function openScope(keys: KeyRing, text: string | null, mac: Buffer | null): SessionScope | undefined {
+function openScope(keys: KeyRing, text: string | null, mac: Buffer | null): SessionScope | undefined {
   if (text === null || mac === null) return undefined;
   const expected = macOf(keys, text);
   if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) return undefined;

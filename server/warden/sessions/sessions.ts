@@ -1,35 +1,28 @@
 // Owns: open sessions: their tokens, their scopes, their lives, and how they end.
 // Must never: store a token (only its SHA-256), or change the scope of a session after it was opened.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import type { Config } from '../../config/config.ts';
-import type { Purpose } from '../../domain/authentication-policy.ts';
-import { detach } from '../../domain/detached.ts';
+import type { Config, Limits } from '../../config/config.ts';
+import type { SessionPurpose } from '../../domain/authentication-policy.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { EdgeEnd, SessionEnd } from '../../domain/session-ends.ts';
+import type { SessionFilter } from '../../domain/session-filter.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Condition } from '../../postgres/beginning.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { Shelf } from '../../rpc/shelf.ts';
-import { alarmImpossible } from '../alerts/impossible-words.ts';
-import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
-import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
-import { alarmBroken } from '../changes/altered-rows.ts';
-import type { EdgeCaller, EdgeNotifier, KeyRing, LettingGo, OpenSession, Sessions } from '../context.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
-import { record } from '../ledger/ledger-queries.ts';
-import { handleClosed } from '../retention/retention.ts';
-import { eachInTurn, passOverRows } from '../row-passes.ts';
-import {
-  type Activity,
-  findEnding,
-  findOutlived,
-  findOverdue,
-  goesOn,
-  releaseOutlived,
-  takeOverdue,
-  touchSessions,
-} from './ending-queries.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { record } from '../ledger/entries/record.ts';
+import { eachInTurn, passOverRows } from '../passes/row-passes.ts';
+import { alarmBroken } from '../seals/altered-rows.ts';
+import { handleClosed } from '../versions/counted-reads.ts';
+import { type Activity, findEnding, findOverdue, goesOn, takeOverdue, touchSessions } from './ending-queries.ts';
+import { alarmImpossible } from './impossible-words.ts';
+import type { EdgeNotifier, LettingGo, OpenSession, Sessions } from './open-session.ts';
+import { OutlivedUploads } from './outlived-uploads.ts';
+import { type FullScope, findFullScope } from './session-limit-queries.ts';
 import {
   activeCustomers,
   endOf,
@@ -37,12 +30,20 @@ import {
   findOpenSession,
   insertSession,
   recordTransferred,
-  type SessionFilter,
 } from './session-queries.ts';
 import { frozenCustomers, openSessionOf, type SessionScope, sealScope, verifiedScope } from './session-scope.ts';
+import { lockForWithdrawal } from './withdrawal-queries.ts';
 
-/** A session in memory. `lastWritten` is when its row was last told of activity, at most once in `touchEveryMs` milliseconds. */
-type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly touchEveryMs: number; lastWritten: number };
+/**
+ * A session in memory. `lastWritten` is when its row was last told of activity, at most once in `touchEveryMs`
+ * milliseconds.
+ */
+type Cached = {
+  readonly session: OpenSession;
+  readonly expiresAt: number;
+  readonly touchEveryMs: number;
+  lastWritten: number;
+};
 
 export type Opening = {
   readonly account: AccountId;
@@ -50,10 +51,13 @@ export type Opening = {
   readonly credential: CredentialId;
   /** The second credential of a login with key and password. */
   readonly alsoCredential: CredentialId | null;
-  readonly purpose: Purpose;
+  readonly purpose: SessionPurpose;
   /** What the session may do, from the rows that were verified. */
   readonly scope: Pick<SessionScope, 'account' | 'customers' | 'ticket'>;
-  /** When the session ends by what its proofs allow, in milliseconds since 1970; null when only the configuration bounds it. */
+  /**
+   * When the session ends by what its proofs allow, in milliseconds since 1970; null when only the configuration bounds
+   * it.
+   */
   readonly until: number | null;
   /** Milliseconds since 1970, by the clock of the database. */
   readonly now: number;
@@ -65,7 +69,12 @@ export type Opening = {
   readonly issued: Issued;
 };
 export type Ending = { readonly count: number; announce(): void };
-export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
+type Opened = {
+  readonly id: SessionId;
+  readonly token: string;
+  readonly absoluteLifeMs: number;
+  readonly idleLifeMs: number;
+};
 
 export const alteredReason = 'a database row that this session relies on was altered';
 const touchEveryMsMax = 5000;
@@ -73,36 +82,44 @@ const hashOf = (token: string): Buffer => createHash('sha256').update(token).dig
 
 export class SessionRegistry implements Sessions {
   readonly #database: Database;
-  readonly #config: Config;
+  readonly #limits: Limits;
   readonly #edges: EdgeNotifier;
   readonly #keys: KeyRing;
   readonly #byHash: Shelf<Cached>;
   readonly #hashById = new Map<SessionId, string>();
-  /** The sessions for which calls were made of which their rows do not know yet, with the time of the last call (`performance.now()`). */
+  /**
+   * The sessions for which calls were made of which their rows do not know yet, with the time of the last call
+   * (`performance.now()`).
+   */
   readonly #unwritten = new Map<SessionId, number>();
   /** How many times a session was forgotten. */
   #forgotten = 0;
-  readonly #timer: NodeJS.Timeout;
   readonly #log: Logger;
+  readonly #outlived = new OutlivedUploads();
 
-  constructor(config: Config, database: Database, keys: KeyRing, edges: EdgeNotifier, log: Logger) {
-    this.#config = config;
+  constructor(
+    { limits, shares }: Pick<Config, 'limits' | 'shares'>,
+    database: Database,
+    keys: KeyRing,
+    edges: EdgeNotifier,
+    log: Logger,
+  ) {
+    this.#limits = limits;
     this.#log = log;
     this.#keys = keys;
     this.#database = database;
     this.#edges = edges;
-    // Entries have no age limit here, since each session has its own end. When the share of a node is full, its oldest session makes room.
-    this.#byHash = new Shelf(config.shares.warden.sessions, Number.POSITIVE_INFINITY, ({ session }) => {
+    // Entries have no age limit here, since each session has its own end. When the share of a node is full, its oldest
+    // session makes room.
+    this.#byHash = new Shelf(shares.warden.sessions, Number.POSITIVE_INFINITY, ({ session }) => {
       this.#hashById.delete(session.id);
       this.#unwritten.delete(session.id);
     });
-    this.#timer = setInterval(() => detach(this.sweep(), (error) => log.warn({ err: error }, 'sessions could not be swept')), 1000);
-    this.#timer.unref();
   }
 
   /**
-   * Writes the row of a session inside the transaction in which the last proof counted; `lockForOpening` comes before. Returns `full` when
-   * a cap of sessions is reached, and undefined when the end of the session has come already.
+   * Writes the row of a session inside the transaction in which the last proof counted; `lockForOpening` comes before.
+   * Returns `full` when a cap of sessions is reached, and undefined when the end of the session has come already.
    */
   async open(tx: Transaction, opening: Opening): Promise<Opened | { readonly full: FullScope } | undefined> {
     const { account, customer, credential, caller } = opening;
@@ -110,7 +127,7 @@ export class SessionRegistry implements Sessions {
     if (full !== undefined) return { full };
     const token = randomBytes(32).toString('base64url');
     const id = idOf<SessionId>(randomUUID());
-    const { sessionAbsoluteLifeMs: lifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
+    const { sessionAbsoluteLifeMs: lifeMs, sessionIdleLifeMs: idleLifeMs } = this.#limits;
     const tokenHash = hashOf(token);
     const endsAt = Math.min(opening.now + lifeMs, opening.until ?? Number.POSITIVE_INFINITY);
     const absoluteLifeMs = await insertSession(tx, {
@@ -145,12 +162,15 @@ export class SessionRegistry implements Sessions {
         idleMs: idleLifeMs,
       }),
     });
-    return absoluteLifeMs === undefined ? undefined : { id, token, absoluteLifeMs: Math.max(1, Math.floor(absoluteLifeMs)), idleLifeMs };
+    return absoluteLifeMs === undefined
+      ? undefined
+      : { id, token, absoluteLifeMs: Math.max(1, Math.floor(absoluteLifeMs)), idleLifeMs };
   }
 
   async require(token: string, caller: EdgeCaller): Promise<OpenSession> {
     const session = await this.requireAny(token, caller);
-    if (session.purpose !== 'transfer') throw new CofferdamError('denied', 'this session is for enrolling a second factor only');
+    if (session.purpose !== 'transfer')
+      throw new CofferdamError('denied', 'this session is for enrolling a second factor only');
     return session;
   }
 
@@ -161,12 +181,16 @@ export class SessionRegistry implements Sessions {
     const now = performance.now();
     if (cached === undefined || !isOf(cached.session, caller)) throw sessionEnded();
     if (now >= cached.expiresAt) throw sessionEnded();
-    // A call for a client is activity. Whether the session is idle is decided by its row only, so that there is one idle clock.
+    // A call for a client is activity. Whether the session is idle is decided by its row only, so that there is one
+    // idle clock.
     this.#unwritten.set(cached.session.id, now);
     return cached.session;
   }
 
-  /** Returns the account of a session of this caller, if this process has it in memory. It is for accounting and decides no access. */
+  /**
+   * Returns the account of a session of this caller, if this process has it in memory. It is for accounting and decides
+   * no access.
+   */
   payerOf(
     token: string,
     caller: EdgeCaller,
@@ -202,14 +226,19 @@ export class SessionRegistry implements Sessions {
     return { session, run };
   }
 
-  /** Returns the session that ended within the grace period. Throws `session-ended` when there is none, or it holds no upload any more. */
+  /**
+   * Returns the session that ended within the grace period. Throws `session-ended` when there is none, or it holds no
+   * upload any more.
+   */
   async #ending(token: string, caller: EdgeCaller): Promise<OpenSession> {
     const hash = hashOf(token);
     const ending = await this.#database.withSystem((tx) => findEnding(tx, hash));
     const scope = ending && verifiedScope(this.#keys, ending, hash);
     if (ending === undefined || scope === undefined || !isOf(scope, caller)) throw sessionEnded();
     // The scope has no folders, so that the session can reach no name.
-    const customers = scope.customers.filter((one) => ending.customers.includes(one.id)).map((one) => ({ ...one, folders: [] }));
+    const customers = scope.customers
+      .filter((one) => ending.customers.includes(one.id))
+      .map((one) => ({ ...one, folders: [] }));
     if (customers.length === 0) throw sessionEnded();
     return openSessionOf({ ...scope, account: { ...scope.account, manages: false }, ticket: null }, customers, true);
   }
@@ -218,7 +247,10 @@ export class SessionRegistry implements Sessions {
     return this.#database.withCustomers(customers, work, this.goingOn(session));
   }
 
-  /** Returns the condition for the beginning of a transaction: it throws `session-ended` when the session's row says that it has ended. */
+  /**
+   * Returns the condition for the beginning of a transaction: it throws `session-ended` when the session's row says
+   * that it has ended.
+   */
   goingOn(session: OpenSession): Condition {
     return { ...goesOn(session.id, session.isOver), otherwise: sessionEnded };
   }
@@ -242,7 +274,9 @@ export class SessionRegistry implements Sessions {
     if (loaded === undefined) return undefined;
     const { altered } = loaded;
     if (altered !== undefined) {
-      await this.#database.withSystem((tx) => alarmBroken(tx, { kind: 'session', id: altered }, 'a request of this session was refused'));
+      await this.#database.withSystem((tx) =>
+        alarmBroken(tx, { kind: 'session', id: altered }, 'a request of this session was refused'),
+      );
       await this.end(altered, alteredReason, 'doubt');
       return undefined;
     }
@@ -255,13 +289,15 @@ export class SessionRegistry implements Sessions {
       touchEveryMs: touchEveryMs(Math.min(row.idleMs, scope.idleMs)),
       lastWritten: Number.NEGATIVE_INFINITY,
     };
-    // A session was forgotten during the reading, maybe this one. It serves this call only, and the next call reads the row again.
+    // A session was forgotten during the reading, maybe this one. It serves this call only, and the next call reads the
+    // row again.
     if (this.#forgotten !== before) return cached;
     try {
       this.#byHash.put({ holder: session.node, group: session.account.plane }, key, cached);
       this.#hashById.set(row.id, key);
     } catch {
-      // Other sessions of its plane hold the whole share, so this session is not kept in memory and is read again at each call.
+      // Other sessions of its plane hold the whole share, so this session is not kept in memory and is read again at
+      // each call.
     }
     return cached;
   }
@@ -284,8 +320,16 @@ export class SessionRegistry implements Sessions {
     return done.count;
   }
 
-  /** Ends sessions inside the caller's transaction. The caller must call `announce` after the commit, so that the edges hear of it. */
-  async endWithin(tx: Transaction, filter: SessionFilter, reason: string, end: SessionEnd = endOf(filter)): Promise<Ending> {
+  /**
+   * Ends sessions inside the caller's transaction. The caller must call `announce` after the commit, so that the edges
+   * hear of it.
+   */
+  async endWithin(
+    tx: Transaction,
+    filter: SessionFilter,
+    reason: string,
+    end: SessionEnd = endOf(filter),
+  ): Promise<Ending> {
     if (!('node' in filter || 'overdue' in filter)) await lockForWithdrawal(tx, filter);
     return this.#end(tx, filter, reason, end);
   }
@@ -321,24 +365,32 @@ export class SessionRegistry implements Sessions {
     };
   }
 
-  /** Ends a session because its edge says that the connection is over. The numbers of bytes are what the edge says, as far as possible. */
+  /**
+   * Ends a session because its edge says that the connection is over. The numbers of bytes are what the edge says, as
+   * far as possible.
+   */
   async close(session: OpenSession, reason: EdgeEnd, bytesIn: number, bytesOut: number): Promise<void> {
     const done = await this.#database.withSystem(async (tx) => {
       const moved = await recordTransferred(tx, session.id, { bytesIn, bytesOut });
-      if (moved.bytesIn < bytesIn || moved.bytesOut < bytesOut) await alarmImpossible(tx, session, Math.max(bytesIn, bytesOut));
-      // The client itself ended the session, so nothing is withdrawn from anybody, and `lockForWithdrawal` is not needed.
+      if (moved.bytesIn < bytesIn || moved.bytesOut < bytesOut)
+        await alarmImpossible(tx, session, Math.max(bytesIn, bytesOut));
+      // The client itself ended the session, so nothing is withdrawn from anybody, and `lockForWithdrawal` is not
+      // needed.
       return this.#end(tx, { session: session.id }, reason, reason, moved);
     });
     this.#forget(session.id);
     done.announce();
   }
 
-  /** Writes the activity that was seen, ends overdue sessions, and releases the uploads of sessions whose grace period is over. */
+  /**
+   * Writes the activity that was seen, ends overdue sessions, and releases the uploads of sessions whose grace period
+   * is over.
+   */
   async sweep(): Promise<void> {
     const warden = { database: this.#database, log: this.#log };
     await eachInTurn(
       () => this.#writeActivity(),
-      () => passOverRows(warden, 'upload-release', { find: findOutlived, work: releaseOutlived }),
+      () => this.#outlived.pass(warden),
       () =>
         passOverRows(warden, 'session-end', {
           find: findOverdue,
@@ -354,7 +406,9 @@ export class SessionRegistry implements Sessions {
     const found = await takeOverdue(tx, ids);
     const endings: Ending[] = [];
     for (const as of new Set(found.map((one) => one.end)))
-      endings.push(await this.endWithin(tx, { overdue: found.filter((one) => one.end === as).map((one) => one.id), as }, as));
+      endings.push(
+        await this.endWithin(tx, { overdue: found.filter((one) => one.end === as).map((one) => one.id), as }, as),
+      );
     return endings;
   }
 
@@ -363,7 +417,8 @@ export class SessionRegistry implements Sessions {
     const due: (Activity & { readonly at: number; readonly cached: Cached | undefined })[] = [];
     for (const [session, at] of this.#unwritten) {
       const cached = this.#byHash.get(this.#hashById.get(session) ?? '');
-      if (cached === undefined || now - cached.lastWritten >= cached.touchEveryMs) due.push({ session, quietMs: now - at, at, cached });
+      if (cached === undefined || now - cached.lastWritten >= cached.touchEveryMs)
+        due.push({ session, quietMs: now - at, at, cached });
     }
     await this.#database.withSystem((tx) => touchSessions(tx, due, null));
     for (const { session, at, cached } of due) {
@@ -377,20 +432,22 @@ export class SessionRegistry implements Sessions {
     for (const id of ids) this.#forget(id);
   }
 
-  /** Removes all sessions from memory, because notices may have been lost. Each is read from its row again at its next call. */
+  /**
+   * Removes all sessions from memory, because notices may have been lost. Each is read from its row again at its next
+   * call.
+   */
   forgetAll(): void {
     this.forget([...this.#hashById.keys()]);
   }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
 }
 
-/** Returns whether the session belongs to the caller. A stolen token is worth nothing on another node, or on a node of another plane. */
+/**
+ * Returns whether the session belongs to the caller. A stolen token is worth nothing on another node, or on a node of
+ * another plane.
+ */
 const isOf = ({ node, account }: Pick<OpenSession, 'node' | 'account'>, caller: EdgeCaller): boolean =>
   node === caller.node && account.plane === caller.plane;
 const touchEveryMs = (idleMs: number): number => Math.min(touchEveryMsMax, idleMs / 10);
-export function sessionEnded(): CofferdamError {
+function sessionEnded(): CofferdamError {
   return new CofferdamError('session-ended', 'the session is over');
 }

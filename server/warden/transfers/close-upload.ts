@@ -9,17 +9,31 @@ import { afterClose, isTemporaryName, markedName } from '../../domain/publish-ru
 import { receiptBody, receiptText } from '../../domain/receipt.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
-import type { KeyRing, OpenSession } from '../context.ts';
-import { bySession, record } from '../ledger/ledger-queries.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { bySession, record } from '../ledger/entries/record.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 import { isContinued, isSiblingReleased, lockHeldSibling, placeOfFile } from './place-queries.ts';
-import { closeMarker, closeVersion, cutBase, discardWaiting, extentsAndTime, findRepeated, type OpenUpload } from './upload-queries.ts';
+import {
+  closeMarker,
+  closeVersion,
+  cutBase,
+  discardWaiting,
+  extentsAndTime,
+  findRepeated,
+  type OpenUpload,
+} from './upload-queries.ts';
 
 /**
  * Separates an upload from its base and ends the versions that waited below it. It is called when the upload becomes a
  * file, or when its sender says that nothing of what was there counts any more. The entry of each ended version names
  * the upload's version as its successor.
  */
-export async function takePlace(tx: Transaction, session: OpenSession, upload: OpenUpload, handle: string): Promise<void> {
+export async function takePlace(
+  tx: Transaction,
+  session: OpenSession,
+  upload: OpenUpload,
+  handle: string,
+): Promise<void> {
   if (upload.base !== null) await cutBase(tx, upload.version, upload.base.version, null);
   for (const version of await discardWaiting(tx, upload.version))
     await record(tx, {
@@ -32,20 +46,63 @@ export async function takePlace(tx: Transaction, session: OpenSession, upload: O
     });
 }
 
-export type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
+type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
 
 /**
  * Checks what the warden itself knows against an upload that is said to be whole. Throws `conflict` with the reason.
  */
 export function requireWhole(upload: OpenUpload, said: { readonly whole: boolean; readonly size: number }): void {
-  if (!said.whole) throw new CofferdamError('conflict', 'the file is not whole: it stays incomplete and can be resumed');
+  if (!said.whole)
+    throw new CofferdamError('conflict', 'the file is not whole: it stays incomplete and can be resumed');
   if (upload.refused !== null)
     throw new CofferdamError('conflict', 'a part of this file was refused: it stays incomplete and can be resumed');
-  if (upload.size !== said.size) throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
+  if (upload.size !== said.size)
+    throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
   if (upload.resumedBytes > 0 && upload.size <= upload.resumedBytes)
     throw new CofferdamError('conflict', 'nothing was added to an incomplete file: it stays incomplete');
   if (upload.base !== null && upload.size < upload.base.size)
-    throw new CofferdamError('conflict', 'the file ends before the bytes that were stored already: it stays incomplete');
+    throw new CofferdamError(
+      'conflict',
+      'the file ends before the bytes that were stored already: it stays incomplete',
+    );
+}
+
+/**
+ * Releases the complete file `marked` of the same directory, for which `upload` is the marker, and returns its version.
+ * Throws `conflict` when there is no such file, or it is being continued.
+ */
+async function releaseMarked(
+  tx: Transaction,
+  session: OpenSession,
+  upload: OpenUpload,
+  handle: string,
+  marked: string,
+): Promise<VersionId> {
+  if (isTemporaryName(marked))
+    throw new CofferdamError('conflict', `${marked} is a temporary name: rename the file, then release it`);
+  const target = await lockHeldSibling(tx, upload.file, marked, session.account.id);
+  if (target === undefined) {
+    const isReleased = await isSiblingReleased(tx, upload.file, marked, session.account.id);
+    throw new CofferdamError(
+      'conflict',
+      isReleased ? `${marked} was released already` : `there is no complete file ${marked} to release`,
+    );
+  }
+  // The lock may have been waited for. An upload that began to continue the file before or meanwhile is seen only by
+  // a query after the lock.
+  if (await isContinued(tx, target)) throw new CofferdamError('conflict', `${marked} is being continued`);
+  // The marker is no file. That it was closed is stored, for the case that the close is repeated.
+  await closeMarker(tx, upload.version, handle);
+  await setVersionState(tx, target, 'published', null);
+  await record(tx, {
+    customer: upload.customer,
+    ...bySession(session),
+    handle,
+    kind: 'file.published',
+    version: target,
+    public: { by: 'marker' },
+  });
+  return target;
 }
 
 /**
@@ -68,31 +125,13 @@ export async function closeUpload(
     handle: close.id,
   } as const;
   const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
-  if (marked !== undefined) {
-    if (isTemporaryName(marked)) throw new CofferdamError('conflict', `${marked} is a temporary name: rename the file, then release it`);
-    const target = await lockHeldSibling(tx, upload.file, marked, session.account.id);
-    if (target === undefined) {
-      const isReleased = await isSiblingReleased(tx, upload.file, marked, session.account.id);
-      throw new CofferdamError(
-        'conflict',
-        isReleased ? `${marked} was released already` : `there is no complete file ${marked} to release`,
-      );
-    }
-    // The lock may have been waited for. An upload that began to continue the file before or meanwhile is seen only by
-    // a query after the lock.
-    if (await isContinued(tx, target)) throw new CofferdamError('conflict', `${marked} is being continued`);
-    // The marker is no file. That it was closed is stored, for the case that the close is repeated.
-    await closeMarker(tx, upload.version, close.id);
-    await setVersionState(tx, target, 'published', null);
-    await record(tx, { ...base, kind: 'file.published', version: target, public: { by: 'marker' } });
-    return target;
-  }
+  if (marked !== undefined) return releaseMarked(tx, session, upload, close.id, marked);
   const publication = afterClose(place, upload.fileName);
   const { digests, now: closedAt } = await extentsAndTime(tx, upload.content, upload.extentCount);
   const extents = createHash('sha256');
   for (const digest of digests) extents.update(digest);
   const fields = {
-    customer: place.customer,
+    customer: upload.customer,
     path: place.path,
     version: upload.version,
     size: upload.size,
@@ -128,8 +167,14 @@ export async function closeUpload(
       state: publication.state,
     },
   });
-  const repeated = upload.size === 0 ? undefined : await findRepeated(tx, upload.customer, close.sha256, upload.version);
+  const repeated =
+    upload.size === 0 ? undefined : await findRepeated(tx, upload.customer, close.sha256, upload.version);
   if (repeated !== undefined && place.direction === 'deposit')
-    await record(tx, { ...base, kind: 'deposit.repeated-content', version: upload.version, public: { earlier: repeated } });
+    await record(tx, {
+      ...base,
+      kind: 'deposit.repeated-content',
+      version: upload.version,
+      public: { earlier: repeated },
+    });
   return upload.version;
 }

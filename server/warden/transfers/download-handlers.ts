@@ -6,12 +6,15 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
-import { alarmImpossible } from '../alerts/impossible-words.ts';
+import type { Charging } from '../budgets/charges.ts';
+import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
-import type { EdgeCaller, FolderScope, OpenSession, Read, Warden } from '../context.ts';
-import { bySession, record } from '../ledger/ledger-queries.ts';
-import { handleClosed } from '../retention/retention.ts';
+import type { Read } from '../keys/key-ring.ts';
+import { bySession, record } from '../ledger/entries/record.ts';
+import { alarmImpossible } from '../sessions/impossible-words.ts';
+import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
+import { handleClosed } from '../versions/counted-reads.ts';
 import { closeDownload, findDownload, insertDownload, locateExtents, type OpenDownload } from './download-queries.ts';
 import { extentAnswer } from './extent-answer.ts';
 import { downloadMac, fits, reaches, refuseAltered } from './handle-seals.ts';
@@ -34,11 +37,14 @@ const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is 
 export function mayRead(session: OpenSession, folder: FolderScope): boolean {
   return (
     folder.verbs.has('read') ||
-    (folder.direction === 'deposit' && folder.readBack && folder.verbs.has('list') && session.account.plane === 'partner')
+    (folder.direction === 'deposit' &&
+      folder.readBack &&
+      folder.verbs.has('list') &&
+      session.account.plane === 'partner')
   );
 }
 
-export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
+export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
   const { database, sessions, keys, charges } = warden;
   const released = new ReleasedExtents();
   const verified = new Map<string, OpenDownload>();
@@ -130,9 +136,10 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
       const open = await opened(session, download);
-      const extent = await charges.release(session, open.customer, download, index);
+      const extent = await charges.release(session, open, download, index);
       // The database has charged by its rows. A key is derived only for the content on which this handle was opened.
-      if (extent.customer !== open.customer || extent.content !== open.content) throw await refuseAltered(warden, 'download', download);
+      if (extent.customer !== open.customer || extent.content !== open.content)
+        throw await refuseAltered(warden, 'download', download);
       released.note(download, index);
       const read: Read = (work) => database.withCustomers([open.customer], work);
       return { index, ...(await extentAnswer(keys, read, open.customer, index, extent)) };

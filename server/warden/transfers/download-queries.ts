@@ -1,18 +1,21 @@
 // Owns: the SQL of downloads: open read handles, and where the bytes are.
-import { type ContentId, type CustomerId, type FolderId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
+import {
+  type ContentId,
+  type CustomerId,
+  type FolderId,
+  idOf,
+  type SessionId,
+  type VersionId,
+} from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
 import type { SealedDownload } from './handle-seals.ts';
 
 export async function insertDownload(tx: Transaction, id: string, opened: SealedDownload, mac: Buffer): Promise<void> {
-  await tx.query('insert into download (id, customer_id, session_id, version_id, folder_id, mac) values ($1, $2, $3, $4, $5, $6)', [
-    id,
-    opened.customer,
-    opened.session,
-    opened.version,
-    opened.folder,
-    mac,
-  ]);
+  await tx.query(
+    'insert into download (id, customer_id, session_id, version_id, folder_id, mac) values ($1, $2, $3, $4, $5, $6)',
+    [id, opened.customer, opened.session, opened.version, opened.folder, mac],
+  );
 }
 
 export type OpenDownload = SealedDownload & { readonly extentCount: number };
@@ -51,7 +54,7 @@ export async function findDownload(
   );
 }
 
-export type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
+type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
 
 /**
  * Returns up to `limit` extents of an open handle from byte `offset` on; undefined when the handle is not open any
@@ -78,10 +81,10 @@ export async function locateExtents(
 
 /** Returns whether the key of any extent was released through this handle. */
 async function wasReleased(tx: Transaction, id: string, session: SessionId): Promise<boolean> {
-  const rows = await tx.query("select 1 from ledger where session_id = $1 and handle_id = $2 and kind = 'extent.granted' limit 1", [
-    session,
-    id,
-  ]);
+  const rows = await tx.query(
+    "select 1 from ledger where session_id = $1 and handle_id = $2 and kind = 'extent.granted' limit 1",
+    [session, id],
+  );
   return rows.length === 1;
 }
 

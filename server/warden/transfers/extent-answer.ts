@@ -2,9 +2,9 @@
 // the ciphertext is.
 import type { ContentId, CustomerId, CustomerKeyId, ObjectId } from '../../domain/ids.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
-import type { KeyRing, Read } from '../context.ts';
+import type { KeyRing, Read } from '../keys/key-ring.ts';
 
-export type OpenableExtent = {
+type OpenableExtent = {
   readonly content: ContentId;
   readonly object: ObjectId;
   readonly bytes: number;

@@ -23,6 +23,10 @@ export const freeExtents = 256;
  * Returns how many items of the sender's budget the extent costs. It follows that a version has no more extents than
  * 256, plus one for each 16 KiB of its size (4 KiB where the edge cut it), plus those that were paid for.
  */
-export function itemsOf(extent: { readonly index: number; readonly bytes: number; readonly isCut?: true | undefined }): 0 | 1 {
+export function itemsOf(extent: {
+  readonly index: number;
+  readonly bytes: number;
+  readonly isCut?: true | undefined;
+}): 0 | 1 {
   return extent.bytes < (extent.isCut === true ? shortCutBytes : shortBytes) && extent.index >= freeExtents ? 1 : 0;
 }

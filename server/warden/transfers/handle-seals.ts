@@ -5,8 +5,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { ContentId, CustomerId, FolderId, SessionId, VersionId } from '../../domain/ids.ts';
-import { alarmBroken } from '../changes/altered-rows.ts';
-import type { KeyRing, OpenSession, Warden } from '../context.ts';
+import type { Warden } from '../context/context.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { alarmBroken } from '../seals/altered-rows.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 
 export type SealedDownload = {
   readonly session: SessionId;
@@ -31,14 +33,25 @@ export const downloadMac = (keys: KeyRing, id: string, of: SealedDownload): Buff
 
 /** The name of the file is not part of the MAC, because the sender may rename a file while he uploads it. */
 export const uploadMac = (keys: KeyRing, id: string, of: SealedUpload): Buffer =>
-  keys.sealRow(['upload', id, of.session, of.customer, of.version, of.content, of.base?.version ?? '', of.base?.content ?? '']);
+  keys.sealRow([
+    'upload',
+    id,
+    of.session,
+    of.customer,
+    of.version,
+    of.content,
+    of.base?.version ?? '',
+    of.base?.content ?? '',
+  ]);
 
 export const fits = (mac: Buffer | null, expected: Buffer): boolean =>
   mac !== null && mac.length === expected.length && timingSafeEqual(mac, expected);
 
 /** Returns whether the session was opened for this customer and, when a folder is given, for that folder. */
 export const reaches = (session: OpenSession, customer: CustomerId, folder: FolderId | null): boolean =>
-  session.customers.some((one) => one.id === customer && (folder === null || one.folders.some((its) => its.id === folder)));
+  session.customers.some(
+    (one) => one.id === customer && (folder === null || one.folders.some((its) => its.id === folder)),
+  );
 
 /**
  * Raises the alert that a handle is not what was opened. Returns the error that a client is given for a closed handle.

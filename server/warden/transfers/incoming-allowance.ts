@@ -2,14 +2,13 @@
 // new file of that edge, and the removal of strays (T-35).
 // Must never: be regarded as a quota. Files that an edge holds open without a name, and what it writes between two
 // looks, are not seen here. Only the file system can bound those.
-import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type Listing, listIncoming, removeStray } from '../../extents/object-store.ts';
+import { type Found, type Listing, listIncoming, removeStray } from '../../extents/object-store.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { Warden } from '../context.ts';
+import type { Warden } from '../context/context.ts';
 import { isObject, unknownAmong } from './recovery.ts';
 
-type Given = Pick<Warden, 'config' | 'database' | 'log'>;
+type Given = Pick<Warden, 'paths' | 'limits' | 'database' | 'log'>;
 type Seen = { readonly at: number; readonly why: string | undefined };
 
 /**
@@ -33,15 +32,25 @@ const extentOnDiskMax = 16_777_216 + 65_536;
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 /**
- * Returns why the directory holds too much; undefined when it does not. Files for which an upload waits are bounded
+ * Returns why the directory holds too much; undefined when it does not. `unknown`: the objects for which no upload
+ * waits; whatever is no object counts like one of them. Files for which an upload waits are bounded
  * elsewhere, by the caps of sessions and handles; of those, only what exceeds one extent counts here. So a client that
  * writes files and never closes them cannot use up the allowance of its edge.
  */
-export function excessOf({ found, isWhole, fault }: Listing, unknown: ReadonlySet<string>, bytesMax: number): string | undefined {
+export function excessOf(
+  { found, isWhole, fault }: Listing,
+  unknown: ReadonlySet<string>,
+  bytesMax: number,
+): string | undefined {
   if (fault !== null) return `its files cannot be counted (${fault})`;
   if (!isWhole) return `more than ${namesMax} files`;
-  const bytes = found.reduce((sum, one) => sum + (unknown.has(one.name) ? one.bytes : Math.max(0, one.bytes - extentOnDiskMax)), 0);
-  return bytes > bytesMax ? `${gib(bytes)} that no upload waits for, in ${unknown.size} files` : undefined;
+  const isAwaited = (one: Found): boolean => isObject(one) && !unknown.has(one.name);
+  const bytes = found.reduce(
+    (sum, one) => sum + (isAwaited(one) ? Math.max(0, one.bytes - extentOnDiskMax) : one.bytes),
+    0,
+  );
+  const files = found.filter((one) => !isAwaited(one)).length;
+  return bytes > bytesMax ? `${gib(bytes)} that no upload waits for, in ${files} files` : undefined;
 }
 
 export class Incoming {
@@ -74,9 +83,8 @@ export class Incoming {
   }
 
   async #look(node: string): Promise<void> {
-    const { config } = this.#given;
-    const paths = runtimePaths(config);
-    const { incomingBytesMax } = config.limits;
+    const { paths, limits } = this.#given;
+    const { incomingBytesMax } = limits;
     const count = async (): Promise<{ readonly listing: Listing; readonly why: string | undefined }> => {
       const listing = await listIncoming(paths, node, namesMax);
       const unknown = await unknownAmong(this.#given, listing.found, anyAge);
@@ -94,7 +102,7 @@ export class Incoming {
    * needed.
    */
   async #clear(node: string, listing: Listing): Promise<number> {
-    const paths = runtimePaths(this.#given.config);
+    const { paths } = this.#given;
     const strays = [
       ...(await unknownAmong(this.#given, listing.found, graceMs)),
       ...listing.found.filter((one) => !isObject(one) && one.ageMs > graceMs),
@@ -109,16 +117,17 @@ export class Incoming {
   }
 
   async #tell(node: string, why: string, isNew: boolean): Promise<void> {
-    const { database, log, config } = this.#given;
-    const place = runtimePaths(config).incoming(node);
-    if (isNew) log.error({ node, reason: why, place }, 'an edge has too much in its incoming directory: it begins no new files');
+    const { database, log, paths, limits } = this.#given;
+    const place = paths.incoming(node);
+    if (isNew)
+      log.error({ node, reason: why, place }, 'an edge has too much in its incoming directory: it begins no new files');
     await database.withSystem((tx) =>
       insertAlert(tx, {
         kind: 'node.over-allowance',
         severity: 'critical',
         subject: `${node}/incoming`,
         text: `${node} exceeds its limit in the incoming directory (${why}): it begins no new files until there is less`,
-        facts: { node, kind: 'incoming', why, bytesMax: config.limits.incomingBytesMax },
+        facts: { node, kind: 'incoming', why, bytesMax: limits.incomingBytesMax },
         nextCommand: `look on that machine: ls -la ${place}; cofferctl incident scope --node ${node}`,
       }),
     );

@@ -10,7 +10,8 @@ import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type locateEntry, walkHolding } from '../catalogue/locate.ts';
 import { giveUp } from '../catalogue/name-entry.ts';
 import { findDirectory, liveVersions, lockFile, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
-import type { KeyRing, OpenSession } from '../context.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 import { type SealedUpload, uploadMac } from './handle-seals.ts';
 import {
   cutBase,
@@ -25,7 +26,7 @@ import {
 } from './upload-queries.ts';
 
 type EntryPlace = ReturnType<typeof locateEntry>;
-export type OpenMode = { readonly continue: boolean; readonly exclusive: boolean };
+type OpenMode = { readonly continue: boolean; readonly exclusive: boolean };
 type Decision =
   | { readonly kind: 'new' }
   /** The same partial version is resumed. */
@@ -43,12 +44,15 @@ function decide(session: OpenSession, place: EntryPlace, live: readonly VersionR
   if (unpublished.some((version) => !isOwn(version))) throw new CofferdamError('conflict', 'the name is in use');
   const published = live.find((version) => version.state === 'published');
   const own = unpublished[0];
-  if (mode.exclusive && (own !== undefined || published !== undefined)) throw new CofferdamError('conflict', 'the file exists');
+  if (mode.exclusive && (own !== undefined || published !== undefined))
+    throw new CofferdamError('conflict', 'the file exists');
   if (mode.continue && own !== undefined)
     return own.state === 'partial' ? { kind: 'resume', version: own } : { kind: 'follow', version: own };
   if (published !== undefined) {
-    if (!place.folder.replaceAllowed) throw new CofferdamError('denied', 'a delivered file cannot be changed or replaced');
-    if (mode.continue && isOwn(published) && published.firstReadAt === null) return { kind: 'follow', version: published };
+    if (!place.folder.replaceAllowed)
+      throw new CofferdamError('denied', 'a delivered file cannot be changed or replaced');
+    if (mode.continue && isOwn(published) && published.firstReadAt === null)
+      return { kind: 'follow', version: published };
     if (mode.continue) throw new CofferdamError('denied', 'the file was delivered: send the whole file again');
   }
   return { kind: 'new' };
@@ -67,10 +71,22 @@ export async function issueExtent(
 ): Promise<FreshExtent> {
   const object = idOf<ObjectId>(randomBytes(16).toString('hex'));
   const index = await insertPending(tx, upload, uploadId, object, pendingMax);
-  if (index === undefined) throw new CofferdamError('over-limit', 'too many extents of this file are begun and not sealed');
-  const fileKey = await keys.openFileKey((work) => work(tx), upload.customer, upload.content, upload.customerKey, upload.wrappedKey);
+  if (index === undefined)
+    throw new CofferdamError('over-limit', 'too many extents of this file are begun and not sealed');
+  const fileKey = await keys.openFileKey(
+    (work) => work(tx),
+    upload.customer,
+    upload.content,
+    upload.customerKey,
+    upload.wrappedKey,
+  );
   const context = extentContext(upload.customer, upload.content, index, object);
-  return { index, objectId: object, key: extentKey(fileKey, context).toString('base64'), context: context.toString('base64') };
+  return {
+    index,
+    objectId: object,
+    key: extentKey(fileKey, context).toString('base64'),
+    context: context.toString('base64'),
+  };
 }
 
 /** Adds a version with a content of its own as the newest of `file`; it goes on from `base`. */
@@ -107,7 +123,13 @@ type Opened = { readonly id: string; readonly upload: OpenUpload; readonly fresh
  * Reads the upload that this transaction made, and issues its first extent. `version` is the version that is being
  * written.
  */
-async function opened(tx: Transaction, keys: KeyRing, id: string, version: VersionId, pendingMax: number): Promise<Opened> {
+async function opened(
+  tx: Transaction,
+  keys: KeyRing,
+  id: string,
+  version: VersionId,
+  pendingMax: number,
+): Promise<Opened> {
   const upload = await readUpload(tx, version);
   if (upload === undefined) throw new CofferdamError('bug', 'an upload vanished while it was opened');
   return { id, upload, fresh: await issueExtent(tx, keys, upload, id, pendingMax) };
@@ -144,8 +166,10 @@ export async function openUpload(
     await takeOver(tx, decision.version, { upload: id, session: session.id, node: session.node, mac });
     made = version;
   } else {
-    if (decision.kind === 'new') for (const version of live) if (version.state !== 'published') await giveUp(tx, session, place, version);
-    const base = decision.kind === 'follow' ? { version: decision.version.id, content: decision.version.content } : null;
+    if (decision.kind === 'new')
+      for (const version of live) if (version.state !== 'published') await giveUp(tx, session, place, version);
+    const base =
+      decision.kind === 'follow' ? { version: decision.version.id, content: decision.version.content } : null;
     made = await addVersion(tx, keys, session, { customer: place.customer.id, file }, id, base);
   }
   return opened(tx, keys, id, made, pendingMax);
@@ -172,9 +196,19 @@ export async function rewriteUpload(
     await cutBase(tx, upload.version, upload.base.version, mac);
   } else {
     if (upload.resumedBytes === 0 || upload.size !== upload.resumedBytes)
-      throw new CofferdamError('conflict', 'only an upload that resumes stored bytes, and has added none yet, can be restarted');
+      throw new CofferdamError(
+        'conflict',
+        'only an upload that resumes stored bytes, and has added none yet, can be restarted',
+      );
     await releaseUpload(tx, upload.version);
-    made = await addVersion(tx, keys, session, upload, id, cut ? null : { version: upload.version, content: upload.content });
+    made = await addVersion(
+      tx,
+      keys,
+      session,
+      upload,
+      id,
+      cut ? null : { version: upload.version, content: upload.content },
+    );
     if (cut) await setVersionState(tx, upload.version, 'discarded', null);
   }
   await forgetPending(tx, id);

@@ -1,5 +1,12 @@
 // Owns: the SQL of the place of a file: its customer, folder and path, and its neighbours.
-import { type AccountId, type Direction, type FileId, idOf, type PublishRule, type VersionId } from '../../domain/ids.ts';
+import {
+  type AccountId,
+  type Direction,
+  type FileId,
+  idOf,
+  type PublishRule,
+  type VersionId,
+} from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -59,7 +66,12 @@ export async function isContinued(tx: Transaction, version: VersionId): Promise<
 }
 
 /** Returns whether this account's newest version of another name in the same directory is published. */
-export async function isSiblingReleased(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<boolean> {
+export async function isSiblingReleased(
+  tx: Transaction,
+  file: FileId,
+  name: string,
+  account: AccountId,
+): Promise<boolean> {
   const [row] = await tx.query<{ is_released: boolean }>(
     `select v.state = 'published' as is_released from file f
        join file s on s.folder_id = f.folder_id and s.directory_id is not distinct from f.directory_id and s.name = $2
@@ -73,7 +85,12 @@ export async function isSiblingReleased(tx: Transaction, file: FileId, name: str
  * Locks and returns the newest held version of another name in the same directory, by the same account. Whether it is
  * being continued must be asked after that (`isContinued`).
  */
-export async function lockHeldSibling(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<VersionId | undefined> {
+export async function lockHeldSibling(
+  tx: Transaction,
+  file: FileId,
+  name: string,
+  account: AccountId,
+): Promise<VersionId | undefined> {
   const [sibling] = await tx.query<{ id: string }>(
     `select s.id from file f join file s on s.folder_id = f.folder_id and s.directory_id is not distinct from f.directory_id and s.name = $2
      where f.id = $1`,

@@ -2,12 +2,20 @@
 // anything that is no object in a place for objects.
 // Must never: delete an object that a row needs, or one so young that its row may still be written; or fail, or wait,
 // because of anything that an edge could put there.
-import { runtimePaths } from '../../config/config.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import { prefixPart } from '../../domain/path-parts.ts';
-import { deleteObject, type Found, type Listing, listIncoming, listObjects, listStaged, removeStray } from '../../extents/object-store.ts';
+import {
+  deleteObject,
+  type Found,
+  type Listing,
+  listIncoming,
+  listObjects,
+  listStaged,
+  removeStray,
+} from '../../extents/object-store.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { Warden } from '../context.ts';
+import type { Warden } from '../context/context.ts';
+import type { LedgerGuard } from '../ledger/guard.ts';
 import { knownObjects } from './sweep-queries.ts';
 
 /**
@@ -47,12 +55,17 @@ type Passed = { readonly removed: number; readonly foreign: number; readonly lef
  * Removes the strays one by one. One that cannot be removed stays, and does not keep the others from being removed.
  * Only the first failure is logged, because an edge decides how many there are. Returns the number of failures.
  */
-async function removeEach(warden: Warden, strays: readonly Found[], remove: (one: Found) => Promise<void>): Promise<number> {
+async function removeEach(
+  warden: Warden,
+  strays: readonly Found[],
+  remove: (one: Found) => Promise<void>,
+): Promise<number> {
   let left = 0;
   for (const one of strays)
     await remove(one).catch((error: unknown) => {
       left += 1;
-      if (left === 1) warden.log.warn({ err: error }, 'an entry that does not belong in the store cannot be removed; it stays');
+      if (left === 1)
+        warden.log.warn({ err: error }, 'an entry that does not belong in the store cannot be removed; it stays');
     });
   return left;
 }
@@ -84,7 +97,7 @@ async function tell(warden: Warden, place: string, listing: Listing, passed: Pas
 }
 
 async function clearIncoming(warden: Warden, node: string): Promise<number> {
-  const paths = runtimePaths(warden.config);
+  const paths = warden.paths;
   const listing = await listIncoming(paths, node, pageMax);
   const foreign = listing.found.filter((one) => !isObject(one) && isOld(one));
   const strays = [...(await unknownAmong(warden, listing.found)), ...foreign];
@@ -94,7 +107,7 @@ async function clearIncoming(warden: Warden, node: string): Promise<number> {
 }
 
 async function clearObjects(warden: Warden, prefix: string): Promise<number> {
-  const paths = runtimePaths(warden.config);
+  const paths = warden.paths;
   const listing = await listObjects(paths, prefix, pageMax);
   const strays = await unknownAmong(warden, listing.found);
   const left = await removeEach(warden, strays, (one) => deleteObject(paths, idOf<ObjectId>(one.name)));
@@ -110,29 +123,51 @@ async function clearObjects(warden: Warden, prefix: string): Promise<number> {
 }
 
 async function clearStaged(warden: Warden): Promise<number> {
-  const paths = runtimePaths(warden.config);
+  const paths = warden.paths;
   const listing = await listStaged(paths, pageMax);
   const strays = listing.found.filter(isOld);
   const left = await removeEach(warden, strays, (one) => removeStray(paths, 'staged', one));
   return strays.length - left;
 }
 
+/** The 256 sub-directories of the objects, two hexadecimal digits each. */
+export const prefixes: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+
 /**
- * Deletes files of the store that no row names. It reads one sub-directory at a time, so that a large store needs
+ * The sub-directory whose turn it is at an instant, in milliseconds: another one each minute, the same one for every
+ * warden. All of them have had their turn after 256 minutes.
+ */
+export const prefixAt = (at: number): string => prefixes[Math.floor(at / 60_000) % prefixes.length] ?? '';
+
+/**
+ * Deletes files that no row names from the directories of what arrives, and from these sub-directories of the objects,
+ * as far as it comes within `withinMs` milliseconds. It reads one sub-directory at a time, so that a large store needs
  * little memory.
  */
-export async function collectStrays(warden: Warden): Promise<void> {
+export async function collectStrays(
+  warden: Warden,
+  among: readonly string[],
+  withinMs = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  const end = performance.now() + withinMs;
   let deleted = await clearStaged(warden);
-  for (const { node } of warden.config.edges) deleted += await clearIncoming(warden, node);
-  for (let i = 0; i < 256; i += 1) deleted += await clearObjects(warden, i.toString(16).padStart(2, '0'));
+  for (const { node } of warden.edges) deleted += await clearIncoming(warden, node);
+  for (const prefix of among) {
+    if (performance.now() > end) break;
+    deleted += await clearObjects(warden, prefix);
+  }
   if (deleted > 0) warden.log.info({ deleted }, 'objects without a row were deleted');
 }
+
+/** How long a start looks for strays among the objects, in milliseconds. The regular pass does what is left. */
+const atStartMs = 2000;
 
 /**
  * Clears strays at the start. Everything that was committed is whole already, because bytes are written before their
  * row and the row before the answer. Nothing is cleared while the database is in doubt, because to an old database
- * every newer object looks like a stray; the regular pass does it later.
+ * every newer object looks like a stray; the regular pass does it later. A start does not take longer because there are
+ * many objects.
  */
-export async function recover(warden: Warden): Promise<void> {
-  if (warden.guard.state.is === 'open') await collectStrays(warden);
+export async function recover(warden: Warden, guard: Pick<LedgerGuard, 'state'>): Promise<void> {
+  if (guard.state.is === 'open') await collectStrays(warden, prefixes, atStartMs);
 }

@@ -1,9 +1,19 @@
 // Owns: the SQL of the regular passes over files: publishing versions that are due, giving up expired uploads, and
 // collecting what is no longer needed.
 // Must never: decide by what was seen before a lock was waited for. Rows are found without a lock, then locked, and
-// then checked again.
-import { type AccountId, type CustomerId, type FileId, idOf, type ObjectId, type SessionId, type VersionId } from '../../domain/ids.ts';
+// then checked again. A search reads what is due, and not what exists.
+import {
+  type AccountId,
+  type CustomerId,
+  type FileId,
+  idOf,
+  type ObjectId,
+  type SessionId,
+  type VersionId,
+} from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { now } from '../../postgres/now.ts';
+import { folderIsHeld, lockVersions, versionIsHeld } from '../versions/version-queries.ts';
 
 export type Swept = {
   readonly version: VersionId;
@@ -30,22 +40,14 @@ const shape = (row: Raw): Swept => ({
 const returned = 'v.id, v.file_id, v.customer_id, v.account_id, v.session_id';
 const idsOf = (rows: readonly { readonly id: string }[]): readonly string[] => rows.map((row) => row.id);
 
-/**
- * Locks those of the versions that nobody else works on. What the next statement finds about them stays so until the
- * transaction ends.
- */
-export async function lockVersions(tx: Transaction, ids: readonly string[]): Promise<readonly string[]> {
-  return idsOf(
-    await tx.query<{ id: string }>('select v.id from version v where v.id = any ($1::uuid[]) order by v.id for update skip locked', [ids]),
-  );
-}
-
-const isDue = `v.state = 'settling' and v.publish_at <= clock_timestamp()
+const isDue = `v.state = 'settling' and v.publish_at <= ${now}
   and not exists (select 1 from version p where p.file_id = v.file_id and p.number > v.number and p.state = 'partial')`;
 
 /** Finds versions that have settled and are not being continued. */
 export async function findDue(tx: Transaction, limit: number): Promise<readonly string[]> {
-  return idsOf(await tx.query<{ id: string }>(`select v.id from version v where ${isDue} order by v.publish_at limit $1`, [limit]));
+  return idsOf(
+    await tx.query<{ id: string }>(`select v.id from version v where ${isDue} order by v.publish_at limit $1`, [limit]),
+  );
 }
 
 export async function publishDue(tx: Transaction, ids: readonly string[]): Promise<readonly Swept[]> {
@@ -57,7 +59,7 @@ export async function publishDue(tx: Transaction, ids: readonly string[]): Promi
   return rows.map(shape);
 }
 
-const isExpired = `v.state = 'partial' and v.upload_id is null and coalesce(v.let_go_at, v.opened_at) < clock_timestamp() - $2 * interval '1 millisecond'
+const isExpired = `v.state = 'partial' and v.upload_id is null and coalesce(v.let_go_at, v.opened_at) < ${now} - $2 * interval '1 millisecond'
   and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial')`;
 
 /**
@@ -66,14 +68,18 @@ const isExpired = `v.state = 'partial' and v.upload_id is null and coalesce(v.le
  */
 export async function findExpired(tx: Transaction, lifeMs: number, limit: number): Promise<readonly string[]> {
   return idsOf(
-    await tx.query<{ id: string }>(`select v.id from version v where ${isExpired} order by coalesce(v.let_go_at, v.opened_at) limit $1`, [
-      limit,
-      lifeMs,
-    ]),
+    await tx.query<{ id: string }>(
+      `select v.id from version v where ${isExpired} order by coalesce(v.let_go_at, v.opened_at) limit $1`,
+      [limit, lifeMs],
+    ),
   );
 }
 
-export async function discardExpired(tx: Transaction, ids: readonly string[], lifeMs: number): Promise<readonly Swept[]> {
+export async function discardExpired(
+  tx: Transaction,
+  ids: readonly string[],
+  lifeMs: number,
+): Promise<readonly Swept[]> {
   const rows = await tx.query<Raw>(
     `update version v set state = 'discarded', upload_id = null where v.id = any ($1::uuid[]) and ${isExpired} returning ${returned}`,
     [await lockVersions(tx, ids), lifeMs],
@@ -96,8 +102,8 @@ export async function giveBack(tx: Transaction, files: readonly FileId[]): Promi
   return rows.map(shape);
 }
 
-const isWaiting = `v.state = 'settling' and v.waits_since < clock_timestamp() - $2 * interval '1 millisecond'
-  and exists (select 1 from folder f where f.id = v.folder_id and v.waits_since < clock_timestamp() - ($2 + f.settle_ms) * interval '1 millisecond')`;
+const isWaiting = `v.state = 'settling' and v.waits_since < ${now} - $2 * interval '1 millisecond'
+  and exists (select 1 from folder f where f.id = v.folder_id and v.waits_since < ${now} - ($2 + f.settle_ms) * interval '1 millisecond')`;
 
 /**
  * Finds files with a receipt that have been kept from being delivered for `longMs` milliseconds beyond their time to
@@ -105,7 +111,10 @@ const isWaiting = `v.state = 'settling' and v.waits_since < clock_timestamp() - 
  */
 export async function findWaiting(tx: Transaction, longMs: number, limit: number): Promise<readonly string[]> {
   return idsOf(
-    await tx.query<{ id: string }>(`select v.id from version v where ${isWaiting} order by v.waits_since limit $1`, [limit, longMs]),
+    await tx.query<{ id: string }>(`select v.id from version v where ${isWaiting} order by v.waits_since limit $1`, [
+      limit,
+      longMs,
+    ]),
   );
 }
 
@@ -127,8 +136,12 @@ const isUnused = `v.state = 'discarded' and v.extent_count > 0`;
 export async function findUnused(tx: Transaction, limit: number): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>(
-      `select v.id from version v where ${isUnused} and (v.receipt is null or not exists (select 1 from legal_hold h
-         where h.lifted_at is null and h.customer_id = v.customer_id and (h.folder_id is null or h.folder_id = v.folder_id) and (h.version_id is null or h.version_id = v.id)))
+      `with open as materialized (select fo.id from folder fo where not ${folderIsHeld})
+       (select v.id from version v where ${isUnused} and v.receipt is null limit $1)
+       union all
+       (select v.id from open fo cross join lateral (
+          select v.id from version v where v.folder_id = fo.id and ${isUnused} and v.receipt is not null and not ${versionIsHeld} limit $1) v
+        limit $1)
        limit $1`,
       [limit],
     ),
@@ -157,7 +170,9 @@ export async function doomUnused(tx: Transaction, ids: readonly string[], limit:
 }
 
 export async function listDoomed(tx: Transaction, limit: number): Promise<readonly string[]> {
-  const rows = await tx.query<{ object_id: string }>('select object_id from doomed_object order by since limit $1', [limit]);
+  const rows = await tx.query<{ object_id: string }>('select object_id from doomed_object order by since limit $1', [
+    limit,
+  ]);
   return rows.map((row) => row.object_id);
 }
 

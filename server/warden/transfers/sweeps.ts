@@ -1,24 +1,17 @@
-// Owns: the regular passes of one warden. Several wardens may run them at the same time.
-import { runtimePaths } from '../../config/config.ts';
+// Owns: what the passing of time does to files: publishing those that have settled, giving up expired uploads, and
+// freeing what is no longer needed. Several wardens may do this at the same time.
 import { CofferdamError } from '../../domain/errors.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { markerSuffix } from '../../domain/publish-rules.ts';
 import { deleteObject } from '../../extents/object-store.ts';
-import type { Transaction } from '../../postgres/database.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { AlertLog } from '../alerts/log-sink.ts';
-import { recordStrangers } from '../authentication/login-record.ts';
-import { thinBudgets } from '../budgets/budget-queries.ts';
-import type { Warden } from '../context.ts';
-import { every } from '../every.ts';
-import { record } from '../ledger/ledger-queries.ts';
-import { applyRetention } from '../retention/retention.ts';
-import { eachInTurn, passOverRows } from '../row-passes.ts';
-import { watchSelfTests } from '../self-test/self-test.ts';
-import { incomingOf } from './incoming-allowance.ts';
+import { forgetCharged, thinBudgets } from '../budgets/budget-queries.ts';
+import type { Warden } from '../context/context.ts';
+import { record } from '../ledger/entries/record.ts';
+import { eachInTurn, extentsMax, passOverRows } from '../passes/row-passes.ts';
 import { type FilePlace, placeOfFile } from './place-queries.ts';
-import { collectStrays } from './recovery.ts';
 import {
   discardExpired,
   doomUnused,
@@ -34,40 +27,6 @@ import {
   type Swept,
   takeWaiting,
 } from './sweep-queries.ts';
-
-const publishEveryMs = 250;
-const alertsEveryMs = 1000;
-const strangersEveryMs = 5000;
-const selfTestsEveryMs = 10_000;
-const straysEveryMs = 10 * 60_000;
-const incomingEveryMs = 60_000;
-/** The largest number of extents that one pass collects, over all its versions. A large file takes several passes. */
-const extentsMax = 500;
-
-export function startTransferSweeps(warden: Warden, alerts: AlertLog): { stop(): Promise<void> } {
-  // These passes rest while the database is in doubt, because what they publish, withdraw or destroy cannot be undone.
-  const beat = (ms: number, work: () => Promise<void>) =>
-    every(ms, async () => (warden.guard.state.is === 'open' ? work() : undefined), warden.log);
-  const beats = [
-    beat(publishEveryMs, () => publish(warden)),
-    beat(warden.config.limits.collectEveryMs, () => collect(warden)),
-    every(alertsEveryMs, () => alerts.pass(warden.database), warden.log),
-    beat(warden.config.limits.collectEveryMs, () => applyRetention(warden)),
-    beat(strangersEveryMs, () => recordStrangers(warden)),
-    beat(selfTestsEveryMs, () => watchSelfTests(warden)),
-    beat(straysEveryMs, () => collectStrays(warden)),
-    beat(incomingEveryMs, () =>
-      eachInTurn(
-        ...warden.config.edges.map(
-          ({ node }) =>
-            () =>
-              incomingOf(warden).look(node),
-        ),
-      ),
-    ),
-  ];
-  return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };
-}
 
 async function recordEach(
   tx: Transaction,
@@ -87,7 +46,10 @@ async function recordEach(
     });
 }
 
-type Passing = Pick<Warden, 'config' | 'database' | 'log'>;
+type Passing = Pick<Warden, 'paths' | 'limits' | 'database' | 'log'>;
+
+/** How far the snapshots of budgets were thinned in this round over all budgets, by database. */
+const thinned = new WeakMap<Database, number | null>();
 
 export async function publish(warden: Passing): Promise<void> {
   await passOverRows(warden, 'publication', {
@@ -101,9 +63,8 @@ export async function publish(warden: Passing): Promise<void> {
  * failure of one of these does not affect the others.
  */
 export async function collect(warden: Passing): Promise<void> {
-  const { database, config } = warden;
-  const paths = runtimePaths(config);
-  const { partialUploadLifeMs } = config.limits;
+  const { database, paths } = warden;
+  const { partialUploadLifeMs } = warden.limits;
   await eachInTurn(
     () =>
       passOverRows(warden, 'expiry', {
@@ -121,7 +82,9 @@ export async function collect(warden: Passing): Promise<void> {
         find: findUnused,
         work: (tx, ids) => doomUnused(tx, ids, extentsMax),
       }),
-    () => database.withSystem(thinBudgets),
+    async () =>
+      void thinned.set(database, await database.withSystem((tx) => thinBudgets(tx, thinned.get(database) ?? null))),
+    () => database.withSystem(forgetCharged),
     () =>
       passOverRows(warden, 'deletion', {
         find: listDoomed,

@@ -29,7 +29,7 @@ export async function insertContent(
   ]);
 }
 
-export type NewVersion = {
+type NewVersion = {
   readonly id: VersionId;
   readonly customer: CustomerId;
   readonly file: FileId;
@@ -45,8 +45,8 @@ export type NewVersion = {
 };
 
 /**
- * Inserts a version with a number above all others of its file. A transaction that inserts another one at the same time waits for this one,
- * by the row of the file, and may have to be repeated.
+ * Inserts a version with a number above all others of its file. A transaction that inserts another one at the same time
+ * waits for this one, by the row of the file, and may have to be repeated.
  */
 export async function insertVersion(tx: Transaction, v: NewVersion): Promise<void> {
   await tx.query(
@@ -56,7 +56,10 @@ export async function insertVersion(tx: Transaction, v: NewVersion): Promise<voi
   );
 }
 
-/** Gives a partial version to another upload. The one that held it has lost it, and what was refused to that one no longer counts. */
+/**
+ * Gives a partial version to another upload. The one that held it has lost it, and what was refused to that one no
+ * longer counts.
+ */
 export async function takeOver(
   tx: Transaction,
   version: VersionRow,
@@ -70,15 +73,18 @@ export async function takeOver(
 }
 
 /**
- * Separates an upload from its base. A base that is incomplete ends. `mac` covers what the upload is afterwards; it is null when the upload
- * is closed next.
+ * Separates an upload from its base. A base that is incomplete ends. `mac` covers what the upload is afterwards; it is
+ * null when the upload is closed next.
  */
 export async function cutBase(tx: Transaction, version: VersionId, base: VersionId, mac: Buffer | null): Promise<void> {
   await tx.query('update version set base_version_id = null, upload_mac = $2 where id = $1', [version, mac]);
   await tx.query("update version set state = 'discarded' where id = $1 and state = 'partial'", [base]);
 }
 
-/** Discards the versions with a receipt that waited, unpublished, below a version that now replaces them. Returns which they were. */
+/**
+ * Discards the versions with a receipt that waited, unpublished, below a version that now replaces them. Returns which
+ * they were.
+ */
 export async function discardWaiting(tx: Transaction, version: VersionId): Promise<readonly VersionId[]> {
   const rows = await tx.query<{ id: string }>(
     `update version v set state = 'discarded', publish_at = null from version n
@@ -90,11 +96,10 @@ export async function discardWaiting(tx: Transaction, version: VersionId): Promi
 
 /** Notes that something of this upload was refused. It cannot be closed any more, whatever an edge says. */
 export async function markRefused(tx: Transaction, upload: string, session: SessionId, why: string): Promise<void> {
-  await tx.query("update version set refused = $3 where upload_id = $1 and session_id = $2 and state = 'partial' and refused is null", [
-    upload,
-    session,
-    why,
-  ]);
+  await tx.query(
+    "update version set refused = $3 where upload_id = $1 and session_id = $2 and state = 'partial' and refused is null",
+    [upload, session, why],
+  );
 }
 
 export type OpenUpload = {
@@ -114,8 +119,11 @@ export type OpenUpload = {
   readonly resumedBytes: number;
   readonly refused: string | null;
 };
-/** The version that an upload rewrites or goes on from. `isReadable` says whether readers or its sender may still have it. */
-export type UploadBase = {
+/**
+ * The version that an upload rewrites or goes on from. `isReadable` says whether readers or its sender may still have
+ * it.
+ */
+type UploadBase = {
   readonly version: VersionId;
   readonly content: ContentId;
   readonly size: number;
@@ -153,8 +161,8 @@ const shapeBase = (row: RawUpload, id: string): UploadBase => ({
 });
 
 /**
- * Locks and returns the version that this upload of this session may write. The lock is taken by columns of the version alone, so that the
- * rest, which is read after it, shows a rename or withdrawal for which the lock waited.
+ * Locks and returns the version that this upload of this session may write. The lock is taken by columns of the version
+ * alone, so that the rest, which is read after it, shows a rename or withdrawal for which the lock waited.
  */
 export async function lockUpload(tx: Transaction, upload: string, session: SessionId): Promise<OpenUpload | undefined> {
   const [held] = await tx.query<{ id: string }>(
@@ -193,22 +201,44 @@ export async function readUpload(tx: Transaction, version: VersionId): Promise<O
   );
 }
 
-/** Finds the extent of the base that holds the byte at `offset`; none when the base was withdrawn, since it may not be read any more. */
-export function findBaseExtent(tx: Transaction, { base }: OpenUpload, offset: number): Promise<StoredExtent | undefined> {
-  return base?.isReadable === true ? findExtentAt(tx, base.content, base.extentCount, offset) : Promise.resolve(undefined);
+/**
+ * Finds the extent of the base that holds the byte at `offset`; none when the base was withdrawn, since it may not be
+ * read any more.
+ */
+export function findBaseExtent(
+  tx: Transaction,
+  { base }: OpenUpload,
+  offset: number,
+): Promise<StoredExtent | undefined> {
+  return base?.isReadable === true
+    ? findExtentAt(tx, base.content, base.extentCount, offset)
+    : Promise.resolve(undefined);
 }
 
 /** Discards the version of a marker that has done its work, and stores which upload closed it. */
 export async function closeMarker(tx: Transaction, version: VersionId, upload: string): Promise<void> {
-  await tx.query("update version set state = 'discarded', upload_id = null, closed_by_upload = $2 where id = $1", [version, upload]);
+  await tx.query("update version set state = 'discarded', upload_id = null, closed_by_upload = $2 where id = $1", [
+    version,
+    upload,
+  ]);
 }
 
-export async function findClosedBy(tx: Transaction, upload: string, account: AccountId): Promise<VersionId | undefined> {
-  const [row] = await tx.query<{ id: string }>('select id from version where closed_by_upload = $1 and account_id = $2', [upload, account]);
+export async function findClosedBy(
+  tx: Transaction,
+  upload: string,
+  account: AccountId,
+): Promise<VersionId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    'select id from version where closed_by_upload = $1 and account_id = $2',
+    [upload, account],
+  );
   return row && idOf<VersionId>(row.id);
 }
 
-/** Reserves the next index for a new object; undefined when enough extents are begun. The caller must hold the lock of the version. */
+/**
+ * Reserves the next index for a new object; undefined when enough extents are begun. The caller must hold the lock of
+ * the version.
+ */
 export async function insertPending(
   tx: Transaction,
   upload: OpenUpload | { readonly customer: CustomerId; readonly content: ContentId; readonly extentCount: number },
@@ -234,12 +264,16 @@ export async function isPending(tx: Transaction, uploadId: string, object: Objec
   return rows.length === 1;
 }
 
-export async function deletePending(tx: Transaction, uploadId: string, object: ObjectId, index: number): Promise<boolean> {
-  const rows = await tx.query('delete from pending_extent where upload_id = $1 and object_id = $2 and index = $3 returning index', [
-    uploadId,
-    object,
-    index,
-  ]);
+export async function deletePending(
+  tx: Transaction,
+  uploadId: string,
+  object: ObjectId,
+  index: number,
+): Promise<boolean> {
+  const rows = await tx.query(
+    'delete from pending_extent where upload_id = $1 and object_id = $2 and index = $3 returning index',
+    [uploadId, object, index],
+  );
   return rows.length === 1;
 }
 
@@ -282,10 +316,16 @@ export async function insertExtent(tx: Transaction, upload: OpenUpload, extent: 
       extent.node,
     ],
   );
-  await tx.query('update version set extent_count = extent_count + 1, size = size + $2 where id = $1', [upload.version, extent.bytes]);
+  await tx.query('update version set extent_count = extent_count + 1, size = size + $2 where id = $1', [
+    upload.version,
+    extent.bytes,
+  ]);
 }
 
-/** Returns the digests of the content's first `count` extents, in their order, and the database's time in whole milliseconds. */
+/**
+ * Returns the digests of the content's first `count` extents, in their order, and the database's time in whole
+ * milliseconds.
+ */
 export async function extentsAndTime(
   tx: Transaction,
   content: ContentId,
@@ -300,7 +340,7 @@ export async function extentsAndTime(
   return row;
 }
 
-export type Closing = {
+type Closing = {
   readonly version: VersionId;
   readonly upload: string;
   readonly sha256: Buffer;
@@ -373,7 +413,11 @@ const shapeExtent = (content: ContentId, row: RawExtent): StoredExtent => ({
   wrappedKey: row.wrapped_key,
 });
 
-export async function findExtent(tx: Transaction, content: ContentId, index: number): Promise<StoredExtent | undefined> {
+export async function findExtent(
+  tx: Transaction,
+  content: ContentId,
+  index: number,
+): Promise<StoredExtent | undefined> {
   const [row] = await tx.query<RawExtent>(
     `select e.index, e.start, e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id
      where e.content_id = $1 and e.index = $2`,
@@ -383,7 +427,12 @@ export async function findExtent(tx: Transaction, content: ContentId, index: num
 }
 
 /** Finds the extent that holds the byte at `offset`, among the first `count` of the content. */
-async function findExtentAt(tx: Transaction, content: ContentId, count: number, offset: number): Promise<StoredExtent | undefined> {
+async function findExtentAt(
+  tx: Transaction,
+  content: ContentId,
+  count: number,
+  offset: number,
+): Promise<StoredExtent | undefined> {
   const [row] = await tx.query<RawExtent>(
     `select e.index, e.start, e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id
      where e.content_id = $1 and e.index < $2 and e.start <= $3 and e.start + e.bytes > $3`,

@@ -1,7 +1,7 @@
 // Owns: the SQL of activation windows, single and standing.
 import type { AccountId, CustomerId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareNew, fromNow, timeAs } from '../changes/declared.ts';
+import { declareNew, fromNow, timeAs } from '../seals/declared.ts';
 
 export async function insertWindow(
   tx: Transaction,
@@ -20,7 +20,7 @@ export async function insertWindow(
   return row?.closes_at ?? new Date(0);
 }
 
-export type NewStandingWindow = {
+type NewStandingWindow = {
   readonly id: string;
   readonly account: AccountId;
   readonly name: string;
@@ -70,7 +70,11 @@ export async function isTimeZone(tx: Transaction, name: string): Promise<boolean
  * were open. Windows that seem to have expired are closed, too, because the owner of the database may have made one
  * look expired and might put it back afterwards.
  */
-export async function closeWindows(tx: Transaction, account: AccountId, name: string | null): Promise<readonly string[]> {
+export async function closeWindows(
+  tx: Transaction,
+  account: AccountId,
+  name: string | null,
+): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string; was_open: boolean }>(
     `with single as (
        update activation_window set closed_at = clock_timestamp()
@@ -96,7 +100,7 @@ export async function closeSingleWindows(tx: Transaction, account: AccountId): P
   return rows.filter((row) => row.was_open).map((row) => row.id);
 }
 
-export type MachineWindow = {
+type MachineWindow = {
   readonly account: string;
   readonly openUntil: Date | null;
   readonly standing: readonly string[];

@@ -1,8 +1,8 @@
-// Deadlines from a moment of awareness, month ends and leap years included.
+// Deadlines counted from a moment of awareness, also across ends of months and leap years.
 import { test } from 'tap';
 import { clocksFrom, monthAfter } from '../../../server/domain/incident/clocks.ts';
 
-test('every clock, in the order in which they end', async (t) => {
+test('every deadline, in the order in which they end', async (t) => {
   const clocks = clocksFrom(new Date('2026-11-24T18:00:00Z'));
   t.same(
     clocks.map((one) => [one.rule.split(/[,:]/)[0], one.until]),

@@ -1,12 +1,13 @@
 import { test } from 'tap';
 import { indicatorsMax, parseIndicators } from '../../../server/domain/incident/indicators.ts';
-import { selectionFault } from '../../../server/domain/incident/selection.ts';
+import { kindOfSelection, selectionFault } from '../../../server/domain/incident/selection.ts';
 
 const print = `SHA256:${'a'.repeat(43)}`;
 const hash = 'AB'.repeat(32);
 const found = (text: string): readonly (readonly [string, string])[] =>
   parseIndicators(text).indicators.map((one) => [one.type, one.value]);
-const faults = (text: string): readonly string[] => parseIndicators(text).faults.map((one) => `${one.line}: ${one.text}`);
+const faults = (text: string): readonly string[] =>
+  parseIndicators(text).faults.map((one) => `${one.line}: ${one.text}`);
 
 test('a file with types', async (t) => {
   const text = [
@@ -37,7 +38,7 @@ test('a file with types', async (t) => {
   );
 });
 
-test('bare values are told by their form', async (t) => {
+test('the type of a bare value is recognised by its form', async (t) => {
   t.same(found(`2001:DB8::7\n2001:db8::/32\n10.0.0.1\n${print}\npassword:abcdefgh\n${hash}\nSSH-2.0-Go\n`), [
     ['address', '2001:db8::7'],
     ['network', '2001:db8::/32'],
@@ -53,7 +54,7 @@ test('bare values are told by their form', async (t) => {
   );
 });
 
-test('faults name the line and the reason, all of them', async (t) => {
+test('each fault names its line and the reason, and all faults are reported', async (t) => {
   const list = faults(
     [
       'type,value',
@@ -82,11 +83,84 @@ test('faults name the line and the reason, all of them', async (t) => {
   t.match(faults(line.repeat(indicatorsMax + 1)), [/more than 10000 indicators/]);
 });
 
-test('a time alone is no question', async (t) => {
+test('a question that gives only a time is refused', async (t) => {
   t.match(selectionFault({ since: '2026-01-01T00:00:00.000Z' }), /besides the time/);
   t.match(selectionFault({}), /besides the time/);
   t.equal(selectionFault({ node: 'partner-1' }), undefined);
   const [day, next] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
   t.equal(selectionFault({ node: 'n', since: day, until: next }), undefined);
-  for (const until of [day, '2025-12-31T00:00:00.000Z']) t.match(selectionFault({ node: 'n', since: day, until }), /not after/);
+  for (const until of [day, '2025-12-31T00:00:00.000Z'])
+    t.match(selectionFault({ node: 'n', since: day, until }), /not after/);
+});
+
+test('the longest name of a client is accepted, and one character more is not', (t) => {
+  const longest = `SSH-2.0-${'x'.repeat(247)}`;
+  t.same(found(longest), [['client', longest]]);
+  t.match(faults(`${longest}x`), [/cannot be recognised by its form/]);
+  t.same(found(`type,value\nclient,${longest}`), [['client', longest]]);
+  t.match(faults(`type,value\nclient,${longest}x`), [
+    /is no client: at most 255 characters of a client's identification/,
+  ]);
+  t.end();
+});
+
+test('when a value does not fit its type, the message says what a value of that type looks like', (t) => {
+  const wrong = ['network,x', 'fingerprint,x', 'sha256,x', 'account,X', 'address,x', 'client,'];
+  t.match(faults(['type,value', ...wrong].join('\n')), [
+    /"x" is no network: 198\.51\.100\.0\/24$/,
+    /"x" is no fingerprint: SHA256: and 43 characters, or password: and 8$/,
+    /"x" is no sha256: 64 hexadecimal digits$/,
+    /"X" is no account: a name such as acme-batch$/,
+    /"x" is no address: 198\.51\.100\.7 or 2001:db8::7$/,
+    /"" is no client: at most 255/,
+  ]);
+  t.match(faults('type,value\nclient,"x'), [/^2: a quote is not closed$/]);
+  t.end();
+});
+
+test('the type network accepts networks and single addresses', (t) => {
+  t.same(found('type,value\nnetwork,2001:DB8::/32\nnetwork,2001:DB8::7\nnetwork,192.0.2.7'), [
+    ['network', '2001:db8::/32'],
+    ['network', '2001:db8::7'],
+    ['network', '192.0.2.7'],
+  ]);
+  t.equal(faults('type,value\nnetwork,fe80::%eth0/64').length, 1, 'a zone is of one host');
+  t.equal(faults('fe80::%eth0/64').length, 1);
+  t.end();
+});
+
+test('notes are read in files with types and in files without', (t) => {
+  const notes = (text: string): readonly (string | null)[] => parseIndicators(text).indicators.map((one) => one.note);
+  t.same(notes('type,value,note\naddress,192.0.2.7,seen\naddress,192.0.2.8,\naddress,192.0.2.9'), ['seen', null, null]);
+  t.same(notes('192.0.2.7,seen,more\n192.0.2.8,\n192.0.2.9'), ['seen', null, null]);
+  t.same(notes('192.0.2.7," in ""quotes"" "'), [' in "quotes" '], 'a quoted cell is kept with its spaces');
+  t.same(notes('192.0.2.7,  between commas  ,x'), ['between commas']);
+  t.end();
+});
+
+test('only both words together are a header', (t) => {
+  t.equal(faults('type,192.0.2.7').length, 1, 'the word type alone');
+  t.equal(faults('name,value\n192.0.2.7').length, 1, 'the word value alone');
+  t.same(found('TYPE,VALUE\naddress,192.0.2.7'), [['address', '192.0.2.7']]);
+  t.same(found('192.0.2.7,type\n192.0.2.8'), [
+    ['address', '192.0.2.7'],
+    ['address', '192.0.2.8'],
+  ]);
+  t.end();
+});
+
+test('a question is described in words that name nobody', (t) => {
+  t.equal(kindOfSelection({}), 'what was done');
+  t.equal(kindOfSelection({ credential: print }), 'what was done with one credential');
+  t.equal(
+    kindOfSelection({ account: 'a', source: '::', client: 'x' }),
+    'what was done by one account from one address or network with one kind of client',
+  );
+  t.equal(
+    kindOfSelection({ session: 's', node: 'n', operator: 'o', since: '2026-01-01' }),
+    'what was done in one session on one edge by one operator and with what that operator touched',
+  );
+  t.equal(selectionFault({ node: 'n', until: '2026-01-01T00:00:00Z' }), undefined, 'an end alone');
+  t.equal(selectionFault({ node: 'n', since: '2026-01-01T00:00:00Z' }), undefined, 'a beginning alone');
+  t.end();
 });

@@ -1,4 +1,5 @@
-// Each rule by which an indicator occurs in an entry, beside what must not match. test/admin/incident-archives has the same against the database.
+// Each rule by which an indicator occurs in an entry, beside entries that must not match. test/admin/incident-archives
+// tests the same against the database.
 import { test } from 'tap';
 import { type Indicator, indicatorTypes } from '../../../server/domain/incident/indicators.ts';
 import { matcherOf } from '../../../server/domain/incident/matching.ts';
@@ -13,7 +14,7 @@ const accounts = new Map([['pickup', account]]);
 const occurs = (indicator: Indicator, entry: Partial<ArchivedEntry>): boolean =>
   matcherOf([indicator], accounts)(archivedEntry(entry)).length === 1;
 
-test('fingerprints: as first or second proof, once', async (t) => {
+test('a fingerprint matches as first or second proof, once', async (t) => {
   const indicator = { type: 'fingerprint', value: print('key') } as const;
   t.ok(occurs(indicator, { credential: print('key') }));
   t.ok(occurs(indicator, { alsoCredential: print('key') }));
@@ -52,7 +53,7 @@ test('addresses and networks', async (t) => {
   t.notOk(occurs({ type: 'network', value: '0.0.0.0/0' }, {}));
 });
 
-test('strangers of IPv6 are kept by network', async (t) => {
+test('logins with unknown names from IPv6 are matched by network', async (t) => {
   const at = (value: string, source: string, kind = 'login.strangers'): boolean =>
     occurs({ type: value.includes('/') ? 'network' : 'address', value }, { source, kind });
   t.ok(at('2001:db8::99', '2001:db8::'));
@@ -61,6 +62,7 @@ test('strangers of IPv6 are kept by network', async (t) => {
   t.notOk(at('2001:db8:0:1::', '2001:db8::'));
   t.notOk(at('2001:db8::99', '2001:db8::98'));
   t.ok(at('2001:db8::/96', '2001:db8::'));
+  t.ok(at('2001:db8::8000:0:0:0/65', '2001:db8::'), 'one half of what is kept');
   t.ok(at('2001:db8::1:0:0/96', '2001:db8::'), 'a network within what is kept');
   t.notOk(at('2001:db8::1:0:0/96', '2001:db8::', 'login.partial'));
   t.ok(at('2001:db8::/32', '2001:db8:1::'));
@@ -69,7 +71,7 @@ test('strangers of IPv6 are kept by network', async (t) => {
   t.notOk(at('192.0.2.4/30', '192.0.2.0'));
 });
 
-test('clients: any part, A to Z alike', async (t) => {
+test('a client matches by any part of its identification, regardless of case in A to Z', async (t) => {
   const at = (value: string, client: string): boolean => occurs({ type: 'client', value }, { client });
   t.ok(at('RCLONE', 'SSH-2.0-rclone/v1.65'));
   t.ok(at('rclone', 'SSH-2.0-RCLONE'));
@@ -95,7 +97,10 @@ test('hashes of files, and of operators’ keys', async (t) => {
   t.ok(at({}, { fingerprint: digest }, 'alice'));
   t.ok(at({}, { certificate: {}, fingerprint: digest }, 'alice'));
   t.ok(at({}, { certificate: null, fingerprint: digest }, 'alice'));
-  t.notOk(at({}, { certificate: { fingerprint: 'other' }, fingerprint: digest }, 'alice'), 'the certificate goes first');
+  t.notOk(
+    at({}, { certificate: { fingerprint: 'other' }, fingerprint: digest }, 'alice'),
+    'the certificate goes first',
+  );
   t.notOk(at({}, { fingerprint: digest }), 'without an operator it is no key of one');
   t.notOk(at({}, { sha256: digest }, 'alice'));
   t.notOk(at({}, { certificate: [digest] }, 'alice'));
@@ -104,7 +109,7 @@ test('hashes of files, and of operators’ keys', async (t) => {
   t.throws(() => occurs(indicator, { publicText: '{"sha256"' }), { code: 'corrupt' });
 });
 
-test('accounts: how sessions began, and what was done to it', async (t) => {
+test('an account matches by how its sessions began, and by what was done to it', async (t) => {
   const indicator = { type: 'account', value: 'pickup' } as const;
   const session = '11111111-1111-4111-8111-111111111111';
   t.ok(occurs(indicator, { account }));
@@ -115,7 +120,7 @@ test('accounts: how sessions began, and what was done to it', async (t) => {
   t.notOk(occurs({ type: 'account', value: 'pick' }, { account }), 'nobody of this name');
 });
 
-test('many at once: each by its place in the list', async (t) => {
+test('many indicators at once: each is named by its position in the list', async (t) => {
   const list: readonly Indicator[] = [
     { type: 'address', value: '192.0.2.7' },
     { type: 'client', value: 'go' },
@@ -142,9 +147,26 @@ test('many at once: each by its place in the list', async (t) => {
   t.same(matcherOf([], new Map())(entry), []);
 });
 
-test('a line of an archive, and what is none', async (t) => {
+test('a line of an archive, and lines that are none', async (t) => {
   const fields: readonly unknown[] = [
-    ...['tree', 0, 7, 1000, 'session.opened', 'edge', 'customer', 'account', 'session', 'node', 'partner', null, null, null, null, '{}'],
+    ...[
+      'tree',
+      0,
+      7,
+      1000,
+      'session.opened',
+      'edge',
+      'customer',
+      'account',
+      'session',
+      'node',
+      'partner',
+      null,
+      null,
+      null,
+      null,
+      '{}',
+    ],
     ...['credential', 'also', '192.0.2.1', 22, 'client', 'operator', '{"a": 1}', 'salt', 'leaf'],
   ];
   const line = (given: readonly unknown[]): string => JSON.stringify({ entry: given });
@@ -163,9 +185,77 @@ test('a line of an archive, and what is none', async (t) => {
     operator: 'operator',
     sensitiveText: '{"a": 1}',
   });
-  for (const bad of ['', '{', 'null', '[]', '{"head":[]}', line(fields.slice(1)), line([...fields, null]), `${line(fields)}x`])
+  for (const bad of [
+    '',
+    '{',
+    'null',
+    '[]',
+    '{"head":[]}',
+    line(fields.slice(1)),
+    line([...fields, null]),
+    `${line(fields)}x`,
+  ])
     t.equal(parseArchiveLine(bad), undefined, bad);
   for (const place of [2, 3, 4, 6, 7, 8, 15, 16, 17, 18, 20, 21, 22])
     t.equal(parseArchiveLine(line(fields.with(place, true))), undefined, `field ${place} is of another kind`);
-  for (const place of [2, 3, 4, 15, 22]) t.equal(parseArchiveLine(line(fields.with(place, null))), undefined, `field ${place} is missing`);
+  for (const place of [2, 3, 4, 15, 22])
+    t.equal(parseArchiveLine(line(fields.with(place, null))), undefined, `field ${place} is missing`);
+});
+
+test('a value may occur more than once; one place is counted once', (t) => {
+  const list: readonly Indicator[] = [
+    { type: 'fingerprint', value: print('key') },
+    { type: 'fingerprint', value: print('key') },
+    { type: 'fingerprint', value: print('key') },
+    { type: 'network', value: '2001:db8::1:0/112' },
+    { type: 'address', value: '2001:db8::2:1' },
+    { type: 'address', value: '2001:db8::2:2' },
+  ];
+  const match = matcherOf(list, accounts);
+  t.same(match(archivedEntry({ credential: print('key') })), [0, 1, 2]);
+  const strangers = archivedEntry({ kind: 'login.strangers', source: '2001:db8::' });
+  t.same(match(strangers), [3, 4, 5], 'each of them may have been among the strangers of the network');
+  t.same(match(archivedEntry({ source: 'no address', kind: 'login.strangers' })), []);
+  t.same(match(archivedEntry({ source: 'no address' })), []);
+  t.end();
+});
+
+test('a network of exactly 64 bits is found once among logins with unknown names', (t) => {
+  const match = matcherOf([{ type: 'network', value: '2001:db8:0:1::5/64' }], accounts);
+  t.same(match(archivedEntry({ kind: 'login.strangers', source: '2001:db8:0:1::' })), [0]);
+  t.end();
+});
+
+test('texts that are JSON, but no object', (t) => {
+  const match = matcherOf([{ type: 'sha256', value: digest }], accounts);
+  const at = (publicText: string, sensitiveText = '{}', operator: string | null = 'alice'): readonly number[] =>
+    match(archivedEntry({ publicText, sensitiveText, operator }));
+  for (const text of ['"sha256"', '["sha256"]', `{"sha256":{"sha256":"${digest}"}}`]) t.same(at(text), [], text);
+  for (const text of ['"fingerprint"', '["fingerprint"]', '{"certificate":"fingerprint"}', '{"fingerprint":null}'])
+    t.same(at('{}', text), [], text);
+  t.same(at('{}', `{"certificate":{"fingerprint":null},"fingerprint":"${digest}"}`), [0]);
+  t.same(at(`{"sha256":"${digest}"}`, `{"fingerprint":"${digest}"}`), [0], 'one digest of two is told once');
+  t.end();
+});
+
+test('a text is read only when it can have what is looked for', (t) => {
+  const broken = archivedEntry({ publicText: '{"sha256"', sensitiveText: '{"fingerprint"', operator: 'alice' });
+  t.same(matcherOf([{ type: 'client', value: 'x' }], accounts)(broken), [], 'when no digest is looked for');
+  const match = matcherOf([{ type: 'sha256', value: digest }], accounts);
+  t.throws(() => match(broken), { code: 'corrupt', message: 'a text of an entry is not JSON' });
+  t.throws(() => match({ ...broken, publicText: '{}' }), { code: 'corrupt' });
+  t.same(match({ ...broken, publicText: '{"path"', operator: null }), []);
+  t.same(match({ ...broken, publicText: '{"path"', sensitiveText: '{"reason"' }), []);
+  t.end();
+});
+
+test('what an entry does not say is nobody', (t) => {
+  for (const value of ['null', 'undefined', ''])
+    for (const type of indicatorTypes)
+      t.same(
+        matcherOf([{ type, value: value || 'none' }], new Map([[value || 'none', 'null']]))(nothing),
+        [],
+        `${type} ${value}`,
+      );
+  t.end();
 });

@@ -1,8 +1,15 @@
-// What may be recorded: every field classified, everything else refused; and the page that says so says the same.
+// What may be recorded: every field has a class, and everything else is refused. The reference page says the same.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { columns, entryKinds, operatorsIn, unclassified } from '../../../server/domain/ledger/entry-kinds.ts';
+import {
+  columns,
+  countFields,
+  entryKinds,
+  fieldFault,
+  operatorsIn,
+  unclassified,
+} from '../../../server/domain/ledger/entry-kinds.ts';
 
 type Shape = {
   readonly says: string;
@@ -12,9 +19,12 @@ type Shape = {
 };
 const kinds = Object.entries(entryKinds as Readonly<Record<string, Shape>>);
 
-test('a field that nobody classified is secret', async (t) => {
+test('a field that has no class is treated as secret', async (t) => {
   t.equal(unclassified('folder.listed', { public: { folder: 'deposit', names: 3 }, sensitive: {} }), undefined);
-  t.match(unclassified('folder.listed', { public: { password: 'x' }, sensitive: {} }), /password is not classified as public/);
+  t.match(
+    unclassified('folder.listed', { public: { password: 'x' }, sensitive: {} }),
+    /password is not classified as public/,
+  );
   t.match(
     unclassified('folder.listed', { public: {}, sensitive: { folder: 'deposit' } }),
     /folder is not classified as sensitive/,
@@ -54,7 +64,10 @@ test('operators behind an act', async (t) => {
 });
 
 test('docs/reference/ledger-entries.md lists what the code lists', async (t) => {
-  const page = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'reference', 'ledger-entries.md'), 'utf8');
+  const page = readFileSync(
+    join(import.meta.dirname, '..', '..', '..', 'docs', 'reference', 'ledger-entries.md'),
+    'utf8',
+  );
   const lines = new Set(page.split('\n'));
   for (const [kind, { says, public: shown = [], sensitive = [], edge = [] }] of kinds) {
     const fields = shown.map((field) => (edge.includes(field) ? `${field} (edge)` : field)).join(', ');
@@ -63,4 +76,49 @@ test('docs/reference/ledger-entries.md lists what the code lists', async (t) => 
   }
   t.equal([...lines].filter((line) => /^\| `[a-z-]+\./.test(line)).length, kinds.length, 'and nothing else');
   for (const [name, { class: of }] of Object.entries(columns)) t.ok(page.includes(`\`${name}\` (${of}`), name);
+});
+
+test('the columns of every entry: their class, and who observed their value', (t) => {
+  const text = Object.entries(columns).map(([name, one]) => `${name} ${one.class} ${one.observer}`);
+  t.same(text, [
+    ...['customer', 'account', 'session', 'node', 'plane', 'handle', 'version', 'extent', 'bytes'].map(
+      (name) => `${name} public entry`,
+    ),
+    ...['credential', 'alsoCredential'].map((name) => `${name} sensitive entry`),
+    ...['source', 'sourcePort', 'client'].map((name) => `${name} sensitive edge`),
+    'operator sensitive entry',
+  ]);
+  t.end();
+});
+
+test('which fields are counts, and what a count is', (t) => {
+  t.same(countFields, {
+    'login.strangers': ['attempts'],
+    'session.ended': ['bytesIn', 'bytesOut'],
+    'folder.listed': ['names'],
+    'upload.opened': ['storedBytes'],
+    'upload.closed': ['extentCount'],
+    'upload.interrupted': ['storedBytes'],
+    'download.opened': ['extentCount'],
+  });
+  t.equal(Object.keys(countFields).length, 7, 'and no other kind has any');
+  const fault = (kind: string, fields: object): string | undefined =>
+    fieldFault({ kind, publicText: JSON.stringify(fields) });
+  for (const value of [0, 1, Number.MAX_SAFE_INTEGER, null, undefined])
+    t.equal(fault('folder.listed', { names: value }), undefined, `${value}`);
+  for (const value of [-1, 1.5, 2 ** 53, '1', '', true, [], {}])
+    t.equal(
+      fault('folder.listed', { names: value }),
+      'folder.listed: its field names is no count',
+      JSON.stringify(value),
+    );
+  t.equal(
+    fault('session.ended', { bytesIn: 7, bytesOut: 'x' }),
+    'session.ended: its field bytesOut is no count',
+    'each of them',
+  );
+  t.equal(fault('folder.listed', { attempts: 'x' }), undefined, 'a count of another kind');
+  for (const kind of ['file.published', 'kind.of-tomorrow', 'toString'])
+    t.equal(fault(kind, { names: 'x' }), undefined, kind);
+  t.end();
 });

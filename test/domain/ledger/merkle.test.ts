@@ -1,4 +1,4 @@
-// RFC 6962 trees: known answers, and every size against the definition of section 2.1.
+// RFC 6962 trees: known answers, and trees of every size compared with the definition of section 2.1.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
 import {
@@ -8,6 +8,7 @@ import {
   emptyFrontier,
   type Frontier,
   frontierBytes,
+  frontierOf,
   leafHash,
   levelsOf,
   nodeHash,
@@ -18,7 +19,7 @@ import {
 const sha256 = (data: Uint8Array): Uint8Array => createHash('sha256').update(data).digest();
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-/** The leaves and roots by which implementations of Certificate Transparency are compared. */
+/** The leaves and roots with which implementations of Certificate Transparency are compared. */
 const leaves = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'];
 const roots = [
   'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
@@ -64,7 +65,7 @@ const paths: readonly (readonly [number, number, readonly string[]])[] = [
 ];
 const known = leaves.map((leaf) => leafHash(sha256, Buffer.from(leaf, 'hex')));
 
-/** Section 2.1, word by word. */
+/** RFC 6962 section 2.1, word by word. */
 function mth(nodes: readonly Uint8Array[]): Uint8Array {
   if (nodes.length === 0) return sha256(new Uint8Array());
   if (nodes.length === 1) return nodes[0] ?? new Uint8Array();
@@ -76,7 +77,9 @@ function path(m: number, nodes: readonly Uint8Array[]): readonly Uint8Array[] {
   if (nodes.length <= 1) return [];
   let k = 1;
   while (k * 2 < nodes.length) k *= 2;
-  return m < k ? [...path(m, nodes.slice(0, k)), mth(nodes.slice(k))] : [...path(m - k, nodes.slice(k)), mth(nodes.slice(0, k))];
+  return m < k
+    ? [...path(m, nodes.slice(0, k)), mth(nodes.slice(k))]
+    : [...path(m - k, nodes.slice(k)), mth(nodes.slice(0, k))];
 }
 
 test('known answers: roots of zero to eight leaves, and audit paths', async (t) => {
@@ -90,7 +93,7 @@ test('known answers: roots of zero to eight leaves, and audit paths', async (t) 
     t.same(auditPath(levelsOf(sha256, known.slice(0, n)), m).map(hex), expected, `path of ${m} in ${n}`);
 });
 
-test('every size: the frontier agrees with the definition, survives being stored, and names each block once', async (t) => {
+test('trees of every size: the frontier agrees with the definition, survives being stored, and names each block once', async (t) => {
   const nodes = Array.from({ length: 1300 }, (_, i) => leafHash(sha256, Buffer.from(`${i}`)));
   const blocks: string[] = [];
   let frontier: Frontier = emptyFrontier;
@@ -109,13 +112,17 @@ test('every size: the frontier agrees with the definition, survives being stored
     blocks,
     Array.from({ length: 5 }, (_, i) => hex(mth(nodes.slice(i * blockLeaves, (i + 1) * blockLeaves)))),
   );
-  // A path within the block, then the one over the blocks, is the path in the tree.
+  // A path within the block, followed by the path over the blocks, is the path in the tree.
   const inBlocks = [...blocks.map((one) => Buffer.from(one, 'hex')), mth(nodes.slice(1280))];
   const upper = levelsOf(sha256, inBlocks);
   for (const m of [0, 255, 256, 700, 1279, 1280, 1299]) {
     const block = Math.floor(m / blockLeaves);
     const inner = levelsOf(sha256, nodes.slice(block * blockLeaves, (block + 1) * blockLeaves));
-    t.same([...auditPath(inner, m % blockLeaves), ...auditPath(upper, block)].map(hex), path(m, nodes).map(hex), `path of ${m}`);
+    t.same(
+      [...auditPath(inner, m % blockLeaves), ...auditPath(upper, block)].map(hex),
+      path(m, nodes).map(hex),
+      `path of ${m}`,
+    );
   }
 });
 
@@ -124,4 +131,47 @@ test('bytes that are no frontier are refused', async (t) => {
   t.throws(() => parseFrontier(-1, new Uint8Array()), RangeError);
   t.throws(() => parseFrontier(1.5, new Uint8Array(32)), RangeError);
   t.same(parseFrontier(0, new Uint8Array()), emptyFrontier);
+});
+
+test('a frontier as bytes: exactly as many hashes as its size has bits', (t) => {
+  const seven = [1, 2, 3].map((n) => new Uint8Array(32).fill(n));
+  const bytes = frontierBytes({ size: 7, roots: seven });
+  t.equal(hex(bytes), `${'01'.repeat(32)}${'02'.repeat(32)}${'03'.repeat(32)}`);
+  t.same(parseFrontier(7, bytes).roots.map(hex), seven.map(hex));
+  t.same(parseFrontier(0, new Uint8Array()), { size: 0, roots: [] });
+  for (const [size, length] of [
+    [7, 95],
+    [7, 128],
+    [8, 96],
+    [-7, 96],
+    [-7, 128],
+    [-0.5, 0],
+    [2 ** 53, 32],
+    [1.5, 64],
+    [Number.NaN, 0],
+  ] as const)
+    t.throws(() => parseFrontier(size, new Uint8Array(length)), RangeError, `${size} in ${length} bytes`);
+  t.end();
+});
+
+test('a frontier of whole blocks and the leaves behind them is the one that grows leaf by leaf', (t) => {
+  let grown: Frontier = emptyFrontier;
+  const blocks: Uint8Array[] = [];
+  const behind: Uint8Array[] = [];
+  for (let n = 0; n < 3 * blockLeaves + 5; n += 1) {
+    const leaf = leafHash(sha256, Uint8Array.of(n & 255, n >> 8));
+    behind.push(leaf);
+    grown = append(sha256, grown, leaf, (_index, hash) => {
+      blocks.push(hash);
+      behind.length = 0;
+    });
+    if (n % 97 !== 0 && n < 3 * blockLeaves) continue;
+    const made = frontierOf(sha256, blocks, behind);
+    t.same([made.size, made.roots.map(hex)], [grown.size, grown.roots.map(hex)], `${n + 1} leaves`);
+  }
+  t.equal(blocks.length, 3);
+  const leaf = new Uint8Array(32);
+  t.doesNotThrow(() => frontierOf(sha256, [], Array<Uint8Array>(blockLeaves - 1).fill(leaf)));
+  t.throws(() => frontierOf(sha256, [], Array<Uint8Array>(blockLeaves).fill(leaf)), RangeError);
+  t.end();
 });

@@ -1,4 +1,5 @@
-// Entries as syslog: read back by a parser of RFC 5424 and one of CEF; nothing that a value says may end its place.
+// Entries as syslog messages, read back by a parser of RFC 5424 and by one of CEF. No value can end the field in which
+// it stands.
 import { test } from 'tap';
 import { entryKinds } from '../../../server/domain/ledger/entry-kinds.ts';
 import {
@@ -44,7 +45,8 @@ const entry: ForwardedEntry = {
   leaf: 'ab'.repeat(32),
 };
 const withClient = (client: string): ForwardedEntry => ({ ...entry, client });
-const paramsOf = (one: ForwardedEntry): Readonly<Record<string, string>> => parseSyslog(syslogMessage('rfc5424', one, source)).params;
+const paramsOf = (one: ForwardedEntry): Readonly<Record<string, string>> =>
+  parseSyslog(syslogMessage('rfc5424', one, source)).params;
 const extensionOf = (one: ForwardedEntry): Readonly<Record<string, string>> =>
   parseCef(parseSyslog(syslogMessage('cef', one, source)).message).extension;
 
@@ -81,7 +83,7 @@ test('every kind has a header and a parameter for each of its fields', async (t)
   }
 });
 
-test('severities', async (t) => {
+test('the severity of each kind', async (t) => {
   t.equal(severityOf('ledger.frozen'), 2);
   t.equal(severityOf('break-glass.prepared'), 4);
   t.equal(severityOf('break-glass.used'), 2);
@@ -125,15 +127,16 @@ test('no value ends its parameter, its element, its header, its extension or its
   t.equal(parseCef(parseSyslog(syslogMessage('cef', { ...entry, kind: 'a|b\\' }, source)).message).head[4], 'a|b\\');
 });
 
-test('the byte order mark stands before text beyond ASCII, and nowhere else', async (t) => {
-  const of = (path: string): string => syslogMessage('rfc5424', { ...entry, publicText: JSON.stringify({ path }) }, source);
+test('the byte order mark stands only before text beyond ASCII', async (t) => {
+  const of = (path: string): string =>
+    syslogMessage('rfc5424', { ...entry, publicText: JSON.stringify({ path }) }, source);
   t.notMatch(of('/in/a.xml'), '\ufeff');
   t.match(of('/in/ä.xml'), '"] \ufeffall proofs were given: a session was opened; acme-upload of acme; /in/ä.xml');
   t.equal(of('/in/ä.xml').split('\ufeff').length, 2);
   t.notMatch(syslogMessage('cef', withClient('ä'), source), '\ufeff', 'CEF begins with CEF');
 });
 
-test('hostnames, absent names, odd kinds', async (t) => {
+test('host names, absent names, unusual kinds', async (t) => {
   for (const bad of ['', 'two words', 'ä', 'x'.repeat(256)])
     t.match(syslogMessage('rfc5424', entry, { ...source, hostname: bad }), /^<110>1 \S+ - cofferdam - /, `"${bad}"`);
   t.match(syslogMessage('rfc5424', entry, { ...source, hostname: 'x'.repeat(255) }), /^<110>1 \S+ x{255} /);
@@ -164,41 +167,156 @@ test('long values are cut at whole characters, end with an ellipsis and are name
   for (const one of ['ä', '漢', '🏦', 'a'])
     for (let max = 3; max < 30; max += 1) {
       const { text, isCut } = shorten(one.repeat(20), max);
-      if (bytesOf(text) > max || text.includes('\ufffd') || isCut !== (text !== one.repeat(20))) t.fail(`${one} at ${max}: ${text}`);
-      if (isCut && text !== `${one.repeat(text.replaceAll('…', '').length / one.length)}…`) t.fail(`${one} at ${max}: ${text}`);
+      if (bytesOf(text) > max || text.includes('\ufffd') || isCut !== (text !== one.repeat(20)))
+        t.fail(`${one} at ${max}: ${text}`);
+      if (isCut && text !== `${one.repeat(text.replaceAll('…', '').length / one.length)}…`)
+        t.fail(`${one} at ${max}: ${text}`);
     }
   const exact = paramsOf(withClient('x'.repeat(fieldBytesMax)));
   t.equal(exact.client?.length, fieldBytesMax);
   t.notOk('cut' in exact);
-  const long = { ...withClient('x'.repeat(fieldBytesMax + 1)), sensitiveText: JSON.stringify({ window: '漢'.repeat(4000) }) };
+  const long = {
+    ...withClient('x'.repeat(fieldBytesMax + 1)),
+    sensitiveText: JSON.stringify({ window: '漢'.repeat(4000) }),
+  };
   const cut = paramsOf(long);
   t.match(cut.client, /^x{8189}…$/);
   t.match(cut['sensitive.window'], /^漢{2729}…$/);
   t.equal(cut.cut, 'client,sensitive.window');
   t.equal(extensionOf(long).cofferdamCut, 'client,sensitive.window');
-  const huge = JSON.stringify(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, '"'.repeat(9000)])));
-  for (const format of ['rfc5424', 'cef'] as const) {
-    const message = syslogMessage(format, { ...entry, publicText: huge }, source);
-    t.ok(bytesOf(message) < 65_000, 'even that is taken by receivers that take 64 KiB');
-    t.equal(
-      (format === 'cef' ? extensionOf : paramsOf)({ ...entry, publicText: huge })[format === 'cef' ? 'cofferdamCut' : 'cut']?.split(',')
-        .length,
-      20,
-    );
+  // Bytes, and not characters: of the second, characters are a third.
+  for (const one of ['"', '漢']) {
+    const huge = JSON.stringify(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, one.repeat(9000)])));
+    for (const format of ['rfc5424', 'cef'] as const) {
+      const message = syslogMessage(format, { ...entry, publicText: huge }, source);
+      t.ok(bytesOf(message) < 65_000, `even that is taken by receivers that take 64 KiB: ${one}`);
+      t.equal(
+        (format === 'cef' ? extensionOf : paramsOf)({ ...entry, publicText: huge })[
+          format === 'cef' ? 'cofferdamCut' : 'cut'
+        ]?.split(',').length,
+        20,
+      );
+    }
   }
 });
 
-test('frames', async (t) => {
+test('the framing of messages', async (t) => {
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
   t.equal(text(framed('<1>ä', 'octets')), '5 <1>ä', 'octets, not characters');
   t.equal(text(framed('<1>ä', 'lines')), '<1>ä\n');
 });
 
-test('a checkpoint is one line that can be taken apart again', async (t) => {
+test('a checkpoint is one line that can be split into its lines again', async (t) => {
   const note = 'cofferdam/x\n7\nAAAA\n\n— cofferdam/x BBBB\n';
   const message = syslogCheckpoint(note, entry.at, source);
   t.notMatch(message, '\n');
   const { params, messageId } = parseSyslog(message);
   t.equal(messageId, 'ledger.checkpoint');
   t.equal(params.note?.replaceAll('\\n', '\n'), note);
+});
+
+const whole: ForwardedEntry = {
+  ...entry,
+  handle: 'the handle',
+  version: 'the version',
+  extent: 3,
+  bytes: 4096,
+  alsoCredential: 'the other credential',
+  operator: 'alice',
+  kind: 'file.withdrawn',
+  publicText: '{"path": "a/b", "sha256": "00ff", "reason": "x"}',
+  sensitiveText: '{}',
+};
+
+test('every column is told, under its own name', (t) => {
+  const params = paramsOf(whole);
+  t.match(params, { handle: 'the handle', version: 'the version', extent: '3', bytes: '4096', operator: 'alice' });
+  t.equal(params.alsoCredential, 'the other credential');
+  t.match(
+    syslogMessage('rfc5424', whole, source),
+    /\] a version was taken out of its folder; acme-upload of acme; a\/b$/,
+  );
+  const nobody = { ...whole, accountName: null, customerName: null, publicText: '{}', kind: 'unheard.of' };
+  t.match(syslogMessage('rfc5424', nobody, source), /\] unheard\.of$/);
+  const extension = extensionOf(whole);
+  t.match(extension, { fsize: '4096', fname: 'a/b', fileHash: '00ff', reason: 'x', cofferdamHandle: 'the handle' });
+  t.match(extension, {
+    cs4: 'the version',
+    cs4Label: 'version',
+    cs5: 'alice',
+    cs5Label: 'operator',
+    cn1: '3',
+    cn1Label: 'extent',
+  });
+  t.equal(extension.cofferdamAlsoCredential, 'the other credential');
+  t.equal(
+    extensionOf({ ...whole, publicText: '{"break-glass": 1}' }).cofferdamPublicBreakglass,
+    '1',
+    'a key of letters and digits only',
+  );
+  t.match(syslogMessage('cef', { ...whole, kind: 'login.refused' }, source), /\|6\|rt=/);
+  for (const text of ['null', '7', '"x"']) {
+    const names = Object.keys(paramsOf({ ...whole, publicText: text }));
+    t.same([names[0], names.filter((name) => name.startsWith('public.'))], ['number', []], `${text} has no fields`);
+  }
+  t.end();
+});
+
+test('what is loud and what is noticed, kind by kind', (t) => {
+  const severity = (...kinds: readonly string[]): readonly number[] => kinds.map(severityOf);
+  t.same(
+    severity(
+      'ledger.frozen',
+      'row.broken-seal',
+      'self-test.failed',
+      'break-glass.opened',
+      'break-glass.used',
+      'database.changed',
+    ),
+    [2, 2, 2, 2, 2, 2],
+  );
+  t.same(
+    severity(
+      'login.strangers',
+      'customer.suspended',
+      'account.locked',
+      'credential.revoked',
+      'upload.expired',
+      'upload.interrupted',
+    ),
+    [4, 4, 4, 4, 4, 4],
+  );
+  t.same(severity('deposit.repeated-content', 'file.released', 'break-glass.closed'), [4, 4, 4]);
+  t.end();
+});
+
+test('the borders of control characters, of headers and of long messages', (t) => {
+  t.equal(paramsOf(withClient('\u001f \u007e\u007f\u0080')).client, '\u241f ~\u2421\ufffd');
+  const header = (kind: string, hostname: string): string =>
+    syslogMessage('rfc5424', { ...entry, kind }, { ...source, hostname });
+  t.match(header('k'.repeat(32), 'h'.repeat(255)), /Z h{255} cofferdam - k{32} /);
+  t.match(header('k'.repeat(33), 'h'.repeat(256)), /Z - cofferdam - - /);
+  const withFields = (bytes: number): ForwardedEntry => {
+    const fields = Object.fromEntries(
+      Array.from({ length: 8 }, (_, i) => [`f${i}`, 'x'.repeat(i === 7 ? bytes : 7500)]),
+    );
+    return { ...entry, publicText: JSON.stringify(fields) };
+  };
+  const lengthOf = (bytes: number): number => bytesOf(syslogMessage('rfc5424', withFields(bytes), source));
+  const most = 60_000 - lengthOf(1) + 1;
+  t.equal(lengthOf(most), 60_000, 'as long as a message may be');
+  t.equal(paramsOf(withFields(most))['public.f0']?.length, 7500, 'nothing is cut');
+  const narrow = paramsOf(withFields(most + 1));
+  t.equal(bytesOf(narrow['public.f0'] ?? ''), 1024, 'one byte more, and long values are cut');
+  t.match(narrow.cut, /^public\.f0,public\.f1/);
+  t.equal(paramsOf(withClient('x'.repeat(8192))).client?.length, 8192);
+  t.equal(shorten('€€€', 2).text, '\u2026', 'less than one character');
+  t.equal(shorten('€€€', 8).text, '€\u2026');
+  t.equal(shorten('€€€', 7).text, '€\u2026', 'as many characters as fit');
+  t.equal(shorten('€€€', 9).isCut, false);
+  t.match(
+    syslogCheckpoint('a\\b\nc', 1_795_543_200_123_456, source),
+    /^<110>1 .* ledger\.checkpoint \[cofferdam@32473 note="a\\\\\\\\b\\\\nc"\] a signed checkpoint of the record$/,
+  );
+  t.end();
 });

@@ -3,16 +3,18 @@
 import type { ForwardedEntry } from '../../../domain/ledger/syslog.ts';
 import type { Transaction } from '../../../postgres/database.ts';
 
-/** The place of a forward: the last entry that its receiver has confirmed, and the newest sealed entry at that moment. */
-export type Place = { readonly number: number; readonly sealed: number };
+/**
+ * The place of a forward: the last entry that its receiver has confirmed, and the newest sealed entry at that moment.
+ */
+export type ForwardPosition = { readonly number: number; readonly sealed: number };
 
 /** Returns the place of a forward. A new forward begins behind the newest sealed entry. */
-export async function findForward(tx: Transaction, name: string): Promise<Place> {
+export async function findForward(tx: Transaction, name: string): Promise<ForwardPosition> {
   await tx.query(
     'insert into ledger_forward (name, number, sent) select $1, number, number from ledger_state on conflict (name) do nothing',
     [name],
   );
-  const [row] = await tx.query<Place>(
+  const [row] = await tx.query<ForwardPosition>(
     'select f.number, s.number as sealed from ledger_forward f cross join ledger_state s where f.name = $1',
     [name],
   );
@@ -59,8 +61,8 @@ export type ForwardRow = {
  * Saves how far a forward has come, and returns the place that stands there now. The numbers never decrease, because
  * another warden may have come further meanwhile.
  */
-export async function saveForward(tx: Transaction, row: ForwardRow): Promise<Place> {
-  const [saved] = await tx.query<Place>(
+export async function saveForward(tx: Transaction, row: ForwardRow): Promise<ForwardPosition> {
+  const [saved] = await tx.query<ForwardPosition>(
     `update ledger_forward set number = greatest(number, $2), sent = greatest(number, $2, $3), behind_ms = $4, looked_at = clock_timestamp(),
        error = $5, error_at = case when $5::text is null then null when error is not null then error_at else clock_timestamp() end
      where name = $1 returning number, (select s.number from ledger_state s) as sealed`,

@@ -8,7 +8,15 @@ import { type SyslogSource, syslogMessage } from '../../../domain/ledger/syslog.
 import type { Logger } from '../../../observability/logger.ts';
 import type { Database, Transaction } from '../../../postgres/database.ts';
 import { insertAlert } from '../../alerts/alert-queries.ts';
-import { type Behind, behind, entriesAfter, type ForwardRow, findForward, type Place, saveForward } from './forward-queries.ts';
+import {
+  type Behind,
+  behind,
+  entriesAfter,
+  type ForwardPosition,
+  type ForwardRow,
+  findForward,
+  saveForward,
+} from './forward-queries.ts';
 import { type ConnectionTimes, connectSyslog, placeOf, type SyslogConnection } from './syslog-connection.ts';
 
 export type ForwardTimes = ConnectionTimes & {
@@ -21,20 +29,26 @@ export type ForwardTimes = ConnectionTimes & {
   /** How long a stop waits for the last confirmation. */
   readonly stopMs: number;
 };
-export type ForwardContext = {
+type ForwardContext = {
   readonly database: Database;
   readonly log: Logger;
   readonly source: SyslogSource;
   readonly times: ForwardTimes;
-  /** Returns the number of the newest sealed entry when this warden leads and the record is in order; otherwise undefined. */
+  /**
+   * Returns the number of the newest sealed entry when this warden leads and the record is in order; otherwise
+   * undefined.
+   */
   readonly newest: () => number | undefined;
 };
 /** How far this process has come with a forward. It is undefined while another warden, or nobody yet, forwards. */
-export type Standing = Omit<ForwardRow, 'behindMs'> & { readonly behind: Behind };
+export type ForwardState = Omit<ForwardRow, 'behindMs'> & { readonly behind: Behind };
 
 const batchMax = 200;
 
-/** Forwards the record to one receiver from its construction until `stop`. Errors are logged and retried with growing pauses. */
+/**
+ * Forwards the record to one receiver from its construction until `stop`. Errors are logged and retried with growing
+ * pauses.
+ */
 export class Forward {
   readonly config: ForwardConfig;
   readonly #context: ForwardContext;
@@ -43,7 +57,10 @@ export class Forward {
   #place: { readonly number: number; readonly sent: number } | undefined;
   /** Since when (monotonic, milliseconds) an entry is sent that may not have been received. */
   #unsureSince: number | undefined;
-  /** Whether only confirmed entries count as received. This is so after a broken connection, until the next confirmation. */
+  /**
+   * Whether only confirmed entries count as received. This is so after a broken connection, until the next
+   * confirmation.
+   */
   #isDoubtful = true;
   #error: string | undefined;
   /** The place to which somebody else moved this forward, when that was told. */
@@ -71,7 +88,7 @@ export class Forward {
   }
 
   /** Looks up how far the receiver is behind and stores it. Returns undefined while this process does not forward. */
-  async look(): Promise<Standing | undefined> {
+  async look(): Promise<ForwardState | undefined> {
     const place = this.#place;
     if (place === undefined) return undefined;
     const { name } = this.config;
@@ -137,7 +154,8 @@ export class Forward {
 
   /** Throws when entries were sent and not confirmed, and their connection is gone. */
   #mustBeWhole(place: { readonly number: number; readonly sent: number }): void {
-    if (place.sent > place.number && this.#connection?.isOpen !== true) throw new Error('the receiver ended the connection');
+    if (place.sent > place.number && this.#connection?.isOpen !== true)
+      throw new Error('the receiver ended the connection');
   }
 
   /**
@@ -150,7 +168,10 @@ export class Forward {
     await this.#context.database.withSystem((tx) => this.#alarmGap(tx, text, { forward: name, before }));
   }
 
-  /** Returns the place from which to go on. One beyond the record would keep everything from the receiver until the record has grown so far. */
+  /**
+   * Returns the position from which to go on. One beyond the record would keep everything from the receiver until the
+   * record has grown so far.
+   */
   async #find(tx: Transaction): Promise<number> {
     const place = await findForward(tx, this.config.name);
     await this.#requireWithin(tx, place);
@@ -158,7 +179,7 @@ export class Forward {
   }
 
   /** Raises an alarm about a place beyond the record, once for each place. No warden writes one. */
-  async #requireWithin(tx: Transaction, { number, sealed }: Place): Promise<void> {
+  async #requireWithin(tx: Transaction, { number, sealed }: ForwardPosition): Promise<void> {
     if (number <= sealed || number === this.#moved) return;
     const { name } = this.config;
     const text = `the place of the receiver ${name} in the database is number ${number}, and the record ends at ${sealed}: somebody moved it ahead. Compare what the receiver has: entries up to ${sealed} may be missing there`;
@@ -194,13 +215,16 @@ export class Forward {
     this.#place = { number: place.sent, sent: place.sent };
     this.#unsureSince = undefined;
     this.#isDoubtful = false;
-    if (this.#error !== undefined) this.#context.log.info({ forward: this.config.name }, 'the receiver of a forward reads entries again');
+    if (this.#error !== undefined)
+      this.#context.log.info({ forward: this.config.name }, 'the receiver of a forward reads entries again');
     this.#error = undefined;
     this.#retryMs = this.#context.times.retryFirstMs;
     await this.look();
   }
 
-  /** Handles a broken connection. It is unknown which of the unconfirmed entries arrived, so all of them are sent again. */
+  /**
+   * Handles a broken connection. It is unknown which of the unconfirmed entries arrived, so all of them are sent again.
+   */
   async #break(error: unknown): Promise<void> {
     const { log, times } = this.#context;
     this.#connection?.destroy();
@@ -210,7 +234,10 @@ export class Forward {
     this.#isDoubtful = true;
     const text = error instanceof Error ? error.message : toCofferdamError(error).message;
     if (this.#error !== text)
-      log.warn({ err: error, forward: this.config.name, to: placeOf(this.config.destination) }, 'a forward broke; it is tried again');
+      log.warn(
+        { err: error, forward: this.config.name, to: placeOf(this.config.destination) },
+        'a forward broke; it is tried again',
+      );
     this.#error = text.slice(0, 500);
     await this.#pause(this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, times.retryLongestMs);

@@ -8,7 +8,7 @@ import type { Reading } from '../../../observability/metrics.ts';
 import { connections } from '../../../postgres/connection-limits.ts';
 import { Database, type DatabaseOptions } from '../../../postgres/database.ts';
 import { insertAlert } from '../../alerts/alert-queries.ts';
-import { Forward, type ForwardTimes, type Standing } from './forward.ts';
+import { Forward, type ForwardState, type ForwardTimes } from './forward.ts';
 import { defaultTimes, placeOf } from './syslog-connection.ts';
 
 /** The value of the field that CEF calls the version of the device. */
@@ -26,7 +26,7 @@ const times: ForwardTimes = {
   stopMs: 2000,
 };
 
-export type ForwardsOptions = Pick<DatabaseOptions, 'alerts'> & {
+type ForwardsOptions = Pick<DatabaseOptions, 'alerts'> & {
   readonly config: Pick<Config, 'limits' | 'ledger'>;
   readonly url: string;
   readonly log: Logger;
@@ -39,7 +39,7 @@ export class Forwards {
   readonly #given: ForwardsOptions;
   readonly #database: Database | undefined;
   readonly #forwards: readonly Forward[];
-  readonly #standings = new Map<string, Standing>();
+  readonly #standings = new Map<string, ForwardState>();
   readonly #alarmedAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -52,7 +52,8 @@ export class Forwards {
       this.#forwards = [];
       return;
     }
-    // The forwards have a pool of their own, so that a large backlog and the sealer never wait for each other's connections.
+    // The forwards have a pool of their own, so that a large backlog and the sealer never wait for each other's
+    // connections.
     const database = new Database({
       url: given.url,
       applicationName: 'cofferdam forwarder',
@@ -73,7 +74,9 @@ export class Forwards {
       this.#timer = setTimeout(() => {
         this.#looking = held(
           this.#look()
-            .catch((error: unknown) => context.log.error({ err: error }, 'defect in looking at the forwards; it is tried again'))
+            .catch((error: unknown) =>
+              context.log.error({ err: error }, 'defect in looking at the forwards; it is tried again'),
+            )
             .finally(next),
         );
       }, lookMs);
@@ -98,7 +101,7 @@ export class Forwards {
     }
   }
 
-  async #judge({ config: { name, destination } }: Forward, { behind, error }: Standing): Promise<void> {
+  async #judge({ config: { name, destination } }: Forward, { behind, error }: ForwardState): Promise<void> {
     const { config, log } = this.#given;
     if (behind.ms < config.limits.forwardAlarmMs) return;
     if (performance.now() - (this.#alarmedAt.get(name) ?? Number.NEGATIVE_INFINITY) < alarmEveryMs) return;
@@ -122,10 +125,14 @@ export class Forwards {
 
   get metrics(): readonly Reading[] {
     const all = [...this.#standings.values()];
-    const gauge = (name: string, help: string, value: (one: Standing) => number): readonly Reading[] =>
+    const gauge = (name: string, help: string, value: (one: ForwardState) => number): readonly Reading[] =>
       all.map((one) => ({ name, help, kind: 'gauge', value: value(one), labels: { forward: one.name } }));
     return [
-      ...gauge('ledger_forward_behind_entries', 'Sealed entries that the receiver does not have.', (one) => one.behind.entries),
+      ...gauge(
+        'ledger_forward_behind_entries',
+        'Sealed entries that the receiver does not have.',
+        (one) => one.behind.entries,
+      ),
       ...gauge('ledger_forward_behind_seconds', 'Age of the oldest of them.', (one) => one.behind.ms / 1000),
       ...gauge('ledger_forward_broken', 'Whether the last attempt failed.', (one) => (one.error === null ? 0 : 1)),
     ];

@@ -1,4 +1,5 @@
-// Owns: one connection to a syslog receiver over a unix stream socket, TCP or TLS: writing, and finding out whether everything was read.
+// Owns: one connection to a syslog receiver over a unix stream socket, TCP or TLS: writing, and finding out whether
+// everything was read.
 // Must never: buffer more than what one call was given, or report as read what was only sent.
 import { readFile } from 'node:fs/promises';
 import { connect as connectStream, isIP, type Socket } from 'node:net';
@@ -31,10 +32,13 @@ export type ConnectionTimes = {
 export const defaultTimes: ConnectionTimes = { connectMs: 5000, stallMs: 60_000, settleMs: 250, finishMs: 10_000 };
 
 const broken = (cause?: unknown): CofferdamError =>
-  new CofferdamError('unavailable', cause instanceof Error ? cause.message : 'the receiver ended the connection', { cause });
+  new CofferdamError('unavailable', cause instanceof Error ? cause.message : 'the receiver ended the connection', {
+    cause,
+  });
 
 /** Returns the address of a receiver as text for logs and alarms. */
-export const placeOf = (to: SyslogDestination): string => (to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`);
+export const placeOf = (to: SyslogDestination): string =>
+  to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`;
 
 async function openStream(to: SyslogDestination, times: ConnectionTimes): Promise<Socket> {
   const ca = to.transport === 'tls' && to.ca !== null ? await readFile(to.ca) : undefined;
@@ -146,7 +150,10 @@ class StreamConnection implements SyslogConnection {
 }
 
 /** Connects to a receiver. Throws `unavailable` when no connection is established in time. */
-export async function connectSyslog(to: SyslogDestination, times: ConnectionTimes = defaultTimes): Promise<SyslogConnection> {
+export async function connectSyslog(
+  to: SyslogDestination,
+  times: ConnectionTimes = defaultTimes,
+): Promise<SyslogConnection> {
   try {
     return new StreamConnection(await openStream(to, times), to.transport === 'unix' ? 'lines' : 'octets', times);
   } catch (cause) {

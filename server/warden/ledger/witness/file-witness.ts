@@ -5,13 +5,8 @@ import { CofferdamError } from '../../../domain/errors.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
 import { compareRanks } from './rank.ts';
 import type { Witness } from './witness.ts';
-import { type Kept, type Mark, type Newest, WitnessDirectory } from './witness-directory.ts';
+import type { Kept, Mark, Newest } from './witness-directory.ts';
 import { answerMs, WitnessProcess } from './witness-process.ts';
-
-/** Returns the newest note in a directory of checkpoints, whoever signed it, or undefined when there is none. */
-export async function newestNote(directory: string): Promise<string | undefined> {
-  return (await new WitnessDirectory(directory).newest(undefined)).note;
-}
 
 /** How long closing waits for the process before it is killed. Every note that was kept is durable already. */
 const closeMs = 500;
@@ -45,9 +40,13 @@ export class FileWitness implements Witness {
 
   readonly newest = async (verifierKey?: string): Promise<string | undefined> => {
     const { note, mark, doubts } = await this.#process.ask<Newest>({ op: 'newest', key: verifierKey });
-    this.#doubt = doubts.length === 0 ? undefined : `the witness ${this.name} holds what is not believed: ${doubts.join('; ')}`;
+    this.#doubt =
+      doubts.length === 0 ? undefined : `the witness ${this.name} holds what is not believed: ${doubts.join('; ')}`;
     if (this.#doubt !== undefined && this.isRequired)
-      throw new CofferdamError('corrupt', `${this.#doubt}; it is required, so nothing is served until a person has looked at it`);
+      throw new CofferdamError(
+        'corrupt',
+        `${this.#doubt}; it is required, so nothing is served until a person has looked at it`,
+      );
     if (mark !== undefined) this.#remember(mark);
     return note;
   };
@@ -82,7 +81,12 @@ export class FileWitness implements Witness {
   async keep(note: string): Promise<void> {
     parseNote(note);
     const before = this.#mark;
-    const { mark, hasLost } = await this.#process.ask<Kept>({ op: 'keep', note, mark: before, isRequired: this.isRequired });
+    const { mark, hasLost } = await this.#process.ask<Kept>({
+      op: 'keep',
+      note,
+      mark: before,
+      isRequired: this.isRequired,
+    });
     if (hasLost && before !== undefined) {
       // Reported by the next `check`; the witness is not required, and goes on from here.
       this.#lost = this.#loss(before);

@@ -29,9 +29,13 @@ async function readToken(path: string): Promise<string> {
   try {
     const { mode, size } = await file.stat();
     if ((mode & 0o077) !== 0)
-      throw new CofferdamError('configuration', `the token ${path} can be read by others: chmod 0400 it, and have it replaced`);
+      throw new CofferdamError(
+        'configuration',
+        `the token ${path} can be read by others: chmod 0400 it, and have it replaced`,
+      );
     const token = size > tokenBytesMax ? '' : (await file.readFile('utf8')).trim();
-    if (!/^[!-~]+$/.test(token)) throw new CofferdamError('configuration', `the token ${path} is not one line of printable characters`);
+    if (!/^[!-~]+$/.test(token))
+      throw new CofferdamError('configuration', `the token ${path} is not one line of printable characters`);
     return token;
   } finally {
     await file.close();
@@ -111,14 +115,22 @@ export class HttpsWitness implements Witness {
       if (this.#verifierKey !== undefined) checkpointOpener(this.#verifierKey)(body);
       return body;
     } catch (cause) {
-      throw new CofferdamError('corrupt', `what the witness ${this.name} has is not signed by the ledger key of this gateway`, { cause });
+      throw new CofferdamError(
+        'corrupt',
+        `what the witness ${this.name} has is not signed by the ledger key of this gateway`,
+        { cause },
+      );
     }
   };
 
   #unavailable(why: string, cause?: unknown): CofferdamError {
-    return new CofferdamError('unavailable', `the witness ${this.name} (${new URL(this.#config.url).host}) cannot be reached: ${why}`, {
-      cause,
-    });
+    return new CofferdamError(
+      'unavailable',
+      `the witness ${this.name} (${new URL(this.#config.url).host}) cannot be reached: ${why}`,
+      {
+        cause,
+      },
+    );
   }
 
   async #ask(method: 'GET' | 'POST', body?: string): Promise<Answer> {
@@ -131,7 +143,9 @@ export class HttpsWitness implements Witness {
         ca: ca === null ? undefined : await readFile(ca),
         headers: {
           ...(token === null ? {} : { authorization: `Bearer ${await readToken(token)}` }),
-          ...(body === undefined ? {} : { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(Buffer.byteLength(body)) }),
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(Buffer.byteLength(body)) }),
         },
       });
     } catch (cause) {
@@ -173,7 +187,9 @@ function exchange({ url, method, body, ca, headers }: Question): Promise<Answer>
         else chunks.push(chunk);
       });
       response.once('error', reject);
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }));
+      response.once('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      );
     });
     asked.end(body);
   });

@@ -17,19 +17,8 @@ export function compareRanks(a: Rank, b: Rank): number {
 }
 
 /**
- * Returns the newest of these notes; among equal ones the last. The last line of a file need not be the newest, because
- * of two wardens the slower one may have written last.
+ * Returns the newest note that all witnesses have, given the newest note of each; undefined while one of them has none.
  */
-export function newestOf(notes: readonly string[]): string | undefined {
-  let newest: { readonly note: string; readonly rank: Rank } | undefined;
-  for (const note of notes) {
-    const rank = rankOf(note);
-    if (newest === undefined || compareRanks(rank, newest.rank) >= 0) newest = { note, rank };
-  }
-  return newest?.note;
-}
-
-/** Returns the newest note that all witnesses have, given the newest note of each; undefined while one of them has none. */
 export function commonOf(newest: readonly (string | undefined)[]): string | undefined {
   let least: { readonly note: string; readonly rank: Rank } | undefined;
   for (const note of newest) {

@@ -6,10 +6,12 @@ import { type Config, runtimePaths } from '../../../config/config.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
 import type { Logger } from '../../../observability/logger.ts';
 
-export type DeviceOf = (path: string) => number | undefined;
+type DeviceOf = (path: string) => number | undefined;
 type Given = Pick<Config, 'mode' | 'ledger' | 'runtimeDirectory' | 'storeDirectory' | 'database'>;
 
-/** Returns the device number of the directory, or of the nearest existing directory above it, where it would be created. */
+/**
+ * Returns the device number of the directory, or of the nearest existing directory above it, where it would be created.
+ */
 const deviceOf: DeviceOf = (path) => {
   for (let at = path; ; at = dirname(at)) {
     try {

@@ -27,7 +27,10 @@ export class SyslogWitness implements Witness {
     try {
       await connection.send([syslogCheckpoint(note, Date.parse(time) * 1000, { hostname: hostname() })]);
       if (!(await connection.finish()))
-        throw new CofferdamError('unavailable', `the witness ${this.name} (${placeOf(this.#to)}) did not read the checkpoint`);
+        throw new CofferdamError(
+          'unavailable',
+          `the witness ${this.name} (${placeOf(this.#to)}) did not read the checkpoint`,
+        );
     } finally {
       connection.destroy();
     }

@@ -1,5 +1,5 @@
-// Owns: the process of one file witness: it does the calls on the directory, one after the other, as `witness-process.ts`
-// asks for them.
+// Owns: the process of one file witness: it does the calls on the directory, one after the other, as
+// `witness-process.ts` asks for them.
 // Must never: outlive the warden, or end by a signal that was meant for the warden.
 import { held } from '../../../domain/detached.ts';
 import { type Mark, WitnessDirectory } from './witness-directory.ts';

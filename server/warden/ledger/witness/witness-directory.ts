@@ -34,6 +34,12 @@ const lineBytesMax = 4096;
  */
 const filesMax = 4000;
 const unpackedBytesMax = 1024 ** 3;
+/**
+ * How many of the newest days with a note count when a day is compressed, and how many compressed files are unpacked at
+ * most: the work at a start does not grow with the age of a witness. Of a file that is not compressed only the end is
+ * read.
+ */
+const [newestDays, unpackedMax] = [2, 4];
 /** The number of lines that cannot be believed of which the place is told. */
 const doubtsMax = 3;
 
@@ -45,7 +51,10 @@ export type Mark = { readonly name: string; readonly stamp: string; readonly ran
 export type Newest = {
   readonly note: string | undefined;
   readonly mark: Mark | undefined;
-  /** The places of lines that are no notes of this gateway's key. Only lines that would have been the newest are verified. */
+  /**
+   * The places of lines that are no notes of this gateway's key. Only lines that would have been the newest are
+   * verified.
+   */
   readonly doubts: readonly string[];
 };
 export type Kept = {
@@ -57,9 +66,13 @@ export type Kept = {
 type OneFile = { readonly note: string | undefined; readonly doubts: readonly string[] };
 type Known = OneFile & { readonly stamp: string };
 
+const dayOf = (name: string): string => name.slice(0, 'checkpoints-2026-11-24'.length);
 const stampOf = ({ ino, size, mtimeMs, ctimeMs }: Stats): string => `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 
-/** Opens a file of the directory without following a link or waiting for a pipe. Throws unless it is a regular file with one name. */
+/**
+ * Opens a file of the directory without following a link or waiting for a pipe. Throws unless it is a regular file with
+ * one name.
+ */
 function openRegular(path: string, name: string, flags: number): { readonly fd: number; readonly info: Stats } {
   const fd = openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY, 0o644);
   try {
@@ -102,7 +115,10 @@ function* piecesOf(fd: number): Generator<Buffer> {
   }
 }
 
-/** Returns the last complete lines of a compressed file, of which all is unpacked. Bytes are counted before lines are made of them. */
+/**
+ * Returns the last complete lines of a compressed file, of which all is unpacked. Bytes are counted before lines are
+ * made of them.
+ */
 async function lastLinesCompressed(fd: number): Promise<readonly string[]> {
   let tail: Buffer = Buffer.alloc(0);
   let [bytes, lineBytes] = [0, 0];
@@ -214,8 +230,9 @@ export class WitnessDirectory {
   }
 
   /**
-   * Returns the newest note of all files, whatever their names, that `key` has signed; every well-formed note counts
-   * when `key` is undefined. Throws when one of the files cannot be read.
+   * Returns the newest note that `key` has signed of all files that are not compressed, whatever their names, and of
+   * the compressed ones among the newest days; every well-formed note counts when `key` is undefined. A day that is
+   * being compressed stands there twice, and the whole file counts. Throws when a file that counts cannot be read.
    */
   newest(key: string | undefined): Promise<Newest> {
     if (key !== this.#key) this.#known.clear();
@@ -226,12 +243,28 @@ export class WitnessDirectory {
       for (const name of this.#known.keys()) if (!names.includes(name)) this.#known.delete(name);
       let newest: { readonly note: string; readonly mark: Mark } | undefined;
       const doubts: string[] = [];
-      for (const name of names.sort().map(entryPart)) {
-        const { found, info } = await this.#newestIn(at, name, accepts(key));
+      const days = new Set<string>();
+      let unpacked = 0;
+      // The newest day first, and of a day the file that is not compressed.
+      for (const name of names
+        .sort((a, b) => (dayOf(a) === dayOf(b) ? a.length - b.length : dayOf(a) < dayOf(b) ? 1 : -1))
+        .map(entryPart)) {
+        const isPacked = name.endsWith('.gz');
+        if (isPacked && (days.size >= newestDays || unpacked >= unpackedMax)) continue;
+        if (isPacked) unpacked += 1;
+        const read = await this.#newestIn(at, name, accepts(key)).catch((error: unknown) => {
+          // It is not whole yet, or the other one is not: `gzip` removes a file when the compressed one is complete.
+          if (isPacked && names.includes(name.slice(0, -'.gz'.length))) return undefined;
+          throw error;
+        });
+        if (read === undefined) continue;
+        const { found, info } = read;
         doubts.push(...found.doubts);
         if (found.note === undefined) continue;
         const rank = rankOf(found.note);
-        if (newest === undefined || compareRanks(rank, newest.mark.rank) >= 0)
+        // Only a day whose name is that of its notes stands for the newest days: another name hides nothing.
+        if (dayOf(name).endsWith(rank[2].slice(0, 10))) days.add(dayOf(name));
+        if (newest === undefined || compareRanks(rank, newest.mark.rank) > 0)
           newest = { note: found.note, mark: { name, stamp: stampOf(info), rank } };
       }
       return { note: newest?.note, mark: newest?.mark, doubts: doubts.slice(0, doubtsMax) };
@@ -240,7 +273,8 @@ export class WitnessDirectory {
 
   /**
    * Returns the mark of the newest note, which may be in another file than before, because old days are compressed and
-   * mounts are copied; or `lost` when the directory no longer has a note as new as the one of `mark`.
+   * mounts are copied; or `lost` when the directory no longer has a note as new as the one of `mark`. A directory that
+   * cannot be read has lost nothing as far as anybody knows: then the error of the reading is thrown.
    */
   async remembered(mark: Mark): Promise<Mark | 'lost'> {
     const now = await this.#within((at) => {
@@ -251,13 +285,16 @@ export class WitnessDirectory {
     if (now !== undefined && stampOf(now) === mark.stamp) return mark;
     // Another warden has written there, or somebody else: the notes are read again.
     const [era, size] = mark.rank;
-    const found = await this.newest(this.#key).catch(() => undefined);
+    const found = await this.newest(this.#key).catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    });
     return found?.mark !== undefined && compareRanks(found.mark.rank, [era, size, '']) >= 0 ? found.mark : 'lost';
   }
 
   /**
-   * Appends a note to the file of its day, and syncs it. Before anything is written the newest note of `mark` must still
-   * be there: when the mount is gone, the empty directory below it is on our own disk. Throws when it is not and
+   * Appends a note to the file of its day, and syncs it. Before anything is written the newest note of `mark` must
+   * still be there: when the mount is gone, the empty directory below it is on our own disk. Throws when it is not and
    * `isRequired` is set.
    */
   async keep(note: string, mark: Mark | undefined, isRequired: boolean): Promise<Kept> {
@@ -293,7 +330,10 @@ export class WitnessDirectory {
     if (file !== undefined) closeSync(file.fd);
   }
 
-  /** Returns the open file of this name, as long as it is the one in the directory. Notes written into a file that was removed would be lost. */
+  /**
+   * Returns the open file of this name, as long as it is the one in the directory. Notes written into a file that was
+   * removed would be lost.
+   */
   #open(at: string, directory: number, name: PathPart): number {
     const { fd, info } = openRegular(`${at}/${name}`, name, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND);
     const ours = this.#file;

@@ -10,7 +10,10 @@ import type { Answered, Asked, Question } from './witness-child.ts';
 export const answerMs = 10_000;
 /** The largest number of calls that wait for their answer. */
 const waitingMax = 32;
-/** The largest number of processes that were killed and have not ended, because their disk does not answer; with so many no other one begins. */
+/**
+ * The largest number of processes that were killed and have not ended, because their disk does not answer; with so many
+ * no other one begins.
+ */
 export const hangingMax = 3;
 const child = join(import.meta.dirname, 'witness-child.ts');
 const stripped = join(import.meta.dirname, '..', '..', '..', '..', 'scripts', 'stripped.mjs');
@@ -55,7 +58,8 @@ export class WitnessProcess {
       const timer = setTimeout(late, this.#withinMs);
       this.#waiting.set(id, { resolve: (value) => resolve(value as T), reject, timer });
       const asked: Asked = { id, question };
-      const fail = (error: unknown): void => this.#take({ id, fault: error instanceof Error ? error.message : 'it cannot be asked' });
+      const fail = (error: unknown): void =>
+        this.#take({ id, fault: error instanceof Error ? error.message : 'it cannot be asked' });
       try {
         this.#running().send(asked, (error) => {
           if (error !== null) fail(error);
@@ -72,7 +76,10 @@ export class WitnessProcess {
   }
 
   #fault(why: string): CofferdamError {
-    return new CofferdamError('unavailable', `the witness ${this.#name} in ${this.#directory} cannot be read or written: ${why}`);
+    return new CofferdamError(
+      'unavailable',
+      `the witness ${this.#name} in ${this.#directory} cannot be read or written: ${why}`,
+    );
   }
 
   #take(answered: Answered): void {
@@ -96,7 +103,8 @@ export class WitnessProcess {
 
   #running(): ChildProcess {
     if (this.#process !== undefined) return this.#process;
-    if (this.#hanging.size >= hangingMax) throw new Error(`its disk does not answer: ${hangingMax} processes hang there`);
+    if (this.#hanging.size >= hangingMax)
+      throw new Error(`its disk does not answer: ${hangingMax} processes hang there`);
     const made = fork(child, [this.#directory], {
       execArgv: ['--disable-warning=ExperimentalWarning', '--import', stripped],
       env: { PATH: '/usr/bin:/bin', NODE_ENV: 'production' },

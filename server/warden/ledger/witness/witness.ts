@@ -30,7 +30,9 @@ export type Witness = {
 };
 
 const retryMs = 1000;
-/** How long a stop waits for a last delivery. A witness that is not required has less time, as nothing depends on it. */
+/**
+ * How long a stop waits for a last delivery. A witness that is not required has less time, as nothing depends on it.
+ */
 const lastMs = { required: 12_000, other: 1000 } as const;
 /** A note to deliver. `since`: when the oldest note was offered in whose place it stands, by the monotonic clock. */
 type Offered = { readonly note: string; readonly isFirst: boolean; readonly offeredAt: number; since: number };
@@ -59,14 +61,16 @@ export class Delivery {
     return this.#kept;
   }
 
-  /** Says for how long the witness has not had everything that was offered, and why the last attempt failed, if one did. */
+  /**
+   * Says for how long the witness has not had everything that was offered, and why the last attempt failed, if one did.
+   */
   get behind(): { readonly ms: number; readonly why: string | undefined } | undefined {
     return this.#waiting.length === 0 ? undefined : { ms: this.behindMs, why: this.#why };
   }
 
   /**
-   * For how many milliseconds, by the monotonic clock of this process, the witness has been offered a note and has taken neither
-   * that one nor a newer one; 0 when it has everything.
+   * For how many milliseconds, by the monotonic clock of this process, the witness has been offered a note and has
+   * taken neither that one nor a newer one; 0 when it has everything.
    */
   get behindMs(): number {
     const [oldest] = this.#waiting;
@@ -93,7 +97,8 @@ export class Delivery {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake?.();
-    if (this.#running !== undefined) await happens(this.witness.isRequired ? lastMs.required : lastMs.other, this.#running);
+    if (this.#running !== undefined)
+      await happens(this.witness.isRequired ? lastMs.required : lastMs.other, this.#running);
     await this.witness.close?.();
   }
 
@@ -109,7 +114,10 @@ export class Delivery {
         else if (first !== undefined) first.since = first.offeredAt;
       } catch (error) {
         this.#why = toCofferdamError(error).message;
-        this.#log.warn({ err: error, witness: this.witness.name }, 'a witness did not take the newest checkpoint; it is tried again');
+        this.#log.warn(
+          { err: error, witness: this.witness.name },
+          'a witness did not take the newest checkpoint; it is tried again',
+        );
         if (this.#isStopped) return;
         await new Promise<void>((resolve) => {
           this.#wake = resolve;

@@ -1,0 +1,132 @@
+// Owns: `cofferctl credential rotate`.
+import type { Client } from '../connection/client.ts';
+import { inputText } from '../terminal/input-file.ts';
+import { nextLine } from '../terminal/next-line.ts';
+import { plain } from '../terminal/output.ts';
+import { changingVerb, type Proposed, perform, withExecute } from '../verb/change.ts';
+import { type Given, wholeNumber } from '../verb/verb.ts';
+import { planText, selectionOf, selectionOptions } from './selection.ts';
+
+type NewKey = { readonly account: string; readonly publicKey: string };
+type Refused = { readonly account: string; readonly why: string };
+
+const chunk = 100;
+
+/** Reads lines of the form `ACCOUNT ssh-ed25519 AAAA… comment`. Empty lines and comments are skipped. */
+function readKeys(file: string | undefined): readonly NewKey[] {
+  if (file === undefined) return [];
+  return inputText(file)
+    .split('\n')
+    .map((line, i) => ({ line: line.trim(), number: i + 1 }))
+    .filter(({ line }) => line !== '' && !line.startsWith('#'))
+    .map(({ line, number }) => {
+      const match = /^([a-z0-9][a-z0-9._-]{0,63}) (\S+ \S+.*)$/.exec(line);
+      if (match === null) throw new RangeError(`${file}, line ${number}: expected an account and its new public key`);
+      return { account: match[1] ?? '', publicKey: match[2] ?? '' };
+    });
+}
+
+type Advanced = {
+  readonly opened: number;
+  readonly staged: number;
+  readonly refused: readonly Refused[];
+  /** New keys that wait for a second operator, a hundred in each change. */
+  readonly proposed: readonly Proposed[];
+};
+
+/** Runs until nothing remains. An interrupted rotation is continued with --resume. */
+async function advance(client: Client, rotation: string, keys: readonly NewKey[], given: Given): Promise<Advanced> {
+  let opened = 0;
+  let staged = 0;
+  const refused: Refused[] = [];
+  const proposed: Proposed[] = [];
+  const show = (text: string): void => {
+    if (given.isTerminal) process.stderr.write(`\r\u001b[K${text}`);
+  };
+  for (let remaining = 1; remaining > 0; ) {
+    const done = await client.call('rotation.advance', { rotation, keys: [] });
+    opened += done.opened;
+    remaining = done.remaining;
+    show(`${opened} keys begun, ${remaining} to go`);
+  }
+  for (let at = 0; at < keys.length; at += chunk) {
+    const done = await perform(client, given, 'rotation.advance', { rotation, keys: keys.slice(at, at + chunk) });
+    if (done.proposed !== null) proposed.push(done.proposed);
+    else {
+      staged += done.result.staged;
+      refused.push(...done.result.refused);
+    }
+    show(`${Math.min(keys.length, at + chunk)} of ${keys.length} new keys`);
+  }
+  show('');
+  return { opened, staged, refused, proposed };
+}
+
+export const credentialRotate = changingVerb(
+  {
+    words: ['credential', 'rotate'],
+    options: [
+      ...selectionOptions,
+      {
+        name: 'keys',
+        value: 'FILE',
+        help: 'new public keys, a line each: ACCOUNT ssh-ed25519 AAAA…; - for standard input',
+      },
+      { name: 'overlap', value: 'DAYS', help: 'for how many days old and new are both good (default 14)' },
+      { name: 'reason', value: 'TEXT', help: 'why; goes on the record' },
+      {
+        name: 'resume',
+        value: 'ROTATION',
+        help: 'go on with a rotation that was interrupted, or register more keys for it',
+      },
+    ],
+    help: 'Replaces keys with an overlap: the old ones retire when it ends, new ones come from --keys, `key add` or the customers themselves.',
+    example:
+      'cofferctl credential rotate --stale-before 2026-01-01 --keys new-keys.txt --reason "yearly rotation" --execute',
+  },
+  ['rotation.start', 'rotation.advance', 'credential.plan'],
+  async (client, given) => {
+    const keys = readKeys(given.options.keys);
+    const overlapDays = wholeNumber(given, 'overlap') ?? 14;
+    const { resume, execute, reason } = given.options;
+    let rotation = resume;
+    let keysToGo = 0;
+    if (rotation === undefined) {
+      const selection = selectionOf(given);
+      const plan = await client.call('credential.plan', { selection, what: 'rotate' });
+      if (execute === undefined) {
+        const named = new Set(keys.map((one) => one.account));
+        const without = plan.credentials.filter((one) => !named.has(one.account)).map((one) => one.account);
+        const asked =
+          without.length === 0
+            ? ''
+            : `no new key is given for ${[...new Set(without)].slice(0, 20).join(', ')}: their contacts are asked for one\n`;
+        return {
+          data: { ...plan, executed: false, withoutNewKey: [...new Set(without)] },
+          text: `${asked}${planText(plan, `retired ${overlapDays} days from now`, withExecute(given))}`,
+        };
+      }
+      if (reason === undefined) throw new RangeError('--reason is missing: it goes on the record');
+      const started = await client.call('rotation.start', { selection, overlapDays, reason });
+      rotation = started.rotation;
+      keysToGo = started.keys;
+    } else if (execute === undefined) throw new RangeError('--resume makes changes: add --execute');
+    const done = await advance(client, rotation, keys, given);
+    const refused = done.refused.map((one) => `  ${one.account}: ${plain(one.why)}`);
+    return {
+      data: { rotation, keys: keysToGo, ...done, executed: true },
+      text: [
+        `rotation ${rotation}: ${done.opened} old keys retire after the overlap, ${done.staged} new keys registered`,
+        ...done.proposed.map(
+          (one) =>
+            `new keys wait for a second operator: cofferctl change approve ${one.change} --hash ${one.hash} --execute`,
+        ),
+        ...(refused.length === 0 ? [] : ['not registered:', ...refused]),
+        `see who has moved: ${nextLine(given, `rotation show ${rotation}`)}`,
+        `take it back:      ${nextLine(given, `rotation undo ${rotation} --reason TEXT`)}`,
+        '',
+      ].join('\n'),
+      isFault: done.refused.length > 0,
+    };
+  },
+);

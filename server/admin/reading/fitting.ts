@@ -1,0 +1,19 @@
+// Owns: the limit of how much of a list one answer holds.
+
+/** The largest size of the list as JSON, in bytes. It leaves room for the rest of the frame. */
+const listBytesMax = 110_000;
+
+/** Returns as many of the rows, from the first on, as one answer holds, and whether there are more. */
+export function fitting<K extends string, T>(
+  name: K,
+  rows: readonly T[],
+): { readonly [P in K]: T[] } & { readonly more: boolean } {
+  const taken: T[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    bytes += Buffer.byteLength(JSON.stringify(row)) + 1;
+    if (bytes > listBytesMax) break;
+    taken.push(row);
+  }
+  return { [name]: taken, more: taken.length < rows.length } as { readonly [P in K]: T[] } & { readonly more: boolean };
+}

@@ -1,0 +1,144 @@
+// Owns: the listener of one edge, and the way of a socket from there to a connection: a place, the warden, and then the
+// connection itself.
+// Must never: keep a place for a socket that is gone, or begin a connection once it refuses new ones.
+import { createServer, type Server, type Socket } from 'node:net';
+import type { EdgeConfig } from '../config/config.ts';
+import { type Network, parseNetwork } from '../domain/addresses.ts';
+import { profiles } from '../domain/algorithms.ts';
+import { detach } from '../domain/detached.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import type { Admission, ConnectionPlace } from './accept/admission.ts';
+import { whenSourceKnown } from './accept/balanced.ts';
+import type { ProxySource } from './accept/proxy-protocol.ts';
+import type { Clients } from './clients.ts';
+import { startConsole } from './console/console.ts';
+import type { EdgeNode, StartSftp } from './seam/sftp-seam.ts';
+import type { SelfTest } from './self-test/self-test.ts';
+import { makeOffers } from './transport/algorithms.ts';
+import type { BufferReserve } from './transport/buffer-reserve.ts';
+import { Connection } from './transport/connection.ts';
+import { exchangeSigner } from './warden-client/exchange-signer.ts';
+import type { WardenClient } from './warden-client/warden-client.ts';
+
+const sweepEveryMs = 10_000;
+
+type ReceptionOptions = {
+  readonly node: EdgeNode;
+  readonly edge: EdgeConfig;
+  /** It must have had the answer to its first `node.hello`, which brings the host keys. */
+  readonly warden: WardenClient;
+  readonly banner: string;
+  readonly clients: Clients;
+  readonly admission: Admission;
+  readonly reserve: BufferReserve;
+  readonly startSftp: StartSftp;
+  readonly selfTest: Pick<SelfTest, 'isOwn'>;
+};
+
+export class Reception {
+  readonly #options: ReceptionOptions;
+  readonly #balancers: readonly Network[];
+  readonly #forAll: Pick<ConstructorParameters<typeof Connection>[0], 'profile' | 'exchange' | 'offerFor'>;
+  readonly #server: Server;
+  readonly #sweep: NodeJS.Timeout;
+  #isRefusing = false;
+  #sockets = 0;
+
+  constructor(options: ReceptionOptions) {
+    const { edge, warden, admission } = options;
+    this.#options = options;
+    this.#balancers = edge.balancers.map(parseNetwork).filter((network) => network !== undefined);
+    const profile = profiles[edge.profile];
+    const exchange = exchangeSigner(warden);
+    this.#forAll = { profile, exchange, offerFor: makeOffers(profile, exchange.hostKeysInUse()) };
+    this.#server = createServer({ noDelay: true, highWaterMark: 256 * 1024 }, (socket) => this.#accept(socket));
+    this.#sweep = setInterval(() => admission.sweep(), sweepEveryMs);
+  }
+
+  /** Throws `configuration` when the address cannot be listened on. */
+  async listen(): Promise<void> {
+    const { host, port } = this.#options.edge;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) =>
+        reject(new CofferdamError('configuration', `cannot listen on ${host}:${port}`, { cause })),
+      );
+      this.#server.listen({ host, port, backlog: 511 }, resolve);
+    });
+  }
+
+  /** Lets nobody in any more. Connections that have begun go on. */
+  refuse(): void {
+    this.#isRefusing = true;
+    this.#server.close();
+  }
+
+  stop(): void {
+    this.refuse();
+    clearInterval(this.#sweep);
+  }
+
+  #accept(socket: Socket): void {
+    const { connectionsMax, unauthenticatedConnectionsMax } = this.#options.node.limits;
+    socket.on('error', () => {});
+    if (this.#isRefusing || this.#sockets >= connectionsMax + unauthenticatedConnectionsMax) {
+      socket.destroy();
+      return;
+    }
+    this.#sockets += 1;
+    socket.once('close', () => (this.#sockets -= 1));
+    whenSourceKnown(socket, this.#balancers, (source) => this.#begin(socket, source));
+  }
+
+  #begin(socket: Socket, source: ProxySource): void {
+    const { admission, warden, node } = this.#options;
+    const place = this.#isRefusing ? 'draining' : admission.enter(source.address);
+    if (typeof place === 'string') {
+      socket.destroy();
+      return;
+    }
+    if (warden.isReady) return this.#connect(socket, source, place);
+    // Without a warden nobody can sign the key exchange. The connection keeps its place, unread, until there is a
+    // warden.
+    socket.pause();
+    place.onEvicted = () => socket.destroy();
+    const connected = warden
+      .whenReady()
+      .catch(() => socket.destroy())
+      .then(() => {
+        if (socket.destroyed || this.#isRefusing) {
+          socket.destroy();
+          admission.leave(place);
+        } else this.#connect(socket, source, place);
+      });
+    detach(connected, (error) => {
+      node.log.error({ err: error }, 'defect while accepting a connection');
+      socket.destroy();
+    });
+  }
+
+  #connect(socket: Socket, source: ProxySource, place: ConnectionPlace): void {
+    const { node, warden, banner, clients, admission, reserve, startSftp, selfTest } = this.#options;
+    const connection: Connection = new Connection({
+      ...this.#forAll,
+      socket,
+      node,
+      source,
+      banner,
+      warden,
+      startSftp,
+      startConsole,
+      isLeaseLive: () => warden.isLeaseLive,
+      reserve,
+      onLogin: () => admission.known(place),
+      onMisdeed: (misdeed) => {
+        if (!selfTest.isOwn(socket)) admission.punish(source.address, misdeed);
+      },
+      onClosed: (_connection, words) => {
+        clients.left(connection, words);
+        admission.leave(place);
+      },
+    });
+    place.onEvicted = () => connection.fail('its place was given to a connection from another network', 'no-login');
+    clients.open.add(connection);
+  }
+}

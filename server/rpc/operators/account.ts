@@ -1,0 +1,122 @@
+// Owns: the operations of operators on SFTP accounts.
+import { z } from 'zod';
+import {
+  accountName,
+  instant,
+  mayWiden,
+  more,
+  narrows,
+  network,
+  operation,
+  reads,
+  reason,
+  rule,
+  text,
+  widens,
+} from './words.ts';
+
+export const accountRow = z.strictObject({
+  name: z.string(),
+  customer: z.string().nullable(),
+  kind: z.string(),
+  plane: z.string(),
+  state: z.string(),
+  secondFactor: z.boolean(),
+  keys: z.number(),
+  windowOpenUntil: instant.nullable(),
+  lastUsedAt: instant.nullable(),
+  manages: z.boolean(),
+  readOnly: z.boolean(),
+  networks: z.array(z.string()),
+  expiresAt: instant.nullable(),
+});
+
+export const accountOperations = {
+  'account.create': rule(
+    operation({
+      changes: true,
+      params: z.discriminatedUnion('plane', [
+        z.strictObject({
+          plane: z.literal('partner'),
+          name: accountName,
+          customer: accountName,
+          kind: z.enum(['person', 'machine']),
+          contact: text(200).optional(),
+          /**
+           * True for a person who may open windows for the customer's
+           * machine accounts, and manage their keys, over the console.
+           */
+          manages: z.boolean().optional(),
+        }),
+        z.strictObject({
+          plane: z.literal('internal'),
+          name: accountName,
+          kind: z.enum(['person', 'machine']),
+          contact: text(200).optional(),
+          /** The customers in whose folders the account may work: it may read deposits and fill collect folders. */
+          customers: z.array(accountName).min(1).max(500),
+        }),
+      ]),
+      result: z.strictObject({ name: z.string() }),
+    }),
+    widens,
+  ),
+  'account.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ customer: accountName.optional() }),
+      result: z.strictObject({ accounts: z.array(accountRow), more }),
+    }),
+    reads(),
+  ),
+  'account.lock': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, reason }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  /** Ends every open session of the account. It may log in again at once. */
+  'account.end-sessions': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, reason }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  /** Undoes a lock, and resets the counters of failed guesses. */
+  'account.unlock': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, reason }),
+      result: z.strictObject({ wasLocked: z.boolean(), countersCleared: z.number() }),
+    }),
+    widens,
+  ),
+  /** Ends the account in this many days; null means never. */
+  'account.expire': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, inDays: z.number().int().min(0).max(3650).nullable(), reason }),
+      result: z.strictObject({ expiresAt: instant.nullable(), sessionsEnded: z.number() }),
+    }),
+    mayWiden,
+  ),
+  'account.set': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({
+        name: accountName,
+        networks: z.array(network).max(64).optional(),
+        readOnly: z.boolean().optional(),
+        manages: z.boolean().optional(),
+        contact: text(200).optional(),
+        reason,
+      }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    mayWiden,
+  ),
+} as const;

@@ -1,0 +1,181 @@
+// Owns: the operators' commands about windows, retention and holds, each inside its command's own transaction and on
+// the record.
+import { CofferdamError } from '../../domain/errors.ts';
+import { isBoundWider } from '../../domain/widening.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { Params } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
+import type { Doing } from '../commands/doing.ts';
+import { findCustomer } from '../customers/customer-queries.ts';
+import { record } from '../ledger/entries/record.ts';
+import { type Purpose, purposeOf } from '../seals/declared.ts';
+import { alteredBefore, isFoundAltered } from '../seals/seals.ts';
+import { withdrawVersion } from '../versions/version-queries.ts';
+import {
+  type FolderWindow,
+  type HeldVersion,
+  insertHold,
+  liftHold,
+  lockFolder,
+  lockVersion,
+  releaseVersion,
+  whatIsInTheWay,
+  writeFolder,
+} from './retention-queries.ts';
+
+async function requireVersion(tx: Transaction, id: string): Promise<HeldVersion> {
+  const found = await lockVersion(tx, id);
+  if (found === undefined) throw new CofferdamError('not-found', 'there is no such version: see `cofferctl file list`');
+  return found;
+}
+
+async function requireFolder(
+  tx: Transaction,
+  customer: string,
+  folder: string,
+  purpose: Purpose,
+): Promise<FolderWindow> {
+  const found = await lockFolder(tx, customer, folder, purpose);
+  if (found === undefined) throw new CofferdamError('not-found', `customer ${customer} has no folder ${folder}`);
+  return found;
+}
+
+export const retentionUseCases = {
+  'folder.set': async (params: Params<OperatorToAdmin, 'folder.set'>, { tx, warden, operator, widen }: Doing) => {
+    const { customer, folder, reason, windowDays, readsMax, retentionDays } = params;
+    const before = await requireFolder(tx, customer, folder, 'to-narrow');
+    const row = { kind: 'folder', id: before.id } as const;
+    const isAltered = await isFoundAltered(tx, warden.keys, row);
+    const after = {
+      ...before,
+      windowDays: windowDays === undefined ? before.windowDays : windowDays,
+      readsMax: readsMax === undefined ? before.readsMax : readsMax,
+      retentionDays: retentionDays === undefined ? before.retentionDays : retentionDays,
+    };
+    if (after.retentionDays !== null && after.windowDays !== null && after.retentionDays < after.windowDays) {
+      if (isAltered) throw alteredBefore(tx, row);
+      throw new CofferdamError('invalid', 'retention cannot end before the window does');
+    }
+    // When the row was altered, its values are not compared. Then only a value that restricts nothing counts as wider.
+    const isFreer = (was: number | null, asked: number | null | undefined): boolean =>
+      asked !== undefined && (isAltered ? asked === null : isBoundWider(was, asked));
+    const isSooner = isAltered
+      ? typeof retentionDays === 'number'
+      : isBoundWider(after.retentionDays, before.retentionDays);
+    const wider = [
+      ...(isFreer(before.windowDays, windowDays) ? [`the window of ${folder}`] : []),
+      ...(isFreer(before.readsMax, readsMax) ? [`the reads of ${folder}`] : []),
+      // A shorter retention destroys files sooner, so it needs two operators.
+      ...(isSooner ? [`what is destroyed sooner in ${folder}`] : []),
+    ];
+    widen(wider);
+    await writeFolder(tx, after, purposeOf(wider));
+    const figures = ({ windowDays: window, readsMax: reads, retentionDays: retention }: FolderWindow) => ({
+      window,
+      reads,
+      retention,
+    });
+    await record(tx, {
+      kind: 'folder.changed',
+      customer: before.customer,
+      observer: 'warden',
+      public: { folder, before: figures(before), after: figures(after) },
+      sensitive: { operator, reason },
+    });
+    return { windowDays: after.windowDays, readsMax: after.readsMax, retentionDays: after.retentionDays };
+  },
+
+  'file.withdraw': async ({ version, reason }: Params<OperatorToAdmin, 'file.withdraw'>, { tx, operator }: Doing) => {
+    const found = await requireVersion(tx, version);
+    const gone = await withdrawVersion(tx, found.version, 'operator');
+    if (gone.length === 0) throw new CofferdamError('conflict', `the version is ${found.state}, not published`);
+    for (const one of gone)
+      await record(tx, {
+        kind: 'file.withdrawn',
+        customer: found.customer,
+        observer: 'warden',
+        version: one,
+        public: { why: 'operator' },
+        sensitive: { operator, reason },
+      });
+    return {};
+  },
+
+  'file.release': async (
+    { version, days, reason }: Params<OperatorToAdmin, 'file.release'>,
+    { tx, operator }: Doing,
+  ) => {
+    const found = await requireVersion(tx, version);
+    if (found.state === 'destroyed')
+      throw new CofferdamError('conflict', 'the key of this version was destroyed; nobody can read it again');
+    if (found.state !== 'withdrawn')
+      throw new CofferdamError('conflict', `the version is ${found.state}, not withdrawn`);
+    if (!found.isNewest)
+      throw new CofferdamError('conflict', 'a newer version of this file is published; withdraw that first');
+    const inTheWay = await whatIsInTheWay(tx, found.version);
+    if (inTheWay === 'directory-gone')
+      throw new CofferdamError(
+        'conflict',
+        'its directory was removed, so nobody could reach it: the account has to send the file again',
+      );
+    if (inTheWay === 'name-taken')
+      throw new CofferdamError(
+        'conflict',
+        'a directory has its name now: the account has to remove that first, or send the file again',
+      );
+    const until = await releaseVersion(tx, found.version, days);
+    await record(tx, {
+      kind: 'file.released',
+      customer: found.customer,
+      observer: 'warden',
+      version,
+      public: { until: until.toISOString() },
+      sensitive: { operator, reason },
+    });
+    return { until: until.toISOString() };
+  },
+
+  'hold.place': async (
+    { customer, folder, version, reason }: Params<OperatorToAdmin, 'hold.place'>,
+    { tx, operator }: Doing,
+  ) => {
+    if (folder !== undefined && version !== undefined)
+      throw new CofferdamError('invalid', 'name a folder or a version, not both');
+    const owner = await findCustomer(tx, customer, 'to-narrow');
+    if (owner === undefined) throw new CofferdamError('not-found', `there is no customer named ${customer}`);
+    const inFolder = folder === undefined ? null : (await requireFolder(tx, customer, folder, 'to-narrow')).id;
+    const found = version === undefined ? null : await requireVersion(tx, version);
+    if (found !== null && found.customer !== owner.id)
+      throw new CofferdamError('not-found', `customer ${customer} has no such version`);
+    if (found?.state === 'destroyed')
+      throw new CofferdamError('conflict', 'the key of this version is already destroyed');
+    const hold = await insertHold(tx, {
+      customer: owner.id,
+      folder: inFolder,
+      version: found?.version ?? null,
+      reason,
+      by: operator,
+    });
+    await record(tx, {
+      kind: 'hold.placed',
+      customer: owner.id,
+      observer: 'warden',
+      public: { hold, folder: folder ?? null, version: version ?? null },
+      sensitive: { operator, reason },
+    });
+    return { hold };
+  },
+
+  'hold.lift': async ({ hold, reason }: Params<OperatorToAdmin, 'hold.lift'>, { tx, operator }: Doing) => {
+    const customer = await liftHold(tx, hold, operator);
+    if (customer === undefined) throw new CofferdamError('not-found', 'there is no such hold, or it was lifted before');
+    await record(tx, {
+      kind: 'hold.lifted',
+      customer,
+      observer: 'warden',
+      public: { hold },
+      sensitive: { operator, reason },
+    });
+    return {};
+  },
+};
