@@ -50,10 +50,12 @@ export async function cofferctl(argv: readonly string[]): Promise<number> {
   try {
     return await main(argv);
   } catch (thrown) {
-    const isOurs =
+    // A verb throws a RangeError for a wrong option, and ENOENT is a file that the operator named and that is missing.
+    // Both are found before the gateway is asked for a change.
+    const isWrongInput =
       thrown instanceof RangeError || (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT');
     const error =
-      isOurs && thrown instanceof Error
+      isWrongInput && thrown instanceof Error
         ? new CofferdamError('invalid', `${thrown.message}. Nothing was done`)
         : toCofferdamError(thrown);
     process.stderr.write(`cofferctl: ${error.message.split('\n').map(plain).join('\n')}\n`);

@@ -1,17 +1,21 @@
 // Owns: `npm test` and `npm run test:attacks`: one database server and one installation to copy for the run, then every
 // test file, some beside each other, and a few alone at the end. Arguments are parts of names; without them everything
-// runs except the attacks. Ends with the line `N passed, N failed`.
+// runs except the attacks. What failed beside others runs once more alone (decision 55). Ends with the line
+// `N passed, N failed`.
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopSignals } from '../server/domain/stop-signals.ts';
+import { type Counted, runAgain } from './support/again.ts';
 import { startTestServer, temporaryDirectory } from './support/database.ts';
+import { placeInMemory } from './support/memory-place.ts';
 import { unownedIn } from './support/unowned.ts';
 import { makeOriginal } from './support/world.ts';
 
 const root = join(import.meta.dirname, '..');
-const filter = process.argv.slice(2);
+const measure = '--measure';
+const filter = process.argv.slice(2).filter((word) => word !== measure);
 /**
  * Tests that attack the gateway and kill its processes, which take longer than everything else: `npm run test:attacks`.
  */
@@ -20,43 +24,18 @@ const attacks = ['attack', 'chaos'];
 const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
 /** How many files run beside each other: each waits for a third of its time. */
 const lanes = 3;
-/** What takes longest begins first, so that no lane is idle at the end. The order decides nothing else. */
-const longest = [
-  'walk/walk',
-  'e2e/every-command',
-  'e2e/interrupted-upload',
-  'e2e/credentials',
-  'chaos/acknowledged-uploads',
-  'attack/no-record-no-release',
-  'chaos/rolling-restart',
-  'attack/states',
-  'e2e/drain',
-  'chaos/theft',
-  'attack/network-scan',
-  'chaos/rotation-rehearsal',
-  'attack/measured-attacks',
-  'e2e/operators',
-  'attack/restored-database',
-  'attack/revoked-operators',
-  'attack/clock-jump',
-  'e2e/budgets',
-  'e2e/console',
-  'attack/guesses',
-  'attack/tampered-record',
-  'chaos/raced-codes',
-  'e2e/clients',
-  'e2e/accept',
-  'attack/one-operator',
-  'supervisor/faults',
-  'warden/ledger-forward',
-];
+/**
+ * The seconds of the files that take longest, by name; `npm test -- --measure` writes those of the files that it ran.
+ * What takes longest begins first, so that no lane is idle at the end. The figures decide nothing else.
+ */
+const secondsFile = join(root, 'test', 'measured-seconds.json');
+const secondsOf = JSON.parse(readFileSync(secondsFile, 'utf8')) as Readonly<Record<string, number>>;
+/** A file that takes less is not written there: where it stands makes no difference. */
+const writtenSeconds = 5;
 /** Nothing runs beside these: they measure a rate, or what a whole cluster can carry in a time. */
 const alone = ['test/chaos/bounded-egress.test.ts', 'test/e2e/steady-rate.test.ts'];
 const fileMs = 420_000;
-type Counted = { readonly passed: number; readonly failed: number };
 
-/** Printed once more at the end, where whoever reads only the end of a log finds it. */
-const failures: string[] = [];
 const linesOfFailure = 14;
 const columnsOfFailure = 240;
 
@@ -126,18 +105,19 @@ function runFile(file: string, env: Readonly<Record<string, string>>): Promise<C
       const notOk = out.match(/^ {4}not ok \d+/gm)?.length ?? 0;
       const unowned = unownedIn(out);
       const crossed = locksOutOfOrder(locks);
+      const seconds = (Date.now() - started) / 1000;
       const failed =
         code === 0 && passed > 0 && unowned.length === 0 && crossed.length === 0 ? notOk : Math.max(1, notOk);
       process.stdout.write(
-        `${failed === 0 ? 'ok    ' : 'FAILED'} ${file}: ${passed} passed, ${failed} failed, ${((Date.now() - started) / 1000).toFixed(1)} s\n`,
+        `${failed === 0 ? 'ok    ' : 'FAILED'} ${file}: ${passed} passed, ${failed} failed, ${seconds.toFixed(1)} s\n`,
       );
       for (const line of out.match(/^ {4}# .*$/gm) ?? [])
         if (!line.includes('# Subtest')) process.stdout.write(`         ${line.trim()}\n`);
-      if (failed > 0) failures.push(...shortly(file, out));
+      const failures = failed > 0 ? [...shortly(file, out)] : [];
       if (crossed.length > 0)
         failures.push(`${file}: locks against the order of server/postgres/lock-order.ts`, ...crossed);
       if (failed > 0) process.stdout.write(`${out.replace(/^ {4,}ok .*\n/gm, '').slice(-20_000)}\n`);
-      resolve({ passed, failed });
+      resolve({ file, passed, failed, failures, seconds });
     });
   });
 }
@@ -146,24 +126,29 @@ async function runFiles(
   files: readonly string[],
   jobs: number,
   env: Readonly<Record<string, string>>,
-): Promise<Counted> {
+): Promise<readonly Counted[]> {
   const waiting = [...files];
-  let passed = 0;
-  let failed = 0;
+  const counted: Counted[] = [];
   const lane = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const counted = await runFile(file, env);
-      passed += counted.passed;
-      failed += counted.failed;
-    }
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) counted.push(await runFile(file, env));
   };
   await Promise.all(Array.from({ length: jobs }, lane));
-  return { passed, failed };
+  return counted;
+}
+
+/** Writes the seconds of these files, and keeps those of others that are still there. */
+function writeSeconds(counted: readonly Counted[]): void {
+  const all = { ...secondsOf, ...Object.fromEntries(counted.map((one) => [one.file, Math.round(one.seconds)])) };
+  const kept = Object.entries(all).filter(
+    ([file, seconds]) => seconds >= writtenSeconds && existsSync(join(root, file)),
+  );
+  writeFileSync(secondsFile, `${JSON.stringify(Object.fromEntries(kept.sort()), null, 2)}\n`);
 }
 
 async function main(): Promise<number> {
   const started = Date.now();
   const works: (() => Promise<void> | void)[] = [];
+  process.env.TMPDIR ??= placeInMemory() ?? tmpdir();
   let server = process.env.DATABASE_URL ?? '';
   if (server === '') {
     const own = await startTestServer(temporaryDirectory({ teardown: (work) => void works.unshift(work) }));
@@ -184,27 +169,24 @@ async function main(): Promise<number> {
     process.env.NODE_COMPILE_CACHE = compiled;
     const original = files.some(isWorld) ? await makeOriginal({ teardown: (work) => void works.unshift(work) }) : '';
     const env = { COFFERDAM_TEST_WORLD: original, TAP_TIMEOUT: '400' };
-    /** Longest first, then the other worlds, then what is over in seconds. */
-    const rank = (file: string): number => {
-      const at = longest.findIndex((name) => file.includes(name));
-      return at >= 0 ? at : longest.length + (isWorld(file) ? 0 : 1);
-    };
-    const beside = files.filter((file) => !alone.includes(file)).sort((a, b) => rank(a) - rank(b));
+    const beside = files
+      .filter((file) => !alone.includes(file))
+      .sort((a, b) => (secondsOf[b] ?? 0) - (secondsOf[a] ?? 0));
+    const last = files.filter((file) => alone.includes(file));
     const counted = [
-      await runFiles(beside, lanes, env),
-      await runFiles(
-        files.filter((file) => alone.includes(file)),
-        1,
-        env,
-      ),
+      ...(await runAgain(await runFiles(beside, lanes, env), (red) => runFiles(red, 1, env))),
+      ...(await runFiles(last, 1, env)),
     ];
+    // Printed once more at the end, where whoever reads only the end of a log finds it.
+    const failures = counted.flatMap((one) => one.failures);
+    if (process.argv.includes(measure)) writeSeconds(counted);
     const passed = counted.reduce((sum, one) => sum + one.passed, 0);
-    const failed = counted.reduce((sum, one) => sum + one.failed, 0);
+    const failing = counted.reduce((sum, one) => sum + one.failed, 0);
     if (failures.length > 0) process.stdout.write(`\n-- what failed\n${failures.join('\n')}\n-- end of what failed\n`);
     process.stdout.write(
-      `\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`,
+      `\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failing} failed\n`,
     );
-    return failed === 0 && passed > 0 ? 0 : 1;
+    return failing === 0 && passed > 0 ? 0 : 1;
   } finally {
     for (const work of works) await work();
   }

@@ -4,7 +4,7 @@ import { read } from '../verb/read.ts';
 
 export const breakGlassList = read({
   words: ['break-glass', 'list'],
-  help: 'Lists prepared emergencies, and what became of them. Exit code 1 while one that was used waits for its review.',
+  help: 'Lists prepared emergencies, and what became of them. Exit code 1 while one that was opened is not reviewed.',
   example: 'cofferctl break-glass list',
   operation: 'break-glass.list',
   text: ({ breakGlasses }) =>

@@ -26,12 +26,13 @@ export const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((nam
   [K in keyof Limits]: z.ZodOptional<typeof limit>;
 };
 const cap = z.number().int().min(0).max(capMax);
+/** Bytes per second on the wire. */
 const rate = z.number().int().min(1024).max(capMax);
 const caps = z.strictObject({ hour: cap, day: cap, week: cap });
-const flow = z.strictObject({ bytes: caps.optional(), files: caps.optional(), rate: rate.optional() });
+const direction = z.strictObject({ bytes: caps.optional(), files: caps.optional(), rate: rate.optional() });
 const scopeBudget = z.strictObject({
-  out: flow.optional(),
-  in: flow.optional(),
+  out: direction.optional(),
+  in: direction.optional(),
   list: z.strictObject({ names: caps }).optional(),
   sessions: z.number().int().min(0).max(1_000_000).optional(),
 });
@@ -58,13 +59,14 @@ const ageShape = Object.fromEntries(
   [K in keyof CredentialAges]: z.ZodOptional<z.ZodNumber>;
 };
 export const credentialSettings = z.strictObject(ageShape);
-const places = z.number().int().min(0).max(10_000_000);
+/** A number in a line of the table of shares: of places, of waiting requests, or of milliseconds. */
+const shareNumber = z.number().int().min(0).max(10_000_000);
 const shareNumbers = z.strictObject({
-  total: places.min(1).optional(),
-  each: places.optional(),
-  reserve: places.optional(),
-  waiting: places.optional(),
-  waitMs: places.optional(),
+  total: shareNumber.min(1).optional(),
+  each: shareNumber.optional(),
+  reserve: shareNumber.optional(),
+  waiting: shareNumber.optional(),
+  waitMs: shareNumber.optional(),
 });
 /**
  * Settings may change the numbers of existing lines of the table of shares. They cannot add a line, or change who holds

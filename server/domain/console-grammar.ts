@@ -27,7 +27,7 @@ export const consoleHelp = [
   'unlock ACCOUNT --for 8h       let a machine account log in with its key alone for this time (at most 24h; also 30m)',
   'lock ACCOUNT                  close the open window of a machine account at once, and end the sessions that it opened',
   'keys                          your keys and those of the machine accounts',
-  'keys add                      a new key, from standard input: the signed request (see README)',
+  'keys add                      ask for a new key; the request and its two signatures are read from standard input',
   'keys confirm SHA256:…         make a key valid at once that a colleague asked for',
   'keys revoke SHA256:…          revoke this key for good',
   'receipt NAME                  the signed receipt of a file, such as deposit/pain.001.xml',

@@ -4,7 +4,6 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { readLine } from '../../admin-cli/arguments.ts';
-import { cofferctl } from '../../admin-cli/main.ts';
 import { inputText } from '../../admin-cli/terminal/input-file.ts';
 import { nextLine } from '../../admin-cli/terminal/next-line.ts';
 import { withExecute } from '../../admin-cli/verb/change.ts';
@@ -61,6 +60,8 @@ test('a command that is printed to be typed next names the same operator and the
     'the twin',
   );
   t.ok(verbFiles.length > 40, 'the walk found the verbs');
+  // No verb writes such a command by hand: `nextLine` adds the identity and the address. The exception is a command that
+  // another operator types.
   for (const { file, source } of verbFiles)
     for (const printed of source.split('\n'))
       t.notMatch(
@@ -84,9 +85,9 @@ test('a file that cannot be read is a clear error for every option that reads on
     code: 'invalid',
   });
   t.throws(() => inputText(join(directory, 'file', 'below')), { message: /cannot be read/, code: 'invalid' });
-  for (const { file, source } of verbFiles) t.notMatch(source, /readFileSync/, `${file} reads by the one door`);
-  t.equal(typeof cofferctl, 'function');
-  t.ok(verbs.some(({ options }) => options.some(({ value }) => value === 'FILE')));
+  for (const { file, source } of verbFiles) t.notMatch(source, /readFileSync/, `${file} reads files by inputText only`);
+  const takeFiles = verbs.filter(({ options }) => options.some(({ value }) => value === 'FILE'));
+  t.ok(takeFiles.length > 0, 'there are options that read a file');
 });
 
 test('a reason that says nothing is refused', async (t) => {

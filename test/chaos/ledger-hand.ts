@@ -1,7 +1,7 @@
-// Owns: one process of the soak of the record. `sealer` is what a warden is to the record: the real Ledger with its
-// real witness and what it wrote itself. `writer` commits entries that nobody watches. Both are killed at any moment.
-// The process reports on standard output what is certain: `done ID…` after the commit, `kept HASH` after the witness
-// has it, `frozen TEXT` when it froze.
+// Owns: one process of the soak of the record. A `sealer` does to the record what a warden does: it has the real Ledger
+// with its real witness, writes entries, and misses those of its own that are gone. A `writer` commits entries that
+// nobody would miss. Both are killed at any moment. The process reports on standard output what is certain: `begins`
+// when a sealer starts, `done ID…` after the commit, `kept HASH` after the witness has it, `frozen TEXT` when it froze.
 import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,7 +55,10 @@ async function seal(): Promise<void> {
   }
 }
 
-/** `by`: as the entries say it. */
+/**
+ * Commits one to four entries at a time while `isServed` says so, for ever. `by` is who closed the download, as the
+ * entries say it.
+ */
 async function write(database: Database, by: 'client' | 'warden', isServed: () => boolean): Promise<void> {
   for (;;) {
     if (!isServed()) {
@@ -86,7 +89,7 @@ async function write(database: Database, by: 'client' | 'warden', isServed: () =
   }
 }
 
-// No database, no witness: the process ends, and its keeper starts it again.
+// Without a database or a witness the process ends, and `LedgerScene` starts it again.
 await (role === 'sealer'
   ? seal()
   : write(new Database({ url, applicationName: 'writer', connectionsMax: 1 }), 'client', () => true)

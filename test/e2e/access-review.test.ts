@@ -1,3 +1,5 @@
+// `cofferctl report access` on a running gateway: who reaches which folder with what, before and after changes; to whom
+// it is shown; and that no row is lost or doubled when there are many pages.
 import pg from 'pg';
 import { test } from 'tap';
 import type { AccessRow } from '../../server/rpc/operators/report.ts';
@@ -93,7 +95,7 @@ test('the access review of a running gateway', async (t) => {
   t.match(
     await ok('report', 'access', '--account', 'acme', '--customer', 'globex'),
     /^nobody\n$/,
-    'whoever does not reach it',
+    'an account that does not reach the customer is not listed',
   );
 
   for (const role of ['viewer', 'auditor']) {
@@ -106,6 +108,8 @@ test('the access review of a running gateway', async (t) => {
     );
   }
 
+  // More rows than one answer holds, so that cofferctl asks for page after page. The setting lets this connection see the
+  // rows of all customers.
   await client.query("select set_config('cofferdam.customers', '*', false)");
   await client.query(`with made as (
       insert into account (id, customer_id, name, kind, plane, contact)

@@ -39,7 +39,7 @@ type Scope = {
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-test('scope and hunt say what was done, and nothing else', async (t) => {
+test('scope, pack and hunt say what was done, and nothing else', async (t) => {
   const world = await startWorld(t);
   const file = (name: string, bytes: Buffer): string => {
     const path = join(world.directory, name);
@@ -185,6 +185,8 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
     'slice.jsonl',
   ]);
   const page = readFileSync(join(out, 'incident.md'), 'utf8');
+  // The deadlines of `domain/incident/clocks.ts`: 4, 24, 36 and 72 hours after awareness, and one month after the
+  // intermediate report, which is due 72 hours after the initial one.
   for (const clock of [
     '2026-11-24 22:00',
     '2026-11-25 18:00',
@@ -210,7 +212,8 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   t.match(slice, /extent\.granted/);
   writeFileSync(join(own, 'slice.jsonl'), slice.replace('extent.granted', 'extent.refused'));
   t.equal((await run(process.execPath, command, { cwd: own })).code, 1, 'a changed entry does not verify');
-  // Node makes the directories of a path forever when a part of the path cannot be a directory.
+  // Node.js never returns from a recursive mkdir when a part of the path cannot contain directories, so cofferctl makes
+  // only the last directory itself, and must answer here at once.
   for (const [place, words] of [
     ['/proc/pack', /cannot be made \(E[A-Z]+\)/],
     [join(out, 'no', 'such'), /cannot be made \(ENOENT\)/],
@@ -259,7 +262,7 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   );
 });
 
-test('an answer ends when it was asked for: what happens later is neither denied nor in the way', async (t) => {
+test('an answer covers the time until it was asked for: later events are neither denied nor in the way', async (t) => {
   const world = await startWorld(t);
   const local = join(world.directory, 'deposit.xml');
   writeFileSync(local, randomBytes(1000));

@@ -1,5 +1,5 @@
 // Every reply byte by byte, and every field of ATTRS by itself, written down once more from
-// draft-ietf-secsh-filexfer-02.
+// draft-ietf-secsh-filexfer-02; the reply with limits is from OpenSSH's PROTOCOL, section 4.8.
 import { test } from 'tap';
 import {
   attributesPacket,
@@ -15,8 +15,8 @@ import {
   versionPacket,
 } from '../../server/edge/sftp/codec.ts';
 
-/** Hexadecimal digits with blanks, to be readable. */
 const hex = (bytes: Buffer): string => bytes.toString('hex');
+/** The expected bytes are written with blanks between the fields, to be readable; this removes the blanks. */
 const plain = (text: string): string => text.replace(/\s/g, '');
 const file = { kind: 'file', size: 0x1_0203_0405, permissions: 0o640, modifiedAt: 0x66778899 } as const;
 const fileAttributes = '0000000f 0000000102030405 00000000 00000000 000081a0 66778899 66778899';
@@ -115,7 +115,7 @@ test('fields are read from their positions', (t) => {
   t.equal(
     new FieldReader(Buffer.from('0020000000000000', 'hex')).uint64(),
     Number.MAX_SAFE_INTEGER,
-    'and one more is as far as that',
+    'a larger number is read as the largest that is exact',
   );
   t.end();
 });

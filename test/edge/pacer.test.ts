@@ -86,7 +86,7 @@ test('an ended session sends nothing more, and what was acknowledged to it is st
   }
 });
 
-test('one for each customer and direction', (t) => {
+test('a session has one pacer for each customer and direction', (t) => {
   const pacers = new Pacers(testSession, scripted().warden);
   t.equal(pacers.get('c', 'in'), pacers.get('c', 'in'));
   t.equal(new Set([pacers.get('c', 'in'), pacers.get('c', 'out'), pacers.get('d', 'in')]).size, 3);

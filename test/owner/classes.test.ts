@@ -1,5 +1,5 @@
-// Every column and row of the database is classified: what must follow when its owner touches it. Whoever adds a table
-// or a column classifies it there.
+// Every column of every table, and every deleted or inserted row, has a class: what must follow when the owner of the
+// database touches it. Whoever adds a table or a column classifies it in `classes.ts`.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -18,7 +18,8 @@ function gaps(
     const named = `${one.table}.${one.column}`;
     const is = of(one.table, one.column);
     if (is === undefined) return [`${named} is in no class`];
-    // The name of a row is in its seal: under another name the row has no seal.
+    // A primary key needs no trigger that breaks the seal: the key is a part of the seal, so a row with another key has
+    // none. A row of the table `seal` is itself the seal.
     const mayBeSealed = one.isSealed || one.isKey || one.table === 'seal';
     if (one.isSealed && is !== 'sealed') return [`${named} is ${is}, and a seal breaks with it`];
     return is === 'sealed' && !mayBeSealed ? [`${named} is sealed, and no seal breaks with it`] : [];
@@ -83,7 +84,7 @@ test('a touched row is put back as it was, whatever was done to it', async (t) =
     for (const nth of [0, 1]) {
       const touched = await rows.touch(touch, { nth });
       if (touched === undefined) continue;
-      t.not(JSON.stringify(await seen()), JSON.stringify(before), `${touch.verb} ${touch.column ?? ''}: another row`);
+      t.not(JSON.stringify(await seen()), JSON.stringify(before), `${touch.verb} ${touch.column ?? ''}: is touched`);
       await touched.undo();
       t.same(await seen(), before, 'as it was');
     }

@@ -45,7 +45,7 @@ test('a role loads nothing that Node would have to strip', async (t) => {
       ]);
     const done = await load(['--import', `./${hook}`]);
     t.equal(done.code, 0, `${file} ${done.err}`);
-    t.match((await load([])).err, /ERR_UNKNOWN_FILE_EXTENSION/, 'which it would have to without the store');
+    t.match((await load([])).err, /ERR_UNKNOWN_FILE_EXTENSION/, `${file}: without the hook, Node must strip it`);
   }
 });
 
@@ -63,6 +63,19 @@ test('every role is started with the hook, and so are its threads', async (t) =>
     t.equal(args[0], '--disable-sigusr1', `${role}: no signal opens a debugger`);
     t.ok(args.indexOf('--import') < args.findIndex((arg) => arg.endsWith('main.ts')), 'before the program');
   }
+  for (const name of ['server/edge/sftp/store-worker.ts', 'server/edge/self-test/round.ts']) {
+    const program = `const { Worker } = require('node:worker_threads');
+      const worker = new Worker('./${name}', { workerData: {} });
+      worker.on('error', (error) => { process.stdout.write(String(error.code)); process.exit(); });
+      worker.on('online', () => setTimeout(() => process.exit(), 1500));`;
+    const start = async (args: readonly string[]): Promise<string> =>
+      (await run(process.execPath, ['--no-experimental-strip-types', ...args, '-e', program])).out;
+    t.notMatch(await start(['--import', `./${hook}`]), 'ERR_UNKNOWN_FILE_EXTENSION', name);
+    t.match(await start([]), 'ERR_UNKNOWN_FILE_EXTENSION', `${name}: without the hook, Node must strip it`);
+  }
+});
+
+test('every systemd unit starts with the hook, writes no memory to disk and reaches no other network', async (t) => {
   const units = readdirSync(join(project, 'deploy', 'systemd')).filter((name) => name.endsWith('.service'));
   t.equal(units.length, 5);
   for (const name of units) {
@@ -72,16 +85,6 @@ test('every role is started with the hook, and so are its threads', async (t) =>
     t.match(unit, /^LimitCORE=0$/m, `${name}: no copies of memory`);
     t.match(unit, /^IPAddressDeny=/m, `${name}: not every network`);
     t.notMatch(unit, /^IPAddressAllow=any$/m, `${name}: which would open all that is denied`);
-  }
-  for (const name of ['server/edge/sftp/store-worker.ts', 'server/edge/self-test/round.ts']) {
-    const program = `const { Worker } = require('node:worker_threads');
-      const worker = new Worker('./${name}', { workerData: {} });
-      worker.on('error', (error) => { process.stdout.write(String(error.code)); process.exit(); });
-      worker.on('online', () => setTimeout(() => process.exit(), 1500));`;
-    const start = async (args: readonly string[]): Promise<string> =>
-      (await run(process.execPath, ['--no-experimental-strip-types', ...args, '-e', program])).out;
-    t.notMatch(await start(['--import', `./${hook}`]), 'ERR_UNKNOWN_FILE_EXTENSION', name);
-    t.match(await start([]), 'ERR_UNKNOWN_FILE_EXTENSION', 'which it would have to without the store');
   }
 });
 
@@ -105,7 +108,7 @@ test('a file that was changed since runs as it is now', async (t) => {
   t.match(
     await say(before),
     new RegExp(`^stored .*program\\.ts:1:${column}\n`),
-    'the stored form runs, and a place is where the source has it',
+    'the stored form runs, and a stack trace names the position in the source',
   );
   t.match(
     await say(before.replace('before', 'behind')),

@@ -159,7 +159,7 @@ test('a narrowed cap does not come back at a start after its row was deleted', a
   t.equal((await alarms()).length, 1);
   await t.rejects(
     set(tight, second),
-    { message: /this would widen the budget out of customer acme, which has none/ },
+    { message: /this would widen the missing budget of customer acme \(direction out\)/ },
     'not by one',
   );
   await agree({ ...tight, items: { hour: 9 } }, second);

@@ -1,4 +1,4 @@
-// Owns: the SQL of what operators read about budgets, exposure and alerts.
+// Owns: the SQL of what operators read about budgets and exposure.
 import type { Snapshot } from '../../domain/budgets/history.ts';
 import type { BudgetDirection, BudgetUnit, Caps, Consequence } from '../../domain/budgets/words.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -9,6 +9,7 @@ export type BudgetRow = {
   readonly rank: number;
   readonly label: string;
   readonly direction: BudgetDirection;
+  /** Bytes per second on the wire; null when the rate is not limited. */
   readonly rate: number | null;
   readonly sessionsMax: number | null;
   readonly sessionsOpen: number | null;
@@ -44,10 +45,10 @@ export async function budgetsOf(tx: Transaction, { kind, name, customer }: Scope
 }
 
 /**
- * Returns the budgets of the gateway and the planes, and those of the twelve customers that used the largest share of a
- * daily cap.
+ * Returns the budgets of the gateway and the planes, and those twelve budgets of customers of whose daily caps the
+ * largest part was used. A customer has one budget for each direction.
  */
-export async function widestBudgets(tx: Transaction): Promise<readonly BudgetRow[]> {
+export async function fullestBudgets(tx: Transaction): Promise<readonly BudgetRow[]> {
   return tx.query<BudgetRow>(
     `select ${budgetColumns} ${budgetJoins}
      where b.rank >= 4 or b.id in (
@@ -71,7 +72,10 @@ const totalColumns = { bytes: 'b.total_bytes', items: 'b.total_items' } as const
 
 const baseColumns = { bytes: 'b.base_week_bytes', items: 'b.base_week_items' } as const;
 
-/** Returns the counted totals of a budget by minute, and what it needs to compute amounts in a window from them. */
+/**
+ * Returns what `historyOf` takes: the totals of a budget by minute, ascending; the total before the first of them
+ * (`base`); the present total; and the present minute, counted since 1970 (`nowMinute`).
+ */
 export async function snapshotsOf(tx: Transaction, budget: number, unit: BudgetUnit): Promise<SnapshotSeries> {
   const [amountColumn, totalColumn, baseColumn] = [amountColumns[unit], totalColumns[unit], baseColumns[unit]];
   const snapshots = await tx.query<Snapshot>(
@@ -149,7 +153,10 @@ export async function exposedCustomers(
   );
 }
 
-/** Returns the budgets to which a read of this customer's files with this credential is charged. */
+/**
+ * Returns the budgets to which a read of this customer's files with this credential is charged. `isShare` says whether
+ * the budget may at present use only a part of the customer's caps, because several credentials could use them.
+ */
 export async function budgetsOfRead(
   tx: Transaction,
   credential: string,

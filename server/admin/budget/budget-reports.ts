@@ -14,8 +14,8 @@ import {
   budgetsOfRead,
   exposedCustomers,
   findExposedCredential,
+  fullestBudgets,
   snapshotsOf,
-  widestBudgets,
 } from './budget-queries.ts';
 
 type Shown = Result<OperatorToAdmin, 'budget.show'>['budgets'][number];
@@ -64,7 +64,7 @@ async function require(tx: Transaction, scope: ScopeParams): Promise<readonly Bu
 }
 
 export async function showBudgets(tx: Transaction, scope: ScopeParams | undefined): Promise<readonly Shown[]> {
-  return (scope === undefined ? await widestBudgets(tx) : await require(tx, scope)).map(shown);
+  return (scope === undefined ? await fullestBudgets(tx) : await require(tx, scope)).map(shown);
 }
 
 /** Returns the course of one window of a budget. Throws `invalid` when the scope has several such budgets. */

@@ -10,7 +10,9 @@ export function nodeFindings(nodes: readonly NodeRow[], leaseLostMs: number): re
     if (!node.alive)
       return fault(
         check,
-        `has not renewed its lease since ${node.lastSeenAt?.toISOString() ?? 'ever'}`,
+        node.lastSeenAt === null
+          ? 'has never renewed its lease'
+          : `has not renewed its lease since ${node.lastSeenAt.toISOString()}`,
         "look at the edge's log; the supervisor starts it again by itself",
       );
     const text = `renewed its lease ${Math.round(node.lagMs ?? 0)} ms ago; ${node.sessions} open sessions${node.drainingUntil === null ? '' : `; drains until ${node.drainingUntil.toISOString()}`}`;
@@ -63,8 +65,8 @@ const silentRounds = 3;
 const roundMs = 60_000;
 
 /**
- * Returns the nodes that serve and have not reported on their controls for too long. A draining node is left out: it
- * admits nobody, including its own tests.
+ * Returns the names of the nodes that serve and have not reported on their controls for too long. A draining node is
+ * left out: it admits nobody, including its own tests.
  */
 export function silentNodes(
   { selfTestEveryMs }: Pick<Limits, 'selfTestEveryMs'>,
@@ -83,6 +85,10 @@ export function silentNodes(
     .map((node) => node.name);
 }
 
+/**
+ * Returns the findings about controls. A control is a limit or refusal that each edge tries out on an account of its
+ * own, its self-test (T-20); `bites` says whether it refused what it must refuse. `silent` are the names of nodes.
+ */
 export function controlFindings(controls: readonly ControlRow[], silent: readonly string[]): readonly Finding[] {
   const failed = controls.filter((one) => !one.bites);
   return [

@@ -43,7 +43,10 @@ type State =
   | { readonly is: 'running' }
   | { readonly is: 'failed'; readonly error: CofferdamError }
   | { readonly is: 'done'; readonly summary: IncidentSummary; readonly chosen: Chosen };
-/** Returns whether the connection on which the question came is gone. */
+/**
+ * The connection on which a question came: the same function for all questions of one connection. It returns whether
+ * the connection is gone.
+ */
 type Asker = () => boolean;
 type Held = {
   readonly operator: string;
@@ -99,8 +102,8 @@ export class Scopes {
   }
 
   /**
-   * Starts an answer and returns its id. The oldest answer of the same person is removed for it, unless that is still
-   * running or is read on another connection. Throws `over-limit` when there is no place.
+   * Starts an answer and returns its id. When the person has no place left, the oldest answer of the same person that
+   * `mayGo` allows is removed for it. Throws `over-limit` when there is none.
    */
   start(by: Claim, { selection, unread }: ScopeParams, from?: Asker): string {
     const id = randomUUID();
@@ -221,7 +224,8 @@ export class Scopes {
   ): Promise<Result<OperatorToAdmin, 'incident.slice'>> {
     const held = this.#require(scope, operator);
     const { state, spool } = held;
-    if (state.is !== 'done') throw new CofferdamError('conflict', 'the answer is not complete yet');
+    if (state.is === 'failed') throw state.error;
+    if (state.is === 'running') throw new CofferdamError('conflict', 'the answer is not complete yet');
     const part = `slice ${customerId}`;
     const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: held.giveUp.signal } as const;
     const made = held.slicing.then(async () => {
@@ -240,8 +244,8 @@ export class Scopes {
   }
 
   /**
-   * Returns by which sealed entry the customer got its name, for a tree of that size; null when it cannot be proved
-   * from here.
+   * Returns the last entry by which the customer got a name, with its audit path in the customer's tree of `size`
+   * entries. `proof` is null when the database cannot prove it, because a part of the tree is in an archive.
    */
   async namedBy({
     customerId,

@@ -138,7 +138,10 @@ export class Spool {
     return this.#parts.get(part)?.rows ?? 0;
   }
 
-  /** Returns a page. `offset` is 0 or the `next` of the page before; throws `invalid` for any other value. */
+  /**
+   * Returns a page. `offset` is in bytes from the first row of the part or group: 0, or the `next` of the page before,
+   * which is null after the last page. Throws `invalid` where no row begins, and `not-found` when the spool is closed.
+   */
   page(part: string, group: string | undefined, offset: number): Page {
     const file = this.#open();
     const place = this.#parts.get(part);

@@ -70,13 +70,17 @@ function widened(before: LockedBudget, after: LockedBudget): readonly string[] {
 }
 
 /**
- * Returns which of the requested values take nothing away from any budget. Only these count as wider when the row was
- * altered and cannot be compared.
+ * Returns the names of the requested values that can make a budget only wider, whatever it held before: headroom, and
+ * the mildest consequence. When a row was altered and cannot be compared, only these count as wider.
  */
-const openers = ({ headroomPercent = 0, consequence }: BudgetChange): readonly string[] => [
+const alwaysWider = ({ headroomPercent = 0, consequence }: BudgetChange): readonly string[] => [
   ...(headroomPercent > 0 ? ['headroom'] : []),
   ...(consequence === consequences[0] ? ['consequence'] : []),
 ];
+
+/** There is one gateway, so that it has no name of its own. */
+const scopeWords = (kind: ScopeName['kind'], label: string): string =>
+  kind === 'gateway' ? 'the gateway' : `${kind} ${label}`;
 
 const isNamed = ({ scope, name, customerName, isSelfTest }: MissingBudget, wanted: ScopeName): boolean =>
   !isSelfTest &&
@@ -101,8 +105,8 @@ async function relyOnScope(tx: Transaction, { scope, name, customerName }: Missi
 
 /**
  * Makes the budgets that this scope lacks, from the defaults and the requested values, and returns their names. Only a
- * change by two operators may do this, because nobody else may bring back what was deleted (decision 0033). Throws
- * `conflict` when `mayWiden` is false.
+ * change by two operators may do this, because nobody else may bring back what was deleted (decision 33). Throws
+ * `conflict` when a budget is missing and `mayWiden` is false.
  */
 async function setMissing(params: BudgetChange, doing: Doing, mayWiden: boolean): Promise<readonly string[]> {
   const { tx, warden, operator, widen } = doing;
@@ -127,7 +131,7 @@ async function setMissing(params: BudgetChange, doing: Doing, mayWiden: boolean)
     } as const;
     const customer = 'customer' in scope ? scope.customer : null;
     const after = changedRow({ ...given, ...rest, id: 0, rank: scopeRanks[scope.kind], label, customer }, params);
-    const wider = [`the budget ${direction} of ${scope.kind} ${label}, which has none`];
+    const wider = [`the missing budget of ${scopeWords(scope.kind, label)} (direction ${direction})`];
     widen(wider);
     await insertBudget(tx, scope, after, after);
     made.push(...wider);
@@ -159,14 +163,14 @@ async function change(params: BudgetChange, doing: Doing, mayWiden: boolean): Pr
   for (const before of rows) {
     const after = changedRow(before, params);
     const isAltered = await isFoundAltered(tx, warden.keys, { kind: 'budget', id: String(before.id) });
-    const wider = isAltered ? openers(params) : widened(before, after);
+    const wider = isAltered ? alwaysWider(params) : widened(before, after);
     if (!mayWiden && wider.length > 0)
       throw new CofferdamError(
         'denied',
         `this would widen ${wider.join(', ')}: use budget set, which a second operator approves`,
       );
     for (const one of wider) all.add(one);
-    widen(wider.map((one) => `${one} of ${scopeOfRank(before.rank)} ${before.label}`));
+    widen(wider.map((one) => `${one} of ${scopeWords(scopeOfRank(before.rank), before.label)}`));
     await writeBudget(tx, after, purposeOf(wider));
     await record(tx, {
       kind: 'budget.changed',

@@ -23,7 +23,7 @@ type Proved = {
   readonly holder: Holder;
   readonly fingerprint: string;
   readonly publicKey: string;
-  /** The current key that signed the request. */
+  /** The current key that signed the request; null when its row is gone meanwhile. */
   readonly replaces: FoundCredential | null;
   readonly lifeDays: number;
 };
@@ -78,8 +78,8 @@ async function prove(
 }
 
 /**
- * Ends the same key in another house, where it was registered without a proof; it must be ended before the key can be
- * registered here. No transaction of this customer may see whose it is, so it is ended in a transaction of its own,
+ * Ends the same key at another customer, where it was registered without a proof; it must be ended before the key can
+ * be registered here. No transaction of this customer may see whose it is, so it is ended in a transaction of its own,
  * after the one that verified the request and before the one that registers the key. Each of them gives back its place
  * before the next one takes one (T-35). If the request is refused in between, nothing was ended but what its two
  * signatures entitle it to end. `within` verifies the rows that were relied on before it returns.

@@ -55,8 +55,8 @@ const taken = (name: string): CofferdamError =>
   new CofferdamError('conflict', `there is already a customer named ${name}`);
 
 /**
- * Throws `conflict` when another customer had this name before (decision 54). Call it after the name was written: a
- * rename that gives it up at the same moment has committed then, because the name was free.
+ * Throws `conflict` when another customer had this name before (decision 54). Call it after the name was written: if a
+ * rename gives the name up at the same moment, our write waited for its commit, so its former name is seen here.
  */
 async function requireNeverAnothers(tx: Transaction, name: string, id: CustomerId): Promise<void> {
   const now = await findRenamed(tx, name, id);

@@ -5,9 +5,9 @@ import type { ArchiveLine, Range } from './archive-file.ts';
 
 /**
  * Returns the first days (ISO dates, oldest first) of the months that are in the database and ended before the last
- * `online` months. The names are selected in a materialised step of their own: otherwise the planner may parse a date
- * out of the names of all tables before it checks which tables are partitions of the record, and fails on names that
- * are no dates.
+ * `online` months, of which the present month is one. The dates are parsed in a materialised step, and compared outside
+ * of it: otherwise the planner may compare first, and so parse a date out of the names of all tables before it checks
+ * which tables are partitions of the record, and fail on names that are no dates.
  */
 export async function monthsToArchive(tx: Transaction, online: number): Promise<readonly string[]> {
   const rows = await tx.query<{ month: string }>(
@@ -34,8 +34,8 @@ async function alongTheTree(tx: Transaction): Promise<void> {
 }
 
 /**
- * Returns the dump lines of up to `limit` entries of one month that follow the place `after`, ordered by tree and
- * position.
+ * Returns the dump lines of up to `limit` entries of one month that follow the tree and position in `after`, ordered by
+ * tree and position.
  */
 export async function pageOfMonth(
   tx: Transaction,
@@ -125,7 +125,7 @@ export async function unwitnessedStatements(tx: Transaction, { month, sha256 }: 
 }
 
 /** Returns those of the named forwards whose receivers do not yet have all entries of the month. */
-export async function forwardsWithin(
+export async function forwardsBehind(
   tx: Transaction,
   month: string,
   forwards: readonly string[],
@@ -169,15 +169,15 @@ export async function dropMonth(tx: Transaction, month: string): Promise<string 
 }
 
 /**
- * Returns the archives whose retention has ended. A month that is still in the database is left out, because it would
- * be archived again.
+ * Returns the archives of months that ended before the last `keptMonths` months, of which the present month is one. A
+ * month that is still in the database is left out, because it would be archived again.
  */
-export async function archivesToDelete(tx: Transaction, retention: number): Promise<readonly Archive[]> {
+export async function archivesToDelete(tx: Transaction, keptMonths: number): Promise<readonly Archive[]> {
   return tx.query<Archive>(
     `select to_char(month, 'YYYY-MM-DD') as month, file, encode(sha256, 'hex') as sha256, entries from ledger_archive
      where deleted_at is null and month + interval '1 month' <= date_trunc('month', clock_timestamp() at time zone 'utc') - ($1 - 1) * interval '1 month'
        and pg_catalog.to_regclass('public.ledger_sealed_' || to_char(month, 'YYYYMM')) is null order by month`,
-    [retention],
+    [keptMonths],
   );
 }
 

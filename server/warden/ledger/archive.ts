@@ -34,7 +34,7 @@ import {
   dropMonth,
   findArchive,
   forgetProgress,
-  forwardsWithin,
+  forwardsBehind,
   hasUnstated,
   insertArchive,
   isDeletionWitnessed,
@@ -298,7 +298,7 @@ class Month {
     if (unwitnessed > 0) return this.#waits(`what says so in ${unwitnessed} trees is not sealed and witnessed yet`);
     this.#did('witnessed');
     const names = config.forwards.map((one) => one.name);
-    const waiting = await database.withSystem((tx) => forwardsWithin(tx, this.#month, names));
+    const waiting = await database.withSystem((tx) => forwardsBehind(tx, this.#month, names));
     if (waiting.length > 0) return this.#waits(`receivers do not have all of it yet: ${waiting.join(', ')}`);
     await this.#find(archive, true);
     this.#did('read-again');

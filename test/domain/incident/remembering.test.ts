@@ -2,7 +2,10 @@
 import { test } from 'tap';
 import { remembering } from '../../../server/domain/incident/remembering.ts';
 
-/** Finds as many positions as the key says, and counts how often it was asked. */
+/**
+ * Returns a function that asks for keys and returns those of them that had to be found anew. For a key, as many
+ * positions are found as its digits say.
+ */
 function counted(max?: number) {
   const asked: string[] = [];
   const find = (key: string): readonly number[] => {
@@ -10,7 +13,7 @@ function counted(max?: number) {
     return Array.from({ length: Number(key) }, (_, i) => i);
   };
   const ask = max === undefined ? remembering(find) : remembering(find, max);
-  /** Which of these were found anew. */
+  /** Asks for all of these, and returns those that were not remembered, in the order in which they were asked for. */
   const anew = (...keys: readonly string[]): readonly string[] => {
     asked.length = 0;
     for (const key of keys) if (ask(key).length !== Number(key)) throw new Error(`another answer for ${key}`);

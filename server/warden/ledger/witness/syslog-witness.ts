@@ -8,7 +8,7 @@ import { syslogCheckpoint } from '../../../domain/ledger/syslog.ts';
 import { connectSyslog, placeOf } from '../forward/syslog-connection.ts';
 import type { Witness } from './witness.ts';
 
-/** A witness that cannot be read back, so it is never required and never compared with. */
+/** A witness that cannot be read back. So it is never required, and the database is never compared with it. */
 export class SyslogWitness implements Witness {
   readonly name: string;
   readonly isRequired = false;
@@ -20,7 +20,10 @@ export class SyslogWitness implements Witness {
     this.#to = to;
   }
 
-  /** Sends a note on a connection of its own, because only the end of a connection tells whether the note was read. */
+  /**
+   * Sends a note on a connection of its own, because only the end of a connection tells whether the note was read.
+   * Throws `unavailable` when it was not.
+   */
   async keep(note: string): Promise<void> {
     const { time } = parseNote(note).checkpoint;
     const connection = await connectSyslog(this.#to);
