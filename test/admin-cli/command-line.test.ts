@@ -60,8 +60,8 @@ test('a command that is printed to be typed next names the same operator and the
     'the twin',
   );
   t.ok(verbFiles.length > 40, 'the walk found the verbs');
-  // No verb writes such a command by hand: `nextLine` adds the identity and the address. The exception is a command that
-  // another operator types.
+  // No verb writes such a command by hand: `nextLine` adds the identity and the address. The exception is a command
+  // that another operator types.
   for (const { file, source } of verbFiles)
     for (const printed of source.split('\n'))
       t.notMatch(

@@ -108,8 +108,8 @@ test('the access review of a running gateway', async (t) => {
     );
   }
 
-  // More rows than one answer holds, so that cofferctl asks for page after page. The setting lets this connection see the
-  // rows of all customers.
+  // More rows than one answer holds, so that cofferctl asks for page after page. The setting lets this connection see
+  // the rows of all customers.
   await client.query("select set_config('cofferdam.customers', '*', false)");
   await client.query(`with made as (
       insert into account (id, customer_id, name, kind, plane, contact)

@@ -43,8 +43,12 @@ const looksAtAll: readonly (readonly [string, readonly string[]])[] = [
   ],
 ];
 
-/** Rows of all tables that were read so far, by whatever way. */
+/**
+ * Rows of all tables that were read so far, by whatever way. What this connection read is told at once: later it would
+ * count for whichever pass runs then.
+ */
 async function read(sql: TestDatabase): Promise<ReadonlyMap<string, number>> {
+  await sql.query('select pg_stat_force_next_flush()');
   await sql.query('select pg_stat_clear_snapshot()');
   const found = await sql.query<{ table: string; n: string }>(
     `select t.relname as table, coalesce(t.seq_tup_read, 0) + coalesce(i.n, 0) as n from pg_stat_user_tables t

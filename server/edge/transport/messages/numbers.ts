@@ -1,5 +1,5 @@
-// Owns: the numbers of the SSH messages that we handle ourselves (RFC 4250 section 4.1.2). Number 7 is from RFC 8308, 30
-// from the key exchanges (RFC 4253 section 8, RFC 5656 section 7.1), 60 and 61 from the authentication methods
+// Owns: the numbers of the SSH messages that we handle ourselves (RFC 4250 section 4.1.2). Number 7 is from RFC 8308,
+// 30 from the key exchanges (RFC 4253 section 8, RFC 5656 section 7.1), 60 and 61 from the authentication methods
 // (RFC 4252 section 7, RFC 4256 section 5).
 
 export const number = {
