@@ -5,14 +5,14 @@
 // nonce: nonce prefix ‖ u32 i ‖ last flag. The first segment is shorter by the length of the header, so that
 // every full segment ends at a multiple of 256 KiB. Reordered, truncated or spliced segments do not verify.
 // Must never: return a byte of a segment whose tag was not verified.
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { hkdfSync, randomBytes } from 'node:crypto';
 import { CofferdamError } from '../domain/errors.ts';
+import { type InPlace, inPlace, tagBytes } from './in-place.ts';
 
 export const segmentBytes = 256 * 1024;
 export const headerBytes = 40;
 const saltBytes = 32;
 const prefixBytes = 7;
-const tagBytes = 16;
 const segmentsPerExtent = 64;
 /** The number of plaintext bytes in the first segment, and in every later full segment. */
 export const firstPlainBytes = segmentBytes - headerBytes - tagBytes;
@@ -69,11 +69,16 @@ function deriveKey(key: Buffer, salt: Buffer, associatedData: Buffer): Buffer {
   return Buffer.from(hkdfSync('sha256', key, salt, associatedData, 32));
 }
 
-function nonceOf(prefix: Buffer, index: number, isLast: boolean): Buffer {
-  const nonce = Buffer.alloc(12);
-  prefix.copy(nonce, 0);
+/** Returns a nonce that still needs the number of its segment. */
+function nonceOf(prefix: Buffer): Buffer {
+  const nonce = Buffer.alloc(prefixBytes + 5);
+  prefix.copy(nonce);
+  return nonce;
+}
+
+function number(nonce: Buffer, index: number, isLast: boolean): Buffer {
   nonce.writeUInt32BE(index, prefixBytes);
-  nonce[11] = isLast ? 1 : 0;
+  nonce[prefixBytes + 4] = isLast ? 1 : 0;
   return nonce;
 }
 
@@ -84,15 +89,23 @@ function nonceOf(prefix: Buffer, index: number, isLast: boolean): Buffer {
 export class SegmentSealer {
   readonly header: Buffer;
   readonly #key: Buffer;
-  readonly #prefix: Buffer;
+  readonly #nonce: Buffer;
+  readonly #means: InPlace;
   #next = 0;
   #isDone = false;
 
-  constructor(key: Buffer, associatedData: Buffer, random: (bytes: number) => Buffer = randomBytes) {
+  constructor(
+    key: Buffer,
+    associatedData: Buffer,
+    random: (bytes: number) => Buffer = randomBytes,
+    means: InPlace = inPlace(),
+  ) {
     const salt = random(saltBytes);
-    this.#prefix = random(prefixBytes);
+    const prefix = random(prefixBytes);
+    this.#nonce = nonceOf(prefix);
+    this.#means = means;
     this.#key = deriveKey(key, salt, associatedData);
-    this.header = Buffer.concat([Buffer.of(headerBytes), salt, this.#prefix]);
+    this.header = Buffer.concat([Buffer.of(headerBytes), salt, prefix]);
   }
 
   get plainCapacity(): number {
@@ -100,58 +113,58 @@ export class SegmentSealer {
   }
 
   /**
-   * Returns the ciphertext and the tag of the next segment, as two buffers to be written one after
-   * the other. Throws RangeError for a segment of a wrong length and after the last segment.
+   * Seals the next segment, the first `plainBytes` bytes of `memory`, where it lies, and puts the tag behind it.
+   * Returns both together, a part of `memory`. Throws RangeError for a segment of a wrong length, when `memory` has no
+   * room for the tag, and after the last segment.
    */
-  seal(plain: Uint8Array, isLast: boolean): readonly [Buffer, Buffer] {
-    if (this.#isDone || plain.length > this.plainCapacity || (!isLast && plain.length !== this.plainCapacity))
+  seal(memory: Uint8Array, plainBytes: number, isLast: boolean): Buffer {
+    if (this.#isDone || plainBytes > this.plainCapacity || (!isLast && plainBytes !== this.plainCapacity))
       throw new RangeError('segment of the wrong length');
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, this.#next, isLast), {
-      authTagLength: tagBytes,
-    });
+    if (memory.length < plainBytes + tagBytes) throw new RangeError('no room for the tag of a segment');
+    const nonce = number(this.#nonce, this.#next, isLast);
+    // The number counts as used before anything is sealed with it: no failure makes a nonce return.
     this.#next += 1;
     this.#isDone = isLast;
-    const sealed = cipher.update(plain);
-    cipher.final();
-    return [sealed, cipher.getAuthTag()];
+    this.#means.seal(this.#key, nonce, memory, 0, plainBytes, plainBytes);
+    return Buffer.from(memory.buffer, memory.byteOffset, plainBytes + tagBytes);
   }
 }
 
 /** Opens the segments of one extent, in any order. */
 export class SegmentOpener {
   readonly #key: Buffer;
-  readonly #prefix: Buffer;
+  readonly #nonce: Buffer;
   readonly #plainBytes: number;
+  readonly #means: InPlace;
 
   /**
    * `header` is the first 40 bytes of the object; `plainBytes` is the length of the
    * extent according to the catalogue. Throws `corrupt` for a malformed header.
    */
-  constructor(key: Buffer, associatedData: Buffer, header: Buffer, plainBytes: number) {
+  constructor(key: Buffer, associatedData: Buffer, header: Buffer, plainBytes: number, means: InPlace = inPlace()) {
     if (header.length !== headerBytes || header[0] !== headerBytes)
       throw new CofferdamError('corrupt', 'stored data does not verify');
     this.#key = deriveKey(key, header.subarray(1, 1 + saltBytes), associatedData);
-    this.#prefix = Buffer.from(header.subarray(1 + saltBytes));
+    this.#nonce = nonceOf(header.subarray(1 + saltBytes));
     this.#plainBytes = plainBytes;
+    this.#means = means;
   }
 
   /**
-   * Returns the plaintext of one segment. `sealed` is its ciphertext with the tag.
-   * Throws `corrupt` when anything about the segment differs from what was sealed.
+   * Opens one segment where it lies. `sealed` is its ciphertext with the tag; the plaintext that is returned is a part of
+   * the same memory. Throws `corrupt` when anything about the segment differs from what was sealed; then no plaintext
+   * is in `sealed`.
    */
   open(index: number, sealed: Uint8Array): Buffer {
     const { length, isLast } = sealedSegment(index, this.#plainBytes);
     if (sealed.length !== length) throw new CofferdamError('corrupt', 'stored data does not verify');
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, index, isLast), {
-      authTagLength: tagBytes,
-    });
-    decipher.setAuthTag(sealed.subarray(length - tagBytes));
-    const plain = decipher.update(sealed.subarray(0, length - tagBytes));
+    const plainBytes = length - tagBytes;
     try {
-      decipher.final();
+      this.#means.open(this.#key, number(this.#nonce, index, isLast), sealed, 0, plainBytes, plainBytes);
     } catch (cause) {
+      if (!(cause instanceof Error && 'code' in cause && cause.code === 'corrupt')) throw cause;
       throw new CofferdamError('corrupt', 'stored data does not verify', { cause });
     }
-    return plain;
+    return Buffer.from(sealed.buffer, sealed.byteOffset, plainBytes);
   }
 }

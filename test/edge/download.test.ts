@@ -8,8 +8,9 @@ import { SegmentShelf } from '../../server/edge/sftp/segment-shelf.ts';
 import { Turns } from '../../server/edge/sftp/turns.ts';
 import type { UploadContext } from '../../server/edge/sftp/upload.ts';
 import { BufferReserve } from '../../server/edge/transport/buffer-reserve.ts';
-import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
+import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { edgeProcess, ScriptedWarden, uploadContext } from '../support/scripted-warden.ts';
+import { sealedExtent } from '../support/sealed-extent.ts';
 
 const edge = edgeProcess(file);
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
@@ -42,11 +43,7 @@ function holding(plain: Buffer, lengths: readonly number[]) {
     seen.underWay -= 1;
     const one = extents[index] ?? { offset: 0, bytes: 0 };
     const [key, context] = [randomBytes(32), randomBytes(20)];
-    const sealer = new SegmentSealer(key, context);
-    const sealed = Buffer.concat([
-      sealer.header,
-      ...sealer.seal(plain.subarray(one.offset, one.offset + one.bytes), true),
-    ]);
+    const sealed = sealedExtent(key, context, plain.subarray(one.offset, one.offset + one.bytes));
     const objectId = randomBytes(16).toString('hex');
     const granted = { index, objectId, key: base64(key), context: base64(context), bytes: one.bytes };
     return { ...granted, sealedBytes: sealedLength(one.bytes), inline: base64(sealed) };

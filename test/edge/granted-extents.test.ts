@@ -2,8 +2,9 @@
 // nobody, not even in part.
 import { test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
-import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
+import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { u32, u64 } from '../support/raw-client.ts';
+import { sealedExtent } from '../support/sealed-extent.ts';
 import { handleOf, honest, SessionBench, statusOf, textOf } from '../support/session-bench.ts';
 
 const key = Buffer.alloc(32, 1);
@@ -11,8 +12,7 @@ const context = Buffer.from('context');
 
 /** An extent of this many bytes, stored in its row. */
 function granted(bytes: number): object {
-  const sealer = new SegmentSealer(key, context);
-  const inline = Buffer.concat([sealer.header, ...sealer.seal(Buffer.alloc(bytes, 'x'), true)]);
+  const inline = sealedExtent(key, context, Buffer.alloc(bytes, 'x'));
   const base64 = (what: Buffer): string => what.toString('base64');
   return {
     index: 0,

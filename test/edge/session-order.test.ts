@@ -4,9 +4,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { t as file, test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
 import { createSftp } from '../../server/edge/sftp/session.ts';
-import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
+import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { sftpPacket, u32, u64 } from '../support/raw-client.ts';
 import { edgeProcess, roomy, ScriptedWarden, testSession } from '../support/scripted-warden.ts';
+import { sealedExtent } from '../support/sealed-extent.ts';
 
 const { node } = edgeProcess(file);
 
@@ -47,8 +48,7 @@ const idOf = (packet: Buffer): number => packet.readUInt32BE(1);
 test('a CLOSE after READs whose key is late: they are answered with their bytes, then the file is closed', async (t) => {
   const plain = randomBytes(1000);
   const [key, context] = [randomBytes(32), randomBytes(20)];
-  const sealer = new SegmentSealer(key, context);
-  const sealed = Buffer.concat([sealer.header, ...sealer.seal(plain, true)]);
+  const sealed = sealedExtent(key, context, plain);
   const warden = new ScriptedWarden();
   warden.answer('download.open', () => ({ download: randomUUID(), customer: randomUUID(), size: 1000, modifiedAt: 0 }));
   warden.answer('download.locate', () => ({ extents: [{ index: 0, offset: 0, bytes: 1000 }] }));

@@ -14,27 +14,19 @@ import {
   segmentCount,
   segmentPlainBytes,
 } from '../../server/extents/sealed-format.ts';
+import { sealedExtent } from '../support/sealed-extent.ts';
 
 const key = Buffer.alloc(32, 1);
 const context = Buffer.from('context');
 
-function seal(plain: Buffer, random?: (bytes: number) => Buffer): Buffer {
-  const sealer = random === undefined ? new SegmentSealer(key, context) : new SegmentSealer(key, context, random);
-  const parts = [sealer.header];
-  for (let at = 0; at < plain.length; ) {
-    const count = Math.min(sealer.plainCapacity, plain.length - at);
-    parts.push(...sealer.seal(plain.subarray(at, at + count), at + count === plain.length));
-    at += count;
-  }
-  return Buffer.concat(parts);
-}
+const seal = (plain: Buffer, random?: (bytes: number) => Buffer): Buffer => sealedExtent(key, context, plain, random);
 
 function open(sealed: Buffer, plainBytes: number, withKey = key, withContext = context): Buffer {
   const opener = new SegmentOpener(withKey, withContext, sealed.subarray(0, headerBytes), plainBytes);
   return Buffer.concat(
     Array.from({ length: segmentCount(plainBytes) }, (_, i) => {
       const { offset, length } = sealedSegment(i, plainBytes);
-      return opener.open(i, sealed.subarray(offset, offset + length));
+      return opener.open(i, Buffer.from(sealed.subarray(offset, offset + length)));
     }),
   );
 }
@@ -139,7 +131,7 @@ test('whatever was not sealed in this way does not open', async (t) => {
   t.ok(open(sealed, size).equals(plain), 'and as it was, it opens');
   t.throws(() => new SegmentSealer(Buffer.alloc(31), context), RangeError);
   const sealer = new SegmentSealer(key, context);
-  t.throws(() => sealer.seal(Buffer.alloc(10), false), RangeError, 'a short segment that is not the last');
+  t.throws(() => sealer.seal(Buffer.alloc(26), 10, false), RangeError, 'a short segment that is not the last');
 });
 
 test('where each segment is, and what it has', (t) => {
@@ -168,15 +160,17 @@ test('where each segment is, and what it has', (t) => {
 });
 
 test('a sealer accepts full segments, one last segment, and nothing after it', (t) => {
+  const room = Buffer.alloc(segmentBytes);
   const sealer = new SegmentSealer(key, context);
-  t.throws(() => sealer.seal(Buffer.alloc(firstPlainBytes + 1), false), RangeError, 'a segment that is too long');
-  t.throws(() => sealer.seal(Buffer.alloc(firstPlainBytes + 1), true), RangeError, 'also when it is the last');
-  sealer.seal(Buffer.alloc(firstPlainBytes), false);
+  t.throws(() => sealer.seal(room, firstPlainBytes + 1, false), RangeError, 'a segment that is too long');
+  t.throws(() => sealer.seal(room, firstPlainBytes + 1, true), RangeError, 'also when it is the last');
+  t.throws(() => sealer.seal(room.subarray(0, firstPlainBytes + 15), firstPlainBytes, false), RangeError, 'no room');
+  sealer.seal(room, firstPlainBytes, false);
   t.equal(sealer.plainCapacity, laterPlainBytes);
-  t.throws(() => sealer.seal(Buffer.alloc(firstPlainBytes), false), RangeError, 'later segments are longer');
-  sealer.seal(Buffer.alloc(1), true);
-  t.throws(() => sealer.seal(Buffer.alloc(1), true), RangeError, 'one more');
-  t.throws(() => sealer.seal(Buffer.alloc(laterPlainBytes), false), RangeError, 'one more of full length');
+  t.throws(() => sealer.seal(room, firstPlainBytes, false), RangeError, 'later segments are longer');
+  sealer.seal(room, 1, true);
+  t.throws(() => sealer.seal(room, 1, true), RangeError, 'one more');
+  t.throws(() => sealer.seal(room, laterPlainBytes, false), RangeError, 'one more of full length');
   t.end();
 });
 

@@ -13,11 +13,12 @@ import { SegmentShelf } from '../../server/edge/sftp/segment-shelf.ts';
 import { StoreThread } from '../../server/edge/sftp/store-thread.ts';
 import { Turns } from '../../server/edge/sftp/turns.ts';
 import type { UploadContext } from '../../server/edge/sftp/upload.ts';
-import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
+import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import type { EdgeToWarden } from '../../server/rpc/edge-warden.ts';
 import type { Params } from '../../server/rpc/operation.ts';
 import { type Teardown, temporaryDirectory } from './database.ts';
+import { sealedExtent } from './sealed-extent.ts';
 
 type Operation = keyof EdgeToWarden & string;
 type Closed = Params<EdgeToWarden, 'upload.close'>;
@@ -44,8 +45,7 @@ export function atRest(
   plain: Buffer,
 ): { readonly start: number; readonly bytes: number; readonly answer: object } {
   const [key, context] = [randomBytes(32), randomBytes(20)];
-  const sealer = new SegmentSealer(key, context);
-  const sealed = Buffer.concat([sealer.header, ...sealer.seal(plain, true)]);
+  const sealed = sealedExtent(key, context, plain);
   const base64 = (bytes: Buffer): string => bytes.toString('base64');
   const answer = {
     objectId: randomBytes(16).toString('hex'),

@@ -2,8 +2,9 @@
 // download, a login under way.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
+import { sealedLength } from '../../server/extents/sealed-format.ts';
 import type { UserKey } from '../support/impostor.ts';
+import { sealedExtent } from '../support/sealed-extent.ts';
 import { type PlayedNode, Refused } from './node.ts';
 import type { Stage } from './steps.ts';
 
@@ -33,14 +34,7 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 
 /** The ciphertext of one extent, as an edge makes it. */
 export function seal(fresh: Fresh, plain: Uint8Array): Buffer {
-  const sealer = new SegmentSealer(Buffer.from(fresh.key, 'base64'), Buffer.from(fresh.context, 'base64'));
-  const parts: Buffer[] = [sealer.header];
-  for (let at = 0; at < plain.length; ) {
-    const piece = plain.subarray(at, at + sealer.plainCapacity);
-    at += piece.length;
-    parts.push(...sealer.seal(piece, at >= plain.length));
-  }
-  return Buffer.concat(parts);
+  return sealedExtent(Buffer.from(fresh.key, 'base64'), Buffer.from(fresh.context, 'base64'), plain);
 }
 
 export const inlineOf = (fresh: Fresh, plain: Uint8Array): Extent => ({

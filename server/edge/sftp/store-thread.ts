@@ -1,8 +1,9 @@
 // Owns: the main thread's side of the store worker: requests, answers, and a bounded pool of buffers for segments.
 import { Worker } from 'node:worker_threads';
+import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { Answer, Request } from './store-worker.ts';
+import type { Answer, Request, Sealing } from './store-worker.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: CofferdamError) => void };
 /**
@@ -32,6 +33,10 @@ export class StoreThread {
     };
     this.#worker.on('error', over);
     this.#worker.on('exit', over);
+    const told = this.ask<Sealing>({ op: 'sealing' }).then(({ isNative, text }) =>
+      isNative ? log.info(text) : log.warn(text),
+    );
+    detach(told, (error) => log.error({ err: error }, 'the store thread does not say by what it seals'));
   }
 
   #onAnswer(answer: Answer): void {

@@ -3,6 +3,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, rmSync, writevSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
+import { inPlace, tagBytes } from '../../extents/in-place.ts';
 import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment, segmentBytes } from '../../extents/sealed-format.ts';
 
 /**
@@ -10,6 +11,8 @@ import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment, segmentBytes 
  * seals one extent at a time. A reader reads one extent that was granted.
  */
 export type Request =
+  /** Asks by what the thread seals. */
+  | { readonly op: 'sealing' }
   /** `lastObject` is the object of the last stored extent, and so identifies what is already stored. */
   | {
       readonly op: 'upload.begin';
@@ -53,6 +56,7 @@ export type Source = {
   readonly path: string;
   readonly inline?: Uint8Array;
 };
+export type Sealing = { readonly isNative: boolean; readonly text: string };
 export type SealedResult = { readonly sealedBytes: number; readonly inline?: Uint8Array };
 /** An answer of the thread. `buffer` goes back to the pool of the main thread. */
 export type Answer =
@@ -89,14 +93,32 @@ function begin(request: Extract<Request, { op: 'upload.begin' }>): boolean {
   return isKnown || request.storedBytes === 0;
 }
 
+/**
+ * The thread's own memory for one segment with its tag, for what is opened and used at once, and for what has no room
+ * for a tag where it lies. Nothing refers to it when a request has been answered.
+ */
+const scratch = Buffer.allocUnsafeSlow(segmentBytes);
+
+/**
+ * Returns memory that begins with the bytes of a segment and has room for its tag: where they lie, in the buffer that
+ * the main thread gave away with them, or in a copy when they fill it.
+ */
+function roomFor(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = bytes;
+  if (byteOffset + length + tagBytes <= buffer.byteLength) return new Uint8Array(buffer, byteOffset, length + tagBytes);
+  scratch.set(bytes);
+  return scratch;
+}
+
 function segment(request: Extract<Request, { op: 'upload.segment' }>): SealedResult | undefined {
   const upload = need(uploads.get(request.upload));
   const extent = need(upload.extent);
   upload.hash.update(request.bytes);
   upload.hashedBytes += request.bytes.length;
   const isFirst = extent.sealedBytes === 0;
-  const sealed = extent.sealer.seal(request.bytes, request.isLast);
-  const parts = isFirst ? [extent.sealer.header, ...sealed] : [...sealed];
+  // The plaintext is hashed by now. Its buffer goes back to the main thread's pool, mostly with the ciphertext in it.
+  const sealed = extent.sealer.seal(roomFor(request.bytes), request.bytes.length, request.isLast);
+  const parts = isFirst ? [extent.sealer.header, sealed] : [sealed];
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   if (isFirst && request.isLast && request.mayBeInline && request.bytes.length <= inlineBytesMax) {
     upload.extent = undefined;
@@ -124,27 +146,21 @@ function writeAll(file: number, parts: readonly Buffer[], length: number): void 
   }
 }
 
-/**
- * The buffer for ciphertext that is read. Ciphertext is opened
- * at once and never kept, so one buffer is enough for all reads.
- */
-const scratch = Buffer.allocUnsafeSlow(segmentBytes);
-
-function readSealed(source: Source, file: number | undefined, offset: number, length: number): Buffer {
-  if (source.inline !== undefined)
-    return Buffer.from(
-      source.inline.buffer,
-      source.inline.byteOffset + offset,
-      Math.max(0, Math.min(length, source.inline.length - offset)),
-    );
-  const bytes = scratch.subarray(0, length);
+/** Reads `into.length` bytes of a sealed extent from `offset` on. Returns what there was, a part of `into`. */
+function readSealed(source: Source, file: number | undefined, offset: number, into: Buffer): Buffer {
+  if (source.inline !== undefined) {
+    // A copy, because a segment is opened where it lies, and may be asked for again.
+    const part = source.inline.subarray(offset, offset + into.length);
+    into.set(part);
+    return into.subarray(0, part.length);
+  }
   let done = 0;
-  while (file !== undefined && done < length) {
-    const got = readSync(file, bytes, done, length - done, offset + done);
+  while (file !== undefined && done < into.length) {
+    const got = readSync(file, into, done, into.length - done, offset + done);
     if (got === 0) break;
     done += got;
   }
-  return bytes.subarray(0, done);
+  return into.subarray(0, done);
 }
 
 function openSource(source: Source): { source: Source; opener: SegmentOpener; file: number | undefined } {
@@ -157,7 +173,7 @@ function openSource(source: Source): { source: Source; opener: SegmentOpener; fi
       opener: new SegmentOpener(
         Buffer.from(source.key),
         Buffer.from(source.context),
-        readSealed(source, file, 0, headerBytes),
+        readSealed(source, file, 0, scratch.subarray(0, headerBytes)),
         source.plainBytes,
       ),
     };
@@ -167,12 +183,14 @@ function openSource(source: Source): { source: Source; opener: SegmentOpener; fi
   }
 }
 
+/** Opens a segment in the memory that `take` returns for its ciphertext. The plaintext is a part of that memory. */
 function openSegment(
   reader: { source: Source; opener: SegmentOpener; file: number | undefined },
   index: number,
+  take: (bytes: number) => Buffer,
 ): Buffer {
   const { offset, length } = sealedSegment(index, reader.source.plainBytes);
-  return reader.opener.open(index, readSealed(reader.source, reader.file, offset, length));
+  return reader.opener.open(index, readSealed(reader.source, reader.file, offset, take(length)));
 }
 
 function verify(request: Extract<Request, { op: 'upload.verify' }>): void {
@@ -181,7 +199,7 @@ function verify(request: Extract<Request, { op: 'upload.verify' }>): void {
   try {
     let done = 0;
     for (let index = 0; done < request.source.plainBytes; index += 1) {
-      const plain = openSegment(reader, index);
+      const plain = openSegment(reader, index, (bytes) => scratch.subarray(0, bytes));
       upload.hash.update(plain);
       done += plain.length;
     }
@@ -207,6 +225,10 @@ function end(request: Extract<Request, { op: 'upload.end' }>): void {
 
 function handle(request: Request): unknown {
   switch (request.op) {
+    case 'sealing': {
+      const { isNative, text } = inPlace();
+      return { isNative, text } satisfies Sealing;
+    }
     case 'upload.begin':
       return begin(request);
     case 'upload.extent':
@@ -229,7 +251,8 @@ function handle(request: Request): unknown {
       readers.set(request.reader, openSource(request.source));
       return undefined;
     case 'reader.segment':
-      return openSegment(need(readers.get(request.reader)), request.index);
+      // The main thread gets this memory and keeps it as long as a client reads it, so it is not used again here.
+      return openSegment(need(readers.get(request.reader)), request.index, Buffer.allocUnsafeSlow);
     case 'reader.close': {
       const reader = readers.get(request.reader);
       readers.delete(request.reader);
@@ -242,12 +265,7 @@ function handle(request: Request): unknown {
 parentPort?.on('message', ({ id, request }: { id: number; request: Request }) => {
   try {
     const value = handle(request);
-    if (
-      request.op === 'reader.segment' &&
-      value instanceof Uint8Array &&
-      value.byteOffset === 0 &&
-      value.byteLength === value.buffer.byteLength
-    )
+    if (request.op === 'reader.segment' && value instanceof Uint8Array)
       parentPort?.postMessage({ id, ok: true, value } satisfies Answer, [value.buffer as ArrayBuffer]);
     else if (request.op === 'upload.segment')
       parentPort?.postMessage({ id, ok: true, value, buffer: request.bytes.buffer as ArrayBuffer } satisfies Answer, [
