@@ -281,7 +281,8 @@ test('groups: whoever is in one too many could write where another role is trust
 
 test('the program: only its owner may change it', async (t) => {
   const directory = join(temporaryDirectory(t), 'program');
-  for (const name of ['server', 'scripts', 'migrations', 'node_modules/.cofferdam-stripped'])
+  const loaded = ['.cofferdam-stripped', '.cofferdam-native'];
+  for (const name of ['server', 'scripts', 'migrations', ...loaded.map((one) => `node_modules/${one}`)])
     mkdirSync(join(directory, name), { recursive: true });
   for (const name of ['server/main.ts', 'scripts/stripped.mjs', 'migrations/grants.sql'])
     writeFileSync(join(directory, name), '');
@@ -293,13 +294,16 @@ test('the program: only its owner may change it', async (t) => {
     next: /^chown -R root: /,
   });
   chmodSync(join(directory, 'migrations', 'grants.sql'), 0o644);
-  chmodSync(join(directory, 'node_modules', '.cofferdam-stripped'), 0o777);
-  t.match(
-    programFinding(directory, false),
-    { verdict: 'fault', text: /\.cofferdam-stripped can be changed/ },
-    'what stands there runs in every role',
-  );
-  chmodSync(join(directory, 'node_modules', '.cofferdam-stripped'), 0o755);
+  for (const name of loaded) {
+    chmodSync(join(directory, 'node_modules', name), 0o777);
+    t.match(
+      programFinding(directory, false),
+      { verdict: 'fault', text: new RegExp(`${name} can be changed`) },
+      'what stands there runs in roles',
+    );
+    chmodSync(join(directory, 'node_modules', name), 0o755);
+    t.match(programFinding(directory, false), { verdict: 'ok' }, 'the twin');
+  }
   t.match(
     programFinding(directory, true),
     { verdict: 'fault' },

@@ -255,6 +255,7 @@ export function programFinding(project: string, areUsersKnown: boolean): Finding
     'migrations/functions',
     'node_modules',
     'node_modules/.cofferdam-stripped',
+    'node_modules/.cofferdam-native',
   ] as const;
   const parts = names.map((name) => join(project, name));
   const mayWrite = (path: string): boolean => {
