@@ -61,7 +61,7 @@ function measured(work: (buffer: Buffer, index: number) => void): number {
   return (user + system) / 1e6 / ((segments * laterPlainBytes) / 2 ** 30);
 }
 
-/** The same for opening. Opening destroys the ciphertext, so each segment is sealed before, outside of the measurement. */
+/** The same for opening. It replaces the ciphertext, so each segment is sealed before, outside of the measurement. */
 function openingOf(way: Way): number {
   const sealed = placed('', native);
   let spent = 0;

@@ -56,7 +56,7 @@ function installPackages() {
   );
 }
 
-/** Compiles what `binding.gyp` of a directory describes. `load` is JavaScript that fails when the result does not load. */
+/** Compiles what `binding.gyp` of a directory describes. `load` is JavaScript that fails when nothing can be loaded. */
 function compile(name, directory, env, load) {
   process.stdout.write(`cofferdam: compiling ${name}, once (a few seconds)\n`);
   const gyp = path.join(modules, 'node-gyp', 'bin', 'node-gyp.js');

@@ -30,7 +30,7 @@ export type InPlace = {
   readonly text: string;
   /** Replaces the plaintext by its ciphertext, and writes the tag. After a failure the bytes are zeros. */
   readonly seal: Work;
-  /** Replaces the ciphertext by its plaintext. When the tag does not verify, the bytes are zeros and `corrupt` is thrown. */
+  /** Replaces the ciphertext by its plaintext. Throws `corrupt` for a wrong tag; the bytes are then zeros. */
   readonly open: Work;
 };
 

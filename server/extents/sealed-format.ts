@@ -151,9 +151,9 @@ export class SegmentOpener {
   }
 
   /**
-   * Opens one segment where it lies. `sealed` is its ciphertext with the tag; the plaintext that is returned is a part of
-   * the same memory. Throws `corrupt` when anything about the segment differs from what was sealed; then no plaintext
-   * is in `sealed`.
+   * Opens one segment where it lies. `sealed` is its ciphertext with the tag; the plaintext that is returned is a part
+   * of the same memory. Throws `corrupt` when anything about the segment differs from what was sealed; then no
+   * plaintext is in `sealed`.
    */
   open(index: number, sealed: Uint8Array): Buffer {
     const { length, isLast } = sealedSegment(index, this.#plainBytes);

@@ -35,7 +35,7 @@ function threadOf(t: Test): { readonly store: StoreThread; readonly lines: Lines
 
 const [key, context] = [randomBytes(32), randomBytes(20)];
 
-/** Seals one extent in buffers of the size that an upload has for its bytes. Returns the last answer and the buffers. */
+/** Seals one extent in buffers of this size for its bytes. Returns the last answer, the hash, and the buffers. */
 async function upload(
   store: StoreThread,
   plain: Buffer,
