@@ -22,10 +22,10 @@ import {
 import type { VersionState } from '../../server/warden/catalogue/tree-queries.ts';
 
 /** Whatever carries out one statement: the database of a test, a client of PostgreSQL, or a transaction. */
-export type Statements = { query(text: string, values?: unknown[]): Promise<unknown> };
+type Statements = { query(text: string, values?: unknown[]): Promise<unknown> };
 
 /** A time, or an expression of SQL about the time of the database. */
-export type RowTime = Date | `now()${string}`;
+type RowTime = Date | `now()${string}`;
 
 type Expression = { readonly expression: string };
 const isExpression = (value: unknown): value is Expression =>
