@@ -8,7 +8,7 @@ import { type Trust, TrustFiles } from '../../server/admin/listeners/trust.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
-test('a list goes forward for one authority, and another authority begins with its own first one, whatever its name is', async (t) => {
+test('a list goes forward for one authority, and another authority begins with its own first one, whatever its name is; a renewed certificate needs no newer list', async (t) => {
   const base = temporaryDirectory(t);
   const used = join(base, 'used');
   mkdirSync(used);
@@ -59,10 +59,20 @@ test('a list goes forward for one authority, and another authority begins with i
   await until(() => refused.length === 1);
   t.match(refused, [/crl\.pem is number 4, older than number 5 that is in use/]);
   t.same([seen.length, numbers()], [1, [5]], 'an older one is not');
-  use(next);
+  await Authority.open(former, async (authority) => {
+    const { certificate, key } = await authority.issueServer('localhost', 10);
+    writeFileSync(join(former, 'server-cert.pem'), certificate);
+    writeFileSync(join(former, 'server-key.pem'), key);
+  });
+  const serial = files.current.certificate.serialNumber;
+  use(former);
   await until(() => seen.length === 2);
+  t.same([seen[1], refused.length], [[5], 1], 'the same list with a renewed certificate is taken');
+  t.not(files.current.certificate.serialNumber, serial);
+  use(next);
+  await until(() => seen.length === 3);
   t.same(
-    [seen[1], numbers(), refused.length],
+    [seen[2], numbers(), refused.length],
     [[2], [2], 1],
     'another authority of the same name is another authority',
   );

@@ -12,7 +12,7 @@ import { userauthInfoResponse } from '../transport/messages/userauth-info-respon
 import { type UserauthRequest, userauthRequest } from '../transport/messages/userauth-request.ts';
 
 type Probe = { readonly algorithm: string; readonly key: Uint8Array };
-type AuthRequest =
+export type AuthRequest =
   | { readonly kind: 'request'; readonly username: string; readonly evidence: Evidence; readonly probe?: Probe }
   | { readonly kind: 'answers'; readonly answers: readonly string[] };
 

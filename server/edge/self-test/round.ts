@@ -4,14 +4,15 @@
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { detach, unexpected } from '../../domain/detached.ts';
-import { askedBytes, largeBytes, smallBytes } from '../../domain/self-test-round.ts';
+import {
+  askedBytes,
+  largeBytes,
+  smallBytes,
+  type Verdict,
+  verdictsOfWrongCodes,
+} from '../../domain/self-test-round.ts';
 import { login, type Person, readFrom, type Target, writeFile } from './probe.ts';
 
-export type Verdict = {
-  readonly check: 'cap' | 'wrong-code' | 'lockout';
-  readonly bites: boolean;
-  readonly text: string;
-};
 /**
  * `code` is a code that nobody has used yet, `near` holds all codes that are
  * valid about now. Without `code`, one is available after `waitMs` milliseconds.
@@ -27,13 +28,6 @@ export type FromRound =
   | { readonly kind: 'codes' }
   | { readonly kind: 'done'; readonly checks: readonly Verdict[] };
 
-/** The lockout control fails when one connection allows more wrong codes than this, whatever the configuration says. */
-const lockoutAttemptsMax = 10;
-/**
- * The lockout control fails when the connection ends later than this: it was
- * then ended by the time limit of logins, not by the number of wrong codes.
- */
-const lockoutSecondsMax = 22;
 const unusedTriesMax = 10;
 
 const isOfCap = ({ message }: Error): boolean => message.includes('limit');
@@ -109,22 +103,7 @@ async function checkWrongCodes({ target, person, loginAttemptsMax, codes }: Roun
   tried.close();
   const { answersAsked: asked, isOpen, reason } = tried;
   const seconds = (performance.now() - started) / 1000;
-  return [
-    {
-      check: 'wrong-code',
-      bites: !isOpen && asked > 0,
-      text: isOpen
-        ? 'a session was opened without a right code'
-        : asked > 0
-          ? `${asked} wrong codes opened nothing`
-          : `no code was ever asked for (${reason})`.slice(0, 256),
-    },
-    {
-      check: 'lockout',
-      bites: !isOpen && asked > 0 && asked <= lockoutAttemptsMax && seconds < lockoutSecondsMax,
-      text: `the connection ended after ${asked} wrong codes in ${seconds.toFixed(0)} s (at most ${Math.min(loginAttemptsMax, lockoutAttemptsMax)} may be tried)`,
-    },
-  ];
+  return verdictsOfWrongCodes({ isOpen, asked, reason, seconds }, loginAttemptsMax);
 }
 
 /** Error messages may contain text of the operating system. Operators are only shown printable ASCII. */

@@ -6,10 +6,11 @@ import { Worker } from 'node:worker_threads';
 import type { EdgeConfig } from '../../config/config.ts';
 import { isInNetwork, parseNetwork } from '../../domain/addresses.ts';
 import { detach, unexpected } from '../../domain/detached.ts';
+import type { Verdict } from '../../domain/self-test-round.ts';
 import { wireString } from '../../domain/ssh-wire.ts';
 import type { EdgeNode, WardenCalls } from '../seam/sftp-seam.ts';
 import type { Person } from './probe.ts';
-import type { FromRound, RoundData, Verdict } from './round.ts';
+import type { FromRound, RoundData } from './round.ts';
 
 const firstAfterMs = 3000;
 const roundMsMax = 120_000;
