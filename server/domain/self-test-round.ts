@@ -1,5 +1,5 @@
-// Owns: how much of its account's budgets one round of an edge's self-test needs, and what a round has shown about wrong
-// codes. The edge runs the rounds by these numbers, and the warden sets the budgets by them.
+// Owns: how much of its account's budgets one round of an edge's self-test needs, and what a round has shown about
+// wrong codes. The edge runs the rounds by these numbers, and the warden sets the budgets by them.
 // Must never: report a control as effective without anything having been refused.
 
 /** The sizes of the two test files in bytes. The small one fits into the account's cap, the large one never does. */
