@@ -64,6 +64,7 @@ test('a first start: a bank delivers, the processor collects, a statement goes b
     'ls -l',
   ]);
   t.equal(delivered.code, 0, `delivered with key and code: ${delivered.err}`);
+  t.ok(await world.logged(/"segments are sealed in place"/), 'by native code, also with the permissions of an edge');
 
   const collected = await world.sftp('processor', [
     'cd acme/deposit',
