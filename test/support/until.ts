@@ -1,7 +1,7 @@
 // Owns: waiting in tests until something holds, by looking again and again until a time has passed.
 import { setTimeout as delay } from 'node:timers/promises';
 
-export type Patience = {
+type Patience = {
   /** 30 seconds when it is not given. */
   readonly withinMs?: number;
   /** The pause between two looks: 20 ms when it is not given. */
@@ -12,7 +12,7 @@ export type Patience = {
  * The first value that a look finds, or undefined when none has found one in time. It looks at once, and for the last
  * time when the time is over.
  */
-export async function firstFound<T>(
+async function firstFound<T>(
   look: () => T | undefined | Promise<T | undefined>,
   { withinMs = 30_000, everyMs = 20 }: Patience = {},
 ): Promise<T | undefined> {
