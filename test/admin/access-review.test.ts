@@ -1,33 +1,34 @@
-import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { listAccess } from '../../server/admin/report/access-queries.ts';
 import { accessRow } from '../../server/admin/report/access-report.ts';
+import type { AccountId, AccountKind, CustomerId } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import type { AccessRow } from '../../server/rpc/operators/report.ts';
 import { createTestDatabase, testPasswords } from '../support/database.ts';
+import { addAccount, addCredential, addCustomer, addFolder } from '../support/rows.ts';
 
 const day = 86_400_000;
 const print = (name: string): string => `SHA256:${name.padEnd(43, '0')}`;
 
 test('the auditor and the admin role read the same review, also page by page', async (t) => {
   const sql = await createTestDatabase(t);
-  const ids = { a: randomUUID(), b: randomUUID() };
-  for (const [name, id] of Object.entries(ids)) {
-    await sql.query('insert into customer (id, name) values ($1, $2)', [id, `bank-${name}`]);
-    await sql.query(
-      "insert into folder (id, customer_id, name, direction, read_back) values (gen_random_uuid(), $1, 'deposit', 'deposit', $2), (gen_random_uuid(), $1, 'collect', 'collect', false)",
-      [id, name === 'b'],
-    );
+  const ids = { a: await addCustomer(sql, { name: 'bank-a' }), b: await addCustomer(sql, { name: 'bank-b' }) };
+  for (const customer of Object.values(ids)) {
+    await addFolder(sql, { customer, readBack: customer === ids.b });
+    await addFolder(sql, { customer, direction: 'collect' });
   }
-  const account = async (name: string, kind: string, customer: string | null, extra = '{}'): Promise<string> => {
-    const id = randomUUID();
-    await sql.query(
-      `insert into account (id, customer_id, name, kind, plane, state, read_only, source_networks)
-       select $1, $2, $3, $4, case when $2::uuid is null then 'internal' else 'partner' end, coalesce(x ->> 'state', 'active'), coalesce((x ->> 'readOnly')::boolean, false),
-         coalesce((x ->> 'networks')::cidr[], '{}') from (select $5::jsonb as x) y`,
-      [id, customer, name, kind, extra],
-    );
+  const account = async (
+    name: string,
+    kind: AccountKind,
+    customer: CustomerId | null,
+    more: {
+      readonly sourceNetworks?: readonly string[];
+      readonly readOnly?: boolean;
+      readonly state?: 'suspended';
+    } = {},
+  ): Promise<AccountId> => {
+    const id = await addAccount(sql, { customer, name, kind, ...more });
     await sql.query(
       `insert into folder_right select $1, customer_id, id, case direction when 'deposit' then '{list,write}'::text[] else '{list,read}'::text[] end from folder
        where $2::uuid is null or customer_id = $2`,
@@ -35,22 +36,23 @@ test('the auditor and the admin role read the same review, also page by page', a
     );
     return id;
   };
-  const credential = (owner: string, name: string, more = ''): Promise<unknown> =>
-    sql
-      .query(
-        `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at, valid_from) values
-       (gen_random_uuid(), $1, 'public-key', 'ssh-ed25519', 'x', $2, 'alice', now() + interval '1 year', now() - interval '1 hour')`,
-        [owner, print(name)],
-      )
-      .then(() =>
-        more === '' ? undefined : sql.query(`update credential set ${more} where fingerprint = $1`, [print(name)]),
-      );
+  const credential = async (owner: AccountId, name: string, more = ''): Promise<void> => {
+    await addCredential(sql, {
+      account: owner,
+      algorithm: 'ssh-ed25519',
+      fingerprint: print(name),
+      issuedBy: 'alice',
+      validFrom: "now() - interval '1 hour'",
+      expiresAt: "now() + interval '1 year'",
+    });
+    if (more !== '') await sql.query(`update credential set ${more} where fingerprint = $1`, [print(name)]);
+  };
   const person = await account('person', 'person', ids.a);
   await credential(person, 'person');
   await sql.query("insert into second_factor values ($1, '', 'k')", [person]);
   const bare = await account('person.bare', 'person', ids.a);
   await credential(bare, 'bare');
-  const machine = await account('machine', 'machine', ids.b, '{"networks": "{198.51.100.0/24}"}');
+  const machine = await account('machine', 'machine', ids.b, { sourceNetworks: ['198.51.100.0/24'] });
   await credential(
     machine,
     'machine',
@@ -82,7 +84,7 @@ test('the auditor and the admin role read the same review, also page by page', a
      values (gen_random_uuid(), $1, 'password', 'argon2id', 'x', 'password:abcdefgh', 'alice', now() + interval '1 year')`,
     [machine],
   );
-  const reader = await account('reader', 'machine', ids.a, '{"readOnly": true}');
+  const reader = await account('reader', 'machine', ids.a, { readOnly: true });
   await credential(reader, 'reader');
   const narrow = await account('narrow', 'machine', ids.a);
   await credential(narrow, 'narrow', 'read_only = true');
@@ -91,7 +93,7 @@ test('the auditor and the admin role read the same review, also page by page', a
   await credential(gone, 'expired', "expires_at = now() - interval '1 minute', valid_from = now() - interval '1 year'");
   const dormant = await account('dormant', 'machine', ids.a);
   await credential(dormant, 'dormant', "valid_from = now() - interval '100 days'");
-  const locked = await account('locked', 'person', ids.a, '{"state": "suspended"}');
+  const locked = await account('locked', 'person', ids.a, { state: 'suspended' });
   await credential(locked, 'locked');
   const own = await account('processor', 'machine', null);
   await credential(own, 'own');

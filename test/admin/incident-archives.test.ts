@@ -9,6 +9,7 @@ import type { Indicator, ListedIndicator } from '../../server/domain/incident/in
 import { type Archiving, archiving, monthsAgo } from '../support/archived-months.ts';
 import { digest } from '../support/history.ts';
 import { type IncidentWorld, incidentWorld, print } from '../support/incident-world.ts';
+import { addAccount } from '../support/rows.ts';
 
 const listed = (indicators: readonly Indicator[]): readonly ListedIndicator[] =>
   indicators.map((one, i) => ({ ...one, line: i + 1, note: null }));
@@ -164,11 +165,7 @@ test('the archives find what the database found in the same months', async (t) =
   // Two months, and more accounts of one indicator than are shown.
   await fill(world, 400, 1, (i) => monthsAgo(i < 200 ? 5 : 4, 7 * i));
   for (let i = 0; i < 25; i += 1) {
-    const account = randomUUID();
-    await world.sql.query("insert into account (id, name, kind, plane) values ($1, $2, 'machine', 'internal')", [
-      account,
-      `many-${i}`,
-    ]);
+    const account = await addAccount(world.sql, { customer: null, name: `many-${i}` });
     await world.history.add({ kind: 'login.refused', at: monthsAgo(4, i), account, source: '172.16.0.1' });
   }
   const wanted = await ofDatabase(world, indicators);

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
+import { idOf, type SessionId } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { digest } from '../support/history.ts';
 import { after, type Found, find, incidentWorld, paths, print, visit } from '../support/incident-world.ts';
+import { addCredential, addRight, addSession } from '../support/rows.ts';
 
 const destroy = (sql: TestDatabase, version: string): Promise<unknown> =>
   sql.query("update version set state = 'destroyed' where id = $1 and state = 'withdrawn'", [version]);
@@ -51,10 +53,7 @@ test('what could be read depends on the time', async (t) => {
 test('what was read is no longer listed as unread, in both halves of the customers', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders, sql } = world;
-  await sql.query(
-    "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')",
-    [accounts.thief, customers.b, folders.b],
-  );
+  await addRight(sql, { account: accounts.thief, customer: customers.b, folder: folders.b });
   const who = world.newSession(accounts.thief, 'edge-1');
   await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
   for (const [customer, folder, half] of [
@@ -320,15 +319,18 @@ test('archived months are reported prominently, and the catalogue knows the sess
     { extents: [0], closed: { by: 'client', sent: 1 } },
   );
   t.equal((await find(scopes, { credential: print('key') })).summary.record.completeFrom, null, 'everything is there');
-  const credential = randomUUID();
-  await sql.query(
-    "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1, $2, 'public-key', 'x', 'x', $3, 'x', now() + interval '1 day')",
-    [credential, accounts.thief, print('key')],
-  );
-  await sql.query(
-    "insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, client_identification, started_at, expires_at, idle_ms) values ($1::uuid, sha256('t'), $2, $3, 'edge-1', $1::uuid, '192.0.2.7', 'old-client', $4, now(), 1000)",
-    [who.session, accounts.thief, credential, early],
-  );
+  const account = accounts.thief;
+  const credential = await addCredential(sql, { account, fingerprint: print('key') });
+  await addSession(sql, {
+    id: idOf<SessionId>(who.session),
+    account,
+    credential,
+    node: 'edge-1',
+    source: '192.0.2.7',
+    client: 'old-client',
+    startedAt: early,
+    expiresAt: 'now()',
+  });
   await sql.query('drop table ledger_sealed_202602');
   for (const selection of [
     { credential: print('key') },

@@ -3,6 +3,7 @@ import { test } from 'tap';
 import { digest, type Who } from '../support/history.ts';
 import { after, find, incidentWorld, paths, print, visit } from '../support/incident-world.ts';
 import { newCustomer } from '../support/record.ts';
+import { addDirectory } from '../support/rows.ts';
 
 test('each selector finds its own sessions and not similar ones', async (t) => {
   const world = await incidentWorld(t);
@@ -363,14 +364,10 @@ test('how certain an exposure is, extent by extent', async (t) => {
     'the same total without the list',
   );
 
-  await sql.query("insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, 'deep')", [
-    upload,
-    customers.a,
-    folders.a,
-  ]);
+  const directory = await addDirectory(sql, { customer: customers.a, folder: folders.a, name: 'deep' });
   const deep = await history.version(customers.a, folders.a, 'file', {
     account: accounts.partner,
-    directory: upload,
+    directory,
     published: after(-600),
   });
   await history.read(who, after(3), { customer: customers.a, version: deep, path: '/deep/file' }, { extents: [0] });

@@ -8,6 +8,7 @@ import { Database } from '../../server/postgres/database.ts';
 import type { LedgerFilter, LedgerRow } from '../../server/rpc/operators/ledger-entries.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { addAccount } from '../support/rows.ts';
 
 const key = (letter: string): string => `SHA256:${letter.repeat(43)}`;
 
@@ -20,11 +21,7 @@ test('search, tail, show', async (t) => {
   const sealer = new Sealer(warden);
   const acme = await newCustomer(sql, 'acme');
   const bank = await newCustomer(sql, 'bank');
-  const account = randomUUID();
-  await sql.query(
-    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme-upload', 'machine', 'partner')",
-    [account, acme],
-  );
+  const account = await addAccount(sql, { customer: acme, name: 'acme-upload' });
   const [session, other] = [randomUUID(), randomUUID()];
   const [version, hash] = [randomUUID(), 'ab'.repeat(32)];
   // A second apart, so that a time between two of them exists.

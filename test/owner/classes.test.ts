@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
+import { type CustomerId, idOf } from '../../server/domain/ids.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { addCustomer } from '../support/rows.ts';
 import { project } from '../support/world.ts';
 import { admitted, classes, classOf } from './classes.ts';
 import { type Column, columnsQuery, OwnersRows } from './rows.ts';
@@ -71,11 +73,9 @@ test('a touched row is put back as it was, whatever was done to it', async (t) =
   const client = new pg.Client({ connectionString: sql.migrateUrl });
   await client.connect();
   t.teardown(() => client.end());
-  const id = '11111111-1111-4111-8111-111111111111';
-  await sql.query(
-    "insert into customer (id, name, state) values ($1, 'acme', 'active'), (gen_random_uuid(), 'globex', 'active')",
-    [id],
-  );
+  const id = idOf<CustomerId>('11111111-1111-4111-8111-111111111111');
+  await addCustomer(sql, { id, name: 'acme' });
+  await addCustomer(sql, { name: 'globex' });
   const seen = (): Promise<readonly unknown[]> =>
     sql.query('select to_jsonb(c)::text as row from customer c order by id');
   const before = await seen();

@@ -13,8 +13,10 @@ import {
   usedOf,
 } from '../../server/domain/budgets/room.ts';
 import { budgetWindows, capMax, type WindowAmounts } from '../../server/domain/budgets/words.ts';
+import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../server/domain/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { sixOf } from '../support/decided-charges.ts';
+import { addAccount, addCredential, addCustomer } from '../support/rows.ts';
 
 const nowMs = Date.UTC(2026, 5, 1, 12);
 const nowMinute = nowMs / 60_000;
@@ -83,17 +85,15 @@ const places: readonly Place[] = ['out', 'in', 'list'].flatMap((direction) => [
 
 async function fillPeople(sql: TestDatabase): Promise<void> {
   for (const n of numbers(customers)) {
-    await sql.query('insert into customer (id, name) values ($1, $2)', [uuid(1, n), `c-${n}`]);
-    await sql.query(
-      "insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'person', 'partner')",
-      [uuid(2, n), uuid(1, n), `a-${n}`],
-    );
+    const customer = await addCustomer(sql, { id: idOf<CustomerId>(uuid(1, n)), name: `c-${n}` });
+    await addAccount(sql, { id: idOf<AccountId>(uuid(2, n)), customer, name: `a-${n}`, kind: 'person' });
   }
   for (const n of numbers(customers * credentialsOfCustomer))
-    await sql.query(
-      "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1::uuid, $2, 'public-key', 'x', 'x', $1::text, 'x', now())",
-      [uuid(3, n), uuid(2, n % customers)],
-    );
+    await addCredential(sql, {
+      id: idOf<CredentialId>(uuid(3, n)),
+      account: idOf<AccountId>(uuid(2, n % customers)),
+      expiresAt: 'now()',
+    });
 }
 
 const columnsOf = (name: string, { bytes, items }: WindowAmounts): Record<string, number> =>

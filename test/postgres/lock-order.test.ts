@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from '
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { addCustomer } from '../support/rows.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const watch = join(root, 'test', 'support', 'watch-locks.ts');
@@ -48,7 +49,7 @@ test('a transaction that takes its locks the wrong way round is told', async (t)
   await query(
     "insert into operator (id, name, role) values (gen_random_uuid(), 'alice', 'viewer'), (gen_random_uuid(), 'bob', 'viewer')",
   );
-  await query("insert into customer (id, name) values (gen_random_uuid(), 'acme')");
+  await addCustomer({ query }, { name: 'acme' });
   await query("insert into node (name, plane) values ('n', 'partner')");
   await query("insert into login_penalty (subject) values ('x')");
   const all = "await tx.query('select 1 from operator order by id for update');";

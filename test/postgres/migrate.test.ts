@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { appendFileSync, cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
+import type { VersionId } from '../../server/domain/ids.ts';
 import { migrate } from '../../server/postgres/migrate.ts';
 import {
   createEmptyDatabase,
@@ -11,6 +11,15 @@ import {
   temporaryDirectory,
   testPasswords,
 } from '../support/database.ts';
+import {
+  addAccount,
+  addContent,
+  addCustomer,
+  addCustomerKey,
+  addFile,
+  addFolder,
+  addVersion,
+} from '../support/rows.ts';
 
 test('migrations apply once, in order, and are never changed afterwards', async (t) => {
   const url = await createEmptyDatabase(t);
@@ -42,40 +51,17 @@ test('a version is in the folder of its file', async (t) => {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   t.teardown(() => client.end());
-  const [customer, key, account, ...ids] = Array.from({ length: 8 }, () => randomUUID());
-  const [here, there, one, two, young] = ids;
   await client.query("set cofferdam.customers = '*'");
-  await client.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
-  await client.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
-  await client.query(
-    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'person', 'partner')",
-    [account, customer],
-  );
-  for (const [folder, name, file] of [
-    [here, 'deposit', one],
-    [there, 'collect', two],
-  ]) {
-    await client.query('insert into folder (id, customer_id, name, direction) values ($1, $2, $3, $3)', [
-      folder,
-      customer,
-      name,
-    ]);
-    await client.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'x')", [
-      file,
-      customer,
-      folder,
-    ]);
-  }
-  const insert = async (id: string | undefined): Promise<void> => {
-    await client.query("insert into content values ($1, $2, $3, 'w')", [id, customer, key]);
-    await client.query(
-      `insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, sha256, closed_at, published_at)
-       values ($1, $2, $3, (select count(*) + 1 from version), $1, 'published', $4, gen_random_uuid(), 'n', sha256('x'), now(), now())`,
-      [id, customer, one, account],
-    );
-  };
-  await insert(young);
-  const folderOf = async (id: string | undefined): Promise<unknown> =>
+  const customer = await addCustomer(client, { name: 'acme' });
+  await addCustomerKey(client, { customer });
+  const account = await addAccount(client, { customer });
+  const here = await addFolder(client, { customer });
+  const there = await addFolder(client, { customer, direction: 'collect' });
+  const one = await addFile(client, { customer, folder: here, name: 'x' });
+  const two = await addFile(client, { customer, folder: there, name: 'x' });
+  const content = await addContent(client, { customer });
+  const young = await addVersion(client, { customer, file: one, content, state: 'published', account });
+  const folderOf = async (id: VersionId): Promise<unknown> =>
     (await client.query('select folder_id from version where id = $1', [id])).rows[0]?.folder_id;
   t.equal(await folderOf(young), here);
   await client.query('update version set folder_id = $2 where id = $1', [young, there]);

@@ -4,6 +4,7 @@ import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import { createTestDatabase, type TestDatabase, testPasswords } from '../support/database.ts';
+import { addCustomer } from '../support/rows.ts';
 
 /** For this database only, because roles belong to the whole server. */
 const alter = (sql: TestDatabase, what: 'database' | 'admin', setting: string): Promise<unknown> =>
@@ -13,7 +14,8 @@ const alter = (sql: TestDatabase, what: 'database' | 'admin', setting: string): 
 
 test('a schema of somebody else is not searched before ours, whatever role and database have set', async (t) => {
   const sql = await createTestDatabase(t);
-  await sql.query("set cofferdam.customers = '*'; insert into customer (id, name) values (gen_random_uuid(), 'acme')");
+  await sql.query("set cofferdam.customers = '*'");
+  await addCustomer(sql, { name: 'acme' });
   await sql.query(`create schema evil; create view evil.customer as select gen_random_uuid() as id, 'nobody' as name;
     create function evil.clock_timestamp() returns timestamptz language sql as $$ select timestamptz '2020-01-01' $$;
     grant usage on schema evil to public; grant select on evil.customer to public`);

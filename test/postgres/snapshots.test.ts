@@ -4,6 +4,7 @@ import { Database } from '../../server/postgres/database.ts';
 import { assertSafeSettings } from '../../server/postgres/migrate.ts';
 import type { Snapshot } from '../../server/postgres/snapshot.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { addCustomer } from '../support/rows.ts';
 
 test('a forgotten snapshot is named; idle transactions must have an end', async (t) => {
   const sql = await createTestDatabase(t);
@@ -41,7 +42,7 @@ test('two readers of one snapshot see the same; when one fails, the other is sto
     (await snapshot.query<{ n: number }>('select count(*)::int as n, pg_backend_pid() as pid from customer'))[0];
   const seen = await admin.withSnapshot(options, async (snapshot) => {
     const before = await count(snapshot);
-    await sql.query("insert into customer (id, name, state) values (gen_random_uuid(), 'came-later', 'active')");
+    await addCustomer(sql, { name: 'came-later' });
     return [before, ...(await snapshot.beside(count, count))] as { n: number; pid: number }[];
   });
   t.same(

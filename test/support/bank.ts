@@ -1,13 +1,33 @@
 // Owns: customers, accounts, credentials, sessions and published files as rows, for tests of what the database decides.
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type BudgetDefaults, defaultBudgets } from '../../server/config/default-budgets.ts';
 import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
-import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../server/domain/ids.ts';
+import type {
+  AccountId,
+  ContentId,
+  CredentialId,
+  CustomerId,
+  FolderId,
+  SessionId,
+  VersionId,
+} from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import type { Scope } from '../../server/warden/budgets/budget-queries.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import { createBirths } from '../../server/warden/ledger/born.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from './database.ts';
+import {
+  addAccount,
+  addContent,
+  addCredential,
+  addCustomer,
+  addCustomerKey,
+  addFile,
+  addFolder,
+  addRight,
+  addSession,
+  addVersion,
+} from './rows.ts';
 
 const unlimited = 2 ** 49;
 const plenty = { hour: unlimited, day: unlimited, week: unlimited };
@@ -49,16 +69,16 @@ export class Bank {
   readonly sql: TestDatabase;
   readonly warden: Database;
   readonly id: CustomerId;
-  readonly folder: string;
+  readonly folder: FolderId;
   readonly #budgets: BudgetDefaults;
   readonly #extentBytes: number;
-  readonly files: { readonly version: string; readonly content: string; readonly extents: number }[] = [];
+  readonly files: { readonly version: VersionId; readonly content: ContentId; readonly extents: number }[] = [];
 
   private constructor(
     sql: TestDatabase,
     warden: Database,
     id: CustomerId,
-    folder: string,
+    folder: FolderId,
     budgets: BudgetDefaults,
     extentBytes: number,
   ) {
@@ -77,14 +97,9 @@ export class Bank {
     budgets: BudgetDefaults = wideBudgets,
   ): Promise<Bank> {
     const { sql, warden } = given;
-    const id = idOf<CustomerId>(randomUUID());
-    const folder = randomUUID();
-    await sql.query('insert into customer (id, name) values ($1, $2)', [id, name]);
-    await sql.query("insert into customer_key values ($1, $2, '', 'k')", [randomUUID(), id]);
-    await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'collect', 'collect')", [
-      folder,
-      id,
-    ]);
+    const id = await addCustomer(sql, { name });
+    await addCustomerKey(sql, { customer: id });
+    const folder = await addFolder(sql, { customer: id, direction: 'collect' });
     await sql.query("insert into node (name, plane) values ('n', 'partner') on conflict do nothing");
     const bank = new Bank(sql, warden, id, folder, budgets, extentBytes);
     for (const scope of [
@@ -103,38 +118,31 @@ export class Bank {
 
   /** A published file of this many extents. */
   async addFile(extents: number): Promise<void> {
-    const [file, content, version] = [randomUUID(), randomUUID(), randomUUID()];
-    await this.sql.query(
-      'insert into file (id, customer_id, folder_id, name) values ($1::uuid, $2, $3, $1::uuid::text)',
-      [file, this.id, this.folder],
-    );
-    await this.sql.query(
-      "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key where customer_id = $2",
-      [content, this.id],
-    );
+    const customer = this.id;
+    const file = await addFile(this.sql, { customer, folder: this.folder });
+    const content = await addContent(this.sql, { customer });
     await this.sql.query(
       "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) select $1::uuid, i, $2::uuid, md5($1::uuid::text || i::text), i * $3::int, $3::int, $3::int, sha256('x'), 'n' from generate_series(0, $4::int - 1) i",
       [content, this.id, this.#extentBytes, extents],
     );
-    await this.sql.query(
-      "insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, closed_at, published_at) values ($1::uuid, $2, $3, 1, $4, 'published', $5::int, $5::int::bigint * $6::int, sha256('x'), $7, $1::uuid, 'n', now(), now())",
-      [version, this.id, file, content, extents, this.#extentBytes, await this.#depositor()],
-    );
+    const version = await addVersion(this.sql, {
+      customer,
+      file,
+      content,
+      state: 'published',
+      extentCount: extents,
+      size: extents * this.#extentBytes,
+      account: await this.#depositor(),
+    });
     this.files.push({ version, content, extents });
   }
 
-  async #depositor(): Promise<string> {
-    const [known] = await this.sql.query<{ id: string }>(
+  async #depositor(): Promise<AccountId> {
+    const [known] = await this.sql.query<{ id: AccountId }>(
       "select id from account where customer_id = $1 and kind = 'machine' and state = 'suspended' limit 1",
       [this.id],
     );
-    if (known !== undefined) return known.id;
-    const id = randomUUID();
-    await this.sql.query(
-      "insert into account (id, customer_id, name, kind, plane, state) values ($1, $2, $3, 'machine', 'partner', 'suspended')",
-      [id, this.id, `d-${id.slice(0, 8)}`],
-    );
-    return id;
+    return known?.id ?? (await addAccount(this.sql, { customer: this.id, state: 'suspended' }));
   }
 
   /**
@@ -142,40 +150,22 @@ export class Bank {
    * on this bank.
    */
   async addReader(options: { readonly isInternal?: boolean } = {}): Promise<Reader> {
-    const account = idOf<AccountId>(randomUUID());
     const isInternal = options.isInternal === true;
-    await this.sql.query('insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, $4, $5)', [
-      account,
-      isInternal ? null : this.id,
-      `a-${account.slice(0, 13)}`,
-      'person',
-      isInternal ? 'internal' : 'partner',
-    ]);
-    await this.sql.query(
-      "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')",
-      [account, this.id, this.folder],
-    );
+    const account = await addAccount(this.sql, { customer: isInternal ? null : this.id, kind: 'person' });
+    await addRight(this.sql, { account, customer: this.id, folder: this.folder });
     await this.#budget({ kind: 'account', account, customer: this.id, isInternal });
     return this.addCredential(account, isInternal);
   }
 
   /** One more key of an account, with a session of its own. */
   async addCredential(account: AccountId, isInternal = false): Promise<Reader> {
-    const credential = idOf<CredentialId>(randomUUID());
-    await this.sql.query(
-      "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1, $2, 'public-key', 'x', 'x', $3::text, 'x', now() + interval '1 day')",
-      [credential, account, credential],
-    );
+    const credential = await addCredential(this.sql, { account });
     await this.#budget({ kind: 'credential', credential, customer: isInternal ? null : this.id });
     return this.addSession(account, credential);
   }
 
   async addSession(account: AccountId, credential: CredentialId): Promise<Reader> {
-    const session = idOf<SessionId>(randomUUID());
-    await this.sql.query(
-      "insert into session (id, token_hash, account_id, credential_id, node, start_id, expires_at, idle_ms) values ($1::uuid, $2, $3, $4, 'n', $1::uuid, now() + interval '1 hour', 1000000)",
-      [session, randomBytes(32), account, credential],
-    );
+    const session = await addSession(this.sql, { account, credential });
     const downloads: string[] = [];
     for (const file of this.files) {
       const download = randomUUID();

@@ -1,7 +1,9 @@
 // Owns: a small history for tests of incidents: entries of the record as they are written, sealed or not, with the
 // catalogue beside them.
 import { createHash, randomUUID } from 'node:crypto';
+import type { AccountId, CustomerId, DirectoryId, FolderId, VersionId } from '../../server/domain/ids.ts';
 import type { TestDatabase } from './database.ts';
+import { addContent, addFile, addVersion } from './rows.ts';
 
 export type Entry = {
   readonly kind: string;
@@ -77,44 +79,35 @@ export class History {
 
   /** A file of the catalogue with one version. */
   async version(
-    customer: string,
-    folder: string,
+    customer: CustomerId,
+    folder: FolderId,
     name: string,
     options: {
       readonly published?: Date;
       readonly withdrawn?: Date;
       readonly size?: number;
       readonly extents?: number;
-      readonly directory?: string;
-      readonly account: string;
+      readonly directory?: DirectoryId;
+      readonly account: AccountId;
     },
-  ): Promise<string> {
-    const [version, file] = [randomUUID(), randomUUID()];
+  ): Promise<VersionId> {
     const at = options.published ?? new Date(0);
-    await this.#sql.query(
-      'insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $5)',
-      [file, customer, folder, options.directory ?? null, name],
-    );
-    await this.#sql.query(
-      "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key where customer_id = $2",
-      [version, customer],
-    );
-    await this.#sql.query(
-      `insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, closed_at, published_at, withdrawn_at)
-       values ($1, $2, $3, 1, $1, $4, $5, $6, decode($7, 'hex'), $8, $1, 'n', $9, $9, $10)`,
-      [
-        version,
-        customer,
-        file,
-        options.withdrawn === undefined ? 'published' : 'withdrawn',
-        options.extents ?? 1,
-        options.size ?? 100,
-        digest(name),
-        options.account,
-        at,
-        options.withdrawn ?? null,
-      ],
-    );
+    const { account, directory = null, withdrawn = null } = options;
+    const file = await addFile(this.#sql, { customer, folder, directory, name });
+    const content = await addContent(this.#sql, { customer });
+    const version = await addVersion(this.#sql, {
+      customer,
+      file,
+      content,
+      account,
+      state: withdrawn === null ? 'published' : 'withdrawn',
+      extentCount: options.extents ?? 1,
+      size: options.size ?? 100,
+      sha256: Buffer.from(digest(name), 'hex'),
+      closedAt: at,
+      publishedAt: at,
+      withdrawnAt: withdrawn,
+    });
     return version;
   }
 

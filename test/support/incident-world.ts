@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ScopeLimits, Scopes, scopeLimits } from '../../server/admin/incident/scopes.ts';
 import { defaultShares } from '../../server/config/shares.ts';
+import type { AccountId, CustomerId, FolderId, Verb } from '../../server/domain/ids.ts';
 import type { Selection } from '../../server/domain/incident/selection.ts';
 import { others } from '../../server/domain/share.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from '../../server/rpc/operators/incident.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from './database.ts';
 import { History, type Who } from './history.ts';
+import { addAccount, addCustomer, addCustomerKey, addFolder, addRight } from './rows.ts';
 
 export const print = (name: string): string => `SHA256:${name.padEnd(43, '0')}`;
 const start = new Date('2026-03-10T08:00:00.000Z');
@@ -28,13 +30,13 @@ export type IncidentWorld = {
   readonly history: History;
   readonly scopes: Scopes;
   readonly directory: string;
-  readonly customers: { readonly a: string; readonly b: string };
-  readonly folders: { readonly a: string; readonly aDeposit: string; readonly b: string };
+  readonly customers: { readonly a: CustomerId; readonly b: CustomerId };
+  readonly folders: { readonly a: FolderId; readonly aDeposit: FolderId; readonly b: FolderId };
   readonly accounts: {
-    readonly thief: string;
-    readonly namesake: string;
-    readonly partner: string;
-    readonly stranger: string;
+    readonly thief: AccountId;
+    readonly namesake: AccountId;
+    readonly partner: AccountId;
+    readonly stranger: AccountId;
   };
   newSession(account: string, node: string): Who;
 };
@@ -45,47 +47,28 @@ export async function incidentWorld(
   answersEach = 3,
 ): Promise<IncidentWorld> {
   const sql = await createTestDatabase(t);
-  const customers = { a: randomUUID(), b: randomUUID() };
-  const folders = { a: randomUUID(), aDeposit: randomUUID(), b: randomUUID() };
-  for (const [id, name] of [
-    [customers.a, 'bank'],
-    [customers.b, 'bank-2'],
-  ]) {
-    await sql.query('insert into customer (id, name) values ($1, $2)', [id, name]);
-    await sql.query("insert into customer_key values ($1, $2, '', 'k')", [randomUUID(), id]);
-  }
-  for (const [id, customer, direction] of [
-    [folders.a, customers.a, 'collect'],
-    [folders.aDeposit, customers.a, 'deposit'],
-    [folders.b, customers.b, 'collect'],
-  ])
-    await sql.query('insert into folder (id, customer_id, name, direction) values ($1, $2, $3, $3)', [
-      id,
-      customer,
-      direction,
-    ]);
-  const accounts = { thief: randomUUID(), namesake: randomUUID(), partner: randomUUID(), stranger: randomUUID() };
-  for (const [id, name, customer] of [
-    [accounts.thief, 'pickup', null],
-    [accounts.namesake, 'pickup-2', null],
-    [accounts.partner, 'bank-batch', customers.a],
-    [accounts.stranger, 'bank-2-batch', customers.b],
-  ])
-    await sql.query(
-      "insert into account (id, name, customer_id, kind, plane) values ($1, $2, $3, 'machine', case when $3::uuid is null then 'internal' else 'partner' end)",
-      [id, name, customer],
-    );
-  const right = (account: string, customer: string, folder: string, verbs: string): Promise<unknown> =>
-    sql.query('insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, $4)', [
-      account,
-      customer,
-      folder,
-      verbs,
-    ]);
-  await right(accounts.thief, customers.a, folders.a, '{list,read}');
-  await right(accounts.thief, customers.a, folders.aDeposit, '{list}');
-  await right(accounts.namesake, customers.b, folders.b, '{list,read}');
-  await right(accounts.partner, customers.a, folders.aDeposit, '{list,write}');
+  const customers = {
+    a: await addCustomer(sql, { name: 'bank' }),
+    b: await addCustomer(sql, { name: 'bank-2' }),
+  };
+  for (const customer of Object.values(customers)) await addCustomerKey(sql, { customer });
+  const folders = {
+    a: await addFolder(sql, { customer: customers.a, direction: 'collect' }),
+    aDeposit: await addFolder(sql, { customer: customers.a }),
+    b: await addFolder(sql, { customer: customers.b, direction: 'collect' }),
+  };
+  const accounts = {
+    thief: await addAccount(sql, { customer: null, name: 'pickup' }),
+    namesake: await addAccount(sql, { customer: null, name: 'pickup-2' }),
+    partner: await addAccount(sql, { customer: customers.a, name: 'bank-batch' }),
+    stranger: await addAccount(sql, { customer: customers.b, name: 'bank-2-batch' }),
+  };
+  const right = (account: AccountId, customer: CustomerId, folder: FolderId, ...verbs: readonly Verb[]) =>
+    addRight(sql, { account, customer, folder, verbs });
+  await right(accounts.thief, customers.a, folders.a, 'list', 'read');
+  await right(accounts.thief, customers.a, folders.aDeposit, 'list');
+  await right(accounts.namesake, customers.b, folders.b, 'list', 'read');
+  await right(accounts.partner, customers.a, folders.aDeposit, 'list', 'write');
   await sql.query("insert into node (name, plane) select n, 'internal' from unnest($1::text[]) n", [
     ['edge-1', 'edge-10', 'edge-2'],
   ]);

@@ -1,5 +1,6 @@
 // Owns: a sealed record without a gateway: entries written as a warden writes them, sealed by the real sealer.
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
+import type { CustomerId } from '../../server/domain/ids.ts';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import type { Database, Transaction } from '../../server/postgres/database.ts';
@@ -11,6 +12,7 @@ import { openNote, Signatures } from '../../server/warden/ledger/signatures.ts';
 import { loadStanding } from '../../server/warden/ledger/standing.ts';
 import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import type { TestDatabase } from './database.ts';
+import { addCustomer } from './rows.ts';
 
 const quiet = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
 
@@ -39,11 +41,7 @@ export async function sealWithin(
   return { ...new Signatures().sign(signing, round.next, round.at), sealed: round.sealed, isFull: round.isFull };
 }
 
-export const newCustomer = async (sql: TestDatabase, name: string): Promise<string> => {
-  const id = randomUUID();
-  await sql.query("insert into customer (id, name, state) values ($1, $2, 'active')", [id, name]);
-  return id;
-};
+export const newCustomer = (sql: TestDatabase, name: string): Promise<CustomerId> => addCustomer(sql, { name });
 
 /** Writes this many entries of one kind and customer; null means no customer. */
 export async function writeEntries(

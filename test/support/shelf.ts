@@ -2,10 +2,21 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
+import {
+  type AccountId,
+  type ContentId,
+  type CustomerId,
+  type CustomerKeyId,
+  type FileId,
+  type FolderId,
+  idOf,
+  type VersionId,
+} from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { settingsOf, type Warden } from '../../server/warden/context/context.ts';
 import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirectory } from './database.ts';
+import { addAccount, addContent, addCustomer, addCustomerKey, addFile, addFolder, addVersion } from './rows.ts';
 
 export type ShelfWarden = Pick<Warden, keyof ReturnType<typeof settingsOf> | 'database' | 'log'>;
 
@@ -18,17 +29,17 @@ function wardenOf(t: Teardown, sql: TestDatabase, config: Config): ShelfWarden {
   return { ...settingsOf(config), database, log };
 }
 
-export type Seeded = { readonly version: string; readonly content: string; readonly object: string };
+export type Seeded = { readonly version: VersionId; readonly content: ContentId; readonly object: string };
 
 /** A bank with a folder; versions are made as in real use: partial, with extents, then what they become. */
 export class Shelf {
   readonly sql: TestDatabase;
   readonly config: Config;
   readonly warden: ShelfWarden;
-  readonly customer = randomUUID();
-  readonly folder = randomUUID();
-  readonly account = randomUUID();
-  readonly #key = randomUUID();
+  readonly customer = idOf<CustomerId>(randomUUID());
+  readonly folder = idOf<FolderId>(randomUUID());
+  readonly account = idOf<AccountId>(randomUUID());
+  readonly #key = idOf<CustomerKeyId>(randomUUID());
 
   private constructor(sql: TestDatabase, config: Config, warden: ShelfWarden) {
     this.sql = sql;
@@ -46,16 +57,11 @@ export class Shelf {
       projectDirectory: '/',
     });
     const shelf = new Shelf(sql, config, wardenOf(t, sql, config));
-    await sql.query("insert into customer (id, name) values ($1, 'acme')", [shelf.customer]);
-    await sql.query("insert into customer_key values ($1, $2, '', 'k')", [shelf.#key, shelf.customer]);
-    await sql.query(
-      "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'machine', 'partner')",
-      [shelf.account, shelf.customer],
-    );
-    await sql.query(
-      "insert into folder (id, customer_id, name, direction, retention_days) values ($1, $2, 'deposit', 'deposit', 1)",
-      [shelf.folder, shelf.customer],
-    );
+    const { customer } = shelf;
+    await addCustomer(sql, { id: customer, name: 'acme' });
+    await addCustomerKey(sql, { id: shelf.#key, customer });
+    await addAccount(sql, { id: shelf.account, customer, name: 'acme' });
+    await addFolder(sql, { id: shelf.folder, customer, retentionDays: 1 });
     return shelf;
   }
 
@@ -65,18 +71,13 @@ export class Shelf {
   }
 
   /** A partial version of this many extents of 10 bytes, held open by an upload. */
-  async add(extents: number, file = randomUUID()): Promise<Seeded> {
-    const seeded = { version: randomUUID(), content: randomUUID(), object: randomBytes(16).toString('hex') };
-    await this.sql.query(
-      'insert into file (id, customer_id, folder_id, name) values ($1::uuid, $2, $3, $1::uuid::text) on conflict do nothing',
-      [file, this.customer, this.folder],
-    );
-    await this.sql.query("insert into content values ($1, $2, $3, 'w')", [seeded.content, this.customer, this.#key]);
-    await this.sql.query(
-      `insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, upload_id)
-       values ($1, $2, $3, (select count(*) + 1 from version where file_id = $3), $4, 'partial', $5, gen_random_uuid(), 'n', gen_random_uuid())`,
-      [seeded.version, this.customer, file, seeded.content, this.account],
-    );
+  async add(extents: number, file = idOf<FileId>(randomUUID())): Promise<Seeded> {
+    const { customer, account } = this;
+    await addFile(this.sql, { id: file, customer, folder: this.folder, mayExist: true });
+    const content = await addContent(this.sql, { customer, key: this.#key });
+    const upload = randomUUID();
+    const version = await addVersion(this.sql, { customer, file, content, state: 'partial', account, upload });
+    const seeded = { version, content, object: randomBytes(16).toString('hex') };
     for (let index = 0; index < extents; index += 1) {
       await this.sql.query(
         "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, $2, $3, $4, $5, 10, 10, sha256('x'), 'n')",

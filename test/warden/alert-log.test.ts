@@ -1,16 +1,12 @@
-// An alarm that this process raises reaches its log, whatever the database says about its row: no default, trigger,
-// planted row or early mark suppresses it.
-import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { type Test, test } from 'tap';
-import type { AccountId, CustomerId } from '../../server/domain/ids.ts';
-import { idOf } from '../../server/domain/ids.ts';
 import type { Logger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { insertAlert, type NewAlert } from '../../server/warden/alerts/alert-queries.ts';
 import { AlertLog } from '../../server/warden/alerts/sinks/log-sink.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { addAccount, addCustomer } from '../support/rows.ts';
 
 const alertOf = (subject: string, more: Partial<NewAlert> = {}): NewAlert => ({
   kind: 'ledger.entry-missed',
@@ -126,12 +122,9 @@ test('the database does not decide whether an alarm is logged', async (t) => {
 
 test('what a self-test provokes is still no alarm', async (t) => {
   const { sql, warden } = await setUp(t);
-  const [customer, account] = [idOf<CustomerId>(randomUUID()), idOf<AccountId>(randomUUID())];
-  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
-  await sql.query(
-    "insert into account (id, customer_id, name, kind, plane, contact, is_self_test) values ($1, $2, 'acme', 'person', 'partner', 'who@acme', true)",
-    [account, customer],
-  );
+  const customer = await addCustomer(sql, { name: 'acme' });
+  const selfTest = { customer, name: 'acme', kind: 'person', contact: 'who@acme', isSelfTest: true } as const;
+  const account = await addAccount(sql, selfTest);
   await warden.raise(alertOf('of a test', { customer, account }));
   t.same(warden.said(), []);
   t.same(await sql.query('select 1 from alert'), []);

@@ -1,28 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
-import { type AccountId, type CustomerId, type DirectoryId, type FolderId, idOf } from '../../server/domain/ids.ts';
+import { type AccountId, type DirectoryId, type FileId, idOf } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { isOccupied, listEntries, type VersionState } from '../../server/warden/catalogue/tree-queries.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { addAccount, addCustomer, addCustomerKey, addDirectory, addFolder } from '../support/rows.ts';
 import { Shelf } from '../support/shelf.ts';
 
 test('10,000 names are listed page by page, in byte order, each once, without unpublished ones of others', async (t) => {
   const sql = await createTestDatabase(t);
-  const [customer, key, mine, other, folder] = Array.from({ length: 5 }, () => randomUUID());
-  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
-  await sql.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
-  for (const [id, name] of [
-    [mine, 'mine'],
-    [other, 'other'],
-  ])
-    await sql.query(
-      "insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')",
-      [id, customer, name],
-    );
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [
-    folder,
-    customer,
-  ]);
+  const customer = await addCustomer(sql, { name: 'acme' });
+  const key = await addCustomerKey(sql, { customer });
+  const mine = await addAccount(sql, { customer, name: 'mine' });
+  const other = await addAccount(sql, { customer, name: 'other' });
+  const folder = await addFolder(sql, { customer });
   await sql.query(
     "insert into file (id, customer_id, folder_id, name) select gen_random_uuid(), $1, $2, 'payment-' || lpad(i::text, 6, '0') from generate_series(1, 10000) i",
     [customer, folder],
@@ -31,7 +22,7 @@ test('10,000 names are listed page by page, in byte order, each once, without un
     "insert into content (id, customer_id, customer_key_id, wrapped_key) select id, $1, $2, 'w' from file",
     [customer, key],
   );
-  const version = async (account: string | undefined, state: string, where: string): Promise<void> => {
+  const version = async (account: AccountId, state: string, where: string): Promise<void> => {
     await sql.query(
       `insert into version (id, customer_id, file_id, number, content_id, state, sha256, account_id, session_id, node, closed_at, published_at, publish_at)
        select gen_random_uuid(), $1, id, 1, id, $2, sha256('x'), $3, gen_random_uuid(), 'n', now(), now(), now() from file where ${where}`,
@@ -41,22 +32,14 @@ test('10,000 names are listed page by page, in byte order, each once, without un
   await version(mine, 'published', "name <= 'payment-009900'");
   await version(mine, 'settling', "name > 'payment-009900' and name <= 'payment-009950'");
   await version(other, 'settling', "name > 'payment-009950'");
-  await sql.query(
-    "insert into directory (id, customer_id, folder_id, name) values (gen_random_uuid(), $1, $2, 'payment-005000-dir')",
-    [customer, folder],
-  );
-  await sql.query(
-    "insert into directory (id, customer_id, folder_id, name, removed_at) values (gen_random_uuid(), $1, $2, 'gone', now())",
-    [customer, folder],
-  );
+  await addDirectory(sql, { customer, folder, name: 'payment-005000-dir' });
+  await addDirectory(sql, { customer, folder, name: 'gone', removedAt: 'now()' });
   await sql.query('analyze');
 
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => warden.close());
-  const page = (account: string | undefined, after: string): ReturnType<typeof listEntries> =>
-    warden.withCustomers([idOf<CustomerId>(customer ?? '')], (tx) =>
-      listEntries(tx, idOf<FolderId>(folder ?? ''), null, idOf<AccountId>(account ?? ''), after, 100),
-    );
+  const page = (account: AccountId, after: string): ReturnType<typeof listEntries> =>
+    warden.withCustomers([customer], (tx) => listEntries(tx, folder, null, account, after, 100));
   const names: string[] = [];
   let slowest = 0;
   for (let after = ''; ; ) {
@@ -79,14 +62,8 @@ test('10,000 names are listed page by page, in byte order, each once, without un
 test('a directory is empty when nothing in it can be seen or finished any more', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
-  const make = async (parent: string | null): Promise<DirectoryId> => {
-    const id = idOf<DirectoryId>(randomUUID());
-    await sql.query(
-      'insert into directory (id, customer_id, folder_id, parent_id, name) values ($1::uuid, $2, $3, $4, $1::uuid::text)',
-      [id, shelf.customer, shelf.folder, parent],
-    );
-    return id;
-  };
+  const make = (parent: DirectoryId | null): Promise<DirectoryId> =>
+    addDirectory(sql, { customer: shelf.customer, folder: shelf.folder, parent });
   const isFull = (id: DirectoryId): Promise<boolean> => warden.database.withSystem((tx) => isOccupied(tx, id));
   const expected: Readonly<Record<VersionState, boolean>> = {
     partial: true,
@@ -98,7 +75,7 @@ test('a directory is empty when nothing in it can be seen or finished any more',
     destroyed: false,
   };
   for (const [state, isIn] of Object.entries(expected)) {
-    const [directory, file] = [await make(null), randomUUID()];
+    const [directory, file] = [await make(null), idOf<FileId>(randomUUID())];
     const one = await shelf.add(1, file);
     await sql.query('update file set directory_id = $2 where id = $1', [file, directory]);
     await shelf.become(one, state);

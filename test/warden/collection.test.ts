@@ -31,10 +31,20 @@ import {
 } from '../../server/extents/object-store.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
+import type { VersionState } from '../../server/warden/catalogue/tree-queries.ts';
 import { settingsOf, type Warden } from '../../server/warden/context/context.ts';
 import { collectStrays, prefixes } from '../../server/warden/transfers/recovery.ts';
 import { collect } from '../../server/warden/transfers/sweeps.ts';
 import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirectory } from '../support/database.ts';
+import {
+  addAccount,
+  addContent,
+  addCustomer,
+  addCustomerKey,
+  addFile,
+  addFolder,
+  addVersion,
+} from '../support/rows.ts';
 
 const node = idOf<NodeName>('partner-1');
 const newObject = (): ObjectId => idOf<ObjectId>(randomBytes(16).toString('hex'));
@@ -65,33 +75,34 @@ async function setUp(t: Teardown): Promise<{
 }
 
 /** A content with its rows; returns the id of the object. */
-async function seedVersion(sql: TestDatabase, state: string, object: ObjectId, openedAgoHours: number): Promise<void> {
-  const [customer, key, account, folder, file, content] = Array.from({ length: 6 }, () => randomUUID());
-  const name = `c-${customer?.slice(0, 8)}`;
-  await sql.query('insert into customer (id, name) values ($1, $2)', [customer, name]);
-  await sql.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
-  await sql.query(
-    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')",
-    [account, customer, name],
-  );
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [
-    folder,
-    customer,
-  ]);
-  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [
-    file,
-    customer,
-    folder,
-  ]);
-  await sql.query("insert into content values ($1, $2, $3, 'w')", [content, customer, key]);
+async function seedVersion(
+  sql: TestDatabase,
+  state: VersionState,
+  object: ObjectId,
+  openedAgoHours: number,
+): Promise<void> {
+  const customer = await addCustomer(sql, { name: `c-${randomUUID().slice(0, 8)}` });
+  await addCustomerKey(sql, { customer });
+  const account = await addAccount(sql, { customer });
+  const file = await addFile(sql, { customer, folder: await addFolder(sql, { customer }) });
+  const content = await addContent(sql, { customer });
   await sql.query(
     "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, 0, $2, $3, 0, 1, 1, sha256('x'), 'n')",
     [content, customer, object],
   );
-  await sql.query(
-    "insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at) values (gen_random_uuid(), $1, $2, 1, $3, $4, 1, 1, sha256('x'), $5, gen_random_uuid(), 'n', now() - $6 * interval '1 hour', now(), now())",
-    [customer, file, content, state, account, openedAgoHours],
-  );
+  await addVersion(sql, {
+    customer,
+    file,
+    content,
+    state,
+    extentCount: 1,
+    size: 1,
+    sha256: createHash('sha256').update('x').digest(),
+    account,
+    openedAt: `now() - interval '${openedAgoHours} hours'`,
+    closedAt: 'now()',
+    publishedAt: 'now()',
+  });
 }
 
 function putObject(objects: string, object: ObjectId, ageMinutes: number): string {

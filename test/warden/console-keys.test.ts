@@ -9,6 +9,7 @@ import { requestKey } from '../../server/warden/console/key-requests.ts';
 import { confirm, type Person, revokeKey } from '../../server/warden/console/verbs.ts';
 import type { Acting } from '../../server/warden/credentials/credentials.ts';
 import { type Key, makeKey, namespaces, signedRequest } from '../support/key-requests.ts';
+import { addAccount, addCredential, addCustomer } from '../support/rows.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
 const [acme, globex] = [idOf<CustomerId>(randomUUID()), idOf<CustomerId>(randomUUID())];
@@ -32,23 +33,20 @@ const personOf = (name: Name): Person =>
 
 async function setUp(t: Test) {
   const { sql, warden } = await startSealBench(t);
-  for (const [id, name] of [
-    [acme, 'acme'],
-    [globex, 'globex'],
-  ])
-    await sql.query('insert into customer (id, name) values ($1, $2)', [id, name]);
-  for (const [name, { customer, kind, manages }] of Object.entries(people))
-    await sql.query(
-      "insert into account (id, customer_id, name, kind, plane, manages) values ($1, $2, $3, $4, 'partner', $5)",
-      [ids[name as Name], customer, name, kind, manages],
-    );
+  await addCustomer(sql, { id: acme, name: 'acme' });
+  await addCustomer(sql, { id: globex, name: 'globex' });
+  for (const [name, facts] of Object.entries(people)) await addAccount(sql, { id: ids[name as Name], name, ...facts });
   const addKey = async (holder: Name, issuedBy: string, waits: string): Promise<Key> => {
     const key = makeKey();
-    await sql.query(
-      `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, valid_from, expires_at, issued_until)
-       select $1, $2, 'public-key', 'ssh-ed25519', $3, $4, $5, now() + $6::interval, u, u from (select now() + interval '9 days' as u) x`,
-      [randomUUID(), ids[holder], key.blob, key.fingerprint, issuedBy, waits],
-    );
+    await addCredential(sql, {
+      account: ids[holder],
+      algorithm: 'ssh-ed25519',
+      publicKey: key.blob,
+      fingerprint: key.fingerprint,
+      issuedBy,
+      validFrom: `now() + interval '${waits}'`,
+      expiresAt: "now() + interval '9 days'",
+    });
     return key;
   };
   /** The result, in a transaction that is undone. */

@@ -1,7 +1,7 @@
 // Owns: the entry of a granted extent names the version on which its handle was opened, whatever the rows say at that
 // moment.
 import { test } from 'tap';
-import { type CustomerId, idOf, type NodeName, type VersionId } from '../../server/domain/ids.ts';
+import { idOf, type NodeName, type VersionId } from '../../server/domain/ids.ts';
 import { type ChargeRequest, callChargeBatch } from '../../server/warden/budgets/charge-queries.ts';
 import { Bank, startWatchedBank } from '../support/bank.ts';
 
@@ -18,7 +18,7 @@ test('an extent is not released under the name of another version', async (t) =>
     account: reader.account,
     node: 'n' as NodeName,
     plane: 'partner',
-    customer: idOf<CustomerId>(bank.id),
+    customer: bank.id,
     version: idOf<VersionId>(secret?.version ?? ''),
   } as unknown as NonNullable<ChargeRequest['by']>;
   const extent = (index: number): ChargeRequest => ({ session: reader.session, by, download: handle, index });

@@ -14,6 +14,7 @@ import { rememberSource, settleGuess, takeGuess } from '../../server/warden/gues
 import { firstBroken } from '../../server/warden/seals/seals.ts';
 import { withWardensKeys } from '../support/as-warden.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from '../support/database.ts';
+import { addAccount, addCustomer } from '../support/rows.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
 const rules = { free: 1, firstMs: 600_000, longestMs: 600_000, forgetMs: 86_400_000 } as const;
@@ -28,13 +29,8 @@ async function setUp(
 }
 
 async function makeAccount(sql: TestDatabase): Promise<AccountId> {
-  const [customer, account] = [randomUUID(), idOf<AccountId>(randomUUID())];
-  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
-  await sql.query(
-    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'person', 'partner')",
-    [account, customer],
-  );
-  return account;
+  const customer = await addCustomer(sql, { name: 'acme' });
+  return addAccount(sql, { customer, name: 'acme', kind: 'person' });
 }
 
 const failures = async (sql: TestDatabase, subject: string): Promise<number | undefined> =>

@@ -1,9 +1,7 @@
-// Two decisions of the database itself: what a hold applies to, and what the last bytes of an ended session are charged
-// against.
-import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import { Bank, startBankDatabase, wideBudgets } from '../support/bank.ts';
+import { addFolder } from '../support/rows.ts';
 
 test('a hold applies to a customer, a folder or a version: to that one, and until it is lifted', async (t) => {
   const given = await startBankDatabase(t);
@@ -20,11 +18,7 @@ test('a hold applies to a customer, a folder or a version: to that one, and unti
     await isHeld(second),
     await isHeld(foreign),
   ];
-  const folder = randomUUID();
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'another', 'deposit')", [
-    folder,
-    bank.id,
-  ]);
+  const folder = await addFolder(sql, { customer: bank.id, name: 'another' });
   t.same(await held(), [false, false, false]);
   for (const [what, of, lies] of [
     ['the customer', {}, [true, true, false]],

@@ -3,11 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import { type AccountId, type FileId, idOf, type SessionId, type VersionId } from '../../server/domain/ids.ts';
+import { type FileId, idOf, type SessionId, type VersionId } from '../../server/domain/ids.ts';
 import { findUnreplaced } from '../../server/warden/credentials/rotation-queries.ts';
 import { lockVersion } from '../../server/warden/retention/retention-queries.ts';
 import { lockHeldSibling } from '../../server/warden/transfers/place-queries.ts';
 import { lockUpload, type OpenUpload } from '../../server/warden/transfers/upload-queries.ts';
+import { addCredential, addFile } from '../support/rows.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
 /** A connection of its own, in a transaction that is open until the test ends it. */
@@ -23,16 +24,8 @@ const waits = async (shelf: Shelf): Promise<boolean> => {
     if ((await shelf.sql.query('select 1 from pg_locks where not granted')).length > 0) return true;
   return false;
 };
-const addFile = async (shelf: Shelf, name: string): Promise<FileId> => {
-  const file = idOf<FileId>(randomUUID());
-  await shelf.sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
-    file,
-    shelf.customer,
-    shelf.folder,
-    name,
-  ]);
-  return file;
-};
+const fileNamed = ({ sql, customer, folder }: Shelf, name: string): Promise<FileId> =>
+  addFile(sql, { customer, folder, name });
 const fileOf = async (shelf: Shelf, one: Seeded): Promise<FileId> =>
   idOf<FileId>(
     (await shelf.sql.query<{ file_id: string }>('select file_id from version where id = $1', [one.version]))[0]
@@ -56,7 +49,7 @@ test('behind the lock', async (t) => {
     'an upload that is renamed while an extent waits to be sealed continues under its new name',
     async (t) => {
       const upload = await shelf.add(2);
-      const renamed = await addFile(shelf, 'renamed.xml');
+      const renamed = await fileNamed(shelf, 'renamed.xml');
       const client = await beside(t, shelf);
       await client.query('update version set file_id = $2, number = 1 where id = $1', [upload.version, renamed]);
       const sealing = lock(shelf, upload);
@@ -79,7 +72,7 @@ test('behind the lock', async (t) => {
   );
 
   await t.test('a base that is withdrawn while the upload is waited for is not read back', async (t) => {
-    const file = randomUUID();
+    const file = idOf<FileId>(randomUUID());
     const base = await shelf.add(1, file);
     await shelf.become(base, 'published');
     const upload = await shelf.add(1, file);
@@ -98,7 +91,7 @@ test('behind the lock', async (t) => {
     const { sql, warden } = shelf;
     const one = await shelf.add(1);
     await shelf.become(one, 'held');
-    const [before, after] = [await fileOf(shelf, one), await addFile(shelf, 'after.xml')];
+    const [before, after] = [await fileOf(shelf, one), await fileNamed(shelf, 'after.xml')];
     const client = await beside(t, shelf);
     await client.query('select 1 from file where id = $1 for update', [before]);
     await client.query('update version set file_id = $2, number = 1 where id = $1', [one.version, after]);
@@ -119,12 +112,12 @@ test('behind the lock', async (t) => {
     await shelf.become(held, 'held');
     const [file, name] = [await fileOf(shelf, marker), await fileOf(shelf, held)];
     const find = (): Promise<VersionId | undefined> =>
-      warden.database.withSystem((tx) => lockHeldSibling(tx, file, name, idOf<AccountId>(shelf.account)));
+      warden.database.withSystem((tx) => lockHeldSibling(tx, file, name, shelf.account));
     t.equal(await find(), held.version);
     const client = await beside(t, shelf);
     await client.query('update version set file_id = $2, number = 1 where id = $1', [
       held.version,
-      await addFile(shelf, 'away.xml'),
+      await fileNamed(shelf, 'away.xml'),
     ]);
     const finding = find();
     t.ok(await waits(shelf));
@@ -134,12 +127,9 @@ test('behind the lock', async (t) => {
 
   await t.test('two keys come at once to replace one key: the second one replaces nothing', async (t) => {
     const { sql, warden } = shelf;
-    const [rotation, old, next] = [randomUUID(), randomUUID(), randomUUID()];
-    for (const key of [old, next])
-      await sql.query(
-        "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1::uuid, $2, 'public-key', 'x', 'x', $1::text, 'x', now() + interval '1 day')",
-        [key, shelf.account],
-      );
+    const { account } = shelf;
+    const [old, next] = [await addCredential(sql, { account }), await addCredential(sql, { account })];
+    const rotation = randomUUID();
     await sql.query(
       "insert into rotation (id, selection, reason, started_by, overlap_ms) values ($1, 'x', 'x', 'alice', 1)",
       [rotation],
@@ -150,7 +140,7 @@ test('behind the lock', async (t) => {
     );
     const find = () =>
       warden.database.withSystem((tx) =>
-        findUnreplaced(tx, idOf<AccountId>(shelf.account), { rotation: undefined, credential: undefined }),
+        findUnreplaced(tx, shelf.account, { rotation: undefined, credential: undefined }),
       );
     t.match(await find(), { rotation, credential: old });
     const client = await beside(t, shelf);

@@ -3,14 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import {
-  type AccountId,
-  type CustomerId,
-  idOf,
-  type NodeName,
-  type SessionId,
-  type VersionId,
-} from '../../server/domain/ids.ts';
+import { type FileId, idOf, type NodeName, type SessionId, type VersionId } from '../../server/domain/ids.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
 import {
   deleteDoomedExtents,
@@ -26,6 +19,7 @@ import { closeUpload, takePlace } from '../../server/warden/transfers/close-uplo
 import { discardExpired, doomUnused, publishDue } from '../../server/warden/transfers/sweep-queries.ts';
 import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { findBaseExtent, lockUpload } from '../../server/warden/transfers/upload-queries.ts';
+import { addCredential, addSession } from '../support/rows.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
 const reasonOf = (error: unknown): string =>
@@ -49,8 +43,8 @@ async function continued(
   shelf: Shelf,
   state: string,
   extents: number,
-): Promise<{ readonly base: Seeded; readonly upload: Seeded; readonly file: string }> {
-  const file = randomUUID();
+): Promise<{ readonly base: Seeded; readonly upload: Seeded; readonly file: FileId }> {
+  const file = idOf<FileId>(randomUUID());
   const base = await shelf.add(2, file);
   await shelf.become(base, state);
   const upload = await shelf.add(extents, file);
@@ -67,21 +61,12 @@ const sessionOf = (shelf: Shelf, id: string): OpenSession =>
   ({
     id: idOf<SessionId>(id),
     node: idOf<NodeName>('n'),
-    account: { id: idOf<AccountId>(shelf.account), plane: 'partner' },
+    account: { id: shelf.account, plane: 'partner' },
   }) as OpenSession;
 /** The row of a session on a node of its own. */
-async function addSession(shelf: Shelf, session: string): Promise<void> {
-  const { sql } = shelf;
+async function seedSession({ sql, account }: Shelf, id: SessionId): Promise<void> {
   await sql.query("insert into node (name, plane) values ('n', 'partner')");
-  const credential = randomUUID();
-  await sql.query(
-    "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1::uuid, $2, 'public-key', 'x', 'x', $1::text, 'x', now() + interval '1 day')",
-    [credential, shelf.account],
-  );
-  await sql.query(
-    "insert into session (id, token_hash, account_id, credential_id, node, start_id, expires_at, idle_ms) values ($1, $2, $3, $4, 'n', gen_random_uuid(), now() + interval '1 hour', 1000)",
-    [session, Buffer.alloc(32), shelf.account, credential],
-  );
+  await addSession(sql, { id, account, credential: await addCredential(sql, { account }) });
 }
 const opened = async (shelf: Shelf, one: Seeded): Promise<{ readonly upload: string; readonly session: SessionId }> => {
   const [row] = await shelf.sql.query<{ upload_id: string; session_id: string }>(
@@ -264,7 +249,7 @@ test('a marker that waited for a lock is told that the file is being continued',
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   await sql.query("update folder set publish_rule = 'on-marker' where id = $1", [shelf.folder]);
-  const [file, marker] = [randomUUID(), randomUUID()];
+  const [file, marker] = [idOf<FileId>(randomUUID()), idOf<FileId>(randomUUID())];
   const held = await shelf.add(1, file);
   await shelf.become(held, 'held');
   const done = await shelf.add(0, marker);
@@ -319,7 +304,7 @@ test('a row that was found and has changed by the time of its lock is left alone
   const replaced = await shelf.add(1);
   await shelf.become(replaced, 'settling');
   await shelf.become(replaced, 'discarded');
-  const hold = { customer: idOf<CustomerId>(shelf.customer), folder: null, version: null, reason: 'x', by: 'alice' };
+  const hold = { customer: shelf.customer, folder: null, version: null, reason: 'x', by: 'alice' };
   await as((tx) => insertHold(tx, hold));
   t.same(await as((tx) => destroyDue(tx, [old.version])), [], 'a hold was placed');
   await as((tx) => doomUnused(tx, [replaced.version], 10));
@@ -363,7 +348,7 @@ test('a drain interrupts a file that is written anew, and neither version is los
     const { sql, warden } = shelf;
     const { base, upload } = await continued(shelf, 'settling', extents);
     const { session } = await opened(shelf, upload);
-    await addSession(shelf, session);
+    await seedSession(shelf, session);
     await warden.database.withSystem((tx) =>
       endSessions(tx, { node: idOf<NodeName>('n'), exceptStartId: randomUUID() }, 'drained', 'lost'),
     );
@@ -381,16 +366,16 @@ test('an open download, the end of its window, and a hold', async (t) => {
   const { sql, warden } = shelf;
   const one = await shelf.add(1);
   await shelf.become(one, 'published');
-  const session = randomUUID();
-  await addSession(shelf, session);
+  const session = idOf<SessionId>(randomUUID());
+  await seedSession(shelf, session);
   await sql.query(
     'insert into download (id, customer_id, session_id, version_id) values (gen_random_uuid(), $1, $2, $3)',
     [shelf.customer, session, one.version],
   );
   const hold = {
-    customer: idOf<CustomerId>(shelf.customer),
+    customer: shelf.customer,
     folder: null,
-    version: idOf<VersionId>(one.version),
+    version: one.version,
     reason: 'x',
     by: 'alice',
   };
@@ -446,9 +431,9 @@ test('a hold that is placed while a file is continued keeps what was held', asyn
   const { base, upload } = await continued(shelf, 'settling', 3);
   const { upload: id, session } = await opened(shelf, upload);
   const hold = {
-    customer: idOf<CustomerId>(shelf.customer),
+    customer: shelf.customer,
     folder: null,
-    version: idOf<VersionId>(base.version),
+    version: base.version,
     reason: 'x',
     by: 'alice',
   };
@@ -471,7 +456,7 @@ test('a hold that is placed while a file is continued keeps what was held', asyn
 test('two operators release two versions of one name: the second one is told about the first', async (t) => {
   const shelf = await Shelf.create(t);
   const { warden } = shelf;
-  const file = randomUUID();
+  const file = idOf<FileId>(randomUUID());
   const [older, newer] = [await shelf.add(1, file), await shelf.add(1, file)];
   for (const one of [older, newer]) await shelf.become(one, 'withdrawn');
   const look = (): Promise<boolean | undefined> =>

@@ -18,6 +18,7 @@ import { firstBroken, sealing } from '../../server/warden/seals/seals.ts';
 import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { Bank, startBankDatabase, wideBudgets } from '../support/bank.ts';
+import { addRight } from '../support/rows.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
 const useCases = useCasesOf({ found: undefined });
@@ -241,10 +242,7 @@ test('each budget that is not there is named by its scope and direction, and non
   for (const bank of banks) await bank.addReader();
   const ours = await banks[0].addReader({ isInternal: true });
   // Our own account has a budget at each customer whose folders it reaches.
-  await sql.query(
-    "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')",
-    [ours.account, banks[1].id, banks[1].folder],
-  );
+  await addRight(sql, { account: ours.account, customer: banks[1].id, folder: banks[1].folder });
   type Missing = {
     readonly scope: string;
     readonly id: string | null;

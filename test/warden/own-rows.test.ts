@@ -27,6 +27,7 @@ import { selfTestHandlers } from '../../server/warden/self-test/self-test.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { UserKey } from '../support/impostor.ts';
+import { addRight } from '../support/rows.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
 async function setUp(t: Test) {
@@ -122,10 +123,7 @@ test('a row made by a self-test is valid only on the account and customer of a v
     "select id::text from budget where account_id = $1 and direction = 'out'",
     [account],
   );
-  await sql.query(
-    "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{read}')",
-    [account, customer, folder],
-  );
+  await addRight(sql, { account, customer, folder, verbs: ['read'] });
   const names: readonly (readonly [SealKind, string])[] = [
     ['customer', customer],
     ['account', account],

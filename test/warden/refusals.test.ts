@@ -11,6 +11,7 @@ import { createRefusalDesk } from '../../server/warden/budgets/refusals.ts';
 import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import type { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
+import { addRight } from '../support/rows.ts';
 
 const day = 86_400_000;
 
@@ -20,10 +21,7 @@ test('what one customer’s cap refuses is served for another in the same sessio
   const acme = await Bank.create(given, 'acme', 1000);
   const globex = await Bank.create(given, 'globex', 1000);
   const reader = await acme.addReader({ isInternal: true });
-  await sql.query(
-    "insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')",
-    [reader.account, globex.id, globex.folder],
-  );
+  await addRight(sql, { account: reader.account, customer: globex.id, folder: globex.folder });
   await sql.query(
     `insert into budget (rank, credential_id, account_id, customer_id, plane, direction, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent)
      select rank, credential_id, account_id, $2, plane, direction, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent

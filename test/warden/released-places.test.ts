@@ -2,8 +2,10 @@
 // the command says what is in the way.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
+import { type DirectoryId, type FileId, idOf } from '../../server/domain/ids.ts';
 import type { Doing } from '../../server/warden/commands/doing.ts';
 import { retentionUseCases } from '../../server/warden/retention/retention-commands.ts';
+import { addDirectory } from '../support/rows.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
 test('a file is released where its place is gone or taken', async (t) => {
@@ -20,18 +22,10 @@ test('a file is released where its place is gone or taken', async (t) => {
     sql.query("update version set state = 'published', released_until = now() + interval '1 day' where id = $1", [
       one.version,
     ]);
-  const directory = async (name: string): Promise<string> => {
-    const id = randomUUID();
-    await sql.query('insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
-      id,
-      shelf.customer,
-      shelf.folder,
-      name,
-    ]);
-    return id;
-  };
-  const withdrawn = async (name: string, parent: string | null): Promise<Seeded> => {
-    const file = randomUUID();
+  const directory = (name: string): Promise<DirectoryId> =>
+    addDirectory(sql, { customer: shelf.customer, folder: shelf.folder, name });
+  const withdrawn = async (name: string, parent: DirectoryId | null): Promise<Seeded> => {
+    const file = idOf<FileId>(randomUUID());
     const one = await shelf.add(1, file);
     await sql.query('update file set name = $2, directory_id = $3 where id = $1', [file, name, parent]);
     await shelf.become(one, 'withdrawn');

@@ -25,6 +25,7 @@ import { endSessions } from '../../server/warden/sessions/session-queries.ts';
 import { discardExpired, findExpired } from '../../server/warden/transfers/sweep-queries.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { addContent, addFile, addVersion } from '../support/rows.ts';
 
 const idleS = 60;
 const node = idOf<NodeName>('n');
@@ -143,23 +144,12 @@ test('the table of lives names bounds and words that exist', async (t) => {
 
 /** An incomplete version that this session holds open. */
 async function uploadOf(sql: TestDatabase, bank: Bank, holder: Reader) {
-  const [file, content, version, upload] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
-  await sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
-    file,
-    bank.id,
-    bank.folder,
-    version,
-  ]);
-  await sql.query(
-    "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key where customer_id = $2",
-    [content, bank.id],
-  );
-  await sql.query(
-    `insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, account_id, session_id, node, upload_id)
-     values ($1, $2, $3, 1, $4, 'partial', 0, 0, $5, $6, 'n', $7)`,
-    [version, bank.id, file, content, holder.account, holder.session, upload],
-  );
-  return { version, upload };
+  const { account, session, customer } = holder;
+  const file = await addFile(sql, { customer, folder: bank.folder });
+  const content = await addContent(sql, { customer });
+  const upload = randomUUID();
+  const held = { customer, file, content, state: 'partial', account, session, upload } as const;
+  return { version: await addVersion(sql, held), upload };
 }
 
 test('an ended session may release what it holds, for a moment, and can do nothing else', async (t) => {

@@ -2,20 +2,26 @@
 // file may be, since when nobody holds an upload.
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
+import type { AccountId, CustomerId, DirectoryId, FileId } from '../../server/domain/ids.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  addAccount,
+  addContent,
+  addCustomer,
+  addCustomerKey,
+  addDirectory,
+  addFile,
+  addFolder,
+  addVersion,
+} from '../support/rows.ts';
 
 async function setUp(
   t: Test,
-): Promise<{ readonly sql: TestDatabase; readonly customer: string; readonly account: string }> {
+): Promise<{ readonly sql: TestDatabase; readonly customer: CustomerId; readonly account: AccountId }> {
   const sql = await createTestDatabase(t);
-  const [customer, account] = [randomUUID(), randomUUID()];
-  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
-  await sql.query(
-    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'batch', 'machine', 'partner')",
-    [account, customer],
-  );
-  return { sql, customer, account };
+  const customer = await addCustomer(sql, { name: 'acme' });
+  return { sql, customer, account: await addAccount(sql, { customer, name: 'batch' }) };
 }
 
 test('a window is open from its beginning up to its end, and not at its end', async (t) => {
@@ -124,66 +130,30 @@ test('what a credential is called', async (t) => {
 
 test('nothing can be put into a directory that is gone', async (t) => {
   const { sql, customer } = await setUp(t);
-  const [folder, there, gone, file] = Array.from({ length: 4 }, () => randomUUID());
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'f', 'deposit')", [
-    folder,
-    customer,
-  ]);
-  for (const [id, name] of [
-    [there, 'there'],
-    [gone, 'gone'],
-  ])
-    await sql.query('insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
-      id,
-      customer,
-      folder,
-      name,
-    ]);
+  const folder = await addFolder(sql, { customer });
+  const there = await addDirectory(sql, { customer, folder, name: 'there' });
+  const gone = await addDirectory(sql, { customer, folder, name: 'gone' });
   await sql.query('update directory set removed_at = now() where id = $1', [gone]);
-  const put = (id: string | undefined, directory: string | undefined) =>
-    sql.query(
-      'insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $1::uuid::text)',
-      [id, customer, folder, directory],
-    );
-  await put(file, there);
+  const put = (directory: DirectoryId): Promise<FileId> => addFile(sql, { customer, folder, directory });
+  const file = await put(there);
   const refused = { message: 'the directory is gone' };
-  await t.rejects(put(randomUUID(), gone), refused, 'a new file');
+  await t.rejects(put(gone), refused, 'a new file');
   await t.rejects(
     sql.query('update file set directory_id = $2 where id = $1', [file, gone]),
     refused,
     'a file that is moved',
   );
-  const below = (parent: string | undefined) =>
-    sql.query(
-      "insert into directory (id, customer_id, folder_id, parent_id, name) values (gen_random_uuid(), $1, $2, $3, 'd')",
-      [customer, folder, parent],
-    );
+  const below = (parent: DirectoryId) => addDirectory(sql, { customer, folder, parent, name: 'd' });
   await t.rejects(below(gone), refused, 'a directory');
   await t.resolves(below(there), 'the twin');
 });
 
 test('nobody holds an upload since it was last interrupted', async (t) => {
   const { sql, customer, account } = await setUp(t);
-  const [key, folder, file, content, version] = Array.from({ length: 5 }, () => randomUUID());
-  await sql.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'f', 'deposit')", [
-    folder,
-    customer,
-  ]);
-  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'n')", [
-    file,
-    customer,
-    folder,
-  ]);
-  await sql.query("insert into content (id, customer_id, customer_key_id, wrapped_key) values ($1, $2, $3, 'w')", [
-    content,
-    customer,
-    key,
-  ]);
-  await sql.query(
-    "insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, upload_id) values ($1, $2, $3, 1, $4, 'partial', $5, $6, 'n', $7)",
-    [version, customer, file, content, account, randomUUID(), randomUUID()],
-  );
+  await addCustomerKey(sql, { customer });
+  const file = await addFile(sql, { customer, folder: await addFolder(sql, { customer }) });
+  const content = await addContent(sql, { customer });
+  await addVersion(sql, { customer, file, content, state: 'partial', account, upload: randomUUID() });
   const agoSeconds = async (): Promise<number | null> =>
     (
       await sql.query<{ s: number | null }>(

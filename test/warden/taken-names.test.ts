@@ -8,6 +8,7 @@ import {
   type AccountId,
   type ContentId,
   type CustomerId,
+  type FileId,
   type FolderId,
   idOf,
   type NodeName,
@@ -21,6 +22,7 @@ import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import type { CustomerScope, FolderScope, OpenSession } from '../../server/warden/sessions/open-session.ts';
 import { openUpload } from '../../server/warden/transfers/open-upload.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
+import { addAccount, addContent, addCustomer, addFile, addFolder, addVersion } from '../support/rows.ts';
 
 const [customer, folder] = [idOf<CustomerId>(randomUUID()), idOf<FolderId>(randomUUID())];
 const [mine, other] = [idOf<AccountId>(randomUUID()), idOf<AccountId>(randomUUID())];
@@ -81,25 +83,12 @@ async function put(
   wrap: Wrap,
   name: string,
   { state, of, isRead = false }: Standing,
-): Promise<void> {
-  const [file, content] = [randomUUID(), idOf<ContentId>(randomUUID())];
-  await sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [
-    file,
-    customer,
-    folder,
-    name,
-  ]);
-  await sql.query(
-    'insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, $3 from customer_key where customer_id = $2',
-    [content, customer, await wrap(content)],
-  );
-  const isClosed = state !== 'partial';
-  await sql.query(
-    `insert into version (id, customer_id, file_id, number, content_id, state, sha256, account_id, session_id, node, closed_at, published_at, publish_at, first_read_at)
-     values (gen_random_uuid(), $1, $2, 1, $3, $4, case when $6::bool then sha256('x') end, $5, gen_random_uuid(), 'n', case when $6 then now() end,
-       case when $4 = 'published' then now() end, case when $4 = 'settling' then now() + interval '1 hour' end, case when $7::bool then now() end)`,
-    [customer, file, content, state, of, isClosed, isRead],
-  );
+): Promise<FileId> {
+  const file = await addFile(sql, { customer, folder, name });
+  const content = idOf<ContentId>(randomUUID());
+  await addContent(sql, { id: content, customer, wrappedKey: await wrap(content) });
+  await addVersion(sql, { customer, file, content, state, account: of, firstReadAt: isRead ? 'now()' : null });
+  return file;
 }
 
 async function setUp(t: Test) {
@@ -109,17 +98,11 @@ async function setUp(t: Test) {
   const runtimeDirectory = join(temporaryDirectory(t), 'var');
   mkdirSync(runtimeDirectory);
   const keys = createKeyRing({ mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory });
-  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
+  await addCustomer(sql, { id: customer, name: 'acme' });
   await warden.withCustomers([customer], (tx) => keys.createCustomerKey(tx, customer));
-  for (const id of [mine, other])
-    await sql.query(
-      "insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')",
-      [id, customer, id === mine ? 'mine' : 'other'],
-    );
-  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'folder', 'deposit')", [
-    folder,
-    customer,
-  ]);
+  await addAccount(sql, { id: mine, customer, name: 'mine' });
+  await addAccount(sql, { id: other, customer, name: 'other' });
+  await addFolder(sql, { id: folder, customer, name: 'folder' });
   const wrap: Wrap = async (content) =>
     (await warden.withCustomers([customer], (tx) => keys.createFileKey(tx, customer, content))).wrappedKey;
   for (const [name, standing] of Object.entries(standings)) for (const one of standing) await put(sql, wrap, name, one);
@@ -311,17 +294,10 @@ test('renaming an upload that went beyond a file with a receipt: that one goes w
   const { sql, wrap, outcome } = await setUp(t);
   for (const state of ['held', 'settling'] as const) {
     const name = `mine, beyond ${state}`;
-    await put(sql, wrap, name, { state, of: mine });
+    const file = await put(sql, wrap, name, { state, of: mine });
     const content = idOf<ContentId>(randomUUID());
-    await sql.query(
-      'insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, $3 from customer_key where customer_id = $2',
-      [content, customer, await wrap(content)],
-    );
-    await sql.query(
-      `insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node)
-       select gen_random_uuid(), $1, f.id, 2, $2, 'partial', $3, gen_random_uuid(), 'n' from file f where f.name = $4`,
-      [customer, content, mine, name],
-    );
+    await addContent(sql, { id: content, customer, wrappedKey: await wrap(content) });
+    await addVersion(sql, { customer, file, content, state: 'partial', account: mine });
     const onto = (to: string): Promise<string> =>
       outcome(async (tx) => {
         const session = sessionIn({ replaceAllowed: true });

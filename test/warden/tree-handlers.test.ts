@@ -3,13 +3,14 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { test } from 'tap';
-import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../server/domain/ids.ts';
+import { type CustomerId, type FileId, idOf } from '../../server/domain/ids.ts';
 import { frameBytesMax } from '../../server/rpc/framing.ts';
 import type { Charging } from '../../server/warden/budgets/charges.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
 import { treeHandlers } from '../../server/warden/catalogue/tree-handlers.ts';
 import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
+import { addAccount, addCredential } from '../support/rows.ts';
 import { Shelf } from '../support/shelf.ts';
 
 const caller = { node: 'n', plane: 'partner' } as EdgeCaller;
@@ -17,7 +18,7 @@ const caller = { node: 'n', plane: 'partner' } as EdgeCaller;
 async function setUp(t: Parameters<typeof Shelf.create>[0]) {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
-  const customer = idOf<CustomerId>(shelf.customer);
+  const customer = shelf.customer;
   const charged: string[] = [];
   /** `more`: the session's credential, and other limits. */
   const as = (
@@ -145,15 +146,11 @@ test('space: told where something is, and available only where the session may w
   const { sql, warden } = shelf;
   mkdirSync(warden.paths.store, { recursive: true });
   const token = '';
-  const credential = randomUUID();
-  await sql.query(
-    "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1::uuid, $2, 'public-key', 'x', 'x', $1::uuid::text, 'x', now() + interval '1 day')",
-    [credential, shelf.account],
-  );
-  const customer = idOf<CustomerId>(shelf.customer);
+  const credential = await addCredential(sql, { account: shelf.account });
+  const customer = shelf.customer;
   for (const scope of [
-    { kind: 'credential', credential: idOf<CredentialId>(credential), customer },
-    { kind: 'account', account: idOf<AccountId>(shelf.account), customer, isInternal: false },
+    { kind: 'credential', credential, customer },
+    { kind: 'account', account: shelf.account, customer, isInternal: false },
     { kind: 'customer', customer },
     { kind: 'plane', plane: 'partner' },
     { kind: 'gateway' },
@@ -187,15 +184,11 @@ test('space: told where something is, and available only where the session may w
 test('times: kept for their sender until somebody has read the file, and taken without effect from then on and from others', async (t) => {
   const { shelf, as, entries } = await setUp(t);
   const { sql } = shelf;
-  const file = randomUUID();
+  const file = idOf<FileId>(randomUUID());
   const one = await shelf.add(1, file);
   await shelf.become(one, 'published');
   await sql.query("update file set name = 'f' where id = $1", [file]);
-  const other = randomUUID();
-  await sql.query(
-    "insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'other', 'machine', 'partner')",
-    [other, shelf.customer],
-  );
+  const other = await addAccount(sql, { customer: shelf.customer, name: 'other' });
   const set = (account: string, modifiedAt: number): Promise<unknown> =>
     as(account)['tree.set-times']({ token: '', path: ['deposit', 'f'], modifiedAt }, caller);
   const time = async (): Promise<number> =>

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { test } from 'tap';
 import { runtimePaths } from '../../server/config/config.ts';
-import { type CustomerId, idOf, type SessionId } from '../../server/domain/ids.ts';
+import { type CustomerId, type FileId, idOf, type SessionId } from '../../server/domain/ids.ts';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
 import type { Charging } from '../../server/warden/budgets/charges.ts';
 import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
@@ -26,7 +26,7 @@ const keysOf = (customerKeyId: string) =>
 async function setUp(t: Parameters<typeof Shelf.create>[0]) {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
-  const customer = idOf<CustomerId>(shelf.customer);
+  const customer = shelf.customer;
   const keys = keysOf((await sql.query<{ id: string }>('select id from customer_key'))[0]?.id ?? '');
   /** An upload as a session of the sender has it open. */
   const opened = async (one: Seeded): Promise<{ readonly upload: string; readonly session: OpenSession }> => {
@@ -74,7 +74,7 @@ async function setUp(t: Parameters<typeof Shelf.create>[0]) {
 
 test('bytes that are read back are recorded as those of the version that has them, charged, and known by their extent', async (t) => {
   const { shelf, opened, handlersOf, recorded, charged } = await setUp(t);
-  const file = randomUUID();
+  const file = idOf<FileId>(randomUUID());
   const base = await shelf.add(3, file);
   await shelf.become(base, 'held');
   const version = await shelf.add(2, file);
@@ -111,7 +111,7 @@ test('what is written anew is recorded with what it stands instead of; cut to no
   const { shelf, opened, handlersOf } = await setUp(t);
   const { sql } = shelf;
   for (const cut of [false, true]) {
-    const file = randomUUID();
+    const file = idOf<FileId>(randomUUID());
     const waits = await shelf.add(1, file);
     await shelf.become(waits, 'held');
     const partial = await shelf.add(2, file);

@@ -2,12 +2,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import { type CredentialId, idOf } from '../../server/domain/ids.ts';
+import { type FileId, idOf } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { findRetired, isUnproved, takeRetired } from '../../server/warden/credentials/credential-queries.ts';
 import { lockUpload } from '../../server/warden/transfers/upload-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { addContent, addFile, addVersion } from '../support/rows.ts';
 
 async function another(t: Test, sql: TestDatabase): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: sql.migrateUrl });
@@ -23,31 +24,24 @@ test('an upload whose file is renamed while an extent of it waits continues unde
   await bank.addFile(1);
   const [file] = bank.files;
   const { session, account } = await bank.addReader();
-  const [upload, version, name] = [randomUUID(), randomUUID(), `renamed-${randomBytes(4).toString('hex')}`];
-  const [from] = await sql.query<{ id: string }>('select file_id as id from version where id = $1', [file?.version]);
-  const [to] = await sql.query<{ id: string }>(
-    'insert into file (id, customer_id, folder_id, name) values (gen_random_uuid(), $1, $2, $3) returning id',
-    [bank.id, bank.folder, name],
-  );
-  const [content] = await sql.query<{ id: string }>(
-    "insert into content (id, customer_id, customer_key_id, wrapped_key) select gen_random_uuid(), $1, id, 'w' from customer_key where customer_id = $1 returning id",
-    [bank.id],
-  );
-  await sql.query(
-    `insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, upload_id)
-     values ($1, $2, $3, 2, $4, 'partial', $5, $6, 'n', $7)`,
-    [version, bank.id, from?.id, content?.id, account, session, upload],
-  );
+  const [upload, name] = [randomUUID(), `renamed-${randomBytes(4).toString('hex')}`];
+  const [from] = await sql.query<{ id: FileId }>('select file_id as id from version where id = $1', [file?.version]);
+  if (from === undefined) throw new Error('the version has no file');
+  const customer = bank.id;
+  const to = await addFile(sql, { customer, folder: bank.folder, name });
+  const content = await addContent(sql, { customer });
+  const held = { customer, file: from.id, content, state: 'partial', account, session, upload } as const;
+  const version = await addVersion(sql, held);
   const renaming = await another(t, sql);
   await renaming.query('begin');
-  await renaming.query('update version set file_id = $2, number = 1 where id = $1', [version, to?.id]);
+  await renaming.query('update version set file_id = $2, number = 1 where id = $1', [version, to]);
   const locked = warden.withSystem((tx) => lockUpload(tx, upload, session));
   const isWaiting = async (): Promise<boolean> =>
     (await sql.query("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
       .length > 0;
   while (!(await isWaiting())) await new Promise((resolve) => setTimeout(resolve, 10));
   await renaming.query('commit');
-  t.match(await locked, { version, file: to?.id, fileName: name });
+  t.match(await locked, { version, file: to, fileName: name });
   t.equal(
     await warden.withSystem((tx) => lockUpload(tx, upload, idOf(randomUUID()))),
     undefined,
@@ -71,7 +65,7 @@ test('ending a key waits for no login that holds its row: that login may wait fo
     admission: async () => place,
   });
   t.teardown(() => database.close());
-  const asked = (): Promise<boolean> => database.withSystem((tx) => isUnproved(tx, idOf<CredentialId>(credential)));
+  const asked = (): Promise<boolean> => database.withSystem((tx) => isUnproved(tx, credential));
   t.equal(await asked(), true);
   await sql.query("update credential set state = 'retiring', expires_at = clock_timestamp() where id = $1", [
     credential,

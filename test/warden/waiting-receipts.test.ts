@@ -2,12 +2,13 @@
 // touched, in words that fit its folder.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
+import { type FileId, idOf } from '../../server/domain/ids.ts';
 import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
 /** A closed file and, above it, an upload that went beyond it and was interrupted. */
 async function interrupted(shelf: Shelf, state: string): Promise<{ readonly base: Seeded; readonly upload: Seeded }> {
-  const file = randomUUID();
+  const file = idOf<FileId>(randomUUID());
   const base = await shelf.add(1, file);
   await shelf.become(base, state);
   const upload = await shelf.add(2, file);

@@ -24,6 +24,7 @@ import {
   type OpenUpload,
 } from '../../server/warden/transfers/upload-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
+import { addContent, addFile, addVersion } from '../support/rows.ts';
 
 test('a read handle is valid in its own session, while its version is published and the handle is open', async (t) => {
   const bank = await Bank.create(await startBankDatabase(t), 'acme', 1000);
@@ -73,21 +74,13 @@ test('an upload is written, refused and accounted for by the session that opened
   await bank.addFile(1);
   const [mine, colleague] = [await bank.addReader(), await bank.addReader()];
   const again = await bank.addSession(mine.account, mine.credential);
-  const [file, content, version, upload] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+  const upload = randomUUID();
   const { sql, warden } = bank;
-  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [
-    file,
-    bank.id,
-    bank.folder,
-  ]);
-  await sql.query(
-    "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key",
-    [content, bank.id],
-  );
-  await sql.query(
-    "insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, upload_id) values ($1, $2, $3, 1, $4, 'partial', $5, $6, 'n', $7)",
-    [version, bank.id, file, content, mine.account, mine.session, upload],
-  );
+  const { account, session, customer } = mine;
+  const file = await addFile(sql, { customer, folder: bank.folder });
+  const content = await addContent(sql, { customer });
+  const held = { customer, file, content, state: 'partial', account, session, upload } as const;
+  const version = await addVersion(sql, held);
   for (const { session } of [colleague, again]) {
     t.equal(
       await warden.withSystem((tx) => lockUpload(tx, upload, session)),

@@ -11,10 +11,10 @@ test('the end of the window of a name', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const pair = async () => {
-    const file = randomUUID();
+    const file = idOf<FileId>(randomUUID());
     const [older, newer] = [await shelf.add(1, file), await shelf.add(1, file)];
     for (const one of [older, newer]) await shelf.become(one, 'published');
-    const shown = () => warden.database.withSystem(async (tx) => (await newestPublished(tx, idOf<FileId>(file)))?.id);
+    const shown = () => warden.database.withSystem(async (tx) => (await newestPublished(tx, file))?.id);
     return { older: older.version, newer: newer.version, shown };
   };
 
