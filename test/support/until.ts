@@ -12,7 +12,7 @@ type Patience = {
  * The first value that a look finds, or undefined when none has found one in time. It looks at once, and for the last
  * time when the time is over.
  */
-async function firstFound<T>(
+export async function firstFound<T>(
   look: () => T | undefined | Promise<T | undefined>,
   { withinMs = 30_000, everyMs = 20 }: Patience = {},
 ): Promise<T | undefined> {
