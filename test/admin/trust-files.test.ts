@@ -7,6 +7,7 @@ import { Authority, authorityPaths, createAuthorityDirectory } from '../../certs
 import { type Trust, TrustFiles } from '../../server/admin/listeners/trust.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { temporaryDirectory } from '../support/database.ts';
+import { until } from '../support/until.ts';
 
 test('a list goes forward for one authority, and another authority begins with its own first one, whatever its name is; a renewed certificate needs no newer list', async (t) => {
   const base = temporaryDirectory(t);
@@ -45,18 +46,15 @@ test('a list goes forward for one authority, and another authority begins with i
   t.teardown(() => files.stop());
   const seen: (readonly number[])[] = [];
   files.watch((trust: Trust) => void seen.push(trust.trusted.map((one) => one.list.number)));
-  const until = async (is: () => boolean): Promise<void> => {
-    for (const end = Date.now() + 60_000; !is() && Date.now() < end; )
-      await new Promise((resolve) => setTimeout(resolve, 50));
-  };
+  const patience = { withinMs: 60_000, everyMs: 50 };
   const numbers = (): readonly number[] => files.current.trusted.map((one) => one.list.number);
   t.same(numbers(), [4]);
   await Authority.open(former, (authority) => authority.reissueCrl());
   use(former);
-  await until(() => seen.length === 1);
+  await until('a newer list', () => seen.length === 1, patience);
   t.same([seen, numbers(), refused], [[[5]], [5], []], 'a newer list is taken');
   copyFileSync(join(base, 'fourth.pem'), join(used, 'crl.pem'));
-  await until(() => refused.length === 1);
+  await until('an older list', () => refused.length === 1, patience);
   t.match(refused, [/crl\.pem is number 4, older than number 5 that is in use/]);
   t.same([seen.length, numbers()], [1, [5]], 'an older one is not');
   await Authority.open(former, async (authority) => {
@@ -66,11 +64,11 @@ test('a list goes forward for one authority, and another authority begins with i
   });
   const serial = files.current.certificate.serialNumber;
   use(former);
-  await until(() => seen.length === 2);
+  await until('a renewed certificate', () => seen.length === 2, patience);
   t.same([seen[1], refused.length], [[5], 1], 'the same list with a renewed certificate is taken');
   t.not(files.current.certificate.serialNumber, serial);
   use(next);
-  await until(() => seen.length === 3);
+  await until('another authority', () => seen.length === 3, patience);
   t.same(
     [seen[2], numbers(), refused.length],
     [[2], [2], 1],

@@ -2,6 +2,7 @@
 // it.
 import { test } from 'tap';
 import { asWarden } from '../support/as-warden.ts';
+import { firstFound } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Status = {
@@ -12,22 +13,21 @@ type Alerts = { readonly alerts: readonly { kind: string; severity: string; text
 /** The bound of the threat table. */
 const noticedWithinMs = 120_000;
 
-async function until(world: World, what: (status: Status) => boolean): Promise<Status | undefined> {
-  const end = Date.now() + noticedWithinMs;
-  while (Date.now() < end) {
-    const status = await world.cofferctlJson<Status>(['status']);
-    if (what(status)) return status;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-  return undefined;
-}
+const statusWhere = (world: World, what: (status: Status) => boolean): Promise<Status | undefined> =>
+  firstFound(
+    async () => {
+      const status = await world.cofferctlJson<Status>(['status']);
+      return what(status) ? status : undefined;
+    },
+    { withinMs: noticedWithinMs, everyMs: 500 },
+  );
 
 const dull = (status: Status, check: string): boolean =>
   status.controls.some((one) => one.check === check && !one.bites);
 
 test('every control is driven into its limit on every node; one that does not work is noticed', async (t) => {
   const world = await startWorld(t, { limits: { selfTestEveryMs: 1000 } });
-  const first = await until(world, (status) => status.controls.length === 6);
+  const first = await statusWhere(world, (status) => status.controls.length === 6);
   t.same(
     first?.controls.map((one) => [one.node, one.check, one.bites]),
     ['internal-1', 'partner-1'].flatMap((node) => ['cap', 'lockout', 'wrong-code'].map((check) => [node, check, true])),
@@ -55,9 +55,9 @@ test('every control is driven into its limit on every node; one that does not wo
   );
   const since = ({ controls }: Status): boolean =>
     controls.filter((one) => one.check === 'cap' && Date.parse(one.at) > mended).length === 2;
-  await until(world, since);
+  await statusWhere(world, since);
   await new Promise((resolve) => setTimeout(resolve, 5000));
-  t.notOk(dull((await until(world, since)) as Status, 'cap'), 'it is put there again, and the cap still bites');
+  t.notOk(dull((await statusWhere(world, since)) as Status, 'cap'), 'it is put there again, and the cap still bites');
   t.notOk(await caps(), 'nor was there ever an alarm');
 
   const started = Date.now();
@@ -65,7 +65,7 @@ test('every control is driven into its limit on every node; one that does not wo
     world,
     'update budget set cap_hour_bytes = 1000000000, cap_day_bytes = 1000000000, cap_week_bytes = 1000000000 where account_id in (select id from account where is_self_test) or credential_id in (select c.id from credential c join account a on a.id = c.account_id where a.is_self_test)',
   );
-  const wide = await until(world, (status) => dull(status, 'cap'));
+  const wide = await statusWhere(world, (status) => dull(status, 'cap'));
   t.ok(
     wide !== undefined,
     `a cap that no longer refuses is noticed (after ${((Date.now() - started) / 1000).toFixed(0)} s)`,
@@ -94,7 +94,7 @@ test('every control is driven into its limit on every node; one that does not wo
     "update account set kind = 'machine' where is_self_test",
     "insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason) select gen_random_uuid(), id, now(), now() + interval '1 hour', 'x', 'x' from account where is_self_test",
   );
-  const open = await until(world, (now) => dull(now, 'wrong-code'));
+  const open = await statusWhere(world, (now) => dull(now, 'wrong-code'));
   t.match(
     open?.controls.find((one) => one.check === 'wrong-code' && !one.bites)?.text,
     /opened without a right code/,
@@ -106,7 +106,7 @@ test('a lockout that never comes is noticed', async (t) => {
   const world = await startWorld(t, {
     limits: { selfTestEveryMs: 1000, loginAttemptsMax: 1000, loginGraceMs: 25_000 },
   });
-  const endless = await until(world, (status) => dull(status, 'lockout'));
+  const endless = await statusWhere(world, (status) => dull(status, 'lockout'));
   t.match(
     endless?.controls.find((one) => one.check === 'lockout' && !one.bites)?.text,
     /ended after [1-9]\d wrong codes in \d+ s/,

@@ -12,6 +12,7 @@ import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { attempt, connectAs, type EdgePeer, hashOf, keyFromOpenSsh, transcript } from '../support/impostor.ts';
 import { afresh, flag, onward, RawSftp, type Said } from '../support/raw-sftp.ts';
 import { refusal, SftpClient } from '../support/sftp-client.ts';
+import { holdsSoon } from '../support/until.ts';
 import { startWorld } from '../support/world.ts';
 
 const world = await startWorld(file, { limits: { collectEveryMs: 300 } });
@@ -49,11 +50,6 @@ async function damaged(): Promise<readonly string[]> {
   );
   const isThere = (object: string): boolean => existsSync(objectPath(paths.objects, idOf<ObjectId>(object)));
   return rows.filter(({ whole, objects }) => !whole || !objects.every(isThere)).map((row) => row.id);
-}
-
-async function until(what: () => Promise<boolean>, withinMs = 30_000): Promise<boolean> {
-  for (const end = Date.now() + withinMs; Date.now() < end; await pause(50)) if (await what()) return true;
-  return false;
 }
 
 test('a file that was published, and its continuations: each keeps its own bytes', async (t) => {
@@ -153,7 +149,7 @@ test('two sessions, cuts, retries and expiry of a continuation', async (t) => {
   t.equal((await one.write(short, 0, b.subarray(0, 30_000))).code, 0);
   one.client.close();
   t.ok(
-    await until(async () => (await states('two.xml')).at(-1) === 'discarded'),
+    await holdsSoon(async () => (await states('two.xml')).at(-1) === 'discarded'),
     'cut before it held more than the file: it is gone, the file is as it was',
   );
   const longer = await two.open(path, onward);
@@ -161,7 +157,7 @@ test('two sessions, cuts, retries and expiry of a continuation', async (t) => {
   t.equal((await two.fsync(longer)).code, 0);
   two.client.close();
   t.ok(
-    await until(
+    await holdsSoon(
       async () =>
         (await database.query("select 1 from version where state = 'partial' and upload_id is null and size = 500000"))
           .rowCount === 1,
@@ -179,7 +175,7 @@ test('two sessions, cuts, retries and expiry of a continuation', async (t) => {
   t.equal((await three.write(expiring, 650_000, b)).code, 0);
   three.client.close();
   t.ok(
-    await until(
+    await holdsSoon(
       async () =>
         (
           await database.query(
@@ -188,7 +184,7 @@ test('two sessions, cuts, retries and expiry of a continuation', async (t) => {
         ).rowCount === 1,
     ),
   );
-  t.ok(await until(async () => (await states('two.xml')).at(-1) === 'discarded'), 'given up by nobody: it expires');
+  t.ok(await holdsSoon(async () => (await states('two.xml')).at(-1) === 'discarded'), 'given up by nobody: it expires');
   await pause(1000);
   t.same(await damaged(), [], 'and takes nothing with it');
 });
@@ -241,7 +237,7 @@ test('a torn file is never delivered: every way to refuse and every way to end',
         )
       ).rowCount === 0;
     // What a killed edge held is released half a minute after its sessions.
-    t.ok(await until(isLetGo, 120_000), `${name} is let go`);
+    t.ok(await holdsSoon(isLetGo, { withinMs: 120_000 }), `${name} is let go`);
     t.same(await states(name), ['partial'], `${name}: no file`);
     t.notOk(await ours.exists(`/acme/deposit/${name}`), `${name}: our side does not see it`);
   }
@@ -458,7 +454,7 @@ test('a size by name is confirmed or refused, whoever has the name now: an open 
           [name, stored.length],
         )
       ).rowCount === 1;
-    t.ok(await until(isLetGo), 'an incomplete file');
+    t.ok(await holdsSoon(isLetGo), 'an incomplete file');
     const [mine, theirs] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
     const handle = await mine.open(from, onward);
     await change(mine, theirs, from, to);

@@ -2,11 +2,11 @@
 // something, then the login continues: no session opens.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { test } from 'tap';
 import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
 import { sshLogin } from '../support/ssh-login.ts';
+import { until } from '../support/until.ts';
 import { startWorld } from '../support/world.ts';
 
 /** The lock that only one opening at a time holds: 'sess' as a number. */
@@ -30,14 +30,11 @@ test('a login whose proofs counted opens nothing that was withdrawn meanwhile; a
   await owner.query("select set_config('cofferdam.customers', '*', false)");
   const one = async <T>(text: string, values: readonly unknown[] = []): Promise<T> =>
     Object.values((await owner.query(text, [...values])).rows[0] ?? {})[0] as T;
-  const until = async (what: string, text: string): Promise<void> => {
-    for (
-      const end = Date.now() + patienceMs;
-      !Object.values((await onlooker.query(text)).rows[0] ?? {})[0];
-      await sleep(20)
-    )
-      if (Date.now() > end) throw new Error(`never: ${what}`);
-  };
+  /** Until this question to the database is answered by something true. */
+  const untilSeen = (what: string, text: string): Promise<void> =>
+    until(what, async () => Boolean(Object.values((await onlooker.query(text)).rows[0] ?? {})[0]), {
+      withinMs: patienceMs,
+    });
   const ok = async (...args: readonly string[]): Promise<string> => {
     const done = await world.cofferctl(args);
     t.equal(done.code, 0, `cofferctl ${args.join(' ')} ${done.err}`);
@@ -65,7 +62,7 @@ test('a login whose proofs counted opens nothing that was withdrawn meanwhile; a
     await one('select pg_advisory_lock($1)', [openingLock]);
     try {
       const opened = login();
-      await until('a login that waits', waits);
+      await untilSeen('a login that waits', waits);
       await work();
       await one('select pg_advisory_unlock($1)', [openingLock]);
       return (await opened).isOpen;
@@ -126,18 +123,18 @@ test('a login whose proofs counted opens nothing that was withdrawn meanwhile; a
   // A suspension delays every opening, also that of internal accounts that reach its customer beside others.
   await one('select pg_advisory_lock($1)', [openingLock]);
   const suspended = ok(...suspend);
-  await until('its plan, which waits', waits);
+  await untilSeen('its plan, which waits', waits);
   await one('select pg_advisory_unlock($1)', [openingLock]);
   // Behind the plan, which was before it in the queue.
   await one('select pg_advisory_lock($1)', [openingLock]);
-  await until('the suspension itself, which waits', waits);
+  await untilSeen('the suspension itself, which waits', waits);
   await owner.query("begin; select 1 from customer where name = 'acme' for update");
   await one('select pg_advisory_unlock($1)', [openingLock]);
-  await until('a suspension that has begun', isBlocked('update customer'));
+  await untilSeen('a suspension that has begun', isBlocked('update customer'));
   const late = machine();
-  await until('a login of the customer that waits for it', isBlocked('for share'));
+  await untilSeen('a login of the customer that waits for it', isBlocked('for share'));
   const inside = world.sftp('processor', ['ls -1 /']);
-  await until('a login of an internal account that waits for it', waits);
+  await untilSeen('a login of an internal account that waits for it', waits);
   await owner.query('commit');
   await suspended;
   t.notOk((await late).isOpen, 'the customer was suspended: no session');
@@ -158,12 +155,12 @@ test('a login whose proofs counted opens nothing that was withdrawn meanwhile; a
   for (const [account, what, taken, given] of endings) {
     await owner.query('begin; lock table known_source in exclusive mode');
     const opened = login(account, '', true);
-    await until(
+    await untilSeen(
       'a session that is not committed',
       "select count(*) > 0 from pg_locks where relation = 'known_source'::regclass and not granted",
     );
     const withdrawn = ok(...taken, '--json');
-    await until('a withdrawal that waits for it', `select (${isBlocked('for update')}) or (${waits})`);
+    await untilSeen('a withdrawal that waits for it', `select (${isBlocked('for update')}) or (${waits})`);
     await owner.query('commit');
     const { sessionsEnded } = JSON.parse(await withdrawn) as { readonly sessionsEnded: number };
     t.equal(sessionsEnded, 1, `${what}: the session that was just opened is ended`);

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { WardenClient } from '../../server/edge/warden-client/warden-client.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { wideAllowancesEnv } from '../support/bank.ts';
+import { until } from '../support/until.ts';
 import { startWorld } from '../support/world.ts';
 
 const callers = 20;
-const patienceMs = 60_000;
+const patience = { withinMs: 60_000, everyMs: 50 };
 const checks = [{ check: 'cap', bites: true, text: 'a verdict of the test' }] as const;
 
 test('a warden asked to stop answers every call under way, and later ones reach the next; a frozen edge delays it by seconds', async (t) => {
@@ -57,17 +57,13 @@ test('a warden asked to stop answers every call under way, and later ones reach 
   });
   const [before] = world.pidsOf('warden');
   if (before === undefined) throw new Error('no warden');
-  const until = async (what: string, isSo: () => boolean): Promise<void> => {
-    for (const deadline = Date.now() + patienceMs; !isSo(); await sleep(50))
-      if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
-  };
-  await until('calls are answered', () => answered > callers || faults.length > 0);
+  await until('calls are answered', () => answered > callers || faults.length > 0, patience);
   t.same(faults, []);
   process.kill(before, 'SIGTERM');
-  await until('another process', () => ![undefined, before].includes(world.pidsOf('warden')[0]));
-  await until('it greets the edge', () => client.isReady);
+  await until('another process', () => ![undefined, before].includes(world.pidsOf('warden')[0]), patience);
+  await until('it greets the edge', () => client.isReady, patience);
   const then = answered;
-  await until('calls are answered again', () => answered > then + callers);
+  await until('calls are answered again', () => answered > then + callers, patience);
   isOver = true;
   await Promise.all(loops);
   t.same(faults, [], `${answered} calls, none without its answer`);

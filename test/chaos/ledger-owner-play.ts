@@ -2,6 +2,7 @@
 // put back; after that nobody finds anything.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../../verifier/index.js';
+import { firstFound, holdsSoon } from '../support/until.ts';
 import { asOwner, hasGrown, keep, putAllBack, putOldBack, putWaitingBack } from './ledger-kept.ts';
 import type { OwnersTouch } from './ledger-owner.ts';
 import type { LedgerScene } from './ledger-scene.ts';
@@ -23,7 +24,7 @@ export type Check = () => Promise<{
   readonly freezes: readonly string[];
 }>;
 
-const patienceMs = 90_000;
+const patience = { withinMs: 90_000, everyMs: 10 };
 const [headsBack, settleMs] = [3, 200];
 /** Longer than a sealer's look at the record takes. */
 const lookMs = 1500;
@@ -34,14 +35,6 @@ const freezeOf = async (scene: LedgerScene): Promise<Freeze | undefined> =>
     async (client) =>
       (await client.query<Freeze>('select text, why from ledger_freeze where released_at is null')).rows[0],
   );
-
-async function until<T>(what: () => Promise<T | undefined>, ms: number): Promise<T | undefined> {
-  for (const end = performance.now() + ms; performance.now() < end; await sleep(10)) {
-    const is = await what();
-    if (is !== undefined) return is;
-  }
-  return undefined;
-}
 
 const heads = (scene: LedgerScene): Promise<{ heads: number; witnessed: number }> =>
   scene.withClient(
@@ -56,10 +49,7 @@ const heads = (scene: LedgerScene): Promise<{ heads: number; witnessed: number }
 /** More heads are witnessed than there are now. */
 async function goesOn(scene: LedgerScene, by = 1): Promise<boolean> {
   const before = await heads(scene);
-  return (
-    (await until(async () => ((await heads(scene)).witnessed >= before.heads + by ? true : undefined), patienceMs)) ===
-    true
-  );
+  return holdsSoon(async () => (await heads(scene)).witnessed >= before.heads + by, patience);
 }
 
 export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boolean, look: Check): Promise<Told> {
@@ -101,7 +91,7 @@ export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boole
   // Whoever removes the freeze and leaves the touch gains nothing.
   if (found?.by === 'freeze') {
     await thaw(scene);
-    if ((await until(() => freezeOf(scene), patienceMs)) === undefined)
+    if ((await firstFound(() => freezeOf(scene), patience)) === undefined)
       faults.push(`${name}: the freeze was deleted, and nobody froze it again`);
   }
   if (touch.by === 'nobody' && !(await goesOn(scene))) faults.push(`${name}: nothing was sealed afterwards`);
@@ -111,7 +101,7 @@ export async function play(scene: LedgerScene, touch: OwnersTouch, isDown: boole
   await thaw(scene);
   if (!(await goesOn(scene)))
     faults.push(
-      `${name}: put back as it was, and nothing was sealed for ${patienceMs / 1000} s: ${(await freezeOf(scene))?.text}`,
+      `${name}: put back as it was, and nothing was sealed for ${patience.withinMs / 1000} s: ${(await freezeOf(scene))?.text}`,
     );
   await sleep(settleMs);
   scene.frozen.splice(0);
@@ -134,7 +124,7 @@ async function find(
   look: Check,
 ): Promise<{ by: string; text: string } | undefined> {
   if (touch.by === 'freeze') {
-    const freeze = await until(() => freezeOf(scene), patienceMs);
+    const freeze = await firstFound(() => freezeOf(scene), patience);
     return freeze === undefined ? undefined : { by: 'freeze', text: freeze.text };
   }
   const { report } = await look();

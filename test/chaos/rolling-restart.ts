@@ -8,6 +8,7 @@ import { wideBudgets } from '../support/bank.ts';
 import { Cluster, type ClusterAccount } from '../support/cluster.ts';
 import type { Teardown } from '../support/database.ts';
 import { SftpClient } from '../support/sftp-client.ts';
+import { until } from '../support/until.ts';
 import { run } from '../support/world.ts';
 
 export type RestartOptions = {
@@ -43,7 +44,7 @@ const blockBytes = 32 * KiB;
 const customer = 'bank';
 const sources = 6;
 /** Everything that is waited for happens within seconds, or not at all. */
-const patienceMs = 90_000;
+const patience = { withinMs: 90_000, everyMs: 50 };
 
 type Source = { readonly name: string; readonly content: Buffer };
 type Active = { readonly node: string };
@@ -217,11 +218,6 @@ class Load {
   }
 }
 
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + patienceMs; !(await isSo()); await sleep(50))
-    if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
-}
-
 async function fill(cluster: Cluster, depositor: ClusterAccount, fileBytesMax: number): Promise<readonly Source[]> {
   const sftp = await SftpClient.connect({
     port: cluster.portOf('internal'),
@@ -286,7 +282,7 @@ export async function rollingRestart(cluster: Cluster, options: RestartOptions):
   let [underWay, edgesRestarted, wardensRestarted, longestDrainMs] = [0, 0, 0, 0];
   const busy = (nodes: readonly string[]): number => [...load.active].filter((one) => nodes.includes(one.node)).length;
   const strikeAmid = async (nodes: readonly string[]): Promise<void> => {
-    await until(`transfers over ${nodes.join(', ')}`, () => busy(nodes) > 0);
+    await until(`transfers over ${nodes.join(', ')}`, () => busy(nodes) > 0, patience);
     underWay += busy(nodes);
   };
   try {
@@ -296,9 +292,13 @@ export async function rollingRestart(cluster: Cluster, options: RestartOptions):
         await strikeAmid([node]);
         const began = performance.now();
         await operator.call('node.drain', { node, reason: 'rolling restart', withinMinutes: 10 });
-        await until(`${node} is another process`, () => ![undefined, before].includes(cluster.pidOfEdge(node)));
+        await until(
+          `${node} is another process`,
+          () => ![undefined, before].includes(cluster.pidOfEdge(node)),
+          patience,
+        );
         longestDrainMs = Math.max(longestDrainMs, performance.now() - began);
-        await until(`${node} serves`, () => serves(node));
+        await until(`${node} serves`, () => serves(node), patience);
         edgesRestarted += 1;
       }
       for (let index = 0; index < cluster.wardenCount; index += 1) {
@@ -309,9 +309,12 @@ export async function rollingRestart(cluster: Cluster, options: RestartOptions):
         await until(
           `warden ${index} is another process`,
           () => ![undefined, before].includes(cluster.pidOfWarden(index)),
+          patience,
         );
-        await until(`the edges of warden ${index} serve`, async () =>
-          (await Promise.all(own.map(serves))).every(Boolean),
+        await until(
+          `the edges of warden ${index} serve`,
+          async () => (await Promise.all(own.map(serves))).every(Boolean),
+          patience,
         );
         // And transfers continue across it.
         await strikeAmid(own);

@@ -47,7 +47,7 @@ function tools(t: Asserts, world: World) {
 
 test('passwords: a person logs in with the code, a machine with its key and from its networks', async (t) => {
   const world = await startWorld(t);
-  const { ok, planned, refused, opens } = tools(t, world);
+  const { credentials, ok, planned, refused, opens } = tools(t, world);
   const file = join(world.directory, 'secret');
   await refused(2, /terminal only/, 'password', 'issue', 'globex');
   await ok('password', 'issue', 'globex', '--out', file);
@@ -72,8 +72,14 @@ test('passwords: a person logs in with the code, a machine with its key and from
   await ok('account', 'set', 'acme-batch', '--networks', '127.0.0.0/30', '--reason', 'test');
   await ok('password', 'issue', 'acme-batch', '--out', `${file}-2`);
   const second = readFileSync(`${file}-2`, 'utf8').trim();
-  t.ok(await opens({ ...batch(world), password: second }), 'key, then password');
+  // One that is never noted as used becomes dormant, and locks a machine out that uses it every day.
+  const usedFrom = async (): Promise<readonly (string | null)[]> =>
+    (await credentials('acme-batch')).filter((one) => one.state === 'active').map((one) => one.lastUsedFrom);
+  t.same(await usedFrom(), [null, null], 'neither was used so far');
+  t.ok(await opens({ ...batch(world), password: second, from: '127.0.0.2' }), 'key, then password');
+  t.same(await usedFrom(), ['127.0.0.2', '127.0.0.2'], 'each of the two is noted as used');
   t.ok(await opens({ ...batch(world), password: second, methods: 'password,publickey' }), 'or the other way round');
+  t.same(await usedFrom(), ['127.0.0.1', '127.0.0.1']);
   t.notOk(await opens(batch(world)), 'the key alone opens nothing');
   t.notOk(await opens({ account: 'acme-batch', password: second }), 'nor does the password alone');
   t.notOk(await opens({ ...batch(world), password: second, from: '127.0.0.9' }), 'nor both from elsewhere');

@@ -6,19 +6,11 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { addOperator } from '../support/operators.ts';
 import { SftpClient } from '../support/sftp-client.ts';
+import { until } from '../support/until.ts';
 import { sha256File, startWorld, type World } from '../support/world.ts';
 
-const patienceMs = 60_000;
+const patience = { withinMs: 60_000, everyMs: 50 };
 const size = 40_000_000;
-
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (
-    const deadline = Date.now() + patienceMs;
-    !(await isSo());
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  )
-    if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
-}
 
 /** What a TCP client meets. */
 const knock = (port: number): Promise<string> =>
@@ -70,7 +62,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   let heard = '';
   idle.stderr.on('data', (chunk: Buffer) => (heard += chunk.toString('utf8')));
   const idleGone = new Promise<void>((resolve) => idle.once('close', () => resolve()));
-  await until('two sessions', async () => (await nodeOf(world))?.sessions === 2);
+  await until('two sessions', async () => (await nodeOf(world))?.sessions === 2, patience);
 
   const plan = await order('--within', '15');
   t.equal(plan.code, 0, plan.err);
@@ -83,7 +75,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   const done = await order('--within', '15', '--execute');
   t.equal(done.code, 0, done.err);
   // OpenSSH's sftp itself waits for its next line.
-  await until('word for the idle client', () => heard.includes('connect again'));
+  await until('word for the idle client', () => heard.includes('connect again'), patience);
   idle.stdin.end();
   await idleGone;
   t.match(heard, /this server is stopping or restarting; connect again/, 'the idle client reads why');
@@ -99,8 +91,8 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   t.match((await order()).out, /already draining[\s\S]*replaces that time/);
   t.equal((await order('--within', '0', '--execute')).code, 0, 'the bound comes nearer');
   await sftp.closed;
-  await until('another process', () => ![undefined, edge].includes(world.pidsOf('partner-1')[0]));
-  await until('it serves', async () => (await knock(port)) === 'served');
+  await until('another process', () => ![undefined, edge].includes(world.pidsOf('partner-1')[0]), patience);
+  await until('it serves', async () => (await knock(port)) === 'served', patience);
   t.equal((await nodeOf(world))?.drainingUntil, null, 'the next run does not drain');
   const { files } = await world.cofferctlJson<{ files: readonly { path: string; state: string; size: number }[] }>([
     'file',
@@ -143,7 +135,7 @@ test('who may drain which node', async (t) => {
   t.equal((await nodeOf(world))?.drainingUntil, null, 'and nothing drains');
   const mine = ['drain', 'partner-1', '--reason', 'x', '--operator', 'carol'];
   t.equal((await world.cofferctl([...mine, '--execute'])).code, 0, 'an operator may');
-  await until('another process', () => ![undefined, edge].includes(world.pidsOf('partner-1')[0]));
+  await until('another process', () => ![undefined, edge].includes(world.pidsOf('partner-1')[0]), patience);
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
@@ -155,7 +147,7 @@ test('who may drain which node', async (t) => {
   }
   for (const pid of world.pidsOf('partner-1')) process.kill(pid, 'SIGSTOP');
   try {
-    await until('it is silent', async () => (await world.cofferctl(mine)).code === 5);
+    await until('it is silent', async () => (await world.cofferctl(mine)).code === 5, patience);
     const away = await world.cofferctl([...mine, '--execute']);
     t.equal(away.code, 5);
     t.match(away.err, /partner-1 is not connected: there is nothing to drain/);

@@ -9,6 +9,7 @@ import pg from 'pg';
 import { test } from 'tap';
 import { parseSyslog } from '../support/syslog.ts';
 import { Receiver } from '../support/syslog-receiver.ts';
+import { until } from '../support/until.ts';
 import { project, startWorld } from '../support/world.ts';
 
 type Entry = {
@@ -26,10 +27,7 @@ type Forward = {
   readonly behindMs: number;
 };
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 200)))
-    if (Date.now() > end) throw new Error(`not in time: ${what}`);
-}
+const patience = { withinMs: 60_000, everyMs: 200 };
 
 test('tail, search, show, and the same entries at a receiver', async (t) => {
   const receiver = await Receiver.listen({ port: 0 });
@@ -92,7 +90,7 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   t.match(lines[1], { customer: 'acme', account: 'acme' });
   const closed = lines[1]?.number ?? 0;
 
-  await until('the other shows it too', () => endless.out().includes('upload.closed'));
+  await until('the other shows it too', () => endless.out().includes('upload.closed'), patience);
   endless.child.kill('SIGINT');
   t.same(await endless.gone, [0, null], 'Ctrl-C is a clean end');
   const numbers = endless
@@ -130,8 +128,10 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   t.match([unknown.code === 0, unknown.err], [false, /there is no customer named acmee/]);
   t.match((await world.cofferctl(['ledger', 'search', '--credential', 'x'])).err, /a credential looks like/);
 
-  await until('it is witnessed', async () =>
-    (await world.cofferctl(['ledger', 'show', String(closed)])).out.includes('witnessed   yes'),
+  await until(
+    'it is witnessed',
+    async () => (await world.cofferctl(['ledger', 'show', String(closed)])).out.includes('witnessed   yes'),
+    patience,
   );
   const shown = (await world.cofferctl(['ledger', 'show', String(closed)])).out;
   t.match(shown, new RegExp(`^Entry ${closed}: upload\\.closed \\(an upload is whole`));
@@ -158,7 +158,7 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
       (await world.cofferctlJson<{ forwards: Forward[] }>(['ledger', 'status'])).forwards.find(
         (one) => one.name === 'siem',
       );
-    await until('it has the upload', () => receiver.numbers.includes(closed));
+    await until('it has the upload', () => receiver.numbers.includes(closed), patience);
     const message = receiver.messages.find((one) => parseSyslog(one).params.number === String(closed));
     t.match(parseSyslog(message ?? '').params, {
       kind: 'upload.closed',
@@ -175,11 +175,15 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
     t.comment(
       `${rounds} logins with a download each in ${Math.round(performance.now() - started)} ms while nobody read`,
     );
-    await until('an alarm', async () => (await world.cofferctl(['alert', 'list'])).out.includes('the receiver siem'));
+    await until(
+      'an alarm',
+      async () => (await world.cofferctl(['alert', 'list'])).out.includes('the receiver siem'),
+      patience,
+    );
     t.match((await world.cofferctl(['ledger', 'status'])).out, /forward siem +sent up to \d+, confirmed up to \d+/);
     receiver.readAgain();
     const end = await newest();
-    await until('everything is received', async () => ((await siem())?.number ?? 0) >= end);
+    await until('everything is received', async () => ((await siem())?.number ?? 0) >= end, patience);
     const got = new Set(receiver.numbers);
     const all = Array.from({ length: end - Math.min(...got) + 1 }, (_, i) => Math.min(...got) + i);
     t.same(

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
+import { holdsSoon } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type File = {
@@ -21,13 +22,7 @@ const objectsOf = (world: World): number =>
     one.isFile(),
   ).length;
 
-async function until(what: () => Promise<boolean>): Promise<boolean> {
-  for (let i = 0; i < 300; i += 1) {
-    if (await what()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return false;
-}
+const patience = { withinMs: 120_000, everyMs: 100 };
 
 /** Days pass for published versions: only the database's owner can do that. */
 async function age(world: World, days: number): Promise<void> {
@@ -86,7 +81,7 @@ test('a version leaves after its window or its reads, an operator brings it back
   t.equal((await find(world, '/collect/a'))?.state, 'published', 'one read of two');
   t.equal((await read('a')).code, 0);
   t.ok(
-    await until(async () => (await find(world, '/collect/a'))?.state === 'withdrawn'),
+    await holdsSoon(async () => (await find(world, '/collect/a'))?.state === 'withdrawn', patience),
     'after the second it leaves the tree',
   );
   t.match(await find(world, '/collect/a'), { withdrawnWhy: 'reads' });
@@ -107,9 +102,15 @@ test('a version leaves after its window or its reads, an operator brings it back
   );
 
   await age(world, 11);
-  t.ok(await until(async () => (await find(world, '/collect/b'))?.state === 'withdrawn'), 'the window is over');
+  t.ok(
+    await holdsSoon(async () => (await find(world, '/collect/b'))?.state === 'withdrawn', patience),
+    'the window is over',
+  );
   t.match(await find(world, '/collect/b'), { withdrawnWhy: 'window' });
-  t.ok(await until(async () => (await find(world, '/collect/a'))?.state === 'withdrawn'), 'and so is the release');
+  t.ok(
+    await holdsSoon(async () => (await find(world, '/collect/a'))?.state === 'withdrawn', patience),
+    'and so is the release',
+  );
 
   const hold = await world.cofferctlJson<{ hold: string }>([
     'hold',
@@ -123,7 +124,10 @@ test('a version leaves after its window or its reads, an operator brings it back
   t.match((await world.cofferctl(['hold', 'list'])).out, new RegExp(`${hold.hold}[\\s\\S]*investigation`));
   t.equal(objectsOf(world), 2, 'both are in the store');
   await age(world, 10);
-  t.ok(await until(async () => (await find(world, '/collect/a'))?.state === 'destroyed'), 'retention has ended');
+  t.ok(
+    await holdsSoon(async () => (await find(world, '/collect/a'))?.state === 'destroyed', patience),
+    'retention has ended',
+  );
   t.equal((await find(world, '/collect/b'))?.state, 'withdrawn', 'the hold keeps the other one');
   const keys = await query<{ id: string; bytes: number; gone: boolean }>(
     world,
@@ -140,7 +144,7 @@ test('a version leaves after its window or its reads, an operator brings it back
     { gone: false },
     'the held one is not',
   );
-  t.ok(await until(async () => objectsOf(world) === 1), 'its object is collected');
+  t.ok(await holdsSoon(async () => objectsOf(world) === 1, patience), 'its object is collected');
   const never = await world.cofferctl(['file', 'release', a, '--reason', 'please']);
   t.match([never.code, never.err], [5, /destroyed; nobody can read it again/]);
   t.equal(
@@ -153,8 +157,11 @@ test('a version leaves after its window or its reads, an operator brings it back
   t.equal((await world.cofferctl(['file', 'withdraw', b, '--reason', 'done'])).code, 0);
   t.equal((await world.cofferctl(['hold', 'lift', hold.hold, '--reason', 'closed'])).code, 0);
   t.equal((await world.cofferctl(['hold', 'lift', hold.hold, '--reason', 'again'])).code, 3, 'once');
-  t.ok(await until(async () => (await find(world, '/collect/b'))?.state === 'destroyed'), 'lifted: destroyed');
-  t.ok(await until(async () => objectsOf(world) === 0), 'and nothing of it is left');
+  t.ok(
+    await holdsSoon(async () => (await find(world, '/collect/b'))?.state === 'destroyed', patience),
+    'lifted: destroyed',
+  );
+  t.ok(await holdsSoon(async () => objectsOf(world) === 0, patience), 'and nothing of it is left');
 
   await t.rejects(
     query(world, "update version set state = 'published' where id = $1", [a]),
@@ -229,7 +236,7 @@ test('a read counts when it was complete: halves, repeats of one half, and lost 
   t.equal(await state(), 'published', 'not while it is open');
   first.destroy();
   t.ok(
-    await until(async () => (await state()) === 'withdrawn'),
+    await holdsSoon(async () => (await state()) === 'withdrawn', patience),
     'a lost connection closes the handle: what was released counts as read',
   );
   // Somebody else has it open, and reads on after it has left the tree.

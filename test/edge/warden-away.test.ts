@@ -16,6 +16,7 @@ import { type EdgeToWarden, edgeToWarden, wardenToEdge } from '../../server/rpc/
 import type { Handlers, Result } from '../../server/rpc/operation.ts';
 import { Peer } from '../../server/rpc/peer.ts';
 import { type Teardown, temporaryDirectory } from '../support/database.ts';
+import { holdsSoon } from '../support/until.ts';
 
 type Renewal = Result<EdgeToWarden, 'lease.renew'>;
 const challenge = '00'.repeat(8);
@@ -37,11 +38,7 @@ const renewal = (more: Partial<Renewal> = {}): Renewal => ({
 const endings = (count: number): Renewal['ended'] =>
   Array.from({ length: count }, () => ({ session: randomUUID(), reason: 'operator' as const }));
 
-async function until(isSo: () => boolean, waitMs = 20_000): Promise<boolean> {
-  for (const end = performance.now() + waitMs; !isSo() && performance.now() < end; )
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  return isSo();
-}
+const patience = { withinMs: 20_000, everyMs: 5 };
 
 function configOf(t: Teardown, limits: object, env: Readonly<Record<string, string>> = {}): Config {
   const given = {
@@ -128,7 +125,7 @@ test('the lease is valid once everything that ended meanwhile is known, page by 
     await client.start(20_000);
     let known = 0;
     for (const [i, page] of pages.entries()) {
-      t.ok(await until(() => asked === i + 1), `${pages}: page ${i + 1} is asked for at once`);
+      t.ok(await holdsSoon(() => asked === i + 1, patience), `${pages}: page ${i + 1} is asked for at once`);
       t.same(
         [client.isLeaseLive, seen.ended, seen.told],
         [false, known, i],
@@ -137,7 +134,7 @@ test('the lease is valid once everything that ended meanwhile is known, page by 
       answers[i]?.resolve();
       known += page;
     }
-    t.ok(await until(() => client.isLeaseLive), `${pages}: then it is good`);
+    t.ok(await holdsSoon(() => client.isLeaseLive, patience), `${pages}: then it is good`);
     t.same(seen, { ended: known, told: pages.length, live: [true] }, 'and each ending was heard before');
   }
 });
@@ -171,37 +168,37 @@ test('a connection that waits for a warden is served when it is back; one that l
   const edge = await startEdge(config, edgeConfig);
   t.teardown(() => edge.stop());
   const before = guest(t, port);
-  t.ok(await until(() => isServed(before)), 'while the warden is there');
+  t.ok(await holdsSoon(() => isServed(before), patience), 'while the warden is there');
   before.socket.destroy();
-  await until(() => before.isGone);
+  await holdsSoon(() => before.isGone, patience);
 
   first.leave();
   /** One that is served all the same came before the edge had noticed. */
   const atTheDoor = async (): Promise<Guest> => {
     for (;;) {
       const one = guest(t, port);
-      await until(() => isServed(one) || one.isGone, 500);
+      await holdsSoon(() => isServed(one) || one.isGone, { ...patience, withinMs: 500 });
       if (!isServed(one) && !one.isGone) return one;
       one.socket.destroy();
-      await until(() => one.isGone);
+      await holdsSoon(() => one.isGone, patience);
     }
   };
   const patient = await atTheDoor();
   for (let i = 0; i < 2; i += 1) (await atTheDoor()).socket.destroy();
   const beyond = guest(t, port);
-  t.ok(await until(() => beyond.isGone), 'each who waits has a place, and one source has three');
+  t.ok(await holdsSoon(() => beyond.isGone, patience), 'each who waits has a place, and one source has three');
   t.notOk(isServed(patient), 'nobody is served');
 
   await warden(t, config);
-  t.ok(await until(() => isServed(patient)), 'who waited is served');
+  t.ok(await holdsSoon(() => isServed(patient), patience), 'who waited is served');
   // One at a time: each leaves before the next one comes.
   let isFree = false;
   for (let tries = 0; !isFree && tries < 50; tries += 1) {
     const two = [guest(t, port), guest(t, port)];
-    await until(() => two.every((one) => isServed(one) || one.isGone));
+    await holdsSoon(() => two.every((one) => isServed(one) || one.isGone), patience);
     isFree = two.every(isServed);
     for (const one of two) one.socket.destroy();
-    await until(() => two.every((one) => one.isGone));
+    await holdsSoon(() => two.every((one) => one.isGone), patience);
   }
   t.ok(isFree, 'and the places of those who left are free again');
 });
@@ -218,12 +215,12 @@ test('an edge that cannot listen leaves nothing running: no connection to the wa
   const { edges } = await warden(t, config);
   const before = process.getActiveResourcesInfo();
   await t.rejects(startEdge(config, edgeConfig), { code: 'configuration', message: /cannot listen/ });
-  t.ok(await until(() => edges() === 0), 'the warden has no edge any more');
+  t.ok(await holdsSoon(() => edges() === 0, patience), 'the warden has no edge any more');
   // A timer of the test before this one may still run at first, and end meanwhile.
   const countOf = (all: readonly string[], what: string): number => all.filter((one) => one === what).length;
   const isNothingLeft = (): boolean => {
     const now = process.getActiveResourcesInfo();
     return now.every((what) => countOf(now, what) <= countOf(before, what));
   };
-  t.ok(await until(isNothingLeft), `${process.getActiveResourcesInfo()}, and before: ${before}`);
+  t.ok(await holdsSoon(isNothingLeft, patience), `${process.getActiveResourcesInfo()}, and before: ${before}`);
 });

@@ -296,7 +296,8 @@ export class Run {
 
   get #isAlone(): boolean {
     const settled = Math.max(this.#unsettledUntil, this.#scene.givenUpAt + cutSettlesMs);
-    return this.#pending.size === 0 && this.#faults.size === 0 && Date.now() > settled;
+    const isQuiet = this.#scene.wire?.isQuiet !== false;
+    return this.#pending.size === 0 && this.#faults.size === 0 && isQuiet && Date.now() > settled;
   }
 
   /** The position of the answers that came so far. */

@@ -59,8 +59,8 @@ export class ModelClient {
   lastUse = Date.now();
 
   /**
-   * `onGivenUp` is called when the edge answers that it waited for the warden no longer: what was asked may still be
-   * done.
+   * `onGivenUp` is called when the edge answers that it waited for the warden no longer, and when the connection is
+   * gone: what was asked may still be done.
    */
   constructor(client: RawClient, sftp: RawSftp, gone: Promise<unknown>, onGivenUp: () => void) {
     this.#client = client;
@@ -68,6 +68,7 @@ export class ModelClient {
     this.#onGivenUp = onGivenUp;
     this.#gone = gone.then(() => {
       this.isGone = true;
+      onGivenUp();
       return { kind: 'lost' } as const;
     });
   }
@@ -111,7 +112,7 @@ export class Scene {
   /** A file of the bank, and one of another bank, that exist whatever is played. */
   standing = { acme: { path: '/collect/standing', sha: '' }, globex: { path: '/collect/standing', sha: '' } };
   readonly #clients = new Map<Actor, ModelClient>();
-  /** When an edge last gave up waiting for its warden. */
+  /** When an edge last gave up waiting for its warden, or a connection was last gone. */
   givenUpAt = 0;
   readonly #keys: Readonly<Record<string, string>>;
   /** What stands between the partner edge and its warden, once it was placed there. */

@@ -16,6 +16,7 @@ import {
   temporaryDirectory,
   testPasswords,
 } from '../support/database.ts';
+import { until } from '../support/until.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 const patienceMs = 60_000;
@@ -94,10 +95,6 @@ test('a table that somebody holds ends the migration at the bound, with the name
 test('a migration that is given up stops where it is: while it waits, and in the middle of a statement', async (t) => {
   const { url, directory } = await oneMore(t, 'create table one_more (id int); select pg_sleep(300);');
   const other = await connect(t, url, 'somebody else');
-  const until = async (what: string, text: string): Promise<void> => {
-    for (const end = performance.now() + patienceMs; (await other.query(text)).rowCount === 0; await delay(50))
-      if (performance.now() > end) throw new Error(`not in time: ${what}`);
-  };
   await other.query('select pg_advisory_lock($1)', [advisoryLocks.migration]);
   const waiting = new AbortController();
   const first = migrate(url, directory, testPasswords, { signal: waiting.signal, tell: () => waiting.abort() });
@@ -107,10 +104,8 @@ test('a migration that is given up stops where it is: while it waits, and in the
   const working = new AbortController();
   const second = migrate(url, directory, testPasswords, { signal: working.signal });
   second.catch(() => {});
-  await until(
-    'it sleeps',
-    "select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()",
-  );
+  const sleeping = "select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+  await until('it sleeps', async () => (await other.query(sleeping)).rowCount !== 0, { withinMs: patienceMs });
   working.abort();
   await t.rejects(second, { code: 'unavailable', message: /cancelled as requested/ });
   t.equal((await other.query("select to_regclass('one_more') as x")).rows[0]?.x, null, 'undone');

@@ -40,6 +40,7 @@ export class WardenWire {
   readonly #server: Server;
   readonly #armed: Armed = { calls: new Map(), next: [] };
   readonly #sockets = new Set<Socket>();
+  readonly #carried = new Set<Carried>();
   #draining: Promise<void> = Promise.resolve();
   #answered: Answered[] = [];
   /** How often each fault took place. */
@@ -105,15 +106,27 @@ export class WardenWire {
     return this.#draining;
   }
 
+  /**
+   * Nothing that sessions asked is under way: also not what an edge has given up waiting for, or what it has not been
+   * told yet.
+   */
+  get isQuiet(): boolean {
+    return [...this.#carried].every((one) => one.isQuiet);
+  }
+
   #accept(edge: Socket): void {
     this.#sockets.add(edge);
     edge.on('error', () => {});
     edge.once('close', () => this.#sockets.delete(edge));
     // A second connection would end the first one at the warden, with what it still has to say.
     edge.pause();
-    void this.#draining.then(
-      () => edge.destroyed || new Carried(this.#armed, edge, connect(this.#behind), (one) => this.#note(one), this),
-    );
+    void this.#draining.then(() => {
+      if (edge.destroyed) return;
+      const warden = connect(this.#behind);
+      const carried = new Carried(this.#armed, edge, warden, (one) => this.#note(one), this);
+      this.#carried.add(carried);
+      warden.once('close', () => this.#carried.delete(carried));
+    });
   }
 
   #note(one: Answered): void {
@@ -158,6 +171,7 @@ class Carried {
   readonly #note: (one: Answered) => void;
   readonly #wire: WardenWire;
   readonly #waiting = new Map<number, Call>();
+  #lateAnswers = 0;
   #isCut = false;
   #onDrained: () => void = () => {};
 
@@ -182,6 +196,10 @@ class Carried {
       this.#onDrained();
     });
     edge.resume();
+  }
+
+  get isQuiet(): boolean {
+    return this.#lateAnswers === 0 && [...this.#waiting.values()].every(({ op }) => notOfASession.test(op));
   }
 
   #toWarden(message: Message): void {
@@ -218,8 +236,12 @@ class Carried {
       this.#edge.write(encodeFrame(message));
       if (answered !== undefined) answered.isHeard = true;
     };
-    if (call?.fault === 'late') setTimeout(deliver, lateMs);
-    else deliver();
+    if (call?.fault !== 'late') return deliver();
+    this.#lateAnswers += 1;
+    setTimeout(() => {
+      this.#lateAnswers -= 1;
+      deliver();
+    }, lateMs);
   }
 
   /** The edge is cut off at once; the warden continues to the end of what it was asked. */

@@ -24,13 +24,7 @@ import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { sealOnce } from '../support/record.ts';
-
-const patienceMs = 30_000;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(20))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
+import { until } from '../support/until.ts';
 
 /** A warden whose entries wait until the test seals them: another warden leads. */
 async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {

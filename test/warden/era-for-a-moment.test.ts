@@ -15,13 +15,9 @@ import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { until } from '../support/until.ts';
 
 const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 30_000; !(await isSo()); await delay(20))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
 
 async function run(t: Test, sql: TestDatabase) {
   const directory = temporaryDirectory(t);

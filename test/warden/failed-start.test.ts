@@ -11,18 +11,9 @@ import { runtimePaths } from '../../server/config/config.ts';
 import { startWarden } from '../../server/warden/warden.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { holdsSoon } from '../support/until.ts';
 
-const patienceMs = 20_000;
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (
-    const end = performance.now() + patienceMs;
-    performance.now() < end;
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  )
-    if (await isSo()) return true;
-  return false;
-}
+const patience = { withinMs: 20_000 };
 
 /** Returns the names under which this process's roles are connected. */
 async function connected({ query }: TestDatabase): Promise<readonly string[]> {
@@ -70,8 +61,8 @@ test('a warden that cannot listen for its last edge', async (t) => {
     'the first edge is served no more',
   );
   t.notOk(await reaches(paths.bootstrapSocket), 'nor is the bootstrap');
-  t.ok(await until(async () => (await connected(database)).length === 0), `${await connected(database)}`);
-  t.ok(await until(() => resources() === before), `${resources()}, and before: ${before}`);
+  t.ok(await holdsSoon(async () => (await connected(database)).length === 0, patience), `${await connected(database)}`);
+  t.ok(await holdsSoon(() => resources() === before, patience), `${resources()}, and before: ${before}`);
 });
 
 test('an admin process whose second listener has no place', async (t) => {
@@ -90,6 +81,6 @@ test('an admin process whose second listener has no place', async (t) => {
   mkdirSync(dirname(runtimePaths(config).adminSocket), { recursive: true });
   const before = resources();
   await t.rejects(startAdmin(config), { code: 'configuration' });
-  t.ok(await until(async () => (await connected(database)).length === 0), `${await connected(database)}`);
-  t.ok(await until(() => resources() === before), `${resources()}, and before: ${before}`);
+  t.ok(await holdsSoon(async () => (await connected(database)).length === 0, patience), `${await connected(database)}`);
+  t.ok(await holdsSoon(() => resources() === before, patience), `${resources()}, and before: ${before}`);
 });

@@ -12,7 +12,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { type Test, test } from 'tap';
 import { bounded } from '../../server/domain/bounded.ts';
@@ -28,14 +27,11 @@ import type { Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { hangingMax, WitnessProcess } from '../../server/warden/ledger/witness/witness-process.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { until } from '../support/until.ts';
 import { makeRecord, makeSigner, noteFor } from '../verifier/make-record.ts';
 
 const patienceMs = 60_000;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(20))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
+const patience = { withinMs: patienceMs };
 
 function filesWorld(t: Test) {
   const directory = temporaryDirectory(t);
@@ -160,7 +156,7 @@ test('notes that our key did not sign are named; a witness that is not required 
   const first = begin([new FileWitness('near', true, near), new FileWitness('far', false, far)]);
   await first.start();
   await write();
-  await until('both have it', () => readdirSync(near).length > 0 && readdirSync(far).length > 0);
+  await until('both have it', () => readdirSync(near).length > 0 && readdirSync(far).length > 0, patience);
   await first.stop();
   t.same(await faults(), []);
 
@@ -207,8 +203,9 @@ test('a witness that does not answer delays nothing and is named when it is not 
   await until(
     'it is sealed and witnessed',
     async () => readdirSync(near).length > 0 && (await sql.query('select 1 from ledger_fresh')).length === 0,
+    patience,
   );
-  await until('the alarm', async () => (await faults()).length > 0);
+  await until('the alarm', async () => (await faults()).length > 0, patience);
   t.match(await faults(), [{ subject: 'far', text: /witness far/ }]);
   const from = performance.now();
   await bounded(patienceMs, 'the stop', one.stop());
@@ -228,7 +225,7 @@ test('a witness that does not answer delays nothing and is named when it is not 
   const three = begin([required, new FileWitness('far', false, far)]);
   await three.start();
   t.same(three.guard.state, { is: 'open' }, 'twin: another process in its place answers');
-  await until('and the other one takes what comes', () => readdirSync(far).length > 0);
+  await until('and the other one takes what comes', () => readdirSync(far).length > 0, patience);
 });
 
 test('processes that hang where no signal reaches them are counted: with too many of them none begins, until one ends', async (t) => {
@@ -262,10 +259,13 @@ test('processes that hang where no signal reaches them are counted: with too man
   });
   t.equal(witness.pid, undefined, 'no other one was begun');
   for (const pid of hung) process.kill(pid, 'SIGCONT');
-  await until('twin: when they have ended it answers', async () =>
-    witness.ask(question).then(
-      () => true,
-      () => false,
-    ),
+  await until(
+    'twin: when they have ended it answers',
+    async () =>
+      witness.ask(question).then(
+        () => true,
+        () => false,
+      ),
+    patience,
   );
 });

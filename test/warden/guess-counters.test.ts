@@ -191,3 +191,19 @@ test('a wrong ticket is counted under its seal, and after five wrong attempts th
   t.equal(await isGood(), false, 'and nobody makes them fewer');
   await t.rejects(show('wrong'), { code: 'denied', message: /ticket .* was altered before/ });
 });
+
+test('networks that the operator exempted count against nobody else who comes from there, of both families', async (t) => {
+  const { warden } = await setUp(t);
+  const penaltyExempt = ['192.0.2.0/24', '2001:db8:1::/48', '2001:db8:2:3::/64'];
+  const penalties = new Penalties({ limits: defaultLimits, credentials: defaultCredentialAges, penaltyExempt }, warden);
+  /** Returns what the guess counts against, without the name of the account. */
+  const countsAgainst = async (source: string): Promise<readonly string[]> => {
+    const node = idOf<NodeName>('partner-1');
+    const { subjects } = await penalties.take({ account: null, username: 'acme', source, node, what: 'password' });
+    return subjects.filter((one) => !one.startsWith('account/'));
+  };
+  for (const exempt of ['192.0.2.7', '2001:db8:1::7', '2001:db8:1:ffff::1', '2001:db8:2:3::9'])
+    t.same(await countsAgainst(exempt), [], exempt);
+  t.same(await countsAgainst('192.0.3.7'), ['source/partner-1/192.0.3.7'], 'the twins');
+  t.same(await countsAgainst('2001:db8:2::7'), ['source/partner-1/2001:db8:2::/64']);
+});

@@ -13,14 +13,10 @@ import { Forwards } from '../../server/warden/ledger/forward/forwards.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 import { parseCef, parseSyslog } from '../support/syslog.ts';
+import { until } from '../support/until.ts';
 import { freePorts } from '../support/world.ts';
 
 const program = '/usr/sbin/rsyslogd';
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 50)))
-    if (Date.now() > end) throw new Error(`not in time: ${what}`);
-}
 
 test('rsyslogd', async (t) => {
   if (!existsSync(program)) throw new Error('this test speaks to rsyslogd: apt-get install rsyslog');

@@ -20,13 +20,8 @@ import { issueServerCertificate } from '../support/issued.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 import { parseCef, parseSyslog } from '../support/syslog.ts';
 import { Receiver } from '../support/syslog-receiver.ts';
+import { until } from '../support/until.ts';
 import { freePorts } from '../support/world.ts';
-
-const patienceMs = 30_000;
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + patienceMs; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 20)))
-    if (Date.now() > end) throw new Error(`not in time: ${what}`);
-}
 
 /** A record, and what forwards it. */
 class Bench {

@@ -24,15 +24,11 @@ import { NoteServer } from '../support/note-server.ts';
 import { sealWithin } from '../support/record.ts';
 import { parseSyslog } from '../support/syslog.ts';
 import { Receiver } from '../support/syslog-receiver.ts';
+import { until } from '../support/until.ts';
 import { freePorts } from '../support/world.ts';
 
 const token = 'a-token-of-the-test';
 const note = `cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11\n3\n${'A'.repeat(43)}=\nera 1\ntime 2026-11-24T18:00:00.000Z\n\n\u2014 cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11 ${'B'.repeat(91)}=\n`;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 20)))
-    if (Date.now() > end) throw new Error(`not in time: ${what}`);
-}
 
 async function serve(t: Test) {
   const directory = temporaryDirectory(t);

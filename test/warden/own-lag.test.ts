@@ -19,14 +19,10 @@ import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts'
 import { Delivery, type Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { until } from '../support/until.ts';
 
-const patienceMs = 40_000;
+const patience = { withinMs: 40_000 };
 const stopMs = 3000;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(20))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
 
 async function setUp(t: Test, { hasOtherLeader = false } = {}) {
   const sql = await createTestDatabase(t);
@@ -89,12 +85,12 @@ test('another process leads, and the oldest row has a time in the future: the ag
   await asOwner(planted);
   await write();
   t.same(guard.state, { is: 'open' });
-  await until('nothing is served', isLate);
+  await until('nothing is served', isLate, patience);
   t.match(guard.state, { text: /^the newest entries have no seal for \d+ s$/ });
-  await until('an alarm is there', async () => (await alarms()).length === 1);
+  await until('an alarm is there', async () => (await alarms()).length === 1, patience);
   await asOwner('delete from ledger_fresh where id < 0');
   await leader.query('select pg_advisory_unlock_all()');
-  await until('twin: sealed, and it goes on by itself', () => births.size === 0 && guard.state.is === 'open');
+  await until('twin: sealed, and it goes on by itself', () => births.size === 0 && guard.state.is === 'open', patience);
 });
 
 test('what somebody else set aside waits, and closes the guard; what is sealed meanwhile is no excuse', async (t) => {
@@ -105,18 +101,18 @@ test('what somebody else set aside waits, and closes the guard; what is sealed m
   );
   await sql.query('create trigger aside after insert on ledger_fresh for each row execute function aside()');
   await write('file.published');
-  for (const end = performance.now() + patienceMs; !isLate() && performance.now() < end; await delay(100))
+  for (const end = performance.now() + patience.withinMs; !isLate() && performance.now() < end; await delay(100))
     await write().catch(() => {});
   t.ok(isLate(), 'nothing is served');
-  await until('an alarm is there', async () => (await alarms()).length === 1);
+  await until('an alarm is there', async () => (await alarms()).length === 1, patience);
   await asOwner('delete from ledger_quarantine');
-  await until('twin: sealed, and it goes on by itself', () => births.size === 0 && guard.state.is === 'open');
+  await until('twin: sealed, and it goes on by itself', () => births.size === 0 && guard.state.is === 'open', patience);
 });
 
 test('a required witness accepts nothing, and the column that says since when is kept empty: the guard is closed', async (t) => {
   const { births, sql, guard, takes, write, isLate, alarms } = await setUp(t);
   await write();
-  await until('sealed and witnessed', () => births.size === 0);
+  await until('sealed and witnessed', () => births.size === 0, patience);
   t.same(guard.state, { is: 'open' });
   await sql.query(
     'create function empty() returns trigger language plpgsql as $$ begin new.unwitnessed_since := null; return new; end $$',
@@ -124,11 +120,11 @@ test('a required witness accepts nothing, and the column that says since when is
   await sql.query('create trigger empty before update on ledger_state for each row execute function empty()');
   takes.notes = false;
   await write();
-  await until('nothing is served', isLate);
+  await until('nothing is served', isLate, patience);
   t.match(guard.state, { text: /^the newest checkpoint has no witness for \d+ s/ });
-  await until('an alarm is there', async () => (await alarms()).length === 1);
+  await until('an alarm is there', async () => (await alarms()).length === 1, patience);
   takes.notes = true;
-  await until('twin: it takes notes again, and it goes on by itself', () => guard.state.is === 'open');
+  await until('twin: it takes notes again, and it goes on by itself', () => guard.state.is === 'open', patience);
 });
 
 test('a witness that accepts each note late is never far behind; one that accepts none is, however often a newer note comes', async (t) => {
@@ -166,7 +162,7 @@ test('a witness that accepts each note late is never far behind; one that accept
     most = Math.max(most, delivery.behindMs);
   }
   t.ok(most < 2000, `a hundred milliseconds for each, and not three seconds: ${most}`);
-  await until('all is taken', () => delivery.behindMs === 0);
+  await until('all is taken', () => delivery.behindMs === 0, patience);
   takes.notes = false;
   const stuck = performance.now();
   for (; performance.now() - stuck < 1500; size += 1) {
@@ -175,6 +171,6 @@ test('a witness that accepts each note late is never far behind; one that accept
   }
   t.ok(delivery.behindMs >= 1400, `since the first one: ${delivery.behindMs}`);
   takes.notes = true;
-  await until('twin: it takes them again', () => delivery.behindMs === 0);
+  await until('twin: it takes them again', () => delivery.behindMs === 0, patience);
   await delivery.stop();
 });

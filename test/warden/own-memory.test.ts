@@ -1,7 +1,6 @@
 // What a warden remembers outside the database and its witnesses: what it signed last, and a freeze that it found.
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
@@ -13,14 +12,9 @@ import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { until } from '../support/until.ts';
 
-const patienceMs = 30_000;
 const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(20))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
 
 function machine(t: Test) {
   const directory = temporaryDirectory(t);

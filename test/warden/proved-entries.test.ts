@@ -2,7 +2,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
@@ -21,13 +20,7 @@ import { installationId } from '../../server/warden/seals/seal-queries.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { newCustomer, sealOnce, writeEntries } from '../support/record.ts';
-
-const patienceMs = 30_000;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(20))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
+import { until } from '../support/until.ts';
 
 /**
  * Between the effect and its seal the entry is removed, and a row like it is put among the sealed ones, with the number

@@ -17,14 +17,10 @@ import { commonOf } from '../../server/warden/ledger/witness/rank.ts';
 import type { Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { until } from '../support/until.ts';
 import { makeRecord, makeSigner, noteFor } from '../verifier/make-record.ts';
 
-const patienceMs = 40_000;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(10))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
+const patience = { withinMs: 40_000, everyMs: 10 };
 
 async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
   const sql = await createTestDatabase(t);
@@ -82,15 +78,15 @@ test('of two required witnesses one is always slower: nothing stops, and what bo
     // The fast one is ahead whenever the slow one is asked: at no moment do both have the same note.
     const before = await sizeOf(fast);
     await write();
-    await until('the fast one has the next one', async () => (await sizeOf(fast)) > before);
-    await until('the slow one is at one', () => waiting.length > 0);
+    await until('the fast one has the next one', async () => (await sizeOf(fast)) > before, patience);
+    await until('the slow one is at one', () => waiting.length > 0, patience);
     waiting.shift()?.();
     const has = await (async () => {
-      await until('the slow one has one more', () => waiting.length > 0);
+      await until('the slow one has one more', () => waiting.length > 0, patience);
       return sizeOf(slow);
     })();
     t.ok(has < (await sizeOf(fast)) || round === 0 || has > 0);
-    await until(`what both have is counted, round ${round}`, async () => (await witnessed()) >= has);
+    await until(`what both have is counted, round ${round}`, async () => (await witnessed()) >= has, patience);
     t.same(guard.state, { is: 'open' });
   }
   isHeld = false;
@@ -152,26 +148,30 @@ for (const [what, lose] of Object.entries(losses))
     const kept = new FileWitness('copy', false, folder('copy'));
     const { guard } = await start([new FileWitness('near', true, directory), kept]);
     await write();
-    await until('both have it', async () => readdirSync(directory).length > 0 && (await kept.newest()) !== undefined);
+    await until(
+      'both have it',
+      async () => readdirSync(directory).length > 0 && (await kept.newest()) !== undefined,
+      patience,
+    );
     await delay(200);
     t.same(guard.state, { is: 'open' });
     lose(directory);
-    await until('nothing is served', () => guard.state.is === 'closed');
+    await until('nothing is served', () => guard.state.is === 'closed', patience);
     t.match(guard.state, { is: 'closed', why: 'unsure', text: /the witness near has lost what it had/ });
     const alarms = () =>
       sql.query<{ severity: string; text: string }>(
         "select severity, text from alert where kind = 'ledger.witness-lost'",
       );
-    await until('the alarm', async () => (await alarms()).length > 0);
+    await until('the alarm', async () => (await alarms()).length > 0, patience);
     t.match(await alarms(), [{ severity: 'critical', text: /near/ }]);
     await delay(300);
     t.match(guard.state, { is: 'closed', why: 'unsure' }, 'it does not heal by itself: a person vouches');
     mkdirSync(directory, { recursive: true });
     const note = (await sql.query<{ checkpoint: string }>('select checkpoint from ledger_state'))[0]?.checkpoint ?? '';
     writeFileSync(join(directory, 'checkpoints-2026-01-01.jsonl'), `${JSON.stringify(note)}\n`);
-    await until('twin: what it had is there again', () => guard.state.is === 'open');
+    await until('twin: what it had is there again', () => guard.state.is === 'open', patience);
     await write();
-    await until('and it takes more', async () => readdirSync(directory).length > 1);
+    await until('and it takes more', async () => readdirSync(directory).length > 1, patience);
   });
 
 test('a witness that is not required lost what it had: an alarm, and everything continues', async (t) => {
@@ -182,14 +182,15 @@ test('a witness that is not required lost what it had: an alarm, and everything 
     new FileWitness('far', false, directory),
   ]);
   await write();
-  await until('it has it', () => readdirSync(directory).length > 0);
+  await until('it has it', () => readdirSync(directory).length > 0, patience);
   await delay(200);
   losses['its files are removed'](directory);
   await until(
     'the alarm',
     async () => (await sql.query("select 1 from alert where kind = 'ledger.witness-lost'")).length > 0,
+    patience,
   );
   t.same(guard.state, { is: 'open' });
   await write();
-  await until('it takes what comes', () => readdirSync(directory).length > 0);
+  await until('it takes what comes', () => readdirSync(directory).length > 0, patience);
 });

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import type { AccountId, CustomerId, DirectoryId, FileId } from '../../server/domain/ids.ts';
+import { Bank, startBankDatabase } from '../support/bank.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   addAccount,
@@ -60,6 +61,32 @@ test('a window is open from its beginning up to its end, and not at its end', as
     ['2026-11-25T01:00Z', false],
   ] as const)
     t.equal(await isOpen(at), open, `standing, ${at}`);
+});
+
+test('of several open windows the one that closes last counts', async (t) => {
+  const { sql, account } = await setUp(t);
+  const open = (from: string, until: string): Promise<unknown> =>
+    sql.query(
+      "insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason) values ($1, $2, $3, $4, 'x', 'r')",
+      [randomUUID(), account, from, until],
+    );
+  const closes = async (at: string): Promise<string | undefined> =>
+    (
+      await sql.query<{ closes_at: Date }>('select closes_at from open_window($1, $2)', [account, at])
+    )[0]?.closes_at.toISOString();
+  await open('2026-11-24T08:00Z', '2026-11-24T16:00Z');
+  await open('2026-11-24T10:00Z', '2026-11-24T18:00Z');
+  await open('2026-11-24T11:00Z', '2026-11-24T12:00Z');
+  t.equal(await closes('2026-11-24T09:00Z'), '2026-11-24T16:00:00.000Z', 'the first alone');
+  t.equal(await closes('2026-11-24T11:30Z'), '2026-11-24T18:00:00.000Z', 'all three');
+  t.equal(await closes('2026-11-24T17:00Z'), '2026-11-24T18:00:00.000Z');
+  await sql.query(
+    `insert into standing_window (id, account_id, name, days, opens, closes, zone, valid_from, valid_until, opened_by, reason)
+     values ($1, $2, 'day', '{2}', '09:00', '20:00', 'UTC', '2026-11-01T00:00Z', '2026-12-01T00:00Z', 'x', 'r')`,
+    [randomUUID(), account],
+  );
+  t.equal(await closes('2026-11-24T11:30Z'), '2026-11-24T20:00:00.000Z', 'and a standing one');
+  t.equal(await closes('2026-11-25T11:30Z'), undefined, 'none');
 });
 
 test('what a credential is called', async (t) => {
@@ -154,4 +181,50 @@ test('nobody holds an upload since it was last interrupted', async (t) => {
   await take();
   await letGo();
   t.ok(Number(await agoSeconds()) < 600, 'what was added before another handle took it counts');
+});
+
+test('a customer has several credentials when two could be used now: each condition by itself, beside its twin', async (t) => {
+  const { sql, warden } = await startBankDatabase(t);
+  const bank = await Bank.create({ sql, warden }, 'acme', 1000);
+  await bank.addReader();
+  const has = async (): Promise<boolean | undefined> =>
+    (await sql.query<{ has: boolean }>('select has_several_credentials($1) as has', [bank.id]))[0]?.has;
+  t.equal(await has(), false, 'one');
+  const { account, credential } = await bank.addReader();
+  t.equal(await has(), true, 'two');
+  /** Whether there are several when one row is changed like this; afterwards it is as it was. */
+  const when = async (table: 'account' | 'credential', set: string): Promise<boolean | undefined> => {
+    await sql.query('begin');
+    try {
+      // A credential is never rewritten; this stands for another row.
+      await sql.query('set local session_replication_role = replica');
+      await sql.query(`update ${table} set ${set} where id = $1`, [table === 'account' ? account : credential]);
+      return await has();
+    } finally {
+      await sql.query('rollback');
+    }
+  };
+  const [hourAgo, inAnHour] = ["clock_timestamp() - interval '1 hour'", "clock_timestamp() + interval '1 hour'"];
+  const asPassword = "type = 'password', public_key = null, password_hash = 'x', fingerprint = 'password:abcdefgh'";
+  for (const [table, one, twin] of [
+    ['credential', "state = 'suspended'", "state = 'retiring'"],
+    ['credential', `expires_at = ${hourAgo}`, `expires_at = ${inAnHour}`],
+    ['credential', `valid_from = ${inAnHour}`, `valid_from = ${hourAgo}`],
+    ['account', "state = 'suspended'", "state = 'active'"],
+    ['account', `expires_at = ${hourAgo}`, `expires_at = ${inAnHour}`],
+  ] as const)
+    t.same([await when(table, one), await when(table, twin)], [false, true], `${table}: ${one}`);
+  t.equal(await when('credential', asPassword), true, "a person's password is a credential of its own");
+  await sql.query("update account set kind = 'machine' where id = $1", [account]);
+  t.equal(await when('credential', asPassword), false, "a machine's password opens nothing alone");
+  const { credential: successor } = await bank.addCredential(account);
+  t.equal(await has(), true);
+  await sql.query('update credential set successor_id = $2 where account_id <> $1', [account, successor]);
+  await sql.query("update credential set state = 'suspended' where id = $1", [credential]);
+  t.equal(await has(), false, 'a key and the one that replaces it are one');
+  t.equal(await when('credential', "state = 'active'"), true, 'the twin');
+  const { account: internal } = await bank.addReader({ isInternal: true });
+  t.equal(await has(), true, 'one of our own systems that may read there counts');
+  await sql.query('delete from folder_right where account_id = $1', [internal]);
+  t.equal(await has(), false);
 });

@@ -14,13 +14,9 @@ import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { until } from '../support/until.ts';
 
-const patienceMs = 40_000;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(10))
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
-}
+const patience = { withinMs: 40_000, everyMs: 10 };
 
 async function setUp(t: Test, limits: Readonly<Record<string, number>>) {
   const sql = await createTestDatabase(t);
@@ -62,24 +58,28 @@ for (const table of ['ledger_fresh', 'ledger_sealed', 'ledger_state'])
     });
     // Waiting entries make the sealer read the sealed ones, too.
     await write();
-    await until('it is sealed', async () => (await sql.query('select 1 from ledger_fresh')).length === 0);
+    await until('it is sealed', async () => (await sql.query('select 1 from ledger_fresh')).length === 0, patience);
     if (table === 'ledger_sealed') {
       await hold(table);
       await write();
     } else await hold(table);
     t.same(guard.state, { is: 'open' }, 'at first nobody minds');
-    await until('nothing is served', () => guard.state.is === 'closed');
+    await until('nothing is served', () => guard.state.is === 'closed', patience);
     t.match(guard.state, { is: 'closed', why: 'late' });
     t.throws(() => guard.require(), { code: 'unavailable' });
     t.match(said.join('\n'), /after 1.5 s nothing more is served/, 'the log says it at once');
     await delay(500);
     t.match(guard.state, { is: 'closed', why: 'late' }, 'and it stays so as long as it is held');
     await letGo();
-    await until('it is served again', () => guard.state.is === 'open');
-    await until('the alarm is there', async () => (await alarms()).length === 1);
+    await until('it is served again', () => guard.state.is === 'open', patience);
+    await until('the alarm is there', async () => (await alarms()).length === 1, patience);
     t.match(await alarms(), [{ severity: 'critical', text: /nothing more is served/ }]);
     await write();
-    await until('and it is sealed as before', async () => (await sql.query('select 1 from ledger_fresh')).length === 0);
+    await until(
+      'and it is sealed as before',
+      async () => (await sql.query('select 1 from ledger_fresh')).length === 0,
+      patience,
+    );
   });
 
 test('twin: a lock that is shorter than that stops nobody', async (t) => {
@@ -96,6 +96,7 @@ test('twin: a lock that is shorter than that stops nobody', async (t) => {
     await until(
       `after ${table} it is sealed`,
       async () => (await sql.query('select 1 from ledger_fresh')).length === 0,
+      patience,
     );
   }
   t.same([...states], ['open']);

@@ -108,7 +108,9 @@ test('directories: made, refused, removed', async (t) => {
     await mine['tree.remove-directory']({ token, path: one }, caller);
   t.same(await entries(), ['directory.removed /d/below', 'directory.removed /d'], 'from below');
   await t.rejects(mine['tree.remove-directory']({ token, path }, caller), { code: 'not-found' });
+  charged.length = 0;
   t.same(await mine['tree.list']({ token, path: ['deposit'], limit: 10 }, caller), { entries: [] });
+  t.same(charged, ['list 1'], 'that a folder is empty is an answer, too');
   t.same(await entries(), ['folder.listed / 0'], 'that nothing is there was told, and that is recorded');
 });
 

@@ -1,7 +1,10 @@
 // T-32: what an edge is given back of an upload is on the record, as bytes of the version to which they belong.
 import { createHash, randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { test } from 'tap';
+import { runtimePaths } from '../../server/config/config.ts';
 import { type CustomerId, type FileId, idOf, type SessionId } from '../../server/domain/ids.ts';
+import { sealedLength } from '../../server/extents/sealed-format.ts';
 import type { Charging } from '../../server/warden/budgets/charges.ts';
 import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
 import type { KeyRing } from '../../server/warden/keys/key-ring.ts';
@@ -57,6 +60,7 @@ async function setUp(t: Parameters<typeof Shelf.create>[0]) {
       },
       sessions: {
         require: async () => session,
+        requireLettingGo: async () => ({ session, run: (work: (now: OpenSession) => unknown) => work(session) }),
         within: (_session: OpenSession, customers: readonly CustomerId[], work: never) =>
           warden.database.withCustomers(customers, work),
       },
@@ -129,4 +133,41 @@ test('what is written anew is recorded with what it stands instead of; cut to no
       'what was there',
     );
   }
+});
+
+test('an extent within a row is as long as it was said to be, in both of its lengths, or nothing is charged', async (t) => {
+  const { shelf, opened, handlersOf, charged } = await setUp(t);
+  mkdirSync(runtimePaths(shelf.config).store, { recursive: true });
+  const { upload, session } = await opened(await shelf.add(0));
+  const handlers = handlersOf(session);
+  const begun = await handlers['upload.begin-extent']({ token: '', upload }, caller);
+  const seal = (bytes: number, sealedBytes: number, sent: number) =>
+    handlers['upload.seal-extent'](
+      {
+        token: '',
+        upload,
+        extent: {
+          index: begun.index,
+          objectId: begun.objectId,
+          bytes,
+          sealedBytes,
+          inline: Buffer.alloc(sent, 7).toString('base64'),
+        },
+      },
+      caller,
+    );
+  const whole = sealedLength(100);
+  const unfit = { code: 'invalid', message: 'the length of the extent does not fit its content' };
+  for (const [why, bytes, sealedBytes, sent] of [
+    ['more than was said', 1, sealedLength(1), 65_536],
+    ['one byte more', 100, whole, whole + 1],
+    ['one byte less', 100, whole, whole - 1],
+    ['nothing', 100, whole, 0],
+    ['a plaintext of another length', 99, whole, whole],
+  ] as const)
+    await t.rejects(seal(bytes, sealedBytes, sent), unfit, why);
+  t.same(charged, [], 'nothing was charged');
+  t.same(await shelf.sql.query('select 1 from extent where bytes < 101 and bytes <> 10'), [], 'and nothing is stored');
+  t.same(await seal(100, whole, whole), { storedBytes: 100 }, 'the twin');
+  t.same(charged, ['in 100 0'], 'the file itself was charged when it was opened');
 });

@@ -8,7 +8,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 type World = {
   readonly sql: TestDatabase;
   readonly warden: Database;
-  report(verdict: string): Promise<unknown>;
+  report(verdict: string, run?: 'full' | 'since'): Promise<unknown>;
   alerts(): Promise<readonly { readonly subject: string; readonly severity: string; readonly text: string }[]>;
   recorded(): Promise<readonly string[]>;
 };
@@ -21,10 +21,11 @@ async function makeWorld(t: Test): Promise<World> {
   return {
     sql,
     warden,
-    report: (verdict) =>
+    report: (verdict, run = 'full') =>
       sql.query(
-        "select ledger_report_verdict('checker', $1, 1, 1, 1, 'an entry is missing', 'full', null, null, null, null)",
-        [verdict],
+        `select ledger_report_verdict('checker', $1, 1, 1, 1, 'an entry is missing', $2, since, since, at, at)
+         from (select case when $2 = 'since' then 1 end as since, case when $2 = 'since' then clock_timestamp() end as at) x`,
+        [verdict, run],
       ),
     alerts: () => sql.query('select subject, severity, text from alert order by subject'),
     recorded: async () =>
@@ -98,6 +99,21 @@ test('verdicts of the future stop neither a real one nor the alarm of silence, a
   await sql.query(plant("timestamptz '2400-01-01'").replace('+ i', '+ 100 + i'), [1]);
   await recordVerdicts(warden, { any: 24, full: 26 }, memory);
   t.match(await alerts(), [{ subject: 'checker, planted', severity: 'critical' }]);
+});
+
+test('a run that reads only what is new says nothing of old entries', async (t) => {
+  const { warden, report, alerts } = await makeWorld(t);
+  const memory = new VerdictMemory();
+  const hoursAgo = (hours: number): number => hours * 3_600_000;
+  memory.hear(hoursAgo(30), hoursAgo(30));
+  await report('good', 'since');
+  await recordVerdicts(warden, { any: 24, full: 26 }, memory);
+  t.match(await alerts(), [{ subject: 'whole ledger', text: /verified the whole record, old entries too, for 30 h/ }]);
+  t.equal((await alerts()).length, 1, 'something was verified');
+  await report('good');
+  t.ok((memory.heard?.full ?? 0) < performance.now() - hoursAgo(29));
+  await recordVerdicts(warden, { any: 24, full: 26 }, memory);
+  t.ok((memory.heard?.full ?? 0) > performance.now() - hoursAgo(1), 'the twin: a full run says so');
 });
 
 test('a verdict that was good and is incomplete now is told once', async (t) => {

@@ -204,7 +204,9 @@ export const accountUseCases = {
     await lockForWithdrawal(doing.tx, { account: account.id });
     await changeAccount(doing.tx, account.id, wanted, purposeOf(wider));
     await recordAccount(doing, 'account.changed', account, { reason, ...wanted, ...unboundIn(wanted.networks) });
-    const isFelt = wanted.networks !== undefined || wanted.readOnly !== undefined || wanted.manages !== undefined;
+    // Open sessions carry everything of their account except its contact.
+    const { contact: _contact, ...carried } = wanted;
+    const isFelt = Object.values(carried).some((value) => value !== undefined);
     return { sessionsEnded: isFelt ? await doing.endSessions({ account: account.id }, 'the account was changed') : 0 };
   },
 };
