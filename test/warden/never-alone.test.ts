@@ -1,5 +1,5 @@
-// An emergency is prepared by two, and then one operator does alone what it names. What makes and watches operators, and
-// what preserves evidence, is never among that.
+// An emergency is prepared by two, and then one operator does alone what it names. What makes and watches operators,
+// and what preserves evidence, is never among that.
 import { test } from 'tap';
 import { type OperatorToAdmin, operatorToAdmin } from '../../server/rpc/operators/table.ts';
 import { startUseCaseBench } from '../support/use-case-bench.ts';

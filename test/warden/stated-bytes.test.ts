@@ -1,5 +1,5 @@
-// What an edge says that a session moved is what a wire can carry in its time: more than that, in either direction, is an
-// alarm about the edge.
+// What an edge says that a session moved is what a wire can carry in its time: more than that, in either direction, is
+// an alarm about the edge.
 import { test } from 'tap';
 import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
