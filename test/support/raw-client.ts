@@ -53,7 +53,7 @@ export const sftpPacket = (type: number, ...parts: readonly (Uint8Array | string
   return Buffer.concat([u32(body.length), body]);
 };
 
-export type RawOptions = {
+type RawOptions = {
   readonly port: number;
   readonly localAddress?: string;
   readonly identification?: string;
