@@ -167,6 +167,15 @@ test('an answer that is too long, too slow or too old is not kept', async (t) =>
     const who = world.newSession(world.accounts.thief, 'edge-1');
     await world.history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
     await t.rejects(find(world.scopes, { credential: print('key') }), text);
+    const { scopes, customers } = world;
+    const by = { holder: 'alice', group: 'others' };
+    const scope = scopes.start(by, { selection: { credential: print('key') } });
+    const now = await scopes.progress('alice', { scope, waitMs: 20_000 });
+    const { code, text: message } = now.state === 'failed' ? now : { code: 'none', text: 'it did not fail' };
+    const page = async (): Promise<unknown> => scopes.page('alice', { scope, part: 'files' });
+    await t.rejects(page(), { code, message }, 'whoever asks for a part of it is told why there is none');
+    const slice = scopes.slice('alice', { scope, customerId: customers.a });
+    await t.rejects(slice, { code, message }, 'and whoever asks for a slice is not told to wait');
   }
   const world = await incidentWorld(t, { livesMs: 1 });
   const scope = world.scopes.start({ holder: 'alice', group: 'others' }, { selection: { account: 'pickup' } });

@@ -49,9 +49,7 @@ test('unknown, locked, expired, of the other plane, from elsewhere, or a wrong p
   const times = new Map<string, { readonly key: number[]; readonly password: number[] }>();
   const dialogue = async (name: string, pem: string, label: string): Promise<string> => {
     const client = await RawClient.open({ port });
-    await client.ready;
-    client.send(message(5, 'ssh-userauth'));
-    await client.next(6);
+    await client.beginLogin();
     const heard: string[] = [];
     const taken = times.get(label) ?? { key: [], password: [] };
     times.set(label, taken);
@@ -83,9 +81,7 @@ test('unknown, locked, expired, of the other plane, from elsewhere, or a wrong p
   for (const [label, { key, password }] of times)
     if (label !== 'warm-up') t.comment(`median: key ${median(key)} ms, password ${median(password)} ms: ${label}`);
   const client = await RawClient.open({ port });
-  await client.ready;
-  client.send(message(5, 'ssh-userauth'));
-  await client.next(6);
+  await client.beginLogin();
   client.send(client.authRequest('acme', readFileSync(world.keyFile('acme'), 'utf8')));
   const partial = await client.next(51, 52);
   t.equal(
@@ -109,9 +105,7 @@ test('guesses are counted before they are examined; a stranger cannot lock a ban
   /** Returns whether the right password counts as the first of two factors, for a client at that source. */
   const isPasswordHeard = async (localAddress: string): Promise<boolean> => {
     const client = await RawClient.open({ port, localAddress });
-    await client.ready;
-    client.send(message(5, 'ssh-userauth'));
-    await client.next(6);
+    await client.beginLogin();
     client.send(message(50, 'acme', 'ssh-connection', 'password', Uint8Array.of(0), password));
     const answer = await client.next(51, 52);
     client.close();
@@ -120,9 +114,7 @@ test('guesses are counted before they are examined; a stranger cannot lock a ban
   t.equal(await login('127.0.0.1'), 0, 'the bank, from where it will be known');
   const guess = async (localAddress: string): Promise<void> => {
     const client = await RawClient.open({ port, localAddress });
-    await client.ready;
-    client.send(message(5, 'ssh-userauth'));
-    await client.next(6);
+    await client.beginLogin();
     client.send(message(50, 'acme', 'ssh-connection', 'password', Uint8Array.of(0), guessed));
     await client.next(51, 52);
     client.close();

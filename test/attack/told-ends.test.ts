@@ -35,9 +35,7 @@ test('strangers with every possible first message: the reasons are ours, and the
   for (let type = 0; type < 256; type += 16)
     await Promise.all(Array.from({ length: 16 }, (_, i) => (type + i === 1 ? undefined : first(type + i))));
   const guesser = await RawClient.open({ port });
-  await guesser.ready;
-  guesser.send(message(5, 'ssh-userauth'));
-  await guesser.next(6);
+  await guesser.beginLogin();
   for (let i = 0; i < 6; i += 1) {
     guesser.send(message(50, 'globex', 'ssh-connection', 'password', Uint8Array.of(0), 'guess'));
     await guesser.next(51, 52);

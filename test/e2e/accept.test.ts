@@ -49,7 +49,7 @@ test('PROXY headers count only from load balancers; the banner is shown', async 
   t.equal(await open({ preamble: v1 }), undefined, 'a header from anybody else ends the connection');
   t.equal(await open({ localAddress: '127.0.0.5' }), undefined, 'the balancer without a header gets nothing');
   const banner = await RawClient.open({ port });
-  await banner.ready;
+  await banner.exchanged();
   banner.send(message(5, 'ssh-userauth'));
   t.match((await banner.next(53))?.toString('latin1'), /Authorised use only\./);
   for (const client of [one, two, three, banner]) client?.close();
@@ -79,12 +79,12 @@ test('deadlines run from the first moment', async (t) => {
     }),
     lasting('a key exchange and nothing', async () => {
       const client = await RawClient.open({ port: target.port });
-      await client.ready;
+      await client.exchanged();
       return client.closed;
     }),
     lasting('messages to be ignored, for ever', async () => {
       const client = await RawClient.open({ port: target.port });
-      await client.ready;
+      await client.exchanged();
       const drip = setInterval(() => client.send(message(2, 'x')), 100);
       void client.closed.then(() => clearInterval(drip));
       return client.closed;

@@ -73,7 +73,7 @@ const withKeys =
   (work: (one: RawClient) => unknown) =>
   async (target: Target): Promise<boolean> => {
     const one = await client(target);
-    await one.ready;
+    await one.exchanged();
     await work(one);
     const ended = await endsWithin(5000, one.closed);
     one.close();

@@ -175,6 +175,21 @@ export class RawClient {
     return true;
   }
 
+  /**
+   * Resolves after the first key exchange. Throws when the connection ended before: what is then refused was not
+   * refused for what the client said.
+   */
+  async exchanged(): Promise<void> {
+    if (!(await this.ready)) throw new Error('turned away before the end of the key exchange');
+  }
+
+  /** Asks for the service of logins, after the key exchange. Throws when the connection ends before the answer. */
+  async beginLogin(): Promise<void> {
+    await this.exchanged();
+    this.send(message(5, 'ssh-userauth'));
+    if ((await this.next(6)) === undefined) throw new Error('turned away before the login');
+  }
+
   rekey(): void {
     this.#core.rekey();
   }

@@ -1,6 +1,5 @@
 // Owns: the use cases of operators without a running warden: each is carried out as a change that two operators agreed
 // on, and whose sessions it would end is told.
-import { randomUUID } from 'node:crypto';
 import type { SessionFilter } from '../../server/domain/session-filter.ts';
 import type { Doing } from '../../server/warden/commands/doing.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
@@ -9,6 +8,7 @@ import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { type Agreed, twoOfficers } from './agreed.ts';
 import { wideBudgets } from './bank.ts';
 import type { Teardown } from './database.ts';
+import { doingOf } from './doing.ts';
 import { type SealBench, startSealBench } from './seal-bench.ts';
 
 /** What the bench answers for the sessions that a use case asks to end. */
@@ -35,19 +35,12 @@ export async function startUseCaseBench(t: Teardown): Promise<UseCaseBench> {
     const ended: SessionFilter[] = [];
     const answer = await warden.database.withSystem(async (tx) => {
       const change = await officers.change(tx, { operation, params: { ...params } });
-      const doing: Doing = {
-        tx,
-        warden,
-        operator: 'alice, approved by bob',
-        operatorId: randomUUID(),
-        change,
-        widen: () => {},
+      const doing = doingOf(warden, tx, change, {
         endSessions: async (filter) => {
           ended.push(filter);
           return sessionsEnded;
         },
-        savepoint: (one) => one(),
-      };
+      });
       const useCase = useCases[operation] as (given: typeof params, of: Doing) => Promise<unknown>;
       return sealing(tx, warden, { maker: 'operator', change: () => change }, () => useCase(params, doing));
     });

@@ -18,6 +18,7 @@ import { firstBroken, sealing } from '../../server/warden/seals/seals.ts';
 import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { Bank, startBankDatabase, wideBudgets } from '../support/bank.ts';
+import { doingOf } from '../support/doing.ts';
 import { addRight } from '../support/rows.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
@@ -82,24 +83,18 @@ async function setUp(t: Test) {
     return fresh;
   };
   type Wish = Parameters<(typeof useCases)['budget.set']>[0];
-  const doingOf = (tx: Transaction, of: Warden, change: string | null): Doing => ({
-    tx,
-    warden: of,
-    operator: 'alice',
-    operatorId: randomUUID(),
-    change,
-    widen: (wider) => {
-      if (change === null && wider.length > 0) throw new Error(`this would widen ${wider.join()}`);
-    },
-    endSessions: async () => 0,
-    savepoint: (one) => one(),
-  });
-  const set = (wish: Wish, of = warden) => as('operator', (tx) => useCases['budget.set'](wish, doingOf(tx, of, null)));
+  const doing = (tx: Transaction, of: Warden, change: string | null): Doing =>
+    doingOf(of, tx, change, {
+      widen: (wider) => {
+        if (change === null && wider.length > 0) throw new Error(`this would widen ${wider.join()}`);
+      },
+    });
+  const set = (wish: Wish, of = warden) => as('operator', (tx) => useCases['budget.set'](wish, doing(tx, of, null)));
   const agree = (wish: Wish, of: Warden) =>
     database.withSystem(async (tx) => {
       const id = await officers.change(tx, { operation: 'budget.set', params: wish });
       return sealing(tx, of, { maker: 'operator', change: () => id }, () =>
-        useCases['budget.set'](wish, doingOf(tx, of, id)),
+        useCases['budget.set'](wish, doing(tx, of, id)),
       );
     });
   const owner = async (...statements: readonly string[]): Promise<void> => {

@@ -15,6 +15,7 @@ import { ensureCustomer } from '../../server/warden/self-test/self-test-queries.
 import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
+import { doingOf } from '../support/doing.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
 const useCases = useCasesOf({ found: undefined });
@@ -72,18 +73,13 @@ async function setUp(t: Test) {
   const doing = <T>(work: (given: Doing) => Promise<T>): Promise<T> =>
     warden.database.withSystem((tx) =>
       sealing(tx, warden, { maker: 'console', change: () => null }, () =>
-        work({
-          tx,
-          warden,
-          operator: 'alice',
-          operatorId: randomUUID(),
-          change: null,
-          widen: (wider) => {
-            if (wider.length > 0) relyOnFound(tx);
-          },
-          endSessions: async () => 0,
-          savepoint: (one) => one(),
-        }),
+        work(
+          doingOf(warden, tx, null, {
+            widen: (wider) => {
+              if (wider.length > 0) relyOnFound(tx);
+            },
+          }),
+        ),
       ),
     );
   const swap = async (): Promise<void> => {

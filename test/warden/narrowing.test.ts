@@ -28,6 +28,7 @@ import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { insertWindow } from '../../server/warden/windows/window-queries.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
+import { doingOf } from '../support/doing.ts';
 import { makeKey } from '../support/key-requests.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
@@ -43,28 +44,22 @@ async function setUp(t: Test) {
     ({ database: bench.database, keys, ages: credentials, edges: [], budgets: wideBudgets }) as unknown as Warden;
   const warden = wardenOf(bench.keys);
   const officers = await twoOfficers(bench);
-  const doingOf = (tx: Transaction, change: string | null): Doing => ({
-    tx,
-    warden,
-    operator: 'alice',
-    operatorId: randomUUID(),
-    change,
-    widen: (wider) => {
-      if (wider.length === 0) return;
-      if (change === null) throw new Error(`this would widen ${wider.join()}`);
-      relyOnFound(tx);
-    },
-    endSessions: async () => 0,
-    savepoint: (one) => one(),
-  });
+  const doing = (tx: Transaction, change: string | null): Doing =>
+    doingOf(warden, tx, change, {
+      widen: (wider) => {
+        if (wider.length === 0) return;
+        if (change === null) throw new Error(`this would widen ${wider.join()}`);
+        relyOnFound(tx);
+      },
+    });
   const by = <T>(maker: Maker, work: (tx: Transaction) => Promise<T>): Promise<T> =>
     warden.database.withSystem((tx) => sealing(tx, warden, { maker, change: () => null }, () => work(tx)));
-  const alone = (deed: Deed, scene: Scene): Promise<unknown> => by('operator', (tx) => deed(scene, doingOf(tx, null)));
+  const alone = (deed: Deed, scene: Scene): Promise<unknown> => by('operator', (tx) => deed(scene, doing(tx, null)));
   /** Approved by two: the change is genuine, so that only the row can be what is wrong. */
   const agreed = (deed: Deed, scene: Scene): Promise<unknown> =>
     warden.database.withSystem(async (tx) => {
       const id = await officers.change(tx, { operation: 'account.set', params: { name: scene.account } });
-      return sealing(tx, warden, { maker: 'operator', change: () => id }, () => deed(scene, doingOf(tx, id)));
+      return sealing(tx, warden, { maker: 'operator', change: () => id }, () => deed(scene, doing(tx, id)));
     });
   let count = 0;
   const scene = async (): Promise<Scene> => {

@@ -15,6 +15,7 @@ import { firstBroken, sealing } from '../../server/warden/seals/seals.ts';
 import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
+import { doingOf } from '../support/doing.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
 const useCases = useCasesOf({ found: undefined });
@@ -28,24 +29,18 @@ async function setUp(t: Test) {
   const warden = { ...bench.warden, edges: [], budgets: wideBudgets, limits } as unknown as Warden;
   const officers = await twoOfficers(bench.warden);
   const ended: SessionFilter[] = [];
-  const doingOf = (tx: Transaction, change: string | null): Doing => ({
-    tx,
-    warden,
-    operator: 'alice, approved by bob',
-    operatorId: randomUUID(),
-    change,
-    widen: () => {},
-    endSessions: async (filter) => {
-      ended.push(filter);
-      return 3;
-    },
-    savepoint: (one) => one(),
-  });
+  const doing = (tx: Transaction, change: string | null): Doing =>
+    doingOf(warden, tx, change, {
+      endSessions: async (filter) => {
+        ended.push(filter);
+        return 3;
+      },
+    });
   const ids = new Map<string, CustomerId>();
   const create = async (name: string): Promise<unknown> =>
     warden.database.withSystem((tx) =>
       sealing(tx, warden, { maker: 'operator', change: () => null }, () =>
-        useCases['customer.create']({ name, reason }, doingOf(tx, null)),
+        useCases['customer.create']({ name, reason }, doing(tx, null)),
       ),
     );
   for (const name of ['acme', 'globex']) {
@@ -77,7 +72,7 @@ async function setUp(t: Test) {
     warden.database.withSystem(async (tx) => {
       const change = await officers.change(tx, { operation: 'customer.rename', params: { name, to, reason } });
       return sealing(tx, warden, { maker: 'operator', change: () => change }, () =>
-        useCases['customer.rename']({ name, to, reason }, doingOf(tx, change)),
+        useCases['customer.rename']({ name, to, reason }, doing(tx, change)),
       );
     });
   const namesOf = async (of: string): Promise<Names | undefined> =>
@@ -86,11 +81,11 @@ async function setUp(t: Test) {
     warden.database.withSystem(
       async (tx) => (await firstBroken(tx, warden.keys, [{ kind: 'customer', id: customerOf(of) }])) === undefined,
     );
-  return { sql, warden, officers, ended, create, rename, namesOf, isGood, customerOf, doingOf };
+  return { sql, warden, officers, ended, create, rename, namesOf, isGood, customerOf, doing };
 }
 
 test('a customer that was renamed has the new name, its sessions end, and the record says both names', async (t) => {
-  const { sql, officers, warden, ended, rename, namesOf, isGood, customerOf, doingOf } = await setUp(t);
+  const { sql, officers, warden, ended, rename, namesOf, isGood, customerOf, doing } = await setUp(t);
   const account = {
     id: idOf<AccountId>(randomUUID()),
     name: 'processor',
@@ -111,7 +106,7 @@ test('a customer that was renamed has the new name, its sessions end, and the re
   );
   const wish = { operation: 'customer.rename', params: { name: 'acme', to: 'acme-ag', reason } } as const;
   const planned = await warden.database.withSystem((tx) =>
-    plan(wish, { ...doingOf(tx, null), savepoint: async (one) => tx.query('savepoint x').then(one) }, (within) =>
+    plan(wish, { ...doing(tx, null), savepoint: async (one) => tx.query('savepoint x').then(one) }, (within) =>
       useCases['customer.rename'](wish.params, within),
     ).finally(() => tx.query('rollback to savepoint x')),
   );
@@ -143,7 +138,7 @@ test('a customer that was renamed has the new name, its sessions end, and the re
   const suspend = (name: string): Promise<unknown> =>
     warden.database.withSystem((tx) =>
       sealing(tx, warden, { maker: 'operator', change: () => null }, () =>
-        useCases['customer.suspend']({ name, reason }, doingOf(tx, null)),
+        useCases['customer.suspend']({ name, reason }, doing(tx, null)),
       ),
     );
   await t.rejects(suspend('acme'), {
