@@ -1,0 +1,97 @@
+// Owns: finding out whether accepted sockets can be read into memory of our own here, by moving bytes through one.
+// Must never: wait long, or leave a listener or a socket behind.
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { bounded } from '../domain/bounded.ts';
+import { held } from '../domain/detached.ts';
+import { busyBytes, quietBytes, type ReadMemory, SocketReader } from './own-buffer.ts';
+
+/** Whether sockets are read into memory of our own, and the sentence for the log. */
+type HowRead = { readonly isOwn: boolean; readonly text: string };
+
+const checkMs = 2000;
+const bytesSent = 600_000;
+/** After this many bytes the check holds the reader, in the middle of what it got. */
+const heldAt = 100_001;
+
+/** The byte at a place of what the check sends. No piece of memory that is used again repeats it. */
+const byteAt = (place: number): number => (place * 31 + (place >>> 8) * 7) & 255;
+
+/**
+ * Sends bytes through an accepted socket of this process. They must all come, once and in order, also when the reader
+ * is held in the middle, in memory that is used again; nothing may come while it is held; and a reply must arrive.
+ */
+export async function checkOwnBuffer(): Promise<HowRead> {
+  const server = createServer({ pauseOnConnect: true });
+  const sockets: Socket[] = [];
+  try {
+    await moves(server, sockets);
+    return { isOwn: true, text: 'sockets are read into memory of our own' };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { isOwn: false, text: `sockets are read as Node.js does it, which costs more: ${why}` };
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  }
+}
+
+async function moves(server: Server, sockets: Socket[]): Promise<void> {
+  const signal = AbortSignal.timeout(checkMs);
+  server.listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening', { signal });
+  const connection = held(once(server, 'connection', { signal }) as Promise<[Socket]>);
+  const client = connect(server.address() as { port: number });
+  sockets.push(client);
+  const answered = held(once(client, 'data', { signal }));
+  const sent = Buffer.alloc(bytesSent);
+  for (let place = 0; place < bytesSent; place += 1) sent[place] = byteAt(place);
+  client.write(sent);
+  const [socket] = await connection;
+  sockets.push(socket);
+  await bounded(checkMs, 'the bytes of both sides', Promise.all([received(socket, sockets), answered]));
+  // A server is closed when it counts no socket any more.
+  server.close();
+  client.end();
+  await once(server, 'close', { signal });
+}
+
+function received(accepted: Socket, sockets: Socket[]): Promise<void> {
+  let countedBytes = 0;
+  const memory: ReadMemory = {
+    take: (bytes) => {
+      countedBytes += bytes;
+      return true;
+    },
+    need: (bytes) => (countedBytes += bytes),
+    give: (bytes) => (countedBytes -= bytes),
+  };
+  const reader = new SocketReader(accepted, memory, true);
+  sockets.push(reader.socket);
+  reader.bytesMax = busyBytes;
+  return new Promise((resolve, reject) => {
+    let place = 0;
+    let isHeld = false;
+    reader.socket.once('error', reject);
+    reader.read((bytes) => {
+      if (isHeld) reject(new Error('bytes came to a reader that was held'));
+      const used = place < heldAt ? Math.min(bytes.length, heldAt - place) : bytes.length;
+      for (let i = 0; i < used; i += 1) if (bytes[i] !== byteAt(place + i)) reject(new Error('other bytes came'));
+      place += used;
+      if (place === heldAt) {
+        isHeld = true;
+        reader.pause();
+        setTimeout(() => {
+          isHeld = false;
+          reader.resume();
+        }, 10);
+      }
+      if (place === bytesSent) {
+        if (countedBytes <= quietBytes) reject(new Error('its memory did not grow'));
+        reader.socket.write('done', () => resolve());
+      }
+      return used;
+    });
+    reader.resume();
+  });
+}
