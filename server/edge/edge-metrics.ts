@@ -56,6 +56,12 @@ export const edgeReadings = ({ clients, admission, reserve, warden }: Measured):
     value: reserve.totals.windows,
   },
   {
+    name: 'edge_socket_bytes',
+    help: 'Bytes of the memory into which sockets are read.',
+    kind: 'gauge',
+    value: reserve.socketBytes,
+  },
+  {
     name: 'edge_early_bytes',
     help: 'Bytes of writes received ahead of their offset.',
     kind: 'gauge',

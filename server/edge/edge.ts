@@ -5,8 +5,9 @@ import { transfersMs } from '../config/stop-times.ts';
 import { detach } from '../domain/detached.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import { stopsWith } from '../domain/lifetimes.ts';
-import { createLogger } from '../observability/logger.ts';
+import { createLogger, type Logger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
+import { checkOwnBuffer } from '../rpc/own-buffer-check.ts';
 import { Admission } from './accept/admission.ts';
 import { Activity } from './activity.ts';
 import { Clients } from './clients.ts';
@@ -17,6 +18,7 @@ import type { EdgeNode } from './seam/sftp-seam.ts';
 import { SelfTest } from './self-test/self-test.ts';
 import { createSftp } from './sftp/session.ts';
 import { BufferReserve } from './transport/buffer-reserve.ts';
+import { checkOwnPackets } from './transport/own-packets-check.ts';
 import { hasNativeCipher, readyCore } from './transport/ssh2-core.ts';
 import { WardenClient } from './warden-client/warden-client.ts';
 
@@ -30,12 +32,21 @@ const unsettledMs = 2000;
 /** A running edge. `over` resolves when an ordered drain has ended the work of this process. */
 export type RunningEdge = { readonly over: Promise<void>; stop(): Promise<void> };
 
+/** Tells the log which of two ways is used; the slower one is a warning. */
+function said<T extends { readonly isOwn: boolean; readonly text: string }>(log: Logger, way: T): T {
+  if (way.isOwn) log.info(way.text);
+  else log.warn(way.text);
+  return way;
+}
+
 /** Starts one edge and resolves when it listens. What was started is stopped again when the start fails. */
 export async function startEdge(config: Config, edge: EdgeConfig): Promise<RunningEdge> {
   await using starting = new AsyncDisposableStack();
   const log = createLogger(config, 'edge', edge.node);
   const node: EdgeNode = { node: idOf<NodeName>(edge.node), limits: config.limits, paths: runtimePaths(config), log };
   await readyCore(config.allowSlowCipher);
+  const { isOwn: readsOwn } = said(log, await checkOwnBuffer());
+  said(log, checkOwnPackets());
   const clients = new Clients(log);
   const activity = new Activity(clients.open);
   const drain = new Drain(clients.open, clients.lastWords, log);
@@ -78,7 +89,18 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
   stopsWith(starting, drain);
   const reception = stopsWith(
     starting,
-    new Reception({ node, edge, warden, banner, clients, admission, reserve, startSftp: sftp.start, selfTest }),
+    new Reception({
+      node,
+      edge,
+      warden,
+      banner,
+      clients,
+      admission,
+      reserve,
+      readsOwn,
+      startSftp: sftp.start,
+      selfTest,
+    }),
   );
   await reception.listen();
   log.info({ host: edge.host, port: edge.port, plane: edge.plane, profile: edge.profile }, 'edge is listening');

@@ -7,6 +7,7 @@ import { type Network, parseNetwork } from '../domain/addresses.ts';
 import { profiles } from '../domain/algorithms.ts';
 import { detach } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
+import { SocketReader } from '../rpc/own-buffer.ts';
 import type { Admission, ConnectionPlace } from './accept/admission.ts';
 import { whenSourceKnown } from './accept/balanced.ts';
 import type { ProxySource } from './accept/proxy-protocol.ts';
@@ -21,6 +22,8 @@ import { exchangeSigner } from './warden-client/exchange-signer.ts';
 import type { WardenClient } from './warden-client/warden-client.ts';
 
 const sweepEveryMs = 10_000;
+/** How much may wait in the socket of a client before it says that it is full, in bytes. */
+const highWaterMark = 256 * 1024;
 
 type ReceptionOptions = {
   readonly node: EdgeNode;
@@ -31,6 +34,8 @@ type ReceptionOptions = {
   readonly clients: Clients;
   readonly admission: Admission;
   readonly reserve: BufferReserve;
+  /** Whether sockets are read into memory of our own. */
+  readonly readsOwn: boolean;
   readonly startSftp: StartSftp;
   readonly selfTest: Pick<SelfTest, 'isOwn'>;
 };
@@ -51,7 +56,9 @@ export class Reception {
     const profile = profiles[edge.profile];
     const exchange = exchangeSigner(warden);
     this.#forAll = { profile, exchange, offerFor: makeOffers(profile, exchange.hostKeysInUse()) };
-    this.#server = createServer({ noDelay: true, highWaterMark: 256 * 1024 }, (socket) => this.#accept(socket));
+    this.#server = createServer({ noDelay: true, pauseOnConnect: true, highWaterMark }, (socket) =>
+      this.#accept(socket),
+    );
     this.#sweep = setInterval(() => admission.sweep(), sweepEveryMs);
   }
 
@@ -77,29 +84,33 @@ export class Reception {
     clearInterval(this.#sweep);
   }
 
-  #accept(socket: Socket): void {
-    const { connectionsMax, unauthenticatedConnectionsMax } = this.#options.node.limits;
-    socket.on('error', () => {});
+  #accept(accepted: Socket): void {
+    const { node, reserve, readsOwn } = this.#options;
+    const { connectionsMax, unauthenticatedConnectionsMax } = node.limits;
+    accepted.on('error', () => {});
     if (this.#isRefusing || this.#sockets >= connectionsMax + unauthenticatedConnectionsMax) {
-      socket.destroy();
+      accepted.destroy();
       return;
     }
     this.#sockets += 1;
-    socket.once('close', () => (this.#sockets -= 1));
-    whenSourceKnown(socket, this.#balancers, (source) => this.#begin(socket, source));
+    const reader = new SocketReader(accepted, reserve.sockets, readsOwn, highWaterMark);
+    reader.socket.on('error', () => {});
+    reader.socket.once('close', () => (this.#sockets -= 1));
+    whenSourceKnown(reader, this.#balancers, (source) => this.#begin(reader, source));
   }
 
-  #begin(socket: Socket, source: ProxySource): void {
+  #begin(reader: SocketReader, source: ProxySource): void {
     const { admission, warden, node } = this.#options;
+    const { socket } = reader;
     const place = this.#isRefusing ? 'draining' : admission.enter(source.address);
     if (typeof place === 'string') {
       socket.destroy();
       return;
     }
-    if (warden.isReady) return this.#connect(socket, source, place);
+    if (warden.isReady) return this.#connect(reader, source, place);
     // Without a warden nobody can sign the key exchange. The connection keeps its place, unread, until there is a
     // warden.
-    socket.pause();
+    reader.pause();
     place.onEvicted = () => socket.destroy();
     const connected = warden
       .whenReady()
@@ -108,7 +119,7 @@ export class Reception {
         if (socket.destroyed || this.#isRefusing) {
           socket.destroy();
           admission.leave(place);
-        } else this.#connect(socket, source, place);
+        } else this.#connect(reader, source, place);
       });
     detach(connected, (error) => {
       node.log.error({ err: error }, 'defect while accepting a connection');
@@ -116,11 +127,11 @@ export class Reception {
     });
   }
 
-  #connect(socket: Socket, source: ProxySource, place: ConnectionPlace): void {
+  #connect(reader: SocketReader, source: ProxySource, place: ConnectionPlace): void {
     const { node, warden, banner, clients, admission, reserve, startSftp, selfTest } = this.#options;
     const connection: Connection = new Connection({
       ...this.#forAll,
-      socket,
+      reader,
       node,
       source,
       banner,
@@ -131,7 +142,7 @@ export class Reception {
       reserve,
       onLogin: () => admission.known(place),
       onMisdeed: (misdeed) => {
-        if (!selfTest.isOwn(socket)) admission.punish(source.address, misdeed);
+        if (!selfTest.isOwn(reader.socket)) admission.punish(source.address, misdeed);
       },
       onClosed: (_connection, words) => {
         clients.left(connection, words);

@@ -200,7 +200,7 @@ test('the window grows to what is configured as bytes are processed, and what wa
 });
 
 test('while no memory is free, nothing is granted beyond the floor, and no message says so', (t) => {
-  const { channel, reserve, adjustments } = oneChannel({ ownWindow: 960_000, bytesMax: 2_560_000 });
+  const { channel, reserve, adjustments } = oneChannel({ ownWindow: 960_000, bytesMax: 3_072_000 });
   t.equal(channel.firstWindow, 960_000, 'all that is for windows');
   const other = reserve.account();
   t.equal(other.takeWindow(1_000_000), floors.windows);

@@ -36,6 +36,7 @@ function connection() {
       send: (parts) => said.push(Buffer.concat(parts as Uint8Array[])),
       refuse: (parts) => said.push(Buffer.concat(parts as Uint8Array[])),
       maySendData: () => true,
+      hold: () => {},
       fail: (reason) => failed.push(reason),
       startSftp: start,
       startConsole: start,

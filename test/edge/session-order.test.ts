@@ -23,6 +23,7 @@ function session(t: { teardown(work: () => Promise<void>): void }, warden: Scrip
     },
     buffers: roomy,
     onDrain: undefined,
+    hold: () => {},
     consumed: () => {},
     end: () => {},
     fail: (reason: string) => t.teardown(() => Promise.reject(new Error(reason))),

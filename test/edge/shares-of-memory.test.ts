@@ -31,10 +31,22 @@ test('early bytes: a minimum for every channel, a maximum for each, a sixteenth 
   t.end();
 });
 
+test('memory into which sockets are read: a sixteenth, and what each needs beyond it', (t) => {
+  const reserve = new BufferReserve(16 * MiB);
+  t.equal(reserve.sockets.take(MiB), true);
+  t.equal(reserve.sockets.take(1), false);
+  reserve.sockets.need(10);
+  t.equal(reserve.socketBytes, MiB + 10);
+  reserve.sockets.give(11);
+  t.equal(reserve.sockets.take(1), true);
+  t.equal(reserve.sockets.take(1), false);
+  t.end();
+});
+
 test('windows: what is free, or the minimum; segments, replies and uploads: room up to the maximum', (t) => {
   const reserve = new BufferReserve(16 * MiB);
   const [first, second] = [reserve.account(), reserve.account()];
-  t.equal(first.takeWindow(10 * MiB), 6 * MiB, 'six sixteenths');
+  t.equal(first.takeWindow(10 * MiB), 5 * MiB, 'five sixteenths');
   t.equal(second.takeWindow(10 * MiB), floors.windows);
   t.equal(second.takeWindow(10 * MiB), 0);
   first.giveWindow(100);

@@ -44,6 +44,7 @@ export function oneChannel(given: Given = {}) {
         if (said.push(Buffer.concat(parts as Uint8Array[])) > messagesMax) throw new Error('a channel that never ends');
       },
       maySendData: () => seen.isWritable,
+      hold: () => {},
       fail: (reason, more) => {
         seen.failed.push(reason);
         seen.details.push(more);

@@ -100,6 +100,7 @@ export class SessionBench {
       },
       buffers: this.buffers,
       onDrain: undefined,
+      hold: () => {},
       consumed: (bytes) => (this.consumedBytes += bytes),
       end: (status) => (this.ended = status),
       fail: (reason) => (this.failed ??= reason),

@@ -1,7 +1,7 @@
 // Owns: where a new socket comes from: its own address, or what the PROXY header of a configured load balancer says.
 // Must never: believe a PROXY header of anybody else, or wait long for one.
-import type { Socket } from 'node:net';
 import { canonicalAddress, isInNetwork, type Network } from '../../domain/addresses.ts';
+import type { SocketReader } from '../../rpc/own-buffer.ts';
 import { type ProxySource, parseProxyHeader } from './proxy-protocol.ts';
 
 const headerWaitMs = 5000;
@@ -11,30 +11,36 @@ const headerWaitMs = 5000;
  * unknown, and when a load balancer's header is malformed or has not arrived after five seconds.
  */
 export function whenSourceKnown(
-  socket: Socket,
+  reader: SocketReader,
   balancers: readonly Network[],
   ready: (source: ProxySource) => void,
 ): void {
+  const { socket } = reader;
   const own = { address: canonicalAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
   if (own.address === '') return void socket.destroy();
   if (!balancers.some((network) => isInNetwork(own.address, network))) return ready(own);
   let held = Buffer.alloc(0);
   const timer = setTimeout(() => socket.destroy(), headerWaitMs);
   const drop = (): void => void socket.destroy();
-  const take = (chunk: Buffer): void => {
+  const take = (chunk: Buffer): number => {
+    const before = held.length;
     held = Buffer.concat([held, chunk]);
     try {
       const header = parseProxyHeader(held);
-      if (header.state === 'incomplete') return;
+      if (header.state === 'incomplete') return chunk.length;
       clearTimeout(timer);
-      socket.off('data', take).off('error', drop);
-      socket.pause();
-      if (held.length > header.bytes) socket.unshift(held.subarray(header.bytes));
+      socket.off('error', drop);
+      // What comes behind the header waits in the reader for whoever reads next.
+      reader.pause();
       ready(header.source ?? own);
+      return header.bytes - before;
     } catch {
       socket.destroy();
+      return chunk.length;
     }
   };
   socket.once('close', () => clearTimeout(timer));
-  socket.on('error', drop).on('data', take);
+  socket.on('error', drop);
+  reader.read(take);
+  reader.resume();
 }

@@ -37,6 +37,8 @@ export type SftpOutput = {
   onDrain: (() => void) | undefined;
   /** Reports that `bytes` received bytes were processed, so that the client may send as many more. */
   consumed(bytes: number): void;
+  /** Says that no more can be taken now, or again. What comes meanwhile may wait where it is, for a short while. */
+  hold(isHeld: boolean): void;
   /** Ends the channel: sends exit-status, EOF and CLOSE behind the bytes that are queued. */
   end(exitStatus: number): void;
   /** Destroys the connection, because the client violated the protocol or because of an internal error. */

@@ -40,9 +40,15 @@ export class Handles {
     return name;
   }
 
-  get(name: Buffer): OpenHandle {
+  /** Returns the handle, or undefined when it is not open. */
+  find(name: Buffer): OpenHandle | undefined {
     const open = this.#open.get(name.toString('latin1'));
-    if (open === undefined || open.isClosing) throw new CofferdamError('invalid', 'this handle is not open');
+    return open?.isClosing === true ? undefined : open;
+  }
+
+  get(name: Buffer): OpenHandle {
+    const open = this.find(name);
+    if (open === undefined) throw new CofferdamError('invalid', 'this handle is not open');
     return open;
   }
 

@@ -27,6 +27,8 @@ export class PacketCutter {
   #to = 0;
   /** True while `#bytes` belongs to the caller, which is so until `keep`. */
   #isBorrowed = false;
+  /** How many bytes of the packet that is poured are still to come, or to be taken. */
+  #pouredBytes = 0;
   /** Copies of what came while a whole packet was waiting. Small copies share a block. */
   readonly #blocks = new Queue<Buffer>();
   #blockBytes = 0;
@@ -47,7 +49,12 @@ export class PacketCutter {
     return this.#bytes.length + this.#blockBytes;
   }
 
-  /** True when `next` would return a packet or throw. */
+  /** True while the bytes of a packet are taken in pieces. */
+  get isPouring(): boolean {
+    return this.#pouredBytes > 0;
+  }
+
+  /** True when `next` would return a packet or throw, or `piece` would return a piece. */
   get hasPacket(): boolean {
     while (!this.#isWhole()) {
       const block = this.#takeBlock();
@@ -58,6 +65,7 @@ export class PacketCutter {
   }
 
   #isWhole(): boolean {
+    if (this.#pouredBytes > 0) return this.#openBytes > 0;
     if (this.#openBytes < lengthBytes) return false;
     const length = this.#bytes.readUInt32BE(this.#from);
     return length > packetBytesMax || this.#openBytes >= lengthBytes + length;
@@ -113,19 +121,53 @@ export class PacketCutter {
     return this.#bytes.subarray(start, start + length);
   }
 
+  /**
+   * Returns the length of the packet that has begun and is not whole, and what has come of it (type byte and body).
+   * The bytes are valid until the next call of any method.
+   */
+  get begun(): { readonly length: number; readonly bytes: Buffer } | undefined {
+    if (this.hasPacket || this.#openBytes <= lengthBytes) return undefined;
+    const start = this.#from + lengthBytes;
+    return { length: this.#packetLength(), bytes: this.#bytes.subarray(start, this.#to) };
+  }
+
+  /** Begins to return the packet that has begun in pieces, from the byte at `skippedBytes` on. */
+  pour(skippedBytes: number): void {
+    this.#pouredBytes = this.#packetLength() - skippedBytes;
+    this.#from += lengthBytes + skippedBytes;
+  }
+
+  /** Returns the next bytes of the packet that is poured, valid until the next call of any method. */
+  piece(): Buffer | undefined {
+    if (this.#pouredBytes === 0 || !this.hasPacket) return undefined;
+    const start = this.#from;
+    const length = Math.min(this.#openBytes, this.#pouredBytes);
+    this.#from += length;
+    this.#pouredBytes -= length;
+    return this.#bytes.subarray(start, start + length);
+  }
+
   #packetLength(): number {
     const length = this.#bytes.readUInt32BE(this.#from);
     if (length < 1 || length > packetBytesMax) throw new CofferdamError('invalid', 'packet length out of bounds');
     return length;
   }
 
-  /** Copies what is waiting into memory of our own. When nothing is waiting, no memory is held. */
-  keep(): void {
-    if (this.waitingBytes === 0) this.clear();
-    else if (this.#isBorrowed || this.#isRoomy) this.#move(this.#wanted(0));
+  /**
+   * Copies what is waiting into memory of our own. When nothing is waiting, no memory is held. `isTight` says that the
+   * rest of a packet that has begun will be poured, so that it needs no memory here.
+   */
+  keep(isTight = false): void {
+    if (this.waitingBytes === 0) this.#drop();
+    else if (this.#isBorrowed || this.#isRoomy) this.#move(isTight ? this.#openBytes : this.#wanted(0));
   }
 
   clear(): void {
+    this.#drop();
+    this.#pouredBytes = 0;
+  }
+
+  #drop(): void {
     this.#bytes = nothing;
     this.#from = 0;
     this.#to = 0;
@@ -140,6 +182,7 @@ export class PacketCutter {
    */
   #wanted(more: number): number {
     const needed = this.#openBytes + more;
+    if (this.#pouredBytes > 0) return Math.ceil(needed * 1.5);
     const packet =
       this.#openBytes < lengthBytes
         ? lengthBytes

@@ -21,6 +21,7 @@ import { Pacers } from './pacer.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { StoreThread } from './store-thread.ts';
+import { StreamedWrite, writeHead } from './streamed-write.ts';
 import { Turns } from './turns.ts';
 import type { Upload } from './upload.ts';
 
@@ -77,6 +78,8 @@ class Session implements SftpInput {
   readonly #context: OperationContext;
   readonly #output: SftpOutput;
   readonly #cutter = new PacketCutter();
+  /** The WRITE whose data goes into its file as it comes. */
+  #streamed: StreamedWrite | undefined;
   /** The number of received bytes that were not reported to the channel as consumed yet. They occupy its window. */
   #unconsumedBytes = 0;
   #takenSinceRest = 0;
@@ -132,14 +135,18 @@ class Session implements SftpInput {
     this.#isPumping = true;
     try {
       while (!this.#isHeld()) {
+        if (this.#streamed !== undefined) {
+          if (!this.#pour(this.#streamed)) break;
+          continue;
+        }
         if (this.#takenSinceRest >= packetsPerTurnMax) {
           if (this.#cutter.hasPacket) this.#rest();
           break;
         }
         const packet = this.#cutter.next();
-        if (packet === undefined) break;
+        if (packet !== undefined) this.#take(packet);
+        else if (!this.#beginToPour()) break;
         this.#takenSinceRest += 1;
-        this.#take(packet);
       }
       this.#consume();
     } catch (error) {
@@ -147,7 +154,7 @@ class Session implements SftpInput {
       this.#output.fail('invalid SFTP packet', { detail: toCofferdamError(error).message });
     } finally {
       // The chunk that has just come belongs to the caller, so the rest of it is copied.
-      this.#cutter.keep();
+      this.#cutter.keep(this.#isBlocked);
       this.#isPumping = false;
     }
     this.#finishIfDone();
@@ -177,6 +184,31 @@ class Session implements SftpInput {
       this.#closing.finally(() => this.#output.end(0)),
       (error) => this.#break(error),
     );
+  }
+
+  /** Begins a WRITE before all of it has come. Returns false when there is none, or when it must be gathered. */
+  #beginToPour(): boolean {
+    const begun = this.#hasVersion ? this.#cutter.begun : undefined;
+    const head = begun && writeHead(begun.length, begun.bytes);
+    const open = head && this.#context.handles.find(head.handle);
+    if (open?.handle.kind !== 'upload' || open.waiting > 0 || !open.handle.upload.isNext(head?.offset ?? -1))
+      return false;
+    if (head === undefined || head.dataBytes === 0) return false;
+    this.#streamed = new StreamedWrite(head, open.handle.upload);
+    this.#cutter.pour(head.headBytes);
+    return true;
+  }
+
+  /** Takes what has come of a WRITE, and answers it when that is all. Returns false when nothing has come. */
+  #pour(write: StreamedWrite): boolean {
+    const piece = this.#cutter.piece();
+    if (piece === undefined) return false;
+    write.take(piece);
+    if (!write.isDone) return true;
+    this.#streamed = undefined;
+    this.#output.send([write.error === undefined ? okPacket(write.id) : this.#failure(write.id, write.error, 'write')]);
+    this.#holdWhileFull(write.upload);
+    return true;
   }
 
   /** Handles one packet. `packet` is valid until this method returns; whatever is kept of it must be copied. */
@@ -326,10 +358,12 @@ class Session implements SftpInput {
   #holdWhileFull(upload: Upload): void {
     if (!upload.isFull) return;
     this.#isBlocked = true;
+    this.#output.hold(true);
     upload.onRoom = () => {
       if (upload.isFull) return;
       upload.onRoom = undefined;
       this.#isBlocked = false;
+      this.#output.hold(false);
       this.#pump();
     };
   }

@@ -138,6 +138,13 @@ export class Upload {
     if (this.#isOver) throw new CofferdamError('conflict', 'the file is closed');
   }
 
+  /** Whether a WRITE at this offset is the next in sequence, and nothing stands between it and the pipeline. */
+  isNext(offset: number): boolean {
+    if (this.#refusal !== undefined || this.#pipeline.failure !== undefined || this.#isOver) return false;
+    if (!this.#isStarted || this.#preparing !== undefined || this.#reorder.hasGap) return false;
+    return (this.#appends ? this.size : offset) === this.#reorder.position;
+  }
+
   /**
    * Takes one WRITE, and returns when its bytes are in the pipeline.
    * Throws what the client is to be told; the handle makes no file then.

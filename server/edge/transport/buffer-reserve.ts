@@ -1,6 +1,7 @@
 // Owns: how much memory all channels of this process together may hold for their clients, and each channel's account of
 // it.
 // Must never: give a channel more than its floor while the sum of that kind is at its bound.
+import type { ReadMemory } from '../../rpc/own-buffer.ts';
 import type { BufferAccount } from '../seam/sftp-seam.ts';
 
 type Kind = 'windows' | 'early' | 'uploads' | 'replies' | 'segments';
@@ -28,21 +29,38 @@ const mosts: Readonly<Record<Kind, number>> = {
 };
 
 /**
- * The memory is divided into sixteenths: six for bytes that clients may send, one for writes that arrived ahead of
- * their place, and three each for segments on their way into the store, for replies that wait for their reader,
- * and for segments that were read ahead. A client that stands still in one kind takes nothing from the others.
+ * The memory is divided into sixteenths: five for bytes that clients may send, one for the memory into which sockets
+ * are read, one for writes that arrived ahead of their place, and three each for segments on their way into the store,
+ * for replies that wait for their reader, and for segments that were read ahead. A client that stands still in one kind
+ * takes nothing from the others.
  */
 export class BufferReserve {
   readonly #bounds: Readonly<Record<Kind, number>>;
   readonly #totals: Record<Kind, number> = { windows: 0, early: 0, uploads: 0, replies: 0, segments: 0 };
+  #socketBytes = 0;
+  /** The memory into which sockets are read. Each has a little; the room is for those that send much. */
+  readonly sockets: ReadMemory;
 
   constructor(bytesMax: number) {
     const part = bytesMax / 16;
-    this.#bounds = { windows: 6 * part, early: part, uploads: 3 * part, replies: 3 * part, segments: 3 * part };
+    this.sockets = {
+      take: (bytes) => {
+        const hasRoom = this.#socketBytes + bytes <= part;
+        if (hasRoom) this.#socketBytes += bytes;
+        return hasRoom;
+      },
+      need: (bytes) => (this.#socketBytes += bytes),
+      give: (bytes) => (this.#socketBytes -= bytes),
+    };
+    this.#bounds = { windows: 5 * part, early: part, uploads: 3 * part, replies: 3 * part, segments: 3 * part };
   }
 
   get totals(): Readonly<Record<Kind, number>> {
     return this.#totals;
+  }
+
+  get socketBytes(): number {
+    return this.#socketBytes;
   }
 
   account(): Account {

@@ -27,6 +27,8 @@ export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
   /** Returns false while the socket is full, a key exchange is under way, or the lease is lost. */
   maySendData(): boolean;
+  /** Lets what comes from the client wait for a short while, because this channel cannot take more. */
+  hold(by: Channel, isHeld: boolean): void;
   fail(reason: FailReason, more?: FailDetail): void;
   closed(): void;
 };
@@ -160,6 +162,10 @@ export class Channel implements SftpOutput {
     this.#host.send(channelWindowAdjust.write({ recipient: this.remoteId, bytes: more }));
   }
 
+  hold(isHeld: boolean): void {
+    if (!this.#isClosed || !isHeld) this.#host.hold(this, isHeld);
+  }
+
   success(): void {
     this.#host.send(channelSuccess.write({ recipient: this.remoteId }));
   }
@@ -200,6 +206,7 @@ export class Channel implements SftpOutput {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#isOver = true;
+    this.hold(false);
     this.buffers.leave();
     this.#queue.clear();
     this.#pending = 0;

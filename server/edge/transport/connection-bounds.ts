@@ -7,6 +7,8 @@ export const bounds = {
    * MiB.
    */
   messagesPerTurnMax: 512,
+  /** How long bytes wait unread at most because one channel cannot take more, in milliseconds. */
+  heldMsMax: 100,
   /**
    * The largest number of requests that may be refused within `refusalsWindowMs`. Keep-alives are a few in a minute.
    */

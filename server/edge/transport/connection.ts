@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
 import type { Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
+import { busyBytes, quietBytes, type SocketReader } from '../../rpc/own-buffer.ts';
 import { type Misdeed, misdeedOf } from '../accept/admission.ts';
 import { LoginDriver, type LoginReply, readAnswers, readRequest } from '../authentication/login.ts';
 import { detailOf, type FailDetail, type FailReason } from '../seam/fail-reasons.ts';
@@ -29,11 +30,12 @@ import { unimplemented } from './messages/unimplemented.ts';
 import { userauthBanner } from './messages/userauth-banner.ts';
 import { userauthSuccess } from './messages/userauth-success.ts';
 import { Outbound } from './outbound.ts';
+import { OwnPackets } from './own-packets.ts';
 import { RekeyPolicy } from './rekey.ts';
-import { type CoreProtocol, Protocol, sendPayload } from './ssh2-core.ts';
+import { type CoreProtocol, Protocol } from './ssh2-core.ts';
 
 type ConnectionOptions = {
-  readonly socket: Socket;
+  readonly reader: SocketReader;
   readonly node: EdgeNode;
   /**
    * The client's address in canonical form, and its port. Behind a load balancer both are what the PROXY header says.
@@ -61,6 +63,7 @@ export class Connection {
   readonly #socket: Socket;
   readonly #outbound: Outbound;
   readonly #protocol: CoreProtocol;
+  readonly #packets: OwnPackets;
   readonly #identification = new Identification();
   readonly #login: LoginDriver;
   readonly #keyExchange: KeyExchange;
@@ -79,11 +82,16 @@ export class Connection {
   readonly #refusals = new RateGate(bounds.refusalsMax, bounds.refusalsWindowMs);
 
   constructor(options: ConnectionOptions) {
-    const { socket, node } = options;
+    const { reader, node } = options;
+    const { socket } = reader;
+    const { limits } = node;
     this.#options = options;
     this.#socket = socket;
-    this.#outbound = new Outbound(socket, node.limits.sendBufferBytesMax);
-    const { limits } = node;
+    this.#outbound = new Outbound({
+      reader,
+      waitingMax: limits.sendBufferBytesMax,
+      onRoom: () => this.#channels.flush(),
+    });
     this.#rekey = new RekeyPolicy(limits, options.exchange.maySign);
     this.#globalRequests = new GlobalRequests({
       send: (parts) => this.#send(parts),
@@ -98,10 +106,11 @@ export class Connection {
         send: (parts) => this.#send(parts),
         refuse: (answer) => this.#refuse(answer),
         maySendData: () =>
-          socket.writableLength < bounds.socketHighBytes &&
+          this.#outbound.waitingBytes < bounds.socketHighBytes &&
           this.#protocol._kexinit === undefined &&
           this.#state === 'open' &&
           options.isLeaseLive(),
+        hold: (by, isHeld) => this.#outbound.hold(by, isHeld),
         fail: (reason, more) => this.fail(reason, undefined, more),
         startSftp: (output) => {
           if (this.#session === undefined) throw new Error('a channel before the login');
@@ -119,7 +128,6 @@ export class Connection {
     socket.setNoDelay(true);
     socket.on('error', () => {});
     socket.on('close', () => options.onClosed(this, this.#finish()));
-    socket.on('drain', () => this.#onDrain());
     this.#login = new LoginDriver({
       warden: options.warden,
       connection: this.#name,
@@ -148,6 +156,11 @@ export class Connection {
       onHandshakeComplete: () => this.#onHandshake(),
       messageHandlers: {},
     });
+    this.#packets = new OwnPackets(
+      this.#protocol,
+      this.#outbound,
+      () => this.#state === 'closed' || this.#outbound.isHolding,
+    );
     this.#keyExchange = new KeyExchange(this.#protocol, {
       ...options.exchange,
       profile: options.profile,
@@ -161,9 +174,8 @@ export class Connection {
     this.#timers.push(setTimeout(() => this.fail('login took too long', 'grace-exceeded'), limits.loginGraceMs));
     this.#expect('no identification in time', limits.identificationMs);
     this.#protocol.start();
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    // The socket of a load balancer's connection was paused while its header was read.
-    socket.resume();
+    reader.read((chunk) => this.#onData(chunk));
+    reader.resume();
   }
 
   get session(): SftpSession | undefined {
@@ -181,25 +193,23 @@ export class Connection {
     return this.#channels.quietForMs();
   }
 
-  #onData(chunk: Buffer): void {
-    if (this.#state === 'closed') return;
+  /** Takes bytes, which are valid until it returns. Returns how many were used; the others come again. */
+  #onData(chunk: Buffer): number {
+    if (this.#state === 'closed') return chunk.length;
     try {
       const bytes = this.#identification.take(chunk);
-      if (bytes !== undefined) this.#protocol.parse(bytes, 0, bytes.length);
+      if (bytes === chunk) return this.#packets.take(chunk);
+      if (bytes !== undefined) this.#packets.take(bytes);
     } catch (error) {
       if (error instanceof NothingInCommon)
         this.#part(error.message, () => this.#protocol.disconnect(bounds.keyExchangeFailed));
       else this.fail('invalid SSH message', undefined, detailOf(error));
     }
+    return chunk.length;
   }
 
   #write(data: Buffer): void {
     if (this.#state !== 'closed' && !this.#outbound.write(data)) this.fail('the client does not read');
-  }
-
-  #onDrain(): void {
-    this.#outbound.drained();
-    this.#channels.flush();
   }
 
   #send(parts: readonly Uint8Array[]): void {
@@ -207,7 +217,7 @@ export class Connection {
     try {
       if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax)
         return this.fail('too many packets wait for new keys');
-      sendPayload(this.#protocol, parts);
+      if (!this.#packets.send(parts)) this.fail('the client does not read');
     } catch (error) {
       this.fail('an outgoing message could not be sent', undefined, detailOf(error));
     }
@@ -238,7 +248,13 @@ export class Connection {
       this.#state = 'service';
       clearTimeout(this.#deadline);
     }
+    this.#fitReader();
     this.#channels.flush();
+  }
+
+  /** Strangers get little memory. So do others whose cipher is not ours: ssh2 makes a copy of what it is given. */
+  #fitReader(): void {
+    this.#options.reader.bytesMax = this.#state === 'open' && this.#packets.isOwn ? busyBytes : quietBytes;
   }
 
   /** Continues sending after a pause, when the lease is back. */
@@ -305,6 +321,7 @@ export class Connection {
         this.#session = reply.session;
         this.#state = 'open';
         this.#protocol._authenticated = true;
+        this.#fitReader();
         clearAll(this.#timers);
         this.#options.onLogin();
         this.activity.note();
@@ -391,6 +408,7 @@ export class Connection {
     // At once, before the client has read this: the warden accepts the sealing of acknowledged bytes for a short time
     // only.
     detach(this.#channels.drop(), () => this.#socket.destroy());
+    this.#outbound.flush();
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 1000).unref();
   }

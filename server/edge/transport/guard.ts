@@ -37,10 +37,13 @@ const identBytesMax = 255;
 export class Identification {
   #held: Buffer | undefined = Buffer.alloc(0);
 
-  /** Returns the bytes to parse now, or undefined while the line is not complete. Throws when the line is too long. */
+  /**
+   * Returns the bytes to parse now, or undefined while the line is not complete. Throws when the line is too long. The
+   * chunk itself comes back once the line is behind us; nothing of it is kept.
+   */
   take(chunk: Buffer): Buffer | undefined {
     if (this.#held === undefined) return chunk;
-    const all = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    const all = Buffer.concat([this.#held, chunk]);
     const end = all.indexOf(10);
     if (end > identBytesMax || (end === -1 && all.length > identBytesMax)) throw new Error('identification too long');
     if (end === -1) {

@@ -26,6 +26,14 @@ export type CoreKeyExchange = {
   computeSecret: (value: Buffer) => Buffer | Error;
   getPublicKey: () => Buffer;
 };
+/** One direction of a connection. ssh2 makes a new one after each key exchange. */
+export type CoreCipher = { outSeqno: number; readonly _dead: boolean; encrypt(packet: Buffer): void; free(): void };
+export type CoreDecipher = {
+  inSeqno: number;
+  _onPayload: (payload: Buffer) => unknown;
+  decrypt(data: Buffer, from: number, to: number): number | undefined;
+  free(): void;
+};
 export type CoreProtocol = {
   start(): void;
   parse(chunk: Buffer, from: number, to: number): void;
@@ -42,7 +50,8 @@ export type CoreProtocol = {
   _hostKeys: Readonly<Record<string, CoreHostKey>>;
   /** The packets that are held back while a key exchange is under way. */
   readonly _queue: readonly Buffer[] | undefined;
-  readonly _decipher: { readonly inSeqno: number; _onPayload: (payload: Buffer) => unknown };
+  _decipher: CoreDecipher;
+  readonly _cipher: CoreCipher;
   _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
   _onHandshakeComplete: (negotiated: CoreNegotiated) => void;
 };
@@ -77,10 +86,19 @@ export const coreHandlers = require('ssh2/lib/protocol/handlers.js') as (Handler
 const { sendPacket } = require('ssh2/lib/protocol/utils.js') as {
   sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean;
 };
+type CipherInfo = { readonly keyLen: number; readonly ivLen: number };
+type MacInfo = { readonly len: number };
 const crypto = require('ssh2/lib/protocol/crypto.js') as {
   readonly bindingAvailable: boolean;
   readonly init: Promise<void>;
+  readonly CIPHER_INFO: Readonly<Record<string, CipherInfo>>;
+  readonly MAC_INFO: Readonly<Record<string, MacInfo>>;
+  createCipher(config: object): CoreCipher;
+  createDecipher(config: object): CoreDecipher;
 };
+const { version } = require('ssh2/package.json') as { version: string };
+/** What ssh2 makes its ciphers of, and its version, for the verification of what we use of their insides. */
+export const coreCiphers = { ...crypto, version };
 
 /** Whether ssh2's native cipher is available. Without it ssh2 uses Node's own ciphers, which cost more. */
 export const hasNativeCipher = crypto.bindingAvailable;
