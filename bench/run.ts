@@ -8,11 +8,11 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { wideBudgetsEnv } from '../test/support/bank.ts';
-import { childrenOf, freePorts, run, startWorld, type World } from '../test/support/world.ts';
+import { freePorts, run, startWorld, type World } from '../test/support/world.ts';
+import { cpuOfAll } from './process-cpu.ts';
 
 const mib = Number(process.argv[2] ?? 1024);
 const rounds = Number(process.argv[3] ?? 3);
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 type Sample = { readonly seconds: number; readonly cpuSeconds: number };
 type Side = {
   readonly name: string;
@@ -26,18 +26,6 @@ const manyFiles = 300;
 
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-
-/** Returns the user and system time of a process and of its finished children, in seconds. */
-function cpuOf(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields[i] ?? 0), 0) / ticksPerSecond;
-  } catch {
-    return 0;
-  }
-}
-
-const tree = (pid: number): readonly number[] => [pid, ...childrenOf(pid).flatMap(tree)];
 
 async function startOpenSsh(directory: string): Promise<{ readonly side: Side; readonly process: ChildProcess }> {
   const [port] = await freePorts(1);
@@ -97,7 +85,7 @@ async function startOpenSsh(directory: string): Promise<{ readonly side: Side; r
       args,
       deposit: '',
       source: '',
-      cpu: () => tree(pid).reduce((sum, one) => sum + cpuOf(one), 0),
+      cpu: () => cpuOfAll(pid),
     },
   };
 }
@@ -109,7 +97,7 @@ function gateway(world: World): Side {
     args: [...args.slice(0, -1), '-c', 'aes128-gcm@openssh.com', args.at(-1) ?? ''],
     deposit: 'deposit/',
     source: 'collect/',
-    cpu: () => tree(world.pid).reduce((sum, one) => sum + cpuOf(one), 0),
+    cpu: () => cpuOfAll(world.pid),
   };
 }
 

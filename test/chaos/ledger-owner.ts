@@ -84,10 +84,15 @@ export const ownersTouches: readonly OwnersTouch[] = [
     ...['sealed', 'block', 'tree'].map((table) => `delete from ledger_${table} where tree = '${a}'`),
   ),
   frozen('the frontier of the heads log', `update ledger_tree set ${flip('frontier')} where tree = '${heads}'`),
-  frozen('the newest head', `update ledger_head set number = number + 1 where ${newest}`),
-  frozen('the secret of the newest head', `update ledger_head set ${flip('secret')} where ${newest}`),
-  frozen('the map root of the newest head', `update ledger_head set ${flip('map_root')} where ${newest}`),
-  frozen('the newest head removed', `delete from ledger_head where ${newest}`),
+  // When the sealer was killed between the commit of a head and its signature, the head lies on top of what was signed.
+  ...(
+    [
+      ['the newest head', `update ledger_head set number = number + 1 where ${newest}`],
+      ['the secret of the newest head', `update ledger_head set ${flip('secret')} where ${newest}`],
+      ['the map root of the newest head', `update ledger_head set ${flip('map_root')} where ${newest}`],
+      ['the newest head removed', `delete from ledger_head where ${newest}`],
+    ] as const
+  ).map(([name, statement]): OwnersTouch => ({ ...frozen(name, statement), restarts: true })),
   { ...frozen('the number', 'update ledger_state set number = number + 5'), restarts: true },
   {
     ...frozen(

@@ -1,5 +1,6 @@
 // Owns: the use cases of operators without a running warden: each is carried out as a change that two operators agreed
 // on, and whose sessions it would end is told.
+import { defaultCredentialAges } from '../../server/config/credential-ages.ts';
 import type { SessionFilter } from '../../server/domain/session-filter.ts';
 import type { Doing } from '../../server/warden/commands/doing.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
@@ -22,6 +23,8 @@ type Answered<O extends keyof UseCases> = {
 
 export type UseCaseBench = SealBench & {
   readonly officers: Agreed;
+  /** What the use cases receive as their warden. */
+  readonly given: Warden;
   /** Carries out one operation. Returns its answer, and which sessions it asked to end. */
   agreed<O extends keyof UseCases & string>(operation: O, params: Parameters<UseCases[O]>[0]): Promise<Answered<O>>;
 };
@@ -29,7 +32,14 @@ export type UseCaseBench = SealBench & {
 export async function startUseCaseBench(t: Teardown): Promise<UseCaseBench> {
   const bench = await startSealBench(t);
   const limits = { settleMs: 0, collectWindowDays: 30, collectRetentionDays: 60 };
-  const warden = { ...bench.warden, edges: [], budgets: wideBudgets, limits } as unknown as Warden;
+  const warden = {
+    ...bench.warden,
+    edges: [],
+    isDemo: false,
+    ages: defaultCredentialAges,
+    budgets: wideBudgets,
+    limits,
+  } as unknown as Warden;
   const officers = await twoOfficers(bench.warden);
   const agreed: UseCaseBench['agreed'] = async (operation, params) => {
     const ended: SessionFilter[] = [];
@@ -46,5 +56,5 @@ export async function startUseCaseBench(t: Teardown): Promise<UseCaseBench> {
     });
     return { answer, ended } as Awaited<ReturnType<typeof agreed<typeof operation>>>;
   };
-  return { ...bench, officers, agreed };
+  return { ...bench, officers, given: warden, agreed };
 }

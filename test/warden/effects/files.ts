@@ -1,0 +1,333 @@
+// What each operation on folders and files does, and to whom.
+import type { Case } from '../../support/verb-effects.ts';
+import { entry, reason } from './words.ts';
+
+const collect = { customer: 'acme', folder: 'collect', reason } as const;
+const withdraw = (version: string) => ['file.withdraw', { version: `<acme:${version}>`, reason }] as const;
+const release = (version: string, days = 3) =>
+  ['file.release', { version: `<acme:${version}>`, days, reason }] as const;
+/** A directory that is called like the withdrawn file. */
+const directory =
+  "insert into directory (id, customer_id, folder_id, name) select gen_random_uuid(), customer_id, folder_id, name from file where name = 'gone'";
+const removed = 'update directory set removed_at = clock_timestamp()';
+const moved =
+  "update file set directory_id = (select d.id from directory d where d.customer_id = file.customer_id) where name = 'gone'";
+const releasesGone = {
+  answer: { until: '+3d' },
+  changed: {
+    'version acme:gone.1': {
+      state: 'published',
+      withdrawn_at: null,
+      withdrawn_why: null,
+      complete_reads: 0,
+      released_until: '+3d',
+    },
+  },
+  entries: [
+    entry('file.released', 'acme', { operator: 'both' }, { public: { until: '+3d' }, version_id: 'acme:gone.1' }),
+  ],
+};
+
+export const fileCases: readonly Case[] = [
+  {
+    says: 'narrower',
+    run: ['folder.set', { ...collect, windowDays: 20, readsMax: 2, retentionDays: 90 }],
+    does: {
+      answer: { windowDays: 20, readsMax: 2, retentionDays: 90 },
+      changed: { 'folder acme/collect': { reads_max: 2, window_days: 20, retention_days: 90 } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: 2, window: 20, retention: 90 },
+              before: { reads: null, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'a longer window',
+    run: ['folder.set', { ...collect, windowDays: 31 }],
+    does: {
+      answer: { windowDays: 31, readsMax: null, retentionDays: 60 },
+      widened: ['the window of collect'],
+      changed: { 'folder acme/collect': { window_days: 31 } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: null, window: 31, retention: 60 },
+              before: { reads: null, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'no window',
+    run: ['folder.set', { ...collect, windowDays: null }],
+    does: {
+      answer: { windowDays: null, readsMax: null, retentionDays: 60 },
+      widened: ['the window of collect'],
+      changed: { 'folder acme/collect': { window_days: null } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: null, window: null, retention: 60 },
+              before: { reads: null, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'more reads',
+    prior: [['folder.set', { ...collect, readsMax: 2 }]],
+    run: ['folder.set', { ...collect, readsMax: 3 }],
+    does: {
+      answer: { windowDays: 30, readsMax: 3, retentionDays: 60 },
+      widened: ['the reads of collect'],
+      changed: { 'folder acme/collect': { reads_max: 3 } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: 3, window: 30, retention: 60 },
+              before: { reads: 2, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'any number of reads',
+    prior: [['folder.set', { ...collect, readsMax: 2 }]],
+    run: ['folder.set', { ...collect, readsMax: null }],
+    does: {
+      answer: { windowDays: 30, readsMax: null, retentionDays: 60 },
+      widened: ['the reads of collect'],
+      changed: { 'folder acme/collect': { reads_max: null } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: null, window: 30, retention: 60 },
+              before: { reads: 2, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'destroyed sooner',
+    run: ['folder.set', { ...collect, retentionDays: 30 }],
+    does: {
+      answer: { windowDays: 30, readsMax: null, retentionDays: 30 },
+      widened: ['what is destroyed sooner in collect'],
+      changed: { 'folder acme/collect': { retention_days: 30 } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: null, window: 30, retention: 30 },
+              before: { reads: null, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'never destroyed',
+    run: ['folder.set', { ...collect, retentionDays: null }],
+    does: {
+      answer: { windowDays: 30, readsMax: null, retentionDays: null },
+      changed: { 'folder acme/collect': { retention_days: null } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: null, window: 30, retention: null },
+              before: { reads: null, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'destroyed at all',
+    run: ['folder.set', { ...collect, folder: 'deposit', retentionDays: 30 }],
+    does: {
+      answer: { windowDays: null, readsMax: null, retentionDays: 30 },
+      widened: ['what is destroyed sooner in deposit'],
+      changed: { 'folder acme/deposit': { retention_days: 30 } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { reads: null, window: null, retention: 30 },
+              before: { reads: null, window: null, retention: null },
+              folder: 'deposit',
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    run: ['folder.set', { ...collect, retentionDays: 29 }],
+    refused: { code: 'invalid', message: 'retention cannot end before the window does' },
+  },
+  {
+    run: ['folder.set', { ...collect, folder: 'none', readsMax: 1 }],
+    refused: { code: 'not-found', message: 'customer acme has no folder none' },
+  },
+  {
+    says: 'with what is below it',
+    run: withdraw('twice.3'),
+    does: {
+      answer: {},
+      changed: {
+        'version acme:twice.2': { state: 'withdrawn', withdrawn_at: 'now', withdrawn_why: 'operator' },
+        'version acme:twice.3': { state: 'withdrawn', withdrawn_at: 'now', withdrawn_why: 'operator' },
+      },
+      entries: [
+        entry(
+          'file.withdrawn',
+          'acme',
+          { operator: 'alice' },
+          { public: { why: 'operator' }, version_id: 'acme:twice.2' },
+        ),
+        entry(
+          'file.withdrawn',
+          'acme',
+          { operator: 'alice' },
+          { public: { why: 'operator' }, version_id: 'acme:twice.3' },
+        ),
+      ],
+    },
+  },
+  {
+    says: 'below another one',
+    run: withdraw('twice.2'),
+    does: {
+      answer: {},
+      changed: { 'version acme:twice.2': { state: 'withdrawn', withdrawn_at: 'now', withdrawn_why: 'operator' } },
+      entries: [
+        entry(
+          'file.withdrawn',
+          'acme',
+          { operator: 'alice' },
+          { public: { why: 'operator' }, version_id: 'acme:twice.2' },
+        ),
+      ],
+    },
+  },
+  {
+    run: withdraw('once.1'),
+    does: {
+      answer: {},
+      changed: { 'version acme:once.1': { state: 'withdrawn', withdrawn_at: 'now', withdrawn_why: 'operator' } },
+      entries: [
+        entry(
+          'file.withdrawn',
+          'acme',
+          { operator: 'alice' },
+          { public: { why: 'operator' }, version_id: 'acme:once.1' },
+        ),
+      ],
+    },
+  },
+  { run: withdraw('gone.1'), refused: { code: 'conflict', message: 'the version is withdrawn, not published' } },
+  {
+    run: ['file.withdraw', { version: '00000000-0000-4000-8000-000000000000', reason }],
+    refused: { code: 'not-found', message: 'there is no such version: see `cofferctl file list`' },
+  },
+  { run: release('gone.1'), does: releasesGone },
+  {
+    says: 'the newest of its name',
+    prior: [withdraw('twice.3')],
+    run: release('twice.2', 90),
+    does: {
+      answer: { until: '+90d' },
+      changed: {
+        'version acme:twice.2': { state: 'published', withdrawn_at: null, withdrawn_why: null, released_until: '+90d' },
+      },
+      entries: [
+        entry('file.released', 'acme', { operator: 'both' }, { public: { until: '+90d' }, version_id: 'acme:twice.2' }),
+      ],
+    },
+  },
+  {
+    says: 'above one that was released',
+    prior: [withdraw('twice.3'), release('twice.2')],
+    run: release('twice.3', 1),
+    does: {
+      answer: { until: '+1d' },
+      changed: {
+        'version acme:twice.3': { state: 'published', withdrawn_at: null, withdrawn_why: null, released_until: '+1d' },
+      },
+      entries: [
+        entry('file.released', 'acme', { operator: 'both' }, { public: { until: '+1d' }, version_id: 'acme:twice.3' }),
+      ],
+    },
+  },
+  {
+    says: 'where a directory of its name was removed',
+    prior: [directory, removed],
+    run: release('gone.1'),
+    does: releasesGone,
+  },
+  {
+    prior: [directory, moved, removed],
+    run: release('gone.1'),
+    refused: { code: 'conflict', message: /^its directory was removed/ },
+  },
+  { run: release('twice.1'), refused: { code: 'conflict', message: /^a newer version of this file is published/ } },
+  { run: release('once.1'), refused: { code: 'conflict', message: 'the version is published, not withdrawn' } },
+  { run: release('lost.1'), refused: { code: 'conflict', message: /^the key of this version was destroyed/ } },
+  {
+    prior: [directory],
+    run: release('gone.1'),
+    refused: { code: 'conflict', message: /^a directory has its name now/ },
+  },
+];
