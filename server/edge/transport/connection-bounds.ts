@@ -8,7 +8,7 @@ export const bounds = {
    */
   messagesPerTurnMax: 512,
   /** How long bytes wait unread at most because one channel cannot take more, in milliseconds. */
-  heldMsMax: 100,
+  heldMsMax: 500,
   /**
    * The largest number of requests that may be refused within `refusalsWindowMs`. Keep-alives are a few in a minute.
    */
