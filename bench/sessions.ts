@@ -12,10 +12,11 @@ import { happens } from '../server/domain/bounded.ts';
 import { wideAllowancesEnv, wideBudgets } from '../test/support/bank.ts';
 import type { Teardown } from '../test/support/temporary-directory.ts';
 import { project, startWorld, type World } from '../test/support/world.ts';
-import { CpuMeter, processesBelow } from './beside/cpu-meter.ts';
+import { CpuMeter } from './beside/cpu-meter.ts';
 import { describeMachine } from './beside/machine.ts';
 import { writePerformance } from './beside/performance-document.ts';
 import { keepReport } from './beside/reports.ts';
+import { processesBelow } from './process-cpu.ts';
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const isWritten = process.argv.includes('--write');

@@ -1,26 +1,9 @@
 // Owns: how much processor time a program and everything that it starts has used, processes included that are over. A
 // control group of its own counts it exactly where we may make one; elsewhere it is the sum over the processes below
 // the program, with what each of them has counted of its finished children.
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { childrenOf } from '../../test/support/world.ts';
-
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-
-/** A process and everything below it, by id. */
-export const processesBelow = (pid: number): readonly number[] => [pid, ...childrenOf(pid).flatMap(processesBelow)];
-
-/** The user and system time of a process and of its finished children, in seconds; 0 when it is over. */
-function secondsOf(pid: number): number {
-  try {
-    // After the name, which may contain blanks: utime, stime, cutime and cstime, in ticks.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields[i] ?? 0), 0) / ticksPerSecond;
-  } catch {
-    return 0;
-  }
-}
+import { cpuOfAll, ticksPerSecond } from '../process-cpu.ts';
 
 /** The processor time of the children of this process that are over, in seconds: of the clients. */
 export function finishedChildrenSeconds(): number {
@@ -123,8 +106,7 @@ export class CpuMeter {
 
   /** The processor time so far, in seconds. */
   seconds(): number {
-    if (this.#group === undefined || this.#kind === undefined)
-      return processesBelow(this.pid).reduce((sum, one) => sum + secondsOf(one), 0);
+    if (this.#group === undefined || this.#kind === undefined) return cpuOfAll(this.pid);
     return this.#kind.seconds(readFileSync(join(this.#group, this.#kind.file), 'utf8'));
   }
 

@@ -175,7 +175,10 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
       adminUrl: null,
     },
     admin: { tcp: envAdminTcp(env, faults) },
-    metrics: { wardenPort: null, edgePorts: [] },
+    metrics: {
+      wardenPort: env.COFFERDAM_METRICS_PORT ? envPort(env, 'COFFERDAM_METRICS_PORT', 0, faults) : null,
+      edgePorts: [],
+    },
     log: { level: level as Config['log']['level'], pretty: options.isTerminal },
     banner: env.COFFERDAM_BANNER || '',
     penaltyExempt: ['127.0.0.1', '::1'],

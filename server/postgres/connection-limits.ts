@@ -9,6 +9,8 @@ import { type Shares, wardenConnections } from '../config/shares.ts';
 export const connections = {
   /** One for each channel on which the warden listens: ended sessions, commands, answers. */
   wardenListeners: 3,
+  /** Of the warden's pool: for the searches of regular passes. */
+  looks: 2,
   /** One for each combination of a kind of charge and a plane. */
   charges: 6,
   sealer: 2,
@@ -34,12 +36,13 @@ export function connectionsOf(
   { warden, admin }: Shares,
   forwards: number,
 ): { readonly warden: number; readonly admin: number } {
-  const { wardenListeners, charges, sealer, sealerLeads, archives, forwarder, adminListener, adminCancels } =
+  const { wardenListeners, looks, charges, sealer, sealerLeads, archives, forwarder, adminListener, adminCancels } =
     connections;
   return {
     warden:
       wardenConnections(warden) +
       wardenListeners +
+      looks +
       charges +
       sealer +
       sealerLeads +

@@ -34,6 +34,9 @@ export const connectionSettings = (isPreparing: boolean, statementMs = statement
     ' ',
   );
 
+/** Of a connection that only reads, and sees the rows of every customer. */
+export const lookingSettings = '-c cofferdam.customers=* -c default_transaction_read_only=on';
+
 /** Of a connection that migrates or that only waits: names mean what they mean to all others. */
 export const plainSettings = meaning;
 

@@ -1,6 +1,7 @@
 // Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports
 // `pg`.
-// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted
+// Must never: run a query outside a transaction that has set its scope (except on connections that only read and have
+// one themselves), or put a value into SQL text (except the quoted
 // scope).
 import pg from 'pg';
 import { detach, givenUp } from '../domain/detached.ts';
@@ -9,7 +10,8 @@ import type { CustomerId } from '../domain/ids.ts';
 import type { Draft, End } from '../domain/ledger/births.ts';
 import type { AlertSink } from '../domain/raised-alert.ts';
 import { beginTransaction, type Condition } from './beginning.ts';
-import { connectionSettings, plainSettings, requireOurSettings } from './connection-settings.ts';
+import { connections } from './connection-limits.ts';
+import { connectionSettings, lookingSettings, plainSettings, requireOurSettings } from './connection-settings.ts';
 import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from './database-errors.ts';
 import { drafting } from './drafts.ts';
 import { endOf } from './ending.ts';
@@ -63,6 +65,8 @@ export type DatabaseOptions = {
    * connection.
    */
   readonly statementMs?: number;
+  /** Whether its connections only read, each statement by itself, and see every customer. See `looking`. */
+  readonly isLooking?: boolean;
   /**
    * Begins the draft of a transaction's entries. Without it, nobody watches whether the entries that are written here
    * get sealed.
@@ -95,6 +99,7 @@ export class Database {
   readonly #listeners = new Set<{ stop: () => Promise<void> }>();
   readonly #admitted = new WeakSet<pg.PoolClient>();
   readonly #names = new Map<string, string>();
+  #looks: Database | undefined;
   #unreachableTold = Number.NEGATIVE_INFINITY;
 
   constructor(options: DatabaseOptions) {
@@ -105,7 +110,10 @@ export class Database {
       max: options.connectionsMax,
       connectionTimeoutMillis: 5000,
       idleTimeoutMillis: 60_000,
-      options: connectionSettings(options.isPreparing === true, options.statementMs),
+      options: [
+        connectionSettings(options.isPreparing === true, options.statementMs),
+        ...(options.isLooking === true ? [lookingSettings] : []),
+      ].join(' '),
     });
     this.#endPool = endOf(this.#pool);
   }
@@ -219,6 +227,19 @@ export class Database {
       client.off('error', onError);
       giveBack(broken);
     }
+  }
+
+  /**
+   * Runs `work`, which reads what every customer has and changes nothing, for what is asked again and again and mostly
+   * answered with nothing. Each statement is by itself and costs one round trip, where a transaction costs three. The
+   * connections are of their own, because what they see is a setting of the connection.
+   */
+  async looking<T>(work: (look: Transaction) => Promise<T>): Promise<T> {
+    const { admission: _admission, ...options } = this.#options;
+    const applicationName = `${options.applicationName} looks`;
+    this.#looks ??= new Database({ ...options, applicationName, connectionsMax: connections.looks, isLooking: true });
+    const looks = this.#looks;
+    return work({ query: (text, values = []) => looks.call(text, values) });
   }
 
   /**
@@ -444,6 +465,7 @@ export class Database {
 
   async close(): Promise<void> {
     for (const listener of [...this.#listeners]) await listener.stop();
+    await this.#looks?.close();
     await this.#endPool();
   }
 }

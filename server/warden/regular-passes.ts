@@ -12,6 +12,7 @@ import type { LedgerGuard } from './ledger/guard.ts';
 import { remind } from './operators/emergencies.ts';
 import { every } from './passes/every.ts';
 import { eachInTurn, type PassingWarden, type RowPassName } from './passes/row-passes.ts';
+import type { Turns } from './passes/turns.ts';
 import { applyRetention } from './retention/retention.ts';
 import type { CatalogueWatch } from './seals/catalogue-watch.ts';
 import { watchSelfTests } from './self-test/self-test.ts';
@@ -165,14 +166,15 @@ export const regularPasses: readonly RegularPass[] = [
 ];
 
 /** Starts all regular passes. `stop` waits for those that run, which end with the turn that they are in. */
-export function startRegularPasses(given: Given): { stop(): Promise<void> } {
-  const { warden, guard } = given;
+export function startRegularPasses(given: Given & { readonly turns: Turns }): { stop(): Promise<void> } {
+  const { warden, guard, turns } = given;
   let isStopped = false;
   const beats = regularPasses.map((pass) => {
     const everyMs = typeof pass.every === 'number' ? pass.every : settings[pass.every](warden);
     const mayGoOn = (): boolean => !isStopped && (!pass.restsInDoubt || guard.state.is === 'open');
     const passing = { ...given, warden: { ...warden, mayGoOn } };
-    return every(everyMs, async () => (mayGoOn() ? pass.run(passing) : undefined), warden.log);
+    const turn = async (): Promise<void> => (mayGoOn() ? turns.timed(pass.does, () => pass.run(passing)) : undefined);
+    return every(everyMs, turn, warden.log);
   });
   return {
     stop: async () => {

@@ -46,6 +46,7 @@ import { createWitnesses } from './ledger/witness/witnesses.ts';
 import { NodeAccounts } from './nodes/allowances.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { serveBootstrap } from './operators/bootstrap.ts';
+import { Turns } from './passes/turns.ts';
 import { startRegularPasses } from './regular-passes.ts';
 import { CatalogueWatch } from './seals/catalogue-watch.ts';
 import { generationsOf } from './seals/generations.ts';
@@ -103,6 +104,7 @@ function makeBase(starting: AsyncDisposableStack, config: Config, log: Logger) {
     guard.admit(await identify(tx), known);
   };
   const alerts = new AlertLog(log);
+  const turns = new Turns();
   const slots = wardenSlots(config.shares.warden);
   /** What is still ending while everything else is stopped. */
   const lateEnds: Promise<void>[] = [];
@@ -123,7 +125,7 @@ function makeBase(starting: AsyncDisposableStack, config: Config, log: Logger) {
   const witnesses = createWitnesses(config.ledger);
   const ledger = stopsWith(
     starting,
-    new Ledger({ config, url, keys, guard, births, witnesses, memoryFile, log, alerts: alerts.hear }),
+    new Ledger({ config, url, keys, guard, births, witnesses, memoryFile, log, alerts: alerts.hear, turns }),
   );
   const forwards = stopsWith(
     starting,
@@ -140,6 +142,7 @@ function makeBase(starting: AsyncDisposableStack, config: Config, log: Logger) {
     drafts,
     admit,
     alerts,
+    turns,
     slots,
     lateEnds,
     database,
@@ -168,7 +171,7 @@ async function examine({ config, keys, database, ledger, catalogue }: Base): Pro
 /** Makes what serves the calls of edges, and recovers what an earlier run left behind. */
 async function makeRooms(starting: AsyncDisposableStack, base: Base) {
   const { config, log, keys, hostKeys, guard, drafts, admit, slots, database } = base;
-  const nodes = new Nodes(database);
+  const nodes = new Nodes(database, base.turns);
   const sessions = new SessionRegistry(config, database, keys, nodes, log);
   const charges = stopsWith(
     starting,
@@ -201,8 +204,8 @@ async function startOwnWork(
   base: Base,
   { warden, nodes, sessions }: Rooms,
 ): Promise<void> {
-  const { config, log, url, guard, drafts, alerts, lateEnds, database, ledger, catalogue } = base;
-  stopsWith(starting, startRegularPasses({ warden, guard, sessions, alerts, catalogue }));
+  const { config, log, url, guard, drafts, alerts, turns, lateEnds, database, ledger, catalogue } = base;
+  stopsWith(starting, startRegularPasses({ warden, guard, sessions, alerts, catalogue, turns }));
   stopsWith(starting, await followResealed(warden));
   const recordPasses = startRecordPasses({
     config: config.ledger,
@@ -210,6 +213,7 @@ async function startOwnWork(
     log,
     drafts,
     alerts: alerts.hear,
+    turns,
     mayWork: () => ledger.isLeading && guard.state.is === 'open',
   });
   // Archiving a month may take a long time, so everything else is stopped while that pass ends.
@@ -221,6 +225,7 @@ async function startOwnWork(
     useCases: useCasesOf(guard),
     changes: changeUseCases,
     demo: demoUseCasesOf(warden),
+    turns,
   };
   stopsWith(starting, await startCommands(warden, useCases));
   const elsewhere = stopsWith(starting, endedElsewhere(warden, nodes, sessions));
@@ -257,12 +262,12 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   await using starting = new AsyncDisposableStack();
   const log = createLogger(config, 'warden');
   const base = makeBase(starting, config, log);
-  const { guard, alerts, ledger, forwards, catalogue } = base;
+  const { guard, alerts, turns, ledger, forwards, catalogue } = base;
   await examine(base);
   const rooms = await makeRooms(starting, base);
   const readings = () => [
     ...servedMetrics(rooms),
-    ...[catalogue, alerts, ledger, forwards].flatMap((one) => one.metrics),
+    ...[catalogue, alerts, turns, ledger, forwards].flatMap((one) => one.metrics),
   ];
   stopsWith(starting, await serveMetrics(config.metrics.wardenPort, readings));
   await startOwnWork(starting, base, rooms);

@@ -72,6 +72,7 @@ test('doctor of a running gateway finds what is really broken, and finds it in o
   const most: Readonly<Record<string, number>> = {
     'cofferdam warden': wardenConnections(defaultShares.warden),
     'cofferdam warden listen': connections.wardenListeners,
+    'cofferdam warden looks': connections.looks,
     'cofferdam sealer': connections.sealer,
     'cofferdam sealer leads': connections.sealerLeads,
     'cofferdam admin': defaultShares.admin.transactions.total,

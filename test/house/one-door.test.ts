@@ -53,6 +53,7 @@ test('exactly one function of the database writes entries, and it returns them',
 const silent: Readonly<Record<string, string>> = {
   'server/admin/development-operators.ts': 'makes operators of a development world',
   'server/admin/incident/scopes.ts': 'reads snapshots',
+  'server/postgres/database.ts': 'looks of regular passes, on connections that only read',
   'server/verify/verify.ts': 'has the role of an auditor; its verdict goes in by a function of its own',
   'server/warden/ledger/forward/forwards.ts': 'reads what is sealed',
 };

@@ -5,16 +5,16 @@ import type { Transaction } from '../../server/postgres/database.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 type Table = { readonly name: string; readonly key: readonly string[] };
-export type Snapshot = ReadonlyMap<string, ReadonlyMap<string, Row>>;
+type Snapshot = ReadonlyMap<string, ReadonlyMap<string, Row>>;
 /** The names of ids, of fingerprints, and of whatever else is different in every run. */
 export type Names = Map<string, string>;
 
 const hourMs = 3_600_000;
 /** The defaults of a test are wide (`bank.ts`). */
-const narrowBelow = 1000;
+const narrowBelow = { rate: 2 ** 20, rest: 1000 };
 /**
- * Seals are compared by whoever seals, and a change is written by the test itself. The entries that a transaction writes
- * are read from `ledger_fresh`.
+ * Seals are compared by whoever seals, and a change is written by the test itself. The entries that a transaction
+ * writes are read from `ledger_fresh`.
  */
 const others = ['seal', 'change', 'command', 'stranger_login'];
 
@@ -95,7 +95,11 @@ const filled = (row: Row): Row =>
 /** A new budget that has the default of its scope is named; of any other one it is said where it is narrower. */
 function narrowed(id: string, row: Row): unknown {
   const limits = Object.entries(row).filter(
-    ([name, value]) => /^(?:cap_|rate$|sessions_max$)/.test(name) && value !== null && Number(value) < narrowBelow,
+    ([name, value]) =>
+      (/^(?:cap_|rate$|sessions_max$)/.test(name) &&
+        value !== null &&
+        Number(value) < narrowBelow[name === 'rate' ? 'rate' : 'rest']) ||
+      (name === 'consequence' && value !== 'refuse'),
   );
   const narrower = limits.filter(
     ([name, value]) => !(row.direction === 'list' && name.endsWith('bytes') && value === 0),

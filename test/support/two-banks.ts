@@ -97,7 +97,7 @@ async function makeAccounts(making: Making, bank: string): Promise<void> {
   await idNamed(making, 'account', person);
   const account = await idNamed<AccountId>(making, 'account', machine);
   await agreed('password.issue', { account: machine, name: passwords[bank] ?? '', digest: digestOf(bank) });
-  await agreed('mfa.ticket', { account: person, ticketHash: digestOf(person) });
+  for (const name of [person, machine]) await agreed('mfa.ticket', { account: name, ticketHash: digestOf(name) });
   await agreed('window.open', { account: machine, hours: 8, reason });
   for (const name of ['night', 'noon'])
     await agreed('window.open-standing', {
@@ -251,6 +251,15 @@ async function makeEmergencies({ agreed, warden, names }: Making): Promise<void>
   }
 }
 
+/** An internal account that reaches only the second bank, with a session on another node. */
+async function makeArchive(making: Making): Promise<void> {
+  const { agreed, sql, names } = making;
+  await agreed('account.create', { plane: 'internal', name: 'archive', kind: 'machine', customers: ['acme-2'] });
+  const account = await idNamed<AccountId>(making, 'account', 'archive');
+  const credential = await addKey(making, 'archive', 'archive#1');
+  names.set(await addSession(sql, { account, credential, node: 'm' }), 'archive@m');
+}
+
 /** Makes both banks and what they share. */
 export async function makeTwoBanks(bench: UseCaseBench): Promise<TwoBanks> {
   const making: Making = { ...bench, names: new Map([['alice, approved by bob', 'both']]), keys: new Map() };
@@ -274,6 +283,7 @@ export async function makeTwoBanks(bench: UseCaseBench): Promise<TwoBanks> {
     credential: await addKey(making, 'processor', 'processor#1'),
   });
   making.names.set(session, 'processor@1');
+  await makeArchive(making);
   await makeEmergencies(making);
   await sql.query(
     "insert into login_penalty (subject, failures) select x || '/' || a.id || '/192.0.2.1', 3 from account a, unnest(array['account', 'known']) x where a.name like 'acme%batch'",

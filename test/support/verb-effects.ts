@@ -11,6 +11,7 @@ import { useCasesOf } from '../../server/warden/use-cases.ts';
 import type { Teardown } from './database.ts';
 import { doingOf } from './doing.ts';
 import { type Effects, effectsOf, inWords, snapshotOf, tablesOf } from './effects.ts';
+import { resolved } from './resolved.ts';
 import { makeTwoBanks, type TwoBanks } from './two-banks.ts';
 import { startUseCaseBench } from './use-case-bench.ts';
 
@@ -71,18 +72,15 @@ export async function startVerbEffects(t: Teardown): Promise<VerbEffects> {
   };
   const tables = await database.withSystem(tablesOf);
   const usualRows = await database.withSystem((tx) => snapshotOf(tx, tables));
-  const resolved = <T>(given: T): T =>
-    JSON.parse(
-      JSON.stringify(given)
-        .replace(/<line ([^>]+)>/g, (_text, name: string) => keys.get(name)?.line ?? `no key ${name}`)
-        .replace(/<([^<>]+)>/g, (_text, name: string) => banks.called(name)),
-    ) as T;
+  const calledOrLine = (name: string): string =>
+    name.startsWith('line ') ? (keys.get(name.slice('line '.length))?.line ?? `no key ${name}`) : banks.called(name);
+  const named = <T>(given: T): T => resolved(given, calledOrLine);
   const carryOutOne = async (tx: Transaction, step: Step): Promise<void> => {
     if (typeof step === 'string') {
-      await tx.query(resolved(step));
+      await tx.query(named(step));
       return;
     }
-    const { answer } = await carryOut(tx, step[0], resolved(step[1]));
+    const { answer } = await carryOut(tx, step[0], named(step[1]));
     for (const [kind, id] of Object.entries(answer as object))
       if (['rotation', 'breakGlass', 'hold'].includes(kind)) names.set(id as string, `the ${kind}`);
   };
@@ -90,9 +88,13 @@ export async function startVerbEffects(t: Teardown): Promise<VerbEffects> {
     let effect: Effect | undefined;
     const usual = new Map(names);
     const work = async (tx: Transaction): Promise<never> => {
-      for (const step of prior) await carryOutOne(tx, step);
+      for (const step of prior)
+        await carryOutOne(tx, step).catch((cause: unknown) => {
+          // Otherwise it might pass for the refusal that is expected.
+          throw new Error(`what comes before ${operation} failed: ${String(cause)}`, { cause });
+        });
       const before = prior.length === 0 ? usualRows : await snapshotOf(tx, tables);
-      const { answer, widened } = await carryOut(tx, operation, resolved(params));
+      const { answer, widened } = await carryOut(tx, operation, named(params));
       effect = {
         answer: inWords(answer, names),
         ...(widened.length === 0 ? {} : { widened }),

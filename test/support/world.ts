@@ -153,6 +153,8 @@ export type WorldOptions = {
   readonly within?: readonly string[];
   /** Nothing is there: the first start makes everything itself. */
   readonly isFresh?: boolean;
+  /** Where its files lie, instead of in a directory that is removed at the end. */
+  readonly directory?: string;
 };
 
 export class World {
@@ -165,6 +167,9 @@ export class World {
 
   /** Each command of cofferctl is a program that is started, as an operator's is. */
   startsEachCommand = false;
+
+  /** How long a start may take, in milliseconds. */
+  startMs = 90_000;
 
   readonly #within: readonly string[];
 
@@ -212,7 +217,7 @@ export class World {
     this.#process = child;
     const from = this.#log.length;
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`not up in time: ${this.#log.slice(-3000)}`)), 90_000);
+      const timer = setTimeout(() => reject(new Error(`not up in time: ${this.#log.slice(-3000)}`)), this.startMs);
       child.stdout.on('data', (chunk: Buffer) => {
         this.#log += chunk.toString('utf8');
         if (/^Cofferdam (?:serves|is running)\b/m.test(this.#log.slice(from))) {
@@ -419,7 +424,7 @@ async function copyOriginal(t: Teardown, original: string, directory: string): P
 
 /** Prepares a world without starting it. With DATABASE_URL set it uses a database of its own on that server. */
 export async function createWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
-  const directory = join(temporaryDirectory(t), 'var');
+  const directory = options.directory ?? join(temporaryDirectory(t), 'var');
   const [partner, internal] = await freePorts(2);
   const original = process.env.COFFERDAM_TEST_WORLD;
   const isStored =

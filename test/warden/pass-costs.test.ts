@@ -6,6 +6,7 @@ import { AlertLog } from '../../server/warden/alerts/sinks/log-sink.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
 import { record } from '../../server/warden/ledger/entries/record.ts';
 import { passOverRows, rowPasses } from '../../server/warden/passes/row-passes.ts';
+import { Turns } from '../../server/warden/passes/turns.ts';
 import { type RegularPass, regularPasses, startRegularPasses } from '../../server/warden/regular-passes.ts';
 import {
   deleteDoomedExtents,
@@ -15,6 +16,7 @@ import {
 import { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { Bank } from '../support/bank.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { rowsRead } from '../support/rows-read.ts';
 import { Shelf } from '../support/shelf.ts';
 
 /** So many rows of each kind that no pass has anything to do with. */
@@ -42,20 +44,6 @@ const looksAtAll: readonly (readonly [string, readonly string[]])[] = [
     ],
   ],
 ];
-
-/**
- * Rows of all tables that were read so far, by whatever way. What this connection read is told at once: later it would
- * count for whichever pass runs then.
- */
-async function read(sql: TestDatabase): Promise<ReadonlyMap<string, number>> {
-  await sql.query('select pg_stat_force_next_flush()');
-  await sql.query('select pg_stat_clear_snapshot()');
-  const found = await sql.query<{ table: string; n: string }>(
-    `select t.relname as table, coalesce(t.seq_tup_read, 0) + coalesce(i.n, 0) as n from pg_stat_user_tables t
-       left join (select relid, sum(idx_tup_read) as n from pg_stat_user_indexes group by relid) i using (relid)`,
-  );
-  return new Map(found.map(({ table, n }) => [table, Number(n)]));
-}
 
 /** Copies one row of a table, with new values for some of its columns: SQL in which `i` is the number of the copy. */
 async function copies(
@@ -215,7 +203,7 @@ test('with nothing due, no regular pass reads what merely exists', async (t) => 
       catalogue: { pass: async () => {} },
     };
     const others = await ofWardens();
-    const before = await read(sql);
+    const before = await rowsRead(sql);
     try {
       for (let i = 0; i < times; i += 1) await pass.run(given as unknown as Parameters<RegularPass['run']>[0]);
     } finally {
@@ -223,7 +211,7 @@ test('with nothing due, no regular pass reads what merely exists', async (t) => 
     }
     const isOver = async (): Promise<boolean> => (await ofWardens()).every((pid) => others.includes(pid));
     for (const end = Date.now() + 20_000; !(await isOver()) && Date.now() < end; ) await delay(20);
-    const after = await read(sql);
+    const after = await rowsRead(sql);
     return new Map([...after].map(([table, n]) => [table, n - (before.get(table) ?? 0)]));
   };
   /** The pass over all seals would tell of each of the credentials here, which have none. */
@@ -296,7 +284,8 @@ test('a freeze in the middle of a full backlog ends the pass that withdraws and 
   let isInDoubt = false;
   const database = new Proxy(warden.database, {
     get: (target, name) => {
-      if (name !== 'withSystem') return Reflect.get(target, name, target);
+      const found: unknown = Reflect.get(target, name, target);
+      if (name !== 'withSystem') return typeof found === 'function' ? found.bind(target) : found;
       return async (...given: Parameters<typeof target.withSystem>) => {
         const done = await target.withSystem(...given);
         isInDoubt ||= (await left()) < before;
@@ -316,6 +305,7 @@ test('a freeze in the middle of a full backlog ends the pass that withdraws and 
     sessions: new SessionRegistry(config, database, undefined as never, { terminate: () => {} } as never, warden.log),
     alerts: new AlertLog(warden.log),
     catalogue: { pass: async () => {} },
+    turns: new Turns(),
   } as unknown as Parameters<typeof startRegularPasses>[0]);
   for (const end = Date.now() + 20_000; !isInDoubt && Date.now() < end; ) await delay(20);
   await delay(500);

@@ -11,6 +11,7 @@ import { credentialCases } from './effects/credentials.ts';
 import { customerCases } from './effects/customers.ts';
 import { factorCases } from './effects/factors.ts';
 import { fileCases } from './effects/files.ts';
+import { holdCases } from './effects/holds.ts';
 import { keyCases } from './effects/keys.ts';
 import { operatorCases } from './effects/operators.ts';
 import { rotationCases } from './effects/rotations.ts';
@@ -26,6 +27,7 @@ const cases: readonly Case[] = [
   ...factorCases,
   ...budgetCases,
   ...fileCases,
+  ...holdCases,
   ...operatorCases,
 ];
 /** What has no rows of customers, and is tested where the record is. */

@@ -2,14 +2,14 @@
 import { CofferdamError } from '../../domain/errors.ts';
 import type { customerOperations } from '../../rpc/operators/customer.ts';
 import { listAccounts } from '../account/account-queries.ts';
-import { fitting } from '../reading/fitting.ts';
+import { pageOf } from '../reading/fitting.ts';
 import { requireCustomerNamed } from '../reading/names.ts';
 import { type Reading, type Reads, rowsMax } from '../reading/reading.ts';
 import { listCustomers, listFolders } from './customer-queries.ts';
 
 export const customerReads = ({ read }: Reading): Reads<typeof customerOperations> => ({
-  'customer.list': async ({ limit, after }) =>
-    fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax, after))),
+  'customer.list': async ({ limit = rowsMax, after }) =>
+    pageOf('customers', await read((tx) => listCustomers(tx, null, limit + 1, after)), limit),
   'customer.show': ({ name }) =>
     read(async (tx) => {
       await requireCustomerNamed(tx, name);

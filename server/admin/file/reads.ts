@@ -2,19 +2,21 @@
 import { CofferdamError } from '../../domain/errors.ts';
 import { parseReceipt } from '../../domain/receipt.ts';
 import type { fileOperations } from '../../rpc/operators/file.ts';
-import { fitting } from '../reading/fitting.ts';
+import { pageOf } from '../reading/fitting.ts';
 import { requireCustomerNamed } from '../reading/names.ts';
 import { type Reading, type Reads, rowsMax } from '../reading/reading.ts';
 import { findReceiptByPath, findReceiptByVersion, findReceiptKey, listFiles, listReceiptKeys } from './file-queries.ts';
 
 export const fileReads = ({ read }: Reading): Reads<typeof fileOperations> => ({
-  'file.list': async ({ customer, folder, limit }) =>
-    fitting(
+  // Whoever asks for so many knows that there may be more.
+  'file.list': async ({ customer, folder, limit = rowsMax + 1 }) =>
+    pageOf(
       'files',
       await read(async (tx) => {
         await requireCustomerNamed(tx, customer);
-        return listFiles(tx, customer, folder ?? null, limit ?? rowsMax);
+        return listFiles(tx, customer, folder ?? null, limit);
       }),
+      rowsMax,
     ),
   'file.receipt': ({ version, customer, path }) =>
     read(async (tx) => {

@@ -17,3 +17,16 @@ export function fitting<K extends string, T>(
   }
   return { [name]: taken, more: taken.length < rows.length } as { readonly [P in K]: T[] } & { readonly more: boolean };
 }
+
+/**
+ * The same for rows of which one more was read than an answer may have (`rowsMax`). Whoever asks page by page until
+ * there is no more would otherwise take what was read for everything.
+ */
+export function pageOf<K extends string, T>(
+  name: K,
+  rows: readonly T[],
+  rowsMax: number,
+): ReturnType<typeof fitting<K, T>> {
+  const page = fitting(name, rows.slice(0, rowsMax));
+  return { ...page, more: page.more || rows.length > rowsMax };
+}

@@ -4,7 +4,7 @@ import type { Params } from '../../rpc/operation.ts';
 import type { reportOperations } from '../../rpc/operators/report.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { dormantMs } from '../credential/credential-reports.ts';
-import { fitting } from '../reading/fitting.ts';
+import { fitting, pageOf } from '../reading/fitting.ts';
 import { requireAccountNamed, requireCustomerNamed } from '../reading/names.ts';
 import { type Reading, type Reads, rowsMax } from '../reading/reading.ts';
 import { listWindows } from '../window/window-queries.ts';
@@ -22,8 +22,7 @@ async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 're
 export const reportReads = ({ config, read }: Reading): Reads<typeof reportOperations> => ({
   'report.changes': async ({ since, after }) => {
     const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));
-    const { changes, more } = fitting('changes', rows.slice(0, rowsMax));
-    return { changes, more: more || rows.length > rowsMax };
+    return pageOf('changes', rows, rowsMax);
   },
   'report.exceptions': async () => fitting('exceptions', await read((tx) => listWindows(tx, null, true))),
   'report.access': async (params) => {

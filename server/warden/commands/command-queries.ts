@@ -1,5 +1,5 @@
 // Owns: the SQL of commands and of what they create: customers, accounts, rights.
-import type { Transaction } from '../../postgres/database.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 
 export type CommandRow = {
   readonly id: string;
@@ -12,6 +12,15 @@ export type CommandRow = {
   /** The time since the command was asked for, in milliseconds. */
   readonly ageMs: number;
 };
+
+/** Returns whether any command waits, in either queue. It is one statement, because it is asked all the time. */
+export async function areWaiting(database: Pick<Database, 'call'>): Promise<boolean> {
+  const [row] = await database.call<{ waits: boolean }>(
+    "select exists (select from command where state = 'new') as waits",
+    [],
+  );
+  return row?.waits === true;
+}
 
 /** The two queues of commands. Plans have a queue of their own, so that no change waits for a plan. */
 export type QueueName = 'plans' | 'others';

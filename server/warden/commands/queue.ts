@@ -10,11 +10,20 @@ import type { Transaction } from '../../postgres/database.ts';
 import { isPassing } from '../../postgres/database-errors.ts';
 import type { Warden } from '../context/context.ts';
 import { record } from '../ledger/entries/record.ts';
+import { every } from '../passes/every.ts';
+import { Turns } from '../passes/turns.ts';
 import { declarationMark } from '../seals/declared.ts';
 import { generationsOf } from '../seals/generations.ts';
 import { sealing } from '../seals/seals.ts';
 import { answerExpired } from './answered.ts';
-import { type CommandRow, failCommand, finishCommand, type QueueName, takeCommand } from './command-queries.ts';
+import {
+  areWaiting,
+  type CommandRow,
+  failCommand,
+  finishCommand,
+  type QueueName,
+  takeCommand,
+} from './command-queries.ts';
 import type { Doing } from './doing.ts';
 import { Answer, decide, needsAnother, type Operations } from './execute.ts';
 
@@ -29,6 +38,7 @@ type Given = Operations & {
       end?: SessionEnd,
     ): Promise<{ readonly count: number; announce(): void }>;
   };
+  readonly turns?: Turns;
 };
 
 /**
@@ -58,12 +68,17 @@ export async function startCommands(warden: Warden, given: Given): Promise<{ sto
   const wake = (): void => {
     for (const line of lines) line.wake();
   };
-  const timer = setInterval(wake, pollMs);
-  timer.unref();
+  const looks = every(
+    pollMs,
+    async () => {
+      if (await areWaiting(warden.database)) wake();
+    },
+    warden.log,
+  );
   const stopListening = await warden.database.listen('cofferdam_command', wake, wake);
   return {
     stop: async () => {
-      clearInterval(timer);
+      await looks.stop();
       await stopListening();
       await Promise.all(lines.map((line) => line.stop()));
     },
@@ -78,6 +93,7 @@ function startLine(line: QueueName, warden: Warden, given: Given): Running {
   let isWanted = false;
   let isBusy = false;
   let served: readonly string[] = [];
+  const { turns = new Turns() } = given;
   const next = async (): Promise<boolean> => {
     const expired = await answerExpired(
       warden.database,
@@ -102,7 +118,7 @@ function startLine(line: QueueName, warden: Warden, given: Given): Running {
           isWanted = false;
           // This process reads what the command sealed again before it takes the next one. Other wardens read it when
           // they are notified of the answer.
-          while (!isStopped && (await next()))
+          while (!isStopped && (await turns.timed(`takes commands (${line})`, next)))
             await warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx));
         }
       })()

@@ -12,6 +12,7 @@ import { connections } from '../../postgres/connection-limits.ts';
 import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
+import { Turns } from '../passes/turns.ts';
 import { generationsOf } from '../seals/generations.ts';
 import { LedgerAlarms, tellBehind } from './alarms.ts';
 import { Born, createBirths } from './born.ts';
@@ -52,6 +53,8 @@ type LedgerOptions = Pick<DatabaseOptions, 'alerts'> & {
   readonly witnesses: readonly Witness[];
   /** Where this warden remembers what it signed last and a freeze that it found; undefined: nowhere. */
   readonly memoryFile?: string;
+  /** Where its beats are counted. */
+  readonly turns?: Turns;
   readonly log: Logger;
 };
 
@@ -68,6 +71,7 @@ export class Ledger {
   readonly #own: OwnMemory;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
+  readonly #turns: Turns;
   #signing: Signing | undefined;
   /** The checkpoints that the witnesses had when the record was last compared with them. */
   #witnessed: readonly Vouched[] = [];
@@ -87,6 +91,7 @@ export class Ledger {
     this.#given = given;
     const { witnessAlarmMs, witnessStopMs } = given.config.limits;
     const { lockMs, statementMs } = waitsOf(witnessStopMs);
+    this.#turns = given.turns ?? new Turns();
     this.#births = given.births ?? createBirths(given.config.limits);
     // This pool skips the guard's check of new connections, because what the guard knows comes from it.
     this.#database = new Database({
@@ -144,7 +149,8 @@ export class Ledger {
       if (this.#isStopped) return;
       this.#timer = setTimeout(() => {
         this.#running = held(
-          this.#beat()
+          this.#turns
+            .timed('looks at the record and seals', () => this.#beat())
             .catch((error: unknown) => this.#doubt(error))
             .finally(next),
         );

@@ -7,6 +7,7 @@ import type { Logger } from '../../observability/logger.ts';
 import { connections } from '../../postgres/connection-limits.ts';
 import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { every } from '../passes/every.ts';
+import type { Turns } from '../passes/turns.ts';
 import { archiveDue } from './archive.ts';
 import { makeMonthsAhead } from './months.ts';
 import { recordVerdicts, VerdictMemory } from './verdicts.ts';
@@ -21,12 +22,13 @@ type RecordPasses = {
   readonly log: Logger;
   readonly drafts: NonNullable<DatabaseOptions['drafts']>;
   readonly alerts: AlertSink;
+  readonly turns: Turns;
   /** Returns true while this warden leads and the record is in order. */
   readonly mayWork: () => boolean;
 };
 
 /** Starts a pass a minute over a pool of its own. `stop` aborts the work at its present step. */
-export function startRecordPasses({ config, url, log, drafts, alerts, mayWork }: RecordPasses): {
+export function startRecordPasses({ config, url, log, drafts, alerts, turns, mayWork }: RecordPasses): {
   stop(): Promise<void>;
 } {
   const database = new Database({
@@ -55,7 +57,8 @@ export function startRecordPasses({ config, url, log, drafts, alerts, mayWork }:
     const waiting = await archiveDue({ config, database, log, signal: stopped.signal });
     if (waiting.some((one) => one.isFailure || one.step !== 'stated')) restUntil = performance.now() + againMs;
   };
-  const passes = every(passEveryMs, pass, log);
+  const does = 'makes months ahead, records verdicts and archives';
+  const passes = every(passEveryMs, () => turns.timed(does, pass), log);
   return {
     stop: async () => {
       stopped.abort();

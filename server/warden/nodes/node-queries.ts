@@ -1,7 +1,7 @@
 // Owns: the SQL of edge nodes and of what their leases must tell them.
 import { idOf, type NodeName, type Plane, type SessionId } from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
-import type { Transaction } from '../../postgres/database.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 
 type NodeRun = {
   readonly node: NodeName;
@@ -71,21 +71,52 @@ export async function orderDrain(
   return { isConnected: row !== undefined, until: row?.drain_until ?? new Date(0), sessions: row?.sessions ?? 0 };
 }
 
+type Ended = { readonly id: SessionId; readonly epoch: number; readonly end: SessionEnd };
+type RawEnded = { readonly id: string; readonly ended_epoch: number; readonly end_kind: SessionEnd };
+const shape = (row: RawEnded): Ended => ({
+  id: idOf<SessionId>(row.id),
+  epoch: row.ended_epoch,
+  end: row.end_kind,
+});
+/** The sessions of the node `$1` that ended after the epoch `$2`. */
+const endedAfter =
+  "select id, ended_epoch, coalesce(end_kind, 'doubt') as end_kind from session where node = $1 and ended_epoch > $2 order by ended_epoch limit 2000";
+
 /** Returns the sessions of one node that ended after `epoch`, the oldest first; at most 2,000. */
-export async function endedSince(
-  tx: Transaction,
-  node: NodeName,
-  epoch: number,
-): Promise<readonly { readonly id: SessionId; readonly epoch: number; readonly end: SessionEnd }[]> {
-  const rows = await tx.query<{ id: string; ended_epoch: number; end_kind: SessionEnd }>(
-    "select id, ended_epoch, coalesce(end_kind, 'doubt') as end_kind from session where node = $1 and ended_epoch > $2 order by ended_epoch limit 2000",
-    [node, epoch],
-  );
-  return rows.map((row) => ({ id: idOf<SessionId>(row.id), epoch: row.ended_epoch, end: row.end_kind }));
+export async function endedSince(tx: Transaction, node: NodeName, epoch: number): Promise<readonly Ended[]> {
+  return (await tx.query<RawEnded>(endedAfter, [node, epoch])).map(shape);
 }
 
+/** What a renewal of a lease brings: how long the run may still drain, and the sessions that ended. */
+export type Renewal = { readonly drainWithinMs: number | null; readonly rows: readonly Ended[] };
+
+/**
+ * Renews the lease of a node that has no activity to report, in one statement. Its commit does not wait for the disk:
+ * a crash takes back at most the last moment of a node's clock, on which nothing but the idleness of sessions rests.
+ */
+export async function renewQuietly(
+  database: Pick<Database, 'call'>,
+  { node, startId, after }: { readonly node: NodeName; readonly startId: string; readonly after: number },
+): Promise<Renewal> {
+  const rows = await database.call<{ drain_ms: number | null } & (RawEnded | { readonly id: null })>(
+    `with quick as materialized (select set_config('synchronous_commit', 'off', true)),
+     seen as (update node set last_seen_at = clock_timestamp() from quick where name = $1
+       returning case when drain_start_id = $3 then greatest(0, ceil(extract(epoch from drain_until - clock_timestamp()) * 1000))::float8 end as drain_ms)
+     select d.drain_ms, e.id, e.ended_epoch, e.end_kind from (select (select drain_ms from seen) as drain_ms) d left join (${endedAfter}) e on true order by e.ended_epoch`,
+    [node, after, startId],
+  );
+  return {
+    drainWithinMs: rows[0]?.drain_ms ?? null,
+    rows: rows.flatMap((row) => (row.id === null ? [] : [shape(row)])),
+  };
+}
+
+/** Returns the newest epoch: of each node the newest, which its index ends with. */
 export async function currentEpoch(tx: Transaction): Promise<number> {
-  const [row] = await tx.query<{ epoch: number }>('select coalesce(max(ended_epoch), 0)::bigint as epoch from session');
+  const [row] = await tx.query<{ epoch: number }>(
+    `select coalesce(max(e.epoch), 0)::bigint as epoch
+     from node n cross join lateral (select max(s.ended_epoch) as epoch from session s where s.node = n.name) e`,
+  );
   return row?.epoch ?? 0;
 }
 

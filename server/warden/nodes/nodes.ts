@@ -9,9 +9,10 @@ import type { Database } from '../../postgres/database.ts';
 import type { EdgeToWarden, WardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Peer } from '../../rpc/peer.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { Turns } from '../passes/turns.ts';
 import { type Activity, touchSessions } from '../sessions/ending-queries.ts';
 import type { EdgeNotifier } from '../sessions/open-session.ts';
-import { currentEpoch, endedSince, registerNode, seeNode } from './node-queries.ts';
+import { currentEpoch, endedSince, type Renewal, registerNode, renewQuietly, seeNode } from './node-queries.ts';
 
 type EdgePeer = Peer<EdgeToWarden, WardenToEdge, EdgeCaller>;
 type Renewed = {
@@ -19,13 +20,35 @@ type Renewed = {
   readonly ended: readonly { readonly session: SessionId; readonly reason: SessionEnd }[];
   readonly drainWithinMs: number | null;
 };
-type Connected = { readonly peer: EdgePeer; startId: string | undefined; readonly told: Set<SessionId> };
+type Connected = {
+  readonly peer: EdgePeer;
+  startId: string | undefined;
+  readonly told: Set<SessionId>;
+  /** What has this epoch or an earlier one was seen by a renewal, whenever it was committed. */
+  settled: number;
+  /** An epoch that the edge had seen, and when (`performance.now()`). */
+  settling: { readonly epoch: number; readonly at: number } | undefined;
+};
 
 /**
  * A transaction may take its epoch early and commit late. So each renewal looks back by this many epochs, and reports
  * each session only once.
  */
 const epochOverlap = 1000;
+/**
+ * No transaction that ends sessions lasts as long as this, in milliseconds: whatever took its epoch before then is
+ * committed, and was seen. So a renewal does not look back for ever when no session ends.
+ */
+const settlesUsualMs = 120_000;
+
+/** Is called after a renewal whose edge had seen `epoch`. */
+function settle(connected: Connected, epoch: number, settlesMs: number): void {
+  const { settling } = connected;
+  if (settling !== undefined && performance.now() - settling.at < settlesMs) return;
+  connected.settled = settling?.epoch ?? 0;
+  connected.settling = { epoch, at: performance.now() };
+}
+
 const toldMax = 5000;
 /**
  * How long the warden waits for an edge to answer `warden.leaving`, in milliseconds. An edge answers when none of its
@@ -40,15 +63,25 @@ const answersMs = 15_000;
 
 export class Nodes implements EdgeNotifier {
   readonly #database: Database;
+  readonly #turns: Turns;
+  readonly #settlesMs: number;
   readonly #connected = new Map<NodeName, Connected>();
 
-  constructor(database: Database) {
+  constructor(database: Database, turns = new Turns(), settlesMs = settlesUsualMs) {
     this.#database = database;
+    this.#turns = turns;
+    this.#settlesMs = settlesMs;
   }
 
   attach(node: NodeName, peer: EdgePeer): void {
     this.#connected.get(node)?.peer.close(new CofferdamError('unavailable', 'replaced by a newer connection'));
-    this.#connected.set(node, { peer, startId: undefined, told: new Set() });
+    this.#connected.set(node, {
+      peer,
+      startId: undefined,
+      told: new Set(),
+      settled: 0,
+      settling: undefined,
+    });
   }
 
   detach(node: NodeName, peer: EdgePeer): void {
@@ -89,15 +122,11 @@ export class Nodes implements EdgeNotifier {
     const startId = connected?.startId;
     if (connected === undefined || startId === undefined)
       throw new CofferdamError('invalid', 'node.hello must be called first');
-    const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => {
-      // This is done in the transaction that moves the node's own clock. Up to that time all activity of its sessions
-      // is then known, and a session that was not named had none.
-      await touchSessions(tx, active, caller.node);
-      return {
-        drainWithinMs: await seeNode(tx, caller.node, startId),
-        rows: await endedSince(tx, caller.node, Math.max(0, seenEpoch - epochOverlap)),
-      };
-    });
+    const after = Math.max(0, connected.settled, seenEpoch - epochOverlap);
+    const { rows, drainWithinMs } = await this.#turns.timed('renews leases', () =>
+      this.#renew(caller.node, startId, after, active),
+    );
+    settle(connected, seenEpoch, this.#settlesMs);
     const fresh = rows.filter((row) => !connected.told.has(row.id)).slice(0, 1000);
     for (const row of fresh) connected.told.add(row.id);
     for (const id of connected.told) {
@@ -109,6 +138,17 @@ export class Nodes implements EdgeNotifier {
       ended: fresh.map(({ id, end }) => ({ session: id, reason: end })),
       drainWithinMs,
     };
+  }
+
+  #renew(node: NodeName, startId: string, after: number, active: readonly Activity[]): Promise<Renewal> {
+    // With nothing to report, one statement says that the node lives and reads what its edge must hear.
+    if (active.length === 0) return renewQuietly(this.#database, { node, startId, after });
+    return this.#database.withSystem(async (tx) => {
+      // This is done in the transaction that moves the node's own clock. Up to that time all activity of its sessions
+      // is then known, and a session that was not named had none.
+      await touchSessions(tx, active, node);
+      return { drainWithinMs: await seeNode(tx, node, startId), rows: await endedSince(tx, node, after) };
+    });
   }
 
   /**

@@ -66,7 +66,7 @@ export const extentsMax = 500;
 export type RowPassName = keyof typeof rowPasses;
 
 type RowPass<Done> = {
-  /** Finds the names of rows that seem to be due, the oldest first, without holding a lock. */
+  /** Finds the names of rows that seem to be due, the oldest first. It only reads, and holds no lock. */
   readonly find: (tx: Transaction, limit: number) => Promise<readonly string[]>;
   /** Does work outside the database that may be repeated, such as work on files. No transaction is open meanwhile. */
   readonly before?: (keys: readonly string[]) => Promise<void>;
@@ -174,7 +174,7 @@ async function oneTurn<Done>(
   const { rowsMax } = rowPasses[name];
   const aside = asideOf(database, name);
   if (aside.size >= asideMax) return [];
-  const found = await database.withSystem((tx) => pass.find(tx, rowsMax + aside.size));
+  const found = await database.looking((tx) => pass.find(tx, rowsMax + aside.size));
   const keys = found.filter((key) => !aside.has(key)).slice(0, rowsMax);
   if (keys.length === 0) return [];
   const doThem = async (some: readonly string[]): Promise<void> => {

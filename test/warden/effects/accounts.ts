@@ -76,11 +76,11 @@ export const accountCases: readonly Case[] = [
     },
   },
   {
-    run: ['account.create', { plane: 'internal', name: 'archive', kind: 'machine', customers: ['acme-2', 'acme-2'] }],
+    run: ['account.create', { plane: 'internal', name: 'reports', kind: 'machine', customers: ['acme-2', 'acme-2'] }],
     does: {
-      answer: { name: 'archive' },
+      answer: { name: 'reports' },
       added: {
-        account: [{ id: '?', kind: 'machine', name: 'archive', plane: 'internal', state: 'active', created_at: 'now' }],
+        account: [{ id: '?', kind: 'machine', name: 'reports', plane: 'internal', state: 'active', created_at: 'now' }],
         budget: ['?/acme-2/in', '?/acme-2/list', '?/acme-2/out'],
         folder_right: [
           { verbs: ['list', 'read'], folder_id: 'acme-2/deposit', account_id: '?', customer_id: 'acme-2' },
@@ -90,7 +90,7 @@ export const accountCases: readonly Case[] = [
       entries: [
         {
           kind: 'account.created',
-          public: { kind: 'machine', name: 'archive', plane: 'internal' },
+          public: { kind: 'machine', name: 'reports', plane: 'internal' },
           sensitive: { by: 'both', rights: { collect: ['list', 'write', 'remove'], deposit: ['list', 'read'] } },
           account_id: '?',
           customer_id: 'acme-2',

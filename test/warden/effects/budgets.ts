@@ -137,6 +137,36 @@ export const budgetCases: readonly Case[] = [
     }),
   ),
   {
+    says: 'wider in ceiling',
+    run: ['budget.tighten', { scope: partner, ...outward, ceilingPercent: 201 }],
+    refused: { code: 'denied', message: 'this would widen ceiling: use budget set, which a second operator approves' },
+  },
+  {
+    says: 'what it is already',
+    run: [
+      'budget.tighten',
+      {
+        scope: partner,
+        ...outward,
+        bytes: caps,
+        items: caps,
+        rate: wide,
+        sessions: 1000,
+        ceilingPercent: 200,
+        consequence: 'refuse',
+        headroomPercent: 0,
+      },
+    ],
+    does: {
+      answer: { changed: 1, widened: [] },
+      entries: [
+        changed('', ['plane', 'partner', 'out'], out({ ceilingPercent: 200 }), out({ ceilingPercent: 200 }), {
+          operator: 'alice',
+        }),
+      ],
+    },
+  },
+  {
     says: 'of an account',
     run: ['budget.set', { scope: batch, direction: 'in', items: { hour: 5 }, reason }],
     does: {

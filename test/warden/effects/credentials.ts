@@ -226,6 +226,21 @@ export const credentialCases: readonly Case[] = [
     },
   },
   {
+    says: 'one whose rotation was undone',
+    prior: [
+      started,
+      begun,
+      ['key.suspend', { fingerprint: first, reason }],
+      ['rotation.undo', { rotation: '<the rotation>', reason }],
+    ],
+    run: ['key.resume', { fingerprint: first, reason }],
+    does: {
+      answer: {},
+      changed: { 'credential key acme-batch#1': { state: 'active' } },
+      entries: [entry('credential.resumed', 'acme-batch#1', { by: 'both' })],
+    },
+  },
+  {
     run: ['key.resume', { fingerprint: first, reason }],
     refused: { code: 'conflict', message: 'the key is active, not suspended' },
   },

@@ -103,7 +103,10 @@ export const factorCases: readonly Case[] = [
     run: ['mfa.reset', { account: batch, reason }],
     does: {
       answer: { sessionsEnded: 4 },
-      changed: { 'second_factor acme-batch': { sealed_by: null, enrolled_at: null, sealed_seed: null } },
+      changed: {
+        'mfa_ticket acme-batch ticket': { expires_at: 'epoch', ticket_hash: null },
+        'second_factor acme-batch': { sealed_by: null, enrolled_at: null, sealed_seed: null },
+      },
       entries: [entry('second-factor.reset', 'acme-batch', { by: 'alice' })],
       ended: { 'account: the second factor was reset': ofBatch },
       closed: handles,

@@ -1,4 +1,4 @@
-// What each operation on folders, files and holds does, and to whom.
+// What each operation on folders and files does, and to whom.
 import type { Case } from '../../support/verb-effects.ts';
 import { entry, reason } from './words.ts';
 
@@ -6,7 +6,27 @@ const collect = { customer: 'acme', folder: 'collect', reason } as const;
 const withdraw = (version: string) => ['file.withdraw', { version: `<acme:${version}>`, reason }] as const;
 const release = (version: string, days = 3) =>
   ['file.release', { version: `<acme:${version}>`, days, reason }] as const;
-const held = ['hold.place', { customer: 'acme', reason }] as const;
+/** A directory that is called like the withdrawn file. */
+const directory =
+  "insert into directory (id, customer_id, folder_id, name) select gen_random_uuid(), customer_id, folder_id, name from file where name = 'gone'";
+const removed = 'update directory set removed_at = clock_timestamp()';
+const moved =
+  "update file set directory_id = (select d.id from directory d where d.customer_id = file.customer_id) where name = 'gone'";
+const releasesGone = {
+  answer: { until: '+3d' },
+  changed: {
+    'version acme:gone.1': {
+      state: 'published',
+      withdrawn_at: null,
+      withdrawn_why: null,
+      complete_reads: 0,
+      released_until: '+3d',
+    },
+  },
+  entries: [
+    entry('file.released', 'acme', { operator: 'both' }, { public: { until: '+3d' }, version_id: 'acme:gone.1' }),
+  ],
+};
 
 export const fileCases: readonly Case[] = [
   {
@@ -262,24 +282,7 @@ export const fileCases: readonly Case[] = [
     run: ['file.withdraw', { version: '00000000-0000-4000-8000-000000000000', reason }],
     refused: { code: 'not-found', message: 'there is no such version: see `cofferctl file list`' },
   },
-  {
-    run: release('gone.1'),
-    does: {
-      answer: { until: '+3d' },
-      changed: {
-        'version acme:gone.1': {
-          state: 'published',
-          withdrawn_at: null,
-          withdrawn_why: null,
-          complete_reads: 0,
-          released_until: '+3d',
-        },
-      },
-      entries: [
-        entry('file.released', 'acme', { operator: 'both' }, { public: { until: '+3d' }, version_id: 'acme:gone.1' }),
-      ],
-    },
-  },
+  { run: release('gone.1'), does: releasesGone },
   {
     says: 'the newest of its name',
     prior: [withdraw('twice.3')],
@@ -294,93 +297,37 @@ export const fileCases: readonly Case[] = [
       ],
     },
   },
+  {
+    says: 'above one that was released',
+    prior: [withdraw('twice.3'), release('twice.2')],
+    run: release('twice.3', 1),
+    does: {
+      answer: { until: '+1d' },
+      changed: {
+        'version acme:twice.3': { state: 'published', withdrawn_at: null, withdrawn_why: null, released_until: '+1d' },
+      },
+      entries: [
+        entry('file.released', 'acme', { operator: 'both' }, { public: { until: '+1d' }, version_id: 'acme:twice.3' }),
+      ],
+    },
+  },
+  {
+    says: 'where a directory of its name was removed',
+    prior: [directory, removed],
+    run: release('gone.1'),
+    does: releasesGone,
+  },
+  {
+    prior: [directory, moved, removed],
+    run: release('gone.1'),
+    refused: { code: 'conflict', message: /^its directory was removed/ },
+  },
   { run: release('twice.1'), refused: { code: 'conflict', message: /^a newer version of this file is published/ } },
   { run: release('once.1'), refused: { code: 'conflict', message: 'the version is published, not withdrawn' } },
   { run: release('lost.1'), refused: { code: 'conflict', message: /^the key of this version was destroyed/ } },
   {
-    prior: [
-      "insert into directory (id, customer_id, folder_id, parent_id, name) select gen_random_uuid(), customer_id, folder_id, null, name from file where name = 'gone'",
-    ],
+    prior: [directory],
     run: release('gone.1'),
     refused: { code: 'conflict', message: /^a directory has its name now/ },
-  },
-  {
-    run: held,
-    does: {
-      answer: { hold: '?' },
-      added: { legal_hold: [{ id: '?', reason, placed_at: 'now', placed_by: 'alice', customer_id: 'acme' }] },
-      entries: [
-        entry('hold.placed', 'acme', { operator: 'alice' }, { public: { hold: '?', folder: null, version: null } }),
-      ],
-    },
-  },
-  {
-    says: 'a folder',
-    run: ['hold.place', { customer: 'acme', folder: 'deposit', reason }],
-    does: {
-      answer: { hold: '?' },
-      added: {
-        legal_hold: [
-          { id: '?', reason, folder_id: 'acme/deposit', placed_at: 'now', placed_by: 'alice', customer_id: 'acme' },
-        ],
-      },
-      entries: [
-        entry(
-          'hold.placed',
-          'acme',
-          { operator: 'alice' },
-          { public: { hold: '?', folder: 'deposit', version: null } },
-        ),
-      ],
-    },
-  },
-  {
-    says: 'a version',
-    run: ['hold.place', { customer: 'acme', version: '<acme:gone.1>', reason }],
-    does: {
-      answer: { hold: '?' },
-      added: {
-        legal_hold: [
-          { id: '?', reason, placed_at: 'now', placed_by: 'alice', version_id: 'acme:gone.1', customer_id: 'acme' },
-        ],
-      },
-      entries: [
-        entry(
-          'hold.placed',
-          'acme',
-          { operator: 'alice' },
-          { public: { hold: '?', folder: null, version: 'acme:gone.1' } },
-        ),
-      ],
-    },
-  },
-  {
-    run: ['hold.place', { customer: 'acme', folder: 'deposit', version: '<acme:gone.1>', reason }],
-    refused: { code: 'invalid', message: 'name a folder or a version, not both' },
-  },
-  {
-    run: ['hold.place', { customer: 'acme', version: '<acme-2:gone.1>', reason }],
-    refused: { code: 'not-found', message: 'customer acme has no such version' },
-  },
-  {
-    run: ['hold.place', { customer: 'acme', version: '<acme:lost.1>', reason }],
-    refused: { code: 'conflict', message: 'the key of this version is already destroyed' },
-  },
-  {
-    run: ['hold.place', { customer: 'none', reason }],
-    refused: { code: 'not-found', message: 'there is no customer named none' },
-  },
-  {
-    run: ['hold.lift', { hold: '<acme hold>', reason }],
-    does: {
-      answer: {},
-      changed: { 'legal_hold acme hold': { lifted_at: 'now', lifted_by: 'both' } },
-      entries: [entry('hold.lifted', 'acme', { operator: 'both' }, { public: { hold: 'acme hold' } })],
-    },
-  },
-  {
-    prior: [['hold.lift', { hold: '<acme hold>', reason }]],
-    run: ['hold.lift', { hold: '<acme hold>', reason }],
-    refused: { code: 'not-found', message: 'there is no such hold, or it was lifted before' },
   },
 ];

@@ -145,7 +145,16 @@ export const keyCases: readonly Case[] = [
     prior: [
       [
         'budget.tighten',
-        { scope: { kind: 'credential', fingerprint: first }, direction: 'out', bytes: { day: 5 }, sessions: 2, reason },
+        {
+          scope: { kind: 'credential', fingerprint: first },
+          direction: 'out',
+          bytes: { hour: 4, day: 5, week: 6 },
+          items: { hour: 7, day: 8, week: 9 },
+          rate: 1024,
+          sessions: 2,
+          consequence: 'suspend',
+          reason,
+        },
       ],
     ],
     run: ['key.add', { ...add, replaces: first }],
@@ -153,7 +162,22 @@ export const keyCases: readonly Case[] = [
       answer: { fingerprint: 'new key', isProved: false, expiresAt: '+365d', retiresAt: null },
       changed: { 'credential key acme-batch#1': { successor_id: '?' } },
       added: {
-        budget: ['?/acme/in', '?/acme/list', { of: '?/acme/out', sessions_max: 2, cap_day_bytes: 5 }],
+        budget: [
+          '?/acme/in',
+          '?/acme/list',
+          {
+            of: '?/acme/out',
+            sessions_max: 2,
+            cap_hour_bytes: 4,
+            cap_day_bytes: 5,
+            cap_week_bytes: 6,
+            cap_hour_items: 7,
+            cap_day_items: 8,
+            cap_week_items: 9,
+            rate: 1024,
+            consequence: 'suspend',
+          },
+        ],
         credential: [newKey()],
         rotation: [
           {

@@ -14,6 +14,57 @@ const moved = "update rotation_item set moved_at = clock_timestamp() where crede
 const finished = (laggards: boolean) => ['rotation.finish', { rotation: '<the rotation>', laggards, reason }] as const;
 const undone = ['rotation.undo', { rotation: '<the rotation>', reason }] as const;
 
+/** A rotation of the second key only. */
+const startsSecond = {
+  answer: { rotation: '?', keys: 1, deadline: '+10d' },
+  added: {
+    rotation: [
+      {
+        id: '?',
+        reason,
+        deadline: '+10d',
+        selection: 'account acme-batch',
+        overlap_ms: 864000000,
+        started_at: 'now',
+        started_by: 'alice',
+      },
+    ],
+    rotation_item: [
+      { state: 'planned', rotation_id: '?', credential_id: 'key acme-batch#2', former_expires_at: '+365d' },
+    ],
+  },
+  entries: [
+    {
+      kind: 'rotation.started',
+      sensitive: {
+        by: 'alice',
+        keys: 1,
+        reason,
+        rotation: '?',
+        selection: { account: 'acme-batch' },
+        overlapDays: 10,
+      },
+    },
+  ],
+};
+
+/** Both keys retire, with their sessions. */
+const retiresBoth = {
+  answer: { retired: 2, sessionsEnded: 4 },
+  changed: {
+    'credential key acme-batch#2': revokedRow,
+    'credential key acme-batch#1': revokedRow,
+    'rotation_item the rotation/key acme-batch#2': { state: 'retired', retired_at: 'now' },
+    'rotation_item the rotation/key acme-batch#1': { state: 'retired', retired_at: 'now' },
+  },
+  entries: [
+    bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' }),
+    bare('credential.retired', 'acme-batch#2', { by: 'alice', why: 'a test' }),
+  ],
+  ended: { 'credential: the key has retired': ofBatch },
+  closed: handles,
+};
+
 export const rotationCases: readonly Case[] = [
   {
     run: started,
@@ -56,38 +107,13 @@ export const rotationCases: readonly Case[] = [
     says: 'keys that are not in one already',
     prior: [['rotation.start', { selection: { fingerprint: first }, overlapDays: 10, reason }]],
     run: started,
-    does: {
-      answer: { rotation: '?', keys: 1, deadline: '+10d' },
-      added: {
-        rotation: [
-          {
-            id: '?',
-            reason,
-            deadline: '+10d',
-            selection: 'account acme-batch',
-            overlap_ms: 864000000,
-            started_at: 'now',
-            started_by: 'alice',
-          },
-        ],
-        rotation_item: [
-          { state: 'planned', rotation_id: '?', credential_id: 'key acme-batch#2', former_expires_at: '+365d' },
-        ],
-      },
-      entries: [
-        {
-          kind: 'rotation.started',
-          sensitive: {
-            by: 'alice',
-            keys: 1,
-            reason,
-            rotation: '?',
-            selection: { account: 'acme-batch' },
-            overlapDays: 10,
-          },
-        },
-      ],
-    },
+    does: startsSecond,
+  },
+  {
+    says: 'keys that can be used',
+    prior: [['key.suspend', { fingerprint: first, reason }]],
+    run: started,
+    does: startsSecond,
   },
   {
     says: 'again, when the last was undone',
@@ -318,26 +344,8 @@ export const rotationCases: readonly Case[] = [
       ended: { 'credential: the key has retired': ['acme-batch@window'] },
     },
   },
-  {
-    says: 'all',
-    prior: [started, keys(), moved],
-    run: finished(true),
-    does: {
-      answer: { retired: 2, sessionsEnded: 4 },
-      changed: {
-        'credential key acme-batch#2': revokedRow,
-        'credential key acme-batch#1': revokedRow,
-        'rotation_item the rotation/key acme-batch#2': { state: 'retired', retired_at: 'now' },
-        'rotation_item the rotation/key acme-batch#1': { state: 'retired', retired_at: 'now' },
-      },
-      entries: [
-        bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' }),
-        bare('credential.retired', 'acme-batch#2', { by: 'alice', why: 'a test' }),
-      ],
-      ended: { 'credential: the key has retired': ofBatch },
-      closed: handles,
-    },
-  },
+  { says: 'all', prior: [started, keys(), moved], run: finished(true), does: retiresBoth },
+  { says: 'all that were only planned', prior: [started], run: finished(true), does: retiresBoth },
   {
     prior: [started, finished(true)],
     run: finished(true),
