@@ -36,7 +36,7 @@ The last columns divide our median by the other server's: more than 1 is better 
 
 - All servers run on the same machine as the client, over loopback. The client is OpenSSH's \`sftp\` with AES-128-GCM on every side. OpenSSH serves \`internal-sftp\`, and ProFTPD \`mod_sftp\`.
 - The servers take turns within each round, and each round begins with another one. A first round only warms up and is thrown away.
-- Our side is a whole gateway with its embedded PostgreSQL. Its budgets are as wide as they can be, and its self-test is off. Everything else is as installed: every byte is hashed, sealed and durable, and every access is on the record. The other servers do none of that; what they stored may be lost when the machine stops.
+- Our side is a whole gateway with its embedded PostgreSQL. Its budgets are as wide as they can be, its self-test is off, and deposits are delivered as soon as they are closed. Everything else is as installed: every byte is hashed, sealed and durable, and every access is on the record. The other servers do none of that; what they stored may be lost when the machine stops.
 - Times are those of the session after the login, by when the client begins its next command. Rows that say so include the login.
 - Processor time is that of all processes of a server, the database and processes that are over included, and was counted ${cpuWords}. It is read a quarter of a second after the client was done, so that work which a server puts off counts.
 - The large file has ${mib} MiB of random bytes. A file that is downloaded was never downloaded before. The others read it from the page cache.

@@ -1,5 +1,6 @@
-// Owns: one session of OpenSSH's `sftp`, which is given one command after the other. How long each took is the time from
-// writing it to the moment at which the client begins the next one: without the start of the program and the login.
+// Owns: one session of OpenSSH's `sftp`, which is given one command after the other. How long each took is the time
+// from writing it to the moment at which the client begins the next one, without the start of the program and without
+// the login.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { project } from '../../test/support/world.ts';
 
