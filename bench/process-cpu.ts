@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { childrenOf } from '../test/support/world.ts';
 
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+export const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 /** Returns the user and system time of a process and of its finished children, in seconds. */
 function cpuOf(pid: number): number {
@@ -34,11 +34,12 @@ function roleOf(pid: number): string {
   }
 }
 
-const tree = (pid: number): readonly number[] => [pid, ...childrenOf(pid).flatMap(tree)];
+/** A process and all its descendants, by id. */
+export const processesBelow = (pid: number): readonly number[] => [pid, ...childrenOf(pid).flatMap(processesBelow)];
 
 /** The CPU time of a process with all its descendants, in seconds, those that have ended among them. */
-export const cpuOfAll = (pid: number): number => tree(pid).reduce((sum, one) => sum + cpuOf(one), 0);
+export const cpuOfAll = (pid: number): number => processesBelow(pid).reduce((sum, one) => sum + cpuOf(one), 0);
 
 /** The same by process, of those that run now: by their id and role. */
 export const cpuOfEach = (pid: number): ReadonlyMap<string, number> =>
-  new Map(tree(pid).map((one) => [`${one} ${roleOf(one)}`, cpuOf(one)] as const));
+  new Map(processesBelow(pid).map((one) => [`${one} ${roleOf(one)}`, cpuOf(one)] as const));

@@ -71,7 +71,7 @@ const answers: readonly Answered<object>[] = [
         'acme-batch | acme | machine | partner | active | true | 2 | +8h | null | false | true | ["192.0.2.0/24"] | null',
         'acme-clerk | acme | person | partner | suspended | false | 2 | null | null | true | false | [] | null',
         'archive | null | machine | internal | active | false | 1 | null | null | false | false | [] | null',
-        'processor | null | machine | internal | active | false | 1 | null | null | false | false | [] | null',
+        'processor | null | machine | internal | active | false | 1 | null | -70d | false | false | [] | null',
       ],
     },
   ],

@@ -54,9 +54,31 @@ async function doThings({ agreed, sql }: UseCaseBench, { called, names }: TwoBan
     "update session set state = 'ended', ended_at = clock_timestamp(), end_kind = 'idle', end_reason = 'idle' where id = $1",
     [called('acme-2-clerk@clerk')],
   );
-  await sql.query("update credential set expires_at = clock_timestamp() + interval '20 days' where id = $1", [
-    called('key acme-clerk#1'),
+  // One that can be used, one that is revoked and one that is suspended end soon; and one was not used for long.
+  await sql.query("update credential set expires_at = clock_timestamp() + interval '20 days' where id = any ($1)", [
+    ['key acme-clerk#1', 'key acme-batch#1', 'key acme-2-batch#2'].map(called),
   ]);
+  await sql.query(
+    "update credential set valid_from = clock_timestamp() - interval '100 days', last_used_at = clock_timestamp() - interval '70 days' where id = $1",
+    [called('key processor#1')],
+  );
+}
+
+/** What stands beside what is asked for: a closed window, and entries that name a key but are none of its history. */
+async function addNeighbours({ sql }: UseCaseBench, called: (name: string) => string): Promise<void> {
+  await sql.query(
+    `insert into activation_window (id, account_id, opens_at, closes_at, closed_at, opened_by, reason)
+     values (gen_random_uuid(), $1, clock_timestamp(), clock_timestamp() + interval '5 hours', clock_timestamp(), 'alice', 'closed')`,
+    [called('acme-batch')],
+  );
+  for (const [kind, account] of [
+    ['session.opened', 'acme-batch'],
+    ['credential.added', 'acme-clerk'],
+  ] as const)
+    await sql.query(
+      "insert into ledger_fresh (kind, observer, customer_id, account_id, credential, public, sensitive) values ($1, 'warden', $2, $3, $4, '{}', '{}')",
+      [kind, called('acme'), called(account), called('acme-batch#1')],
+    );
 }
 
 /** A change that waits for a second operator, and one that waited too long. */
@@ -84,6 +106,7 @@ export async function startReaders(t: Teardown): Promise<(question: Question) =>
   const { names, called } = banks;
   await doThings(bench, banks);
   await addSelfTest(bench);
+  await addNeighbours(bench, called);
   await addChanges(bench);
   const database = new Database({ url: bench.sql.adminUrl, applicationName: 'readers', connectionsMax: 2 });
   t.teardown(() => database.close());
