@@ -9,7 +9,8 @@ import { busyBytes, quietBytes, type ReadMemory, SocketReader } from './own-buff
 /** Whether sockets are read into memory of our own, and the sentence for the log. */
 type HowRead = { readonly isOwn: boolean; readonly text: string };
 
-const checkMs = 2000;
+/** Long enough for a machine that is busy: what is found out is used as long as the process runs. */
+const checkMs = 5000;
 const bytesSent = 600_000;
 /** After this many bytes the check holds the reader, in the middle of what it got. */
 const heldAt = 100_001;
