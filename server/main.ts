@@ -19,6 +19,7 @@ const help = `cofferdam: secure SFTP file-transfer gateway
   cofferdam up [--config FILE]                 all roles on this machine, under one supervisor
   cofferdam edge --node NAME --config FILE     one SFTP edge
   cofferdam warden --config FILE               authentication, catalogue, budgets, record, keys
+  cofferdam store --config FILE                the only process that writes sealed objects
   cofferdam admin --config FILE                the operators' socket
   cofferdam migrate --config FILE              brings the database to this version
   cofferdam verify [--watch] --config FILE     the record against its witness, from another host; its FILE is another one (docs/operations/record.md)
@@ -27,7 +28,7 @@ Without --config, \`up\` serves a demo world on loopback below ./var.
 Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else. Of \`verify\`: 0 good, 1 bad, 2 nothing verified, 3 not everything was read.
 `;
 
-const roles = ['up', 'edge', 'warden', 'admin', 'migrate'] as const;
+const roles = ['up', 'edge', 'warden', 'store', 'admin', 'migrate'] as const;
 type Role = (typeof roles)[number];
 
 /** `initgroups` is missing from the type declarations, and present in every POSIX build of Node.js. */
@@ -70,6 +71,8 @@ async function startRole(role: Role, config: Config, node: string | undefined, s
       );
     case 'warden':
       return (await import('./warden/warden.ts')).startWarden(config);
+    case 'store':
+      return (await import('./store/store.ts')).startStore(config);
     case 'admin':
       return (await import('./admin/admin.ts')).startAdmin(config);
     case 'edge': {

@@ -29,6 +29,7 @@ export type SystemUsers = {
    */
   readonly edges: Readonly<Record<string, string>>;
   readonly warden: string;
+  readonly store: string;
   readonly admin: string;
   readonly database: string;
 };
@@ -182,10 +183,10 @@ export type Limits = {
   /** Uploads are refused when the store has fewer free bytes than this. */
   readonly freeSpaceFloorBytes: number;
   /**
-   * How many bytes one edge may have in its directory of the store. An honest edge has only the objects that the warden
-   * has not taken over yet.
+   * How many bytes one edge may put into the store that no row of the database names yet: pieces of objects that are
+   * being written, and objects that no upload has taken.
    */
-  readonly incomingBytesMax: number;
+  readonly unsettledBytesMax: number;
   /** How long an edge retries while the warden or its database is away, before the client gets a failure. */
   readonly wardenRetryMs: number;
   readonly drainMs: number;
@@ -247,7 +248,7 @@ export const defaultLimits: Limits = {
   clockJumpMs: 30_000,
   forwardAlarmMs: 60_000,
   freeSpaceFloorBytes: 1024 * 1024 * 1024,
-  incomingBytesMax: 64 * 1024 * 1024 * 1024,
+  unsettledBytesMax: 64 * 1024 * 1024 * 1024,
   wardenRetryMs: 20_000,
   drainMs: 10_000,
   slowdownPatienceMs: 30_000,
@@ -288,8 +289,10 @@ export type Paths = {
   readonly postgresData: string;
   readonly postgresSocketDirectory: string;
   readonly store: string;
-  readonly incoming: (node: string) => string;
   readonly objects: string;
+  /** The socket at which the store hears one edge, and the one at which it hears the wardens. */
+  readonly storeSocket: (node: string) => string;
+  readonly storeControlSocket: string;
 };
 
 /** Returns the paths. They are in one place so that permissions can be set in one place. */
@@ -315,7 +318,8 @@ export function runtimePaths({ runtimeDirectory: runtime, storeDirectory: store 
     postgresData: `${runtime}/postgres/data`,
     postgresSocketDirectory: `${runtime}/run/postgres`,
     store,
-    incoming: (node) => `${store}/incoming/${nodePart(node)}`,
     objects: `${store}/objects`,
+    storeSocket: (node) => `${runtime}/run/store/${nodePart(node)}/store.sock`,
+    storeControlSocket: `${runtime}/run/store/.wardens/control.sock`,
   };
 }

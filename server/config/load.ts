@@ -31,7 +31,12 @@ type LoadOptions = {
 };
 
 const loopbackNetworks = ['127.0.0.0/8', '::1'] as const;
-const roleUsers = { warden: 'cofferdam-warden', admin: 'cofferdam-admin', database: 'cofferdam-db' } as const;
+const roleUsers = {
+  warden: 'cofferdam-warden',
+  store: 'cofferdam-store',
+  admin: 'cofferdam-admin',
+  database: 'cofferdam-db',
+} as const;
 /**
  * The system users of an installation whose configuration file names none. Their names come from the position of the
  * edge in the list, so that a machine does not collect more and more users.
@@ -304,6 +309,8 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
   const paths = runtimePaths(config);
   for (const socket of [
     ...nodes.map(paths.wardenSocket),
+    ...nodes.map(paths.storeSocket),
+    paths.storeControlSocket,
     paths.adminSocket,
     paths.bootstrapSocket,
     join(paths.postgresSocketDirectory, '.s.PGSQL.5432.lock'),
@@ -316,7 +323,7 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
 
 /** Every role and every edge needs a system user that nothing else uses. Returns the faults. */
 function userFaults(users: SystemUsers, nodes: readonly string[]): readonly string[] {
-  const names = [...Object.values(users.edges), users.warden, users.admin, users.database];
+  const names = [...Object.values(users.edges), users.warden, users.store, users.admin, users.database];
   return [
     ...nodes
       .filter((node) => users.edges[node] === undefined)

@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 import { type Config, type Paths, runtimePaths } from './config.ts';
 
 /**
- * Who holds a directory or secret. `starter` is the user who ran `cofferdam up` or `cofferdam migrate`. `store`,
- * `operators` and `clients` (of the database) are groups only.
+ * Who holds a directory or secret. `starter` is the user who ran `cofferdam up` or `cofferdam migrate`. `objects`
+ * (whoever reads sealed objects), `operators` and `clients` (of the database) are groups only.
  */
 export type Holder =
   | 'starter'
@@ -14,6 +14,7 @@ export type Holder =
   | 'admin'
   | 'database'
   | 'store'
+  | 'objects'
   | 'operators'
   | 'clients'
   | { readonly edge: string };
@@ -61,16 +62,17 @@ export function directoriesOf(config: Config): readonly OwnedPath[] {
     place(runtime, 'starter', 0o755),
     place(`${runtime}/run`, 'starter', 0o755),
     place(config.storeDirectory, 'starter', 0o755),
-    place(dirname(paths.incoming('x')), 'starter', 0o755),
+    place(dirname(dirname(paths.storeControlSocket)), 'starter', 0o755),
+    // Only wardens may connect to the store here. The socket inherits the group of its directory.
+    place(dirname(paths.storeControlSocket), 'store', 0o2750, 'warden'),
     ...config.edges.flatMap(({ node }) => [
       // The warden creates its socket here. The socket inherits the directory's group, which holds the one edge that
       // may connect.
       place(dirname(paths.wardenSocket(node)), 'warden', 0o2750, { edge: node }),
-      // The edge writes here, and the warden copies and deletes what was written; nobody else may enter. The edge does
-      // not own the directory, so it cannot open it to others.
-      place(paths.incoming(node), 'warden', 0o2770, { edge: node }),
+      place(dirname(paths.storeSocket(node)), 'store', 0o2750, { edge: node }),
     ]),
-    place(paths.objects, 'warden', 0o2750, 'store'),
+    // Only the store writes here. Edges read what they have been given the key of; to anybody else it is ciphertext.
+    place(paths.objects, 'store', 0o2750, 'objects'),
     // Operators of this machine may pass through this directory and connect to the socket, which inherits the group.
     // Edges cannot even connect. Only the admin process may list the directory.
     place(dirname(paths.adminSocket), 'admin', 0o2710, 'operators'),

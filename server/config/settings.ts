@@ -76,6 +76,7 @@ const linesOf = (names: readonly string[]) =>
   z.strictObject(Object.fromEntries(names.map((name) => [name, shareNumbers.optional()]))).optional();
 export const shareSettings = z.strictObject({
   warden: linesOf(Object.keys(defaultShares.warden)),
+  store: linesOf(Object.keys(defaultShares.store)),
   edge: linesOf(Object.keys(defaultShares.edge)),
   admin: linesOf(Object.keys(defaultShares.admin)),
 });
@@ -129,6 +130,7 @@ export const settings = z.strictObject({
     .strictObject({
       edges: z.record(z.string().max(64), userName),
       warden: userName,
+      store: userName,
       admin: userName,
       database: userName,
     })

@@ -1,6 +1,6 @@
-// Owns: the one table of shares. For every shared resource of the warden, of the admin process, and of the connection
-// between edge and warden, it says how much there is, how much one node or person may have, and how much is reserved
-// for the other plane or for security officers (T-35, T-38).
+// Owns: the one table of shares. For every shared resource of the warden, of the store, of the admin process, and of
+// the connection between edge and warden, it says how much there is, how much one node or person may have, and how much
+// is reserved for the other plane or for security officers (T-35, T-38).
 // Must never: have a line that one holder can use up.
 import { type Share, shareFault } from '../domain/share.ts';
 
@@ -42,6 +42,10 @@ export const defaultShares = {
       waitMs: 30_000,
     }),
   },
+  store: {
+    // Each has a file open: the process must be allowed more open files than this.
+    puts: node('objects being written', { total: 12_288, each: 4096, reserve: 4096 }),
+  },
   edge: {
     // The total must be less than the number of calls that the warden reads ahead for one node (`warden.calls`, each),
     // so that the stream can always carry a lease, whatever clients ask.
@@ -81,7 +85,7 @@ export const defaultShares = {
     }),
     verifications: person('verifications of the record kept', { total: 4, each: 1, reserve: 1 }),
   },
-} as const satisfies Readonly<Record<'warden' | 'edge' | 'admin', Readonly<Record<string, Share>>>>;
+} as const satisfies Readonly<Record<'warden' | 'store' | 'edge' | 'admin', Readonly<Record<string, Share>>>>;
 
 /**
  * How many commands may wait for the warden in the database, whatever the admin process does. The database enforces

@@ -18,9 +18,10 @@ export const transfersMs = ({ drainMs }: Pick<Limits, 'drainMs'>): number => dra
 /** Returns the time in milliseconds after which a role that was asked to stop may be killed. */
 export const stopGraceMs = (
   limits: Pick<Limits, 'drainMs'>,
-): Readonly<Record<'edge' | 'admin' | 'warden', number>> => ({
+): Readonly<Record<'edge' | 'admin' | 'warden' | 'store', number>> => ({
   edge: transfersMs(limits) + lastWordsMs + restMs,
   admin: restMs,
   // The warden waits two seconds for edges that are in the middle of a call, and answers the calls that are under way.
   warden: 2 * restMs,
+  store: restMs,
 });

@@ -2,11 +2,8 @@
 import { readFileSync } from 'node:fs';
 import type { SystemUsers } from './config.ts';
 
-/**
- * Members may read sealed objects, and the group lets nobody write. Its members are every edge, and the warden, which
- * owns the objects.
- */
-export const storeGroup = 'cofferdam-store';
+/** Members may read sealed objects, and the group lets nobody write. Its members are the edges. */
+export const objectsGroup = 'cofferdam-objects';
 /** Members may connect to the socket of the admin process. Their certificates decide who they are there. */
 export const operatorsGroup = 'cofferdam-operators';
 /**
@@ -18,7 +15,7 @@ export const databaseGroup = 'cofferdam-database';
 /** Returns the system user of a role or of one edge. */
 export function userOf(
   users: SystemUsers,
-  holder: 'warden' | 'admin' | 'database' | { readonly edge: string },
+  holder: 'warden' | 'store' | 'admin' | 'database' | { readonly edge: string },
 ): string | undefined {
   return typeof holder === 'string' ? users[holder] : users.edges[holder.edge];
 }
@@ -42,17 +39,16 @@ export function nameOf(file: '/etc/passwd' | '/etc/group', id: number): string {
 /**
  * Returns the group memberships that should not exist: a role's user that is a member of more than it must be, or
  * another user in a role's own group. `passwd` and `group` are the texts of /etc/passwd and /etc/group. `isAlone` is
- * true when no other installation on this machine shares the warden's user and the group of the store, as installations
+ * true when no other installation on this machine shares the store's user and the group of objects, as installations
  * for development do.
  */
 export function groupFaults(users: SystemUsers, passwd: string, group: string, isAlone: boolean): readonly string[] {
   const edges = Object.values(users.edges);
-  const narrow = new Set([...edges, users.admin, users.database]);
+  const narrow = new Set([...edges, users.store, users.admin, users.database]);
   const may = (member: string, name: string): boolean =>
     name === member ||
-    (name === storeGroup && (edges.includes(member) || member === users.warden)) ||
-    (name === databaseGroup && (member === users.warden || member === users.admin || member === users.database)) ||
-    (member === users.warden && edges.includes(name));
+    (name === objectsGroup && edges.includes(member)) ||
+    (name === databaseGroup && [users.warden, users.admin, users.database].includes(member));
   const lines = (text: string): readonly (readonly string[])[] => text.split('\n').map((line) => line.split(':'));
   const groups = lines(group);
   const nameOfGid = (gid: string | undefined): string =>
@@ -65,7 +61,7 @@ export function groupFaults(users: SystemUsers, passwd: string, group: string, i
     narrow.has(member) ||
     narrow.has(name) ||
     name === users.warden ||
-    (isAlone && (member === users.warden || name === storeGroup));
+    (isAlone && (member === users.warden || name === objectsGroup));
   return memberships
     .filter((one) => concerns(one) && !may(one.member, one.name))
     .map(({ member, name }) => `${member} is in the group ${name}`);

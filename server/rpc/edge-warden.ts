@@ -93,7 +93,14 @@ const loginOutcome = z.discriminatedUnion('outcome', [
 export type LoginOutcome = z.infer<typeof loginOutcome>;
 
 /** An extent to be written. This is the only time that its key is handed out for writing. */
-const freshExtent = z.strictObject({ index, objectId, key: base64(32), context: base64(512) });
+const freshExtent = z.strictObject({
+  index,
+  objectId,
+  key: base64(32),
+  context: base64(512),
+  /** The ticket by which this node may put the object into the store (`extents/object-tickets.ts`). */
+  ticket: base64(58),
+});
 export type FreshExtent = z.infer<typeof freshExtent>;
 
 const differentHostKeys = z
@@ -109,8 +116,10 @@ const sealedExtent = z.strictObject({
   bytes: edgeWords.extentBytes,
   /** The number of ciphertext bytes, including the header. */
   sealedBytes: edgeWords.sealedBytes,
-  /** The ciphertext of a small extent; absent when it was written to `incoming/<node>/<objectId>`. */
+  /** The ciphertext of a small extent. Every other extent has `durable`, and none has both. */
   inline: edgeWords.inline.optional(),
+  /** What the store said of the object: its digest, and the acknowledgement that it is durable. */
+  durable: z.strictObject({ digest: edgeWords.sealedDigest, acknowledgement: edgeWords.acknowledgement }).optional(),
   /**
    * The edge ended the extent early for want of room. Its client does not pay for that, down to the shortest extent
    * that an edge cuts.
@@ -375,8 +384,8 @@ export const edgeToWarden = {
   }),
   'upload.begin-extent': operation({ changes: true, params: z.strictObject({ token, upload }), result: freshExtent }),
   /**
-   * Seals an extent whose object is complete in `incoming/` (or inline). Returns when it is durable, sealed and
-   * recorded.
+   * Seals an extent which the store has acknowledged as durable, or which comes with the call. Returns when it is
+   * sealed and recorded.
    */
   'upload.seal-extent': operation({
     changes: true,

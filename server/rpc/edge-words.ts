@@ -139,7 +139,9 @@ export const edgeWords = {
     .int()
     .min(1)
     .max(16_777_216)
-    .describe('ciphertext bytes of an extent; compared with what is there'),
+    .describe('ciphertext bytes of an extent; the acknowledgement of the store covers them'),
+  sealedDigest: base64(32).describe('digest of a sealed object; the acknowledgement of the store covers it'),
+  acknowledgement: base64(32).describe('MAC of the store over node, object, length and digest; verified'),
   inline: base64(inlineExtentBytesMax + 128).describe('ciphertext of a small extent; kept once it is charged'),
   size: z
     .number()

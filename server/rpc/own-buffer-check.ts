@@ -1,6 +1,7 @@
 // Owns: finding out whether accepted sockets can be read into memory of our own here, by moving bytes through one.
 // Must never: wait long, or leave a listener or a socket behind.
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { bounded } from '../domain/bounded.ts';
 import { held } from '../domain/detached.ts';
@@ -21,12 +22,13 @@ const byteAt = (place: number): number => (place * 31 + (place >>> 8) * 7) & 255
 /**
  * Sends bytes through an accepted socket of this process. They must all come, once and in order, also when the reader
  * is held in the middle, in memory that is used again; nothing may come while it is held; and a reply must arrive.
+ * `path` is that of a Unix socket, for a role that has no network; without it, a port of loopback is used.
  */
-export async function checkOwnBuffer(): Promise<HowRead> {
+export async function checkOwnBuffer(path?: string): Promise<HowRead> {
   const server = createServer({ pauseOnConnect: true });
   const sockets: Socket[] = [];
   try {
-    await moves(server, sockets);
+    await moves(server, sockets, path);
     return { isOwn: true, text: 'sockets are read into memory of our own' };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
@@ -37,12 +39,13 @@ export async function checkOwnBuffer(): Promise<HowRead> {
   }
 }
 
-async function moves(server: Server, sockets: Socket[]): Promise<void> {
+async function moves(server: Server, sockets: Socket[], path: string | undefined): Promise<void> {
   const signal = AbortSignal.timeout(checkMs);
-  server.listen({ host: '127.0.0.1', port: 0 });
+  if (path !== undefined) rmSync(path, { force: true });
+  server.listen(path === undefined ? { host: '127.0.0.1', port: 0 } : { path });
   await once(server, 'listening', { signal });
   const connection = held(once(server, 'connection', { signal }) as Promise<[Socket]>);
-  const client = connect(server.address() as { port: number });
+  const client = connect(path === undefined ? (server.address() as { port: number }) : { path });
   sockets.push(client);
   const answered = held(once(client, 'data', { signal }));
   const sent = Buffer.alloc(bytesSent);

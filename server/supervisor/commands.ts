@@ -18,33 +18,48 @@ export function roleCommand(
   paths: Paths,
   projectDirectory: string,
   configFile: string,
-  role: 'edge' | 'warden' | 'admin',
+  role: 'edge' | 'warden' | 'store' | 'admin',
   node?: string,
 ): RoleCommand {
   const stripped = join(projectDirectory, 'scripts', 'stripped.mjs');
-  const seatBelt =
-    role === 'edge' && node !== undefined
-      ? [
-          // The threads of the garbage collector compete with the clients' data for the same cores, and a measurement
-          // showed that they cost more than they save here.
-          '--single-threaded-gc',
-          '--permission',
-          '--allow-addons',
-          '--allow-worker',
-          // Only code may be read. The directory var/ stands beside it, and holds the keys of all roles when they share
-          // one user.
-          `--allow-fs-read=${join(projectDirectory, 'server')}`,
-          `--allow-fs-read=${stripped}`,
-          `--allow-fs-read=${join(projectDirectory, 'node_modules')}`,
-          `--allow-fs-read=${join(projectDirectory, 'package.json')}`,
-          `--allow-fs-read=${configFile}`,
-          '--allow-fs-read=/etc/passwd',
-          `--allow-fs-read=${dirname(paths.wardenSocket(node))}`,
-          `--allow-fs-read=${paths.objects}`,
-          `--allow-fs-read=${paths.incoming(node)}`,
-          `--allow-fs-write=${paths.incoming(node)}`,
-        ]
-      : [];
+  // Only code may be read. The directory var/ stands beside it, and holds the keys of all roles when they share one
+  // user.
+  const code = [
+    join(projectDirectory, 'server'),
+    stripped,
+    join(projectDirectory, 'node_modules'),
+    join(projectDirectory, 'package.json'),
+    configFile,
+    '/etc/passwd',
+  ].map((path) => `--allow-fs-read=${path}`);
+  const seatBelts: Readonly<Record<typeof role, readonly string[]>> = {
+    warden: [],
+    admin: [],
+    store: [
+      '--permission',
+      ...code,
+      `--allow-fs-read=${dirname(dirname(paths.storeControlSocket))}`,
+      `--allow-fs-write=${dirname(dirname(paths.storeControlSocket))}`,
+      `--allow-fs-read=${paths.objects}`,
+      `--allow-fs-write=${paths.objects}`,
+    ],
+    edge:
+      node === undefined
+        ? []
+        : [
+            // The threads of the garbage collector compete with the clients' data for the same cores, and a measurement
+            // showed that they cost more than they save here.
+            '--single-threaded-gc',
+            '--permission',
+            '--allow-addons',
+            '--allow-worker',
+            ...code,
+            `--allow-fs-read=${dirname(paths.wardenSocket(node))}`,
+            `--allow-fs-read=${dirname(paths.storeSocket(node))}`,
+            // An edge may write nothing at all.
+            `--allow-fs-read=${paths.objects}`,
+          ],
+  };
   return {
     program: process.execPath,
     args: [
@@ -53,7 +68,7 @@ export function roleCommand(
       '--disable-sigusr1',
       '--disable-warning=ExperimentalWarning',
       '--disable-warning=SecurityWarning',
-      ...seatBelt,
+      ...seatBelts[role],
       '--import',
       stripped,
       join(projectDirectory, 'server', 'main.ts'),
@@ -62,6 +77,12 @@ export function roleCommand(
       configFile,
       ...(node === undefined ? [] : ['--node', node]),
     ],
-    env: { PATH: '/usr/bin:/bin', COFFERDAM_ROLE_CONFIG: '1', NODE_ENV: 'production' },
+    env: {
+      PATH: '/usr/bin:/bin',
+      COFFERDAM_ROLE_CONFIG: '1',
+      NODE_ENV: 'production',
+      // The threads that wait for the disk: pieces are written while other objects are made durable.
+      ...(role === 'store' ? { UV_THREADPOOL_SIZE: '16' } : {}),
+    },
   };
 }

@@ -6,17 +6,18 @@ import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { directoriesOf, type Holder, secretMode } from '../config/places.ts';
-import { databaseGroup, lookUp, operatorsGroup, storeGroup } from '../config/system-users.ts';
+import { databaseGroup, lookUp, objectsGroup, operatorsGroup } from '../config/system-users.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ProcessUser } from '../postgres/embedded.ts';
 import { ensureOwnSecret, placeDirectory, self } from './own-files.ts';
 
 export type Wall = {
   readonly warden: ProcessUser;
+  readonly store: ProcessUser;
   readonly admin: ProcessUser;
   readonly database: ProcessUser;
   readonly edgeOf: (node: string) => ProcessUser;
-  readonly storeGid: number;
+  readonly objectsGid: number;
   readonly operatorsGid: number;
   readonly clientsGid: number;
   readonly areShared: boolean;
@@ -54,13 +55,15 @@ function ensureGroup(name: string): number {
 export function ensureUser(name: string, groups: readonly string[]): ProcessUser {
   const isolated = [
     '--system',
-    '--user-group',
+    '--gid',
+    name,
     '--no-create-home',
     '--home-dir',
     '/nonexistent',
     '--shell',
     '/usr/sbin/nologin',
   ];
+  ensureGroup(name);
   runTool('useradd', [...isolated, name], () => lookUp('/etc/passwd', name) !== undefined);
   for (const group of groups)
     runTool('usermod', ['--append', '--groups', group, name], () =>
@@ -80,30 +83,32 @@ export function buildWall({ users }: Pick<Config, 'users'>): Wall {
     const one = self();
     return {
       warden: one,
+      store: one,
       admin: one,
       database: one,
       edgeOf: () => one,
-      storeGid: one.gid,
+      objectsGid: one.gid,
       operatorsGid: one.gid,
       clientsGid: one.gid,
       areShared: true,
     };
   }
-  const storeGid = ensureGroup(storeGroup);
+  const objectsGid = ensureGroup(objectsGroup);
   const clientsGid = ensureGroup(databaseGroup);
-  const edges = new Map(Object.entries(users.edges).map(([node, name]) => [node, ensureUser(name, [storeGroup])]));
+  const edges = new Map(Object.entries(users.edges).map(([node, name]) => [node, ensureUser(name, [objectsGroup])]));
   const edgeOf = (node: string): ProcessUser => {
     const user = edges.get(node);
     if (user === undefined) throw new CofferdamError('configuration', `the edge ${node} has no system user`);
     return user;
   };
   return {
-    // The warden is the only other member of an edge's group, because it takes over the edge's objects.
-    warden: ensureUser(users.warden, [storeGroup, databaseGroup, ...Object.values(users.edges)]),
+    // Neither is in the group of an edge: a socket gets the group of its directory by the setgid bit.
+    warden: ensureUser(users.warden, [databaseGroup]),
+    store: ensureUser(users.store, []),
     admin: ensureUser(users.admin, [databaseGroup]),
     database: ensureUser(users.database, []),
     edgeOf,
-    storeGid,
+    objectsGid,
     operatorsGid: ensureGroup(operatorsGroup),
     clientsGid,
     areShared: false,
@@ -112,7 +117,7 @@ export function buildWall({ users }: Pick<Config, 'users'>): Wall {
 
 function idsOf(wall: Wall, holder: Holder): ProcessUser {
   if (typeof holder === 'object') return wall.edgeOf(holder.edge);
-  if (holder === 'store') return { uid: wall.warden.uid, gid: wall.storeGid };
+  if (holder === 'objects') return { uid: wall.store.uid, gid: wall.objectsGid };
   if (holder === 'operators') return { uid: wall.admin.uid, gid: wall.operatorsGid };
   if (holder === 'clients') return { uid: wall.database.uid, gid: wall.clientsGid };
   if (holder === 'starter') return self();

@@ -31,6 +31,7 @@ export async function startAll(
   await using starting = new AsyncDisposableStack();
   const { wall, database, configFile, operators } = await prepare(config, projectDirectory, log, signal);
   const paths = runtimePaths(config);
+  const store = new Child('store', roleCommand(paths, projectDirectory, configFile, 'store'), log);
   const warden = new Child('warden', roleCommand(paths, projectDirectory, configFile, 'warden'), log);
   const admin = new Child('admin', roleCommand(paths, projectDirectory, configFile, 'admin'), log);
   const edges = config.edges.map(
@@ -39,10 +40,12 @@ export async function startAll(
   const grace = stopGraceMs(config.limits);
   starting.defer(() => log.info('stopped'));
   starting.defer(() => database?.stop());
+  starting.defer(() => store.stop(grace.store));
   starting.defer(() => warden.stop(grace.warden));
   starting.defer(() => admin.stop(grace.admin));
   starting.defer(async () => void (await Promise.all(edges.map((edge) => edge.stop(grace.edge)))));
   starting.defer(() => log.info('draining'));
+  await store.start();
   const { closed } = await warden.start();
   if (config.mode === 'development') await makeOperators(config, operators);
   await Promise.all([admin.start(), ...edges.map((edge) => edge.start())]);

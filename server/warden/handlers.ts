@@ -16,6 +16,7 @@ import { beginsAnEntry, type NodeAccounts } from './nodes/allowances.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
+import type { Storing } from './store/store-client.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
@@ -61,7 +62,7 @@ function guarded({ guard, accounts }: Rooms, name: string, run: Run): Run {
   };
 }
 
-export function edgeHandlers(warden: Charging, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
+export function edgeHandlers(warden: Charging & Storing, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
   const { nodes, logins, sessions, exchanges, accounts } = rooms;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {

@@ -18,12 +18,12 @@ import type { CatalogueWatch } from './seals/catalogue-watch.ts';
 import { watchSelfTests } from './self-test/self-test.ts';
 import { sweepSeals } from './sessions/seal-sweeps.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
-import { incomingOf } from './transfers/incoming-allowance.ts';
-import { collectStrays, prefixAt } from './transfers/recovery.ts';
+import type { Storing } from './store/store-client.ts';
+import { collectUnsettled, searchStrays, watchAllowances } from './transfers/recovery.ts';
 import { collect, publish } from './transfers/sweeps.ts';
 
 type Given = {
-  readonly warden: Warden & Pick<PassingWarden, 'mayGoOn'>;
+  readonly warden: Warden & Storing & Pick<PassingWarden, 'mayGoOn'>;
   readonly guard: Pick<LedgerGuard, 'state'>;
   readonly sessions: SessionRegistry;
   readonly alerts: AlertLog;
@@ -143,25 +143,22 @@ export const regularPasses: readonly RegularPass[] = [
     run: ({ warden }) => forgetAnswered(warden.database),
   },
   {
-    does: 'looks how full the directories of arriving objects are',
+    does: 'watches how much edges put into the store, and deletes what no upload took',
     every: 60_000,
     restsInDoubt: true,
     rows: [],
     run: ({ warden }) =>
       eachInTurn(
-        ...warden.edges.map(
-          ({ node }) =>
-            () =>
-              incomingOf(warden).look(node),
-        ),
+        () => watchAllowances(warden),
+        () => collectUnsettled(warden),
       ),
   },
   {
-    does: 'deletes files of the store that no row of the database names',
+    does: 'searches the store for objects that were left behind before its present run',
     every: 60_000,
     restsInDoubt: true,
     rows: [],
-    run: ({ warden }) => collectStrays(warden, [prefixAt(Date.now())]),
+    run: ({ warden }) => searchStrays(warden, 1),
   },
 ];
 

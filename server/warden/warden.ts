@@ -1,14 +1,10 @@
 // Owns: the warden process: database, keys, recovery, and then one socket for each edge node.
 // Must never: listen on a network address, or believe what a node says about its identity. The identity of a node is
 // the socket through which it came.
-import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
+import type { Socket } from 'node:net';
 import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts';
 import { wardenConnections } from '../config/shares.ts';
-import { closedMs } from '../domain/bounded.ts';
 import { held } from '../domain/detached.ts';
-import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import type { Draft } from '../domain/ledger/births.ts';
 import { stopsWith } from '../domain/lifetimes.ts';
@@ -20,6 +16,7 @@ import { roleUrl } from '../postgres/role-url.ts';
 import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
 import { Peer } from '../rpc/peer.ts';
 import type { Release } from '../rpc/slots.ts';
+import { type Listening, listenOn } from '../rpc/unix-listener.ts';
 import { AlertLog } from './alerts/sinks/log-sink.ts';
 import { Logins } from './authentication/login.ts';
 import { type Charges, type Charging, createCharges } from './budgets/charges.ts';
@@ -54,6 +51,7 @@ import { followResealed } from './seals/resealed-elsewhere.ts';
 import { sealing } from './seals/seals.ts';
 import { endedElsewhere } from './sessions/ended-elsewhere.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
+import { StoreClient, type Storing } from './store/store-client.ts';
 import { recover } from './transfers/recovery.ts';
 import { useCasesOf } from './use-cases.ts';
 
@@ -62,11 +60,14 @@ import { useCasesOf } from './use-cases.ts';
  * service is open.
  */
 export type RunningWarden = {
-  readonly warden: Charging;
+  readonly warden: Charging & Storing;
   readonly guard: LedgerGuard;
   readonly closed: string | undefined;
   stop(): Promise<void>;
 };
+
+/** How long a start waits for the store, in milliseconds. */
+const storeStartMs = 15_000;
 
 type Served = {
   readonly nodes: Nodes;
@@ -178,7 +179,21 @@ async function makeRooms(starting: AsyncDisposableStack, base: Base) {
     createCharges({ config, database, sessions, log, admit, drafts, grants: slots.grants }),
   );
   const hostKeyLines = hostKeys.filter((key) => key.inUse).map(publicLine);
-  const warden: Charging = { ...settingsOf(config), log, database, keys, hostKeyLines, sessions, charges };
+  const store = stopsWith(
+    starting,
+    new StoreClient(runtimePaths(config).storeControlSocket, keys.storeKey, config.limits.wardenRetryMs, log),
+  );
+  await store.start(storeStartMs);
+  const warden: Charging & Storing = {
+    ...settingsOf(config),
+    log,
+    database,
+    keys,
+    hostKeyLines,
+    sessions,
+    charges,
+    store,
+  };
   await assertNoDemoOutsideLoopback(warden);
   await recover(warden, guard);
   const exchanges = stopsWith(starting, new Exchanges(config, hostKeys, slots));
@@ -289,7 +304,7 @@ type Serving = {
   readonly nodes: Nodes;
   readonly handlers: ReturnType<typeof edgeHandlers>;
   readonly slots: WardenSlots;
-  readonly warden: Charging;
+  readonly warden: Charging & Storing;
 };
 
 function serve(socket: Socket, caller: EdgeCaller, { nodes, handlers, slots, warden }: Serving): void {
@@ -324,46 +339,18 @@ function placeOrEnd(socket: Socket, caller: EdgeCaller, { connections }: WardenS
   }
 }
 
-/**
- * The listening socket of one edge. `refuse` lets no further connection in; `stop` does that too, and destroys the
- * existing ones.
- */
-type Listening = { refuse(): void; stop(): Promise<void> };
-
-async function listen(
+/** Listens for one edge. The connections of a node share its places. */
+function listen(
   path: string,
   edge: EdgeConfig,
   slots: WardenSlots,
   onConnect: (socket: Socket, caller: EdgeCaller) => void,
 ): Promise<Listening> {
   const caller: EdgeCaller = { node: idOf<NodeName>(edge.node), plane: edge.plane };
-  const open = new Set<Socket>();
-  rmSync(path, { force: true });
-  const server: Server = createServer((socket) => {
+  return listenOn(path, slots.connections.share.total, (socket) => {
     const release = placeOrEnd(socket, caller, slots);
     if (release === undefined) return;
-    open.add(socket);
-    socket.once('close', () => {
-      open.delete(socket);
-      release();
-    });
+    socket.once('close', () => release());
     onConnect(socket, caller);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(new CofferdamError('configuration', `the warden cannot listen on ${path}`, { cause })),
-    );
-    server.listen(path, resolve);
-  });
-  chmodSync(path, 0o660);
-  const closed = new AbortController();
-  server.once('close', () => closed.abort());
-  return {
-    refuse: () => void server.close(),
-    stop: async () => {
-      server.close();
-      for (const socket of open) socket.destroy();
-      await pause(closedMs, undefined, { signal: closed.signal }).catch(() => {});
-    },
-  };
 }

@@ -217,19 +217,20 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
 });
 
 test('groups: whoever is in one too many could write where another role is trusted', (t) => {
-  const users = { edges: { p: 'edge-p', i: 'edge-i' }, warden: 'w', admin: 'a', database: 'd' };
+  const users = { edges: { p: 'edge-p', i: 'edge-i' }, warden: 'w', store: 's', admin: 'a', database: 'd' };
   const config = { ...configIn(join(temporaryDirectory(t), 'var')), users, mode: 'production' as const };
-  const passwd = [...Object.values(users.edges), 'w', 'a', 'd', 'other'].map(
+  const passwd = [...Object.values(users.edges), 'w', 'a', 'd', 'other', 's'].map(
     (name, i) => `${name}:x:${i + 1}:${i + 1}::/nonexistent:/bin/false`,
   );
   const groups = [
-    'edge-p:x:1:w',
-    'edge-i:x:2:w',
+    'edge-p:x:1:',
+    'edge-i:x:2:',
     'w:x:3:',
     'a:x:4:',
     'd:x:5:',
     'other:x:6:',
-    'cofferdam-store:x:7:w,edge-p,edge-i',
+    'cofferdam-objects:x:11:edge-p,edge-i',
+    's:x:7:',
     'docker:x:8:other',
     'cofferdam-database:x:9:w,a,d,postgres',
   ];
@@ -240,8 +241,11 @@ test('groups: whoever is in one too many could write where another role is trust
     [{ verdict: 'ok', check: 'groups of the wall' }],
   );
   for (const [from, to, text] of [
-    ['edge-p:x:1:w', 'edge-p:x:1:w,edge-i', 'edge-i is in the group edge-p'],
-    ['edge-p:x:1:w', 'edge-p:x:1:w,other', 'other is in the group edge-p'],
+    ['edge-p:x:1:', 'edge-p:x:1:edge-i', 'edge-i is in the group edge-p'],
+    ['edge-p:x:1:', 'edge-p:x:1:other', 'other is in the group edge-p'],
+    ['edge-p:x:1:', 'edge-p:x:1:w', 'w is in the group edge-p'],
+    ['s:x:7:', 's:x:7:w', 'w is in the group s'],
+    ['w:x:3:', 'w:x:3:s', 's is in the group w'],
     ['docker:x:8:other', 'docker:x:8:other,edge-p', 'edge-p is in the group docker'],
     ['w:x:3:', 'w:x:3:edge-p', 'edge-p is in the group w'],
     ['a:x:4:', 'a:x:4:w', 'w is in the group a'],
@@ -251,9 +255,9 @@ test('groups: whoever is in one too many could write where another role is trust
       'edge-i is in the group cofferdam-database',
     ],
     [
-      'cofferdam-store:x:7:w,edge-p,edge-i',
-      'cofferdam-store:x:7:w,edge-p,edge-i,a',
-      'a is in the group cofferdam-store',
+      'cofferdam-objects:x:11:edge-p,edge-i',
+      'cofferdam-objects:x:11:edge-p,edge-i,w',
+      'w is in the group cofferdam-objects',
     ],
   ] as const)
     t.match(
@@ -262,8 +266,8 @@ test('groups: whoever is in one too many could write where another role is trust
       text,
     );
   const two = (lines: readonly string[]): readonly string[] => [
-    ...lines.map((line) => line.replace('w,edge-p,edge-i', 'w,edge-p,edge-i,edge-x')),
-    'edge-x:x:9:w',
+    ...lines.map((line) => line.replace('edge-p,edge-i', 'edge-p,edge-i,edge-x')),
+    'edge-x:x:12:w',
   ];
   t.equal(look(two).length, 2, 'in production no other installation is expected');
   const beside = groupsFindings({ ...config, mode: 'development' }, (path) =>

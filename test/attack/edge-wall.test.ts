@@ -1,10 +1,11 @@
 // T-02, T-09, T-24: from inside the edge process there is no way to the database, to keys, to programs, or into sealed
-// objects.
+// objects: it reads objects, and reaches its own sockets of the warden and of the store, and may write nothing.
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { directoriesOf } from '../../server/config/places.ts';
 import { userOf as userOfRole } from '../../server/config/system-users.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { project, run, startWorld } from '../support/world.ts';
@@ -23,7 +24,7 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
   t.equal((await world.sftp('acme-batch', [`put ${local} deposit/big`])).code, 0);
   const config = JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config;
   const paths = runtimePaths(config);
-  const [prefix] = readdirSync(paths.objects);
+  const prefix = readdirSync(paths.objects).find((name) => name.length === 2);
   const object = join(paths.objects, prefix ?? '', readdirSync(join(paths.objects, prefix ?? ''))[0] ?? '');
   const before = readFileSync(object);
   // The very command of the supervisor, on a free port, with one more module.
@@ -35,8 +36,7 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
   const facts = (node: string, other: string, user: string): string =>
     JSON.stringify({
       objects: paths.objects,
-      incoming: paths.incoming(node),
-      foreignIncoming: paths.incoming(other),
+      directories: [...directoriesOf(config).map(({ path }) => path), join(paths.objects, 'new')],
       secrets: [
         paths.masterKey,
         join(paths.hostKeys, 'ed25519.pem'),
@@ -48,7 +48,14 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
         join(paths.certs, 'admin', 'key.pem'),
         join(paths.operators, 'alice', 'key.pem'),
       ],
-      sockets: [paths.wardenSocket(other), paths.adminSocket],
+      sockets: [
+        paths.wardenSocket(other),
+        paths.storeSocket(other),
+        paths.storeControlSocket,
+        paths.adminSocket,
+        paths.bootstrapSocket,
+      ],
+      ownSockets: [paths.wardenSocket(node), paths.storeSocket(node)],
       object,
       postgres,
       hook: join(project, 'scripts', 'stripped.mjs'),
@@ -70,7 +77,7 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
       if (allowed.has(name)) t.equal(outcome, 'possible', `${how}: may ${name}`);
       else t.match(outcome, /^refused/, `${how}: may not ${name}`);
     }
-    t.ok(Object.keys(seen.tries).length > 26, `${how}: everything was tried`);
+    t.ok(Object.keys(seen.tries).length > 50, `${how}: everything was tried`);
     // A connection counts from its first byte on, before anybody has authenticated: an edge may not even open one.
     if (isRoot && embedded)
       t.equal(seen.tries['open a database session'], 'refused EACCES', `${how}: the database is behind a door`);
@@ -79,7 +86,12 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
     if (isRoot) t.not(seen.uid, 0, 'as a user of its own');
     t.ok(readFileSync(object).equals(before), 'the sealed object is as it was');
   };
-  const work = ['read a sealed object', 'write its own incoming', 'delete in its own incoming'];
+  t.notMatch(command.args.join(' '), /allow-fs-write/, 'it is started with no path that it may write');
+  const workOf = (node: string): readonly string[] => [
+    'read a sealed object',
+    `reach ${paths.wardenSocket(node)}`,
+    `reach ${paths.storeSocket(node)}`,
+  ];
   const at = command.args.findIndex((arg) => arg.endsWith('main.ts'));
   const worn = [
     ...command.args.slice(0, at),
@@ -93,14 +105,14 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
   judge(
     'as the supervisor starts it',
     await probe(worn, { ...command.env, COFFERDAM_PROBE: facts('partner-1', 'internal-1', userOf('partner-1')) }),
-    new Set(work),
+    new Set(workOf('partner-1')),
   );
   // A signal of the same user opens no debugger, in no role.
   const pids = [
     world.pid,
-    ...(['partner-1', 'internal-1', 'warden', 'admin'] as const).flatMap((role) => world.pidsOf(role)),
+    ...(['partner-1', 'internal-1', 'warden', 'store', 'admin'] as const).flatMap((role) => world.pidsOf(role)),
   ];
-  t.ok(pids.length >= 5, 'every role runs');
+  t.ok(pids.length >= 6, 'every role runs');
   for (const pid of pids) process.kill(pid, 'SIGUSR1');
   t.equal((await world.cofferctl(['status'])).code, 0, 'and they go on');
   t.notMatch(world.log, /Debugger listening/, 'none listens for a debugger');
@@ -118,6 +130,6 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
         PATH: '/usr/bin:/bin',
         COFFERDAM_PROBE: facts(node, other, userOf(node)),
       }),
-      new Set([...work, ...seatBelt]),
+      new Set([...workOf(node), ...seatBelt]),
     );
 });

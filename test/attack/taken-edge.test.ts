@@ -4,9 +4,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { ticketBytes } from '../../server/extents/object-tickets.ts';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
 import type { Evidence } from '../../server/rpc/edge-warden.ts';
 import { attempt, connectAs, hashOf, transcript, UserKey } from '../support/impostor.ts';
+import { durableOf, StoreClient } from '../support/store-client.ts';
 import { startWorld } from '../support/world.ts';
 
 test('objects that were not issued cannot be sealed, overwritten or deleted; tokens of others are worthless', async (t) => {
@@ -16,7 +18,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   writeFileSync(local, content);
   t.equal((await world.sftp('acme-batch', [`put ${local} deposit/big`])).code, 0);
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
-  const [prefix] = readdirSync(paths.objects);
+  const prefix = readdirSync(paths.objects).find((name) => name.length === 2);
   const [objectId] = readdirSync(join(paths.objects, prefix ?? ''));
   const object = join(paths.objects, prefix ?? '', objectId ?? '');
   const before = readFileSync(object);
@@ -33,8 +35,15 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   const token = randomBytes(32).toString('base64url');
   const upload = randomUUID();
   const bytes = 500_000;
-  writeFileSync(join(paths.incoming('partner-1'), objectId ?? ''), randomBytes(sealedLength(bytes)));
-  const extent = { index: 0, objectId: objectId ?? '', bytes, sealedBytes: sealedLength(bytes) };
+  const store = await StoreClient.connect(paths.storeSocket('partner-1'));
+  t.teardown(() => store.close());
+  t.same(
+    await store.put(randomBytes(ticketBytes).toString('base64'), randomBytes(sealedLength(bytes))),
+    { kind: 'failed', failure: 'denied' },
+    'without a ticket nothing can be put, and no ticket names a stored object',
+  );
+  const invented = { digest: randomBytes(32).toString('base64'), acknowledgement: randomBytes(32).toString('base64') };
+  const extent = { index: 0, objectId: objectId ?? '', bytes, sealedBytes: sealedLength(bytes), durable: invented };
   const asks: readonly (readonly [string, () => Promise<unknown>])[] = [
     ['stat', () => peer.call('tree.stat', { token, path: [] })],
     ['list', () => peer.call('tree.list', { token, path: ['deposit'], limit: 10 })],
@@ -121,15 +130,20 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
       { code: 'invalid' },
       `object id ${name}`,
     );
+  const issued = { ...extent, objectId: opened.firstExtent.objectId };
   await t.rejects(
-    peer.call('upload.seal-extent', {
-      token: own,
-      upload: opened.upload,
-      extent: { ...extent, objectId: opened.firstExtent.objectId },
-    }),
+    peer.call('upload.seal-extent', { token: own, upload: opened.upload, extent: issued }),
     { code: 'invalid' },
     'an issued object that was never written',
   );
+  const durable = durableOf(await store.put(opened.firstExtent.ticket, randomBytes(sealedLength(bytes))));
+  await t.rejects(
+    peer.call('upload.seal-extent', { token: own, upload: opened.upload, extent: { ...extent, durable } }),
+    { code: 'invalid' },
+    'a sealed object with what the store said of another one',
+  );
+  const sealed = { token: own, upload: opened.upload, extent: { ...issued, durable } };
+  t.equal((await peer.call('upload.seal-extent', sealed)).storedBytes, bytes, 'the allow twin: its own object');
   for (const path of [['acme'], ['acme', 'deposit'], ['deposit', 'big'], ['..', 'acme', 'deposit', 'big']])
     await t.rejects(peer.call('tree.stat', { token: own, path }), `stat ${path.join('/')}`);
   await t.rejects(peer.call('download.open', { token: own, path: ['deposit', 'big'] }), { code: 'not-found' });

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { t as file, test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { idOf, type ObjectId } from '../../server/domain/ids.ts';
-import { objectPath } from '../../server/extents/object-store.ts';
+import { objectPath } from '../../server/extents/directory-store.ts';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { attempt, connectAs, type EdgePeer, hashOf, keyFromOpenSsh, transcript } from '../support/impostor.ts';
 import { afresh, flag, onward, RawSftp, type Said } from '../support/raw-sftp.ts';

@@ -15,7 +15,7 @@ export type Outcome = {
   readonly unacknowledgedVisible: number;
 };
 
-const victims = ['partner-1', 'warden', 'partner-1', 'warden', 'database backends'] as const;
+const victims = ['partner-1', 'warden', 'store', 'partner-1', 'warden', 'store', 'database backends'] as const;
 
 async function strike(world: World, what: (typeof victims)[number]): Promise<void> {
   if (what !== 'database backends') {

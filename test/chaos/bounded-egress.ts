@@ -194,9 +194,10 @@ async function liar(setting: Setting, node: string, loot: Loot, isOver: () => bo
 
 /** Kills or stops one part of the installation. */
 function strike(cluster: Cluster): boolean {
-  const pick = randomInt(10);
+  const pick = randomInt(11);
   if (pick < 4) return cluster.killEdge(cluster.partnerNodes[randomInt(cluster.partnerNodes.length)] ?? '');
   if (pick < 7) return cluster.killWarden(randomInt(cluster.wardenCount));
+  if (pick === 10) return cluster.killStore();
   return pick < 9 ? cluster.killBackend((count) => randomInt(Math.max(1, count))) : cluster.restartDatabase();
 }
 

@@ -1,6 +1,6 @@
 // Owns: the replayed breach: banks and our processor work as on any day, a thief with a stolen key takes what he can,
-// and meanwhile an edge and a warden are killed. Everybody notes what really happened. Then the record is asked, and
-// compared with the notes.
+// and meanwhile an edge, a warden and the store are killed. Everybody notes what really happened. Then the record is
+// asked, and compared with the notes.
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import type { Cluster, ClusterAccount } from '../support/cluster.ts';
 import { SftpClient } from '../support/sftp-client.ts';
@@ -262,6 +262,8 @@ export async function play(setting: Setting, minutes: number): Promise<Truth> {
   await thief.take(of('alpha-2', 40_000_000), async () => {
     for (let i = 0; i < cluster.wardenCount; i += 1) cluster.killWarden(i);
   });
+  // Nothing that is read passes through the store.
+  cluster.killStore();
   for (const size of sizes.slice(0, 3)) await thief.take(of('alpha-2', size));
   // His own connection breaks.
   await expectLost(

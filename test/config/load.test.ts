@@ -52,7 +52,7 @@ test('a number of a share is replaced by its name; a line that one holder could 
 
 test('the reference lists every line of the table of shares with its numbers, and no other line', async (t) => {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'operations', 'configuration.md'), 'utf8');
-  const listed = [...text.matchAll(/^\| `(?:warden|edge|admin)\.[a-z]+` \| [^|]+ \| [\d,]+ \| .*$/gm)].map(
+  const listed = [...text.matchAll(/^\| `(?:warden|store|edge|admin)\.[a-z]+` \| [^|]+ \| [\d,]+ \| .*$/gm)].map(
     ([line]) => line,
   );
   const number = (value: number): string => value.toLocaleString('en');
@@ -140,7 +140,7 @@ test('files: unknown keys, wrong values and unsafe production are faults', async
   t.throws(() => load('{'), { message: /JSON/ });
   t.throws(() => loadConfig({ ...base, file: join(directory, 'missing.json') }), { code: 'configuration' });
   t.throws(() => load({ ...good, mode: 'production' }, true), { message: /one system user per role/ });
-  const users = { edges: { p: 'a' }, warden: 'b', admin: 'c', database: 'd' };
+  const users = { edges: { p: 'a' }, warden: 'b', store: 's', admin: 'c', database: 'd' };
   const second = { ...good.edges[0], node: 'q', port: 23 };
   const both = { ...good, edges: [...good.edges, second] };
   for (const [shared, message] of [
@@ -295,7 +295,7 @@ test('the database: no password where every role can read it, verified TLS to an
   const load = (database: unknown, mode = 'production', env = {}): Config => {
     const edges = [{ node: 'p', plane: 'partner', host: '0.0.0.0', port: 22 }];
     const ledger = { witnesses: [{ name: 'mount', type: 'file', directory: '/mnt/witness' }] };
-    const users = { edges: { p: 'a' }, warden: 'b', admin: 'c', database: 'd' };
+    const users = { edges: { p: 'a' }, warden: 'b', store: 's', admin: 'c', database: 'd' };
     writeFileSync(file, JSON.stringify({ mode, runtimeDirectory: '/srv/c', edges, users, ledger, database }));
     return loadConfig({ ...base, env, file });
   };

@@ -12,7 +12,7 @@ import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { edgeProcess, ScriptedWarden, uploadContext } from '../support/scripted-warden.ts';
 import { sealedExtent } from '../support/sealed-extent.ts';
 
-const edge = edgeProcess(file);
+const edge = await edgeProcess(file);
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
 
 /** A warden that has `plain` in extents of these lengths, all of them stored in their rows. */

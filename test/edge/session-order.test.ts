@@ -9,7 +9,7 @@ import { sftpPacket, u32, u64 } from '../support/raw-client.ts';
 import { edgeProcess, roomy, ScriptedWarden, testSession } from '../support/scripted-warden.ts';
 import { sealedExtent } from '../support/sealed-extent.ts';
 
-const { node } = edgeProcess(file);
+const { node } = await edgeProcess(file);
 
 /** A session whose replies are kept, without a connection. */
 function session(t: { teardown(work: () => Promise<void>): void }, warden: ScriptedWarden) {

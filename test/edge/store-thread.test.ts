@@ -4,9 +4,14 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
+import { runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import type { ObjectId } from '../../server/domain/ids.ts';
 import { StoreThread } from '../../server/edge/sftp/store-thread.ts';
 import type { SealedResult, Source } from '../../server/edge/sftp/store-worker.ts';
+import { objectPath } from '../../server/extents/directory-store.ts';
 import { inPlace } from '../../server/extents/in-place.ts';
+import { sealedDigest } from '../../server/extents/object-tickets.ts';
 import {
   firstPlainBytes,
   headerBytes,
@@ -19,18 +24,26 @@ import {
   segmentPlainBytes,
 } from '../../server/extents/sealed-format.ts';
 import type { Logger } from '../../server/observability/logger.ts';
+import { newObject } from '../extents/conformance.ts';
 import { sealedExtent } from '../support/sealed-extent.ts';
+import { startTestStore, testTicket } from '../support/store.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 type Lines = { readonly level: 'info' | 'warn' | 'error' | 'fatal'; readonly text: unknown }[];
 
-function threadOf(t: Test): { readonly store: StoreThread; readonly lines: Lines } {
+async function threadOf(
+  t: Test,
+): Promise<{ readonly store: StoreThread; readonly lines: Lines; readonly objects: string }> {
   const lines: Lines = [];
   const say = (level: Lines[number]['level']) => (text: unknown) => void lines.push({ level, text });
   const log = { info: say('info'), warn: say('warn'), error: say('error'), fatal: say('fatal') };
-  const store = new StoreThread(log as unknown as Logger);
+  const env = { COFFERDAM_VAR: temporaryDirectory(t) };
+  const config = loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: '/' });
+  await startTestStore(t, config);
+  const { objects, storeSocket } = runtimePaths(config);
+  const store = new StoreThread(storeSocket('partner-1'), log as unknown as Logger);
   t.teardown(() => store.stop());
-  return { store, lines };
+  return { store, lines, objects };
 }
 
 const [key, context] = [randomBytes(32), randomBytes(20)];
@@ -39,13 +52,13 @@ const [key, context] = [randomBytes(32), randomBytes(20)];
 async function upload(
   store: StoreThread,
   plain: Buffer,
-  path: string,
+  object: ObjectId,
   size: (bytes: number) => number,
   mayBeInline = false,
 ): Promise<{ readonly sealed: SealedResult | undefined; readonly digest: string; readonly returned: Buffer[] }> {
   const id = randomUUID();
   await store.ask({ op: 'upload.begin', upload: id, lastObject: undefined, storedBytes: 0 });
-  await store.ask({ op: 'upload.extent', upload: id, key, context, path });
+  await store.ask({ op: 'upload.extent', upload: id, key, context, ticket: testTicket(object) });
   let sealed: SealedResult | undefined;
   const returned: Buffer[] = [];
   for (let at = 0, index = 0; at < plain.length; index += 1) {
@@ -76,8 +89,7 @@ function opened(sealed: Buffer, plainBytes: number): Buffer {
 }
 
 test('segments are sealed in the buffers in which they came, also when these have no room for a tag', async (t) => {
-  const { store, lines } = threadOf(t);
-  const directory = temporaryDirectory(t);
+  const { store, lines, objects } = await threadOf(t);
   const exact = (bytes: number): number => bytes;
   const whole = (): number => segmentBytes;
   const rows: [number, (bytes: number) => number][] = [
@@ -95,11 +107,12 @@ test('segments are sealed in the buffers in which they came, also when these hav
   ];
   for (const [length, size] of rows) {
     const plain = randomBytes(length);
-    const path = join(directory, randomUUID());
-    const { sealed, digest, returned } = await upload(store, plain, path, size);
-    t.same(sealed, { sealedBytes: sealedLength(length) });
+    const object = newObject();
+    const { sealed, digest, returned } = await upload(store, plain, object, size);
+    t.equal(sealed?.sealedBytes, sealedLength(length));
     t.equal(digest, createHash('sha256').update(plain).digest('hex'), `${length}: the hash is that of the plaintext`);
-    const written = readFileSync(path);
+    const written = readFileSync(objectPath(objects, object));
+    t.ok(sealedDigest(written).equals(sealed?.durable?.digest ?? Buffer.alloc(0)), 'the store names what it wrote');
     t.equal(written.length, sealedLength(length));
     t.ok(opened(written, length).equals(plain), `${length}: what was written opens`);
     if (size === whole || length + 16 <= 4096)
@@ -112,11 +125,11 @@ test('segments are sealed in the buffers in which they came, also when these hav
 });
 
 test('a short extent is answered with its ciphertext, which the next segment does not change', async (t) => {
-  const { store } = threadOf(t);
+  const { store } = await threadOf(t);
   for (const length of [1, 4000, 4096, 65_536]) {
     const plain = randomBytes(length);
-    const { sealed } = await upload(store, plain, '/nowhere', (bytes) => Math.max(4096, bytes), true);
-    await upload(store, randomBytes(65_536), '/nowhere', (bytes) => bytes, true);
+    const { sealed } = await upload(store, plain, newObject(), (bytes) => Math.max(4096, bytes), true);
+    await upload(store, randomBytes(65_536), newObject(), (bytes) => bytes, true);
     t.ok(opened(Buffer.from(sealed?.inline ?? ''), length).equals(plain), `${length} bytes`);
   }
 });
@@ -133,7 +146,7 @@ function sourcesOf(t: Test, plain: Buffer, change: (sealed: Buffer) => Buffer = 
 }
 
 test('a segment can be asked for again, and what was handed out does not change', async (t) => {
-  const { store } = threadOf(t);
+  const { store } = await threadOf(t);
   const plain = randomBytes(firstPlainBytes + laterPlainBytes + 1000);
   for (const source of sourcesOf(t, plain)) {
     const reader = randomUUID();
@@ -164,7 +177,7 @@ test('a segment can be asked for again, and what was handed out does not change'
 });
 
 test('a segment that does not verify is not handed out, and its neighbours are', async (t) => {
-  const { store } = threadOf(t);
+  const { store } = await threadOf(t);
   const plain = randomBytes(firstPlainBytes + 1000);
   const flip = (at: number) => (sealed: Buffer) => {
     sealed[at] = (sealed[at] ?? 0) ^ 1;

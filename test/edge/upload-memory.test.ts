@@ -7,7 +7,7 @@ import { Upload, type UploadContext } from '../../server/edge/sftp/upload.ts';
 import { BufferReserve } from '../../server/edge/transport/buffer-reserve.ts';
 import { edgeProcess, ScriptedWarden, uploadContext } from '../support/scripted-warden.ts';
 
-const edge = edgeProcess(file);
+const edge = await edgeProcess(file);
 const MiB = 2 ** 20;
 const mode = { continue: true, exclusive: false, appends: false };
 const files = 62;

@@ -14,7 +14,7 @@ import {
   wrongAnswers,
 } from '../support/scripted-warden.ts';
 
-const edge = edgeProcess(file);
+const edge = await edgeProcess(file);
 const MiB = 1024 ** 2;
 const mode = { continue: true, exclusive: false, appends: false };
 

@@ -117,7 +117,7 @@ test('every role that a document starts is one of cofferdam, with its options', 
       t.equal(faultOfRole(bare(text)), undefined, `${path}: ${text}`);
     }
   t.ok(looked >= 5, `${looked} lines`);
-  t.equal(roles.size, 6);
+  t.equal(roles.size, 7);
   t.match(faultOfRole(['nobody']), /there is no role/, 'the twin');
   t.match(faultOfRole(['up', '--hastily']), /hastily/);
 });

@@ -34,13 +34,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   postgres: ['config', 'domain'],
   edge: ['rpc', 'extents', 'domain', 'config', 'observability'],
   warden: ['domain', 'rpc', 'postgres', 'extents', 'disk', 'config', 'observability'],
+  store: ['domain', 'rpc', 'extents', 'config', 'observability'],
   admin: ['domain', 'rpc', 'postgres', 'config', 'observability', 'certs/inspect.ts', 'verifier'],
   // What exists in the demo world only, made as an operator would make it.
   demo: ['domain', 'disk', 'config', 'admin'],
   supervisor: ['domain', 'disk', 'config', 'postgres', 'observability', 'admin', 'certs', 'demo'],
   // This room runs on another host: it reads the record as operators' verifications do, and reports its verdict.
   verify: ['config', 'disk', 'domain', 'postgres', 'admin', 'verifier'],
-  main: ['config', 'domain', 'observability', 'supervisor', 'warden', 'admin', 'edge', 'verify'],
+  main: ['config', 'domain', 'observability', 'supervisor', 'warden', 'store', 'admin', 'edge', 'verify'],
   'admin-cli': ['rpc', 'domain', 'disk', 'verifier'],
   certs: ['domain', 'disk'],
   // Whoever checks the record takes this room away: it shares nothing with what it checks.

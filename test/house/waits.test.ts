@@ -31,6 +31,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'test/support/operator.ts': 'the same: an answer is waited for with a bound',
   'test/support/raw-client.ts': 'the same: whoever wants its end asks `endsWithin`, and each message has its time',
   'test/support/attacks.ts': 'the same: `endsWithin`',
+  'test/support/store-client.ts': 'the same: each answer is waited for with a bound, and so is its end',
   'test/support/ssh-login.ts': 'the same: the login that it belongs to has a bound',
   'test/support/sftp-client.ts':
     'the same, and a session, which the library gives up after `readyTimeout`; each answer has a bound',

@@ -1,8 +1,8 @@
 // Owns: what must be true when a run is over: nothing waits, what is visible can be read completely, receipts and
 // objects fit, every release is on record.
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { digestOf } from '../support/sealed-digest.ts';
 import type { Answered } from '../support/warden-wire.ts';
 import type { Lives } from './lives.ts';
 import type { Look } from './look.ts';
@@ -121,7 +121,7 @@ export class End {
           const bytes = readFileSync(
             join(this.#look.scene.world.directory, 'store', 'objects', object.slice(0, 2), object),
           );
-          if (createHash('sha256').update(bytes).digest('hex') !== digest)
+          if (digestOf(bytes).toString('hex') !== digest)
             this.#beliefs.violate(`an object of ${row.path} has another digest`);
         } catch {
           this.#beliefs.violate(`an object of ${row.path} is gone`);

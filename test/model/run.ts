@@ -77,6 +77,7 @@ export class Run {
     for (const actor of ['depositor', 'own'] as const) await this.#scene.client(actor);
     const [edge] = this.#scene.world.pidsOf('partner-1');
     const [warden] = this.#scene.world.pidsOf('warden');
+    const [store] = this.#scene.world.pidsOf('store');
     const logFrom = this.#scene.world.log.length;
     for (const move of list) {
       await this.#make(move);
@@ -100,6 +101,7 @@ export class Run {
     if (!this.#hasKill) {
       if (this.#scene.world.pidsOf('partner-1')[0] !== edge) this.#beliefs.violate('the edge ended');
       if (this.#scene.world.pidsOf('warden')[0] !== warden) this.#beliefs.violate('the warden ended');
+      if (this.#scene.world.pidsOf('store')[0] !== store) this.#beliefs.violate('the store ended');
     }
     if (!this.#hasKill && !this.#hasStoreFault && !this.#hasOwner)
       for (const line of this.#scene.world.log.slice(logFrom).split('\n'))
@@ -320,7 +322,8 @@ export class Run {
     await Promise.all(this.#faults);
     const [edge = 0] = this.#scene.world.pidsOf('partner-1');
     const [warden = 0] = this.#scene.world.pidsOf('warden');
-    const end = await refuseCalls({ edge, warden }, step.fault, step.error);
+    const [store = 0] = this.#scene.world.pidsOf('store');
+    const end = await refuseCalls({ edge, store, warden }, step.fault, step.error);
     const over = new Promise((resolve) => setTimeout(resolve, step.ms)).then(end);
     this.#faults.add(over);
     void over.finally(() => this.#faults.delete(over));
@@ -482,7 +485,7 @@ export class Run {
     client.cut();
   }
 
-  async #kill(what: 'partner-1' | 'warden'): Promise<void> {
+  async #kill(what: 'partner-1' | 'warden' | 'store'): Promise<void> {
     this.#hasKill = true;
     const [pid] = this.#scene.world.pidsOf(what);
     this.#scene.world.kill(what);

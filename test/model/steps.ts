@@ -85,7 +85,7 @@ export type Step =
   /** Its name is changed while it is continued: open without truncating, rename, write at the end, close. */
   | { readonly op: 'moved'; readonly at: FileName; readonly to: FileName; readonly replaces: boolean }
   | { readonly op: 'drip' }
-  | { readonly op: 'kill'; readonly what: 'partner-1' | 'warden' }
+  | { readonly op: 'kill'; readonly what: 'partner-1' | 'warden' | 'store' }
   /**
    * A call of the edge goes wrong on its way to the warden, or its answer on the way back: the next one of this
    * operation, or the one after this many.
@@ -210,7 +210,10 @@ export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
       ? [
           {
             weight: 1,
-            arbitrary: fc.record({ op: fc.constant('kill' as const), what: fc.constantFrom('partner-1', 'warden') }),
+            arbitrary: fc.record({
+              op: fc.constant('kill' as const),
+              what: fc.constantFrom('partner-1', 'warden', 'store'),
+            }),
           },
         ]
       : []),

@@ -18,6 +18,7 @@ import { settingsOf } from '../../server/warden/context/context.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
 import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { createEmptyDatabase, migrations, temporaryDirectory, testPasswords } from '../support/database.ts';
+import { startTestStore } from '../support/store.ts';
 
 const states = ['partial', 'held', 'settling', 'published', 'withdrawn', 'discarded'] as const;
 
@@ -193,6 +194,7 @@ test('a database that one version filled, under the next one', async (t) => {
   t.teardown(() => database.close());
   const warden = {
     ...settingsOf(config),
+    store: await startTestStore(t, config),
     database,
     log: createLogger({ log: { level: 'error', pretty: false } }, 'test'),
   };

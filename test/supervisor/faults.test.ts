@@ -72,16 +72,18 @@ test('secrets that others can read, or that cannot be read, are refused', async 
 test('a stop leaves nothing behind; neither does a killed supervisor, once it is started again', async (t) => {
   const world = await createWorld(t);
   await world.start();
-  const all = ['partner-1', 'internal-1', 'warden', 'admin'].flatMap((what) => world.pidsOf(what as 'warden'));
+  const all = ['partner-1', 'internal-1', 'warden', 'store', 'admin'].flatMap((what) => world.pidsOf(what as 'warden'));
   const database = world.pidsOf('postgres');
-  t.equal(all.length, 4, 'four roles');
+  t.equal(all.length, 5, 'five roles');
   const isAlive = (pid: number): boolean =>
     existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   t.equal(await world.stop('SIGINT'), 0);
   t.same([...all, ...database].filter(isAlive), [], 'every process is gone');
   await world.start();
   const [first] = world.pidsOf('postgres');
-  const roles = ['partner-1', 'internal-1', 'warden', 'admin'].flatMap((what) => world.pidsOf(what as 'warden'));
+  const roles = ['partner-1', 'internal-1', 'warden', 'store', 'admin'].flatMap((what) =>
+    world.pidsOf(what as 'warden'),
+  );
   await world.stop('SIGKILL');
   const deadline = Date.now() + 20_000;
   while (roles.some(isAlive) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));

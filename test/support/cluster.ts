@@ -45,6 +45,7 @@ export class Cluster {
   readonly #wardens: Child[];
   readonly #edges: ReadonlyMap<string, Child>;
   readonly #admin: Child;
+  readonly #store: Child;
   readonly #prepared: Prepared;
   /** As the database's owner. */
   readonly databaseUrl: string;
@@ -55,6 +56,7 @@ export class Cluster {
     readonly wardens: Child[];
     readonly edges: ReadonlyMap<string, Child>;
     readonly admin: Child;
+    readonly store: Child;
     readonly prepared: Prepared;
     readonly databaseUrl: string;
   }) {
@@ -63,6 +65,7 @@ export class Cluster {
     this.#wardens = given.wardens;
     this.#edges = given.edges;
     this.#admin = given.admin;
+    this.#store = given.store;
     this.#prepared = given.prepared;
     this.databaseUrl = given.databaseUrl;
   }
@@ -138,6 +141,7 @@ export class Cluster {
           ] as const,
       ),
     );
+    const store = new Child('store', command(runtimePaths(config), project, prepared.configFile, 'store'), log);
     const admin = new Child('admin', command(runtimePaths(config), project, prepared.configFile, 'admin'), log);
     const password = (): string =>
       readFileSync(join(directory, 'secrets', 'supervisor', 'database-password'), 'utf8').trim();
@@ -147,10 +151,12 @@ export class Cluster {
       wardens,
       edges: children,
       admin,
+      store,
       prepared,
       databaseUrl: own ?? socketUrl(join(directory, 'run', 'postgres'), 'postgres', password(), 'cofferdam'),
     });
     t.teardown(() => cluster.stop());
+    await store.start();
     for (const warden of wardens) await warden.start();
     await makeOperators(config, prepared.operators);
     const edgesToStart = [...children].filter(([node]) => options.played?.includes(node) !== true);
@@ -162,6 +168,7 @@ export class Cluster {
     await Promise.all([...this.#edges.values()].map((edge) => edge.stop(stopMs)));
     await this.#admin.stop(stopMs);
     await Promise.all(this.#wardens.map((warden) => warden.stop(stopMs)));
+    await this.#store.stop(stopMs);
     await this.#prepared.database?.stop();
   }
 
@@ -193,6 +200,14 @@ export class Cluster {
   /** Asks it to stop, as systemd does before a restart; its keeper starts it again. */
   stopWardenInOrder(index: number): boolean {
     return kill(this.#wardens[index]?.pid, 'SIGTERM');
+  }
+
+  killStore(): boolean {
+    return kill(this.#store.pid);
+  }
+
+  pidOfStore(): number | undefined {
+    return this.#store.pid;
   }
 
   pidOfEdge(node: string): number | undefined {

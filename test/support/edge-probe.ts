@@ -5,6 +5,7 @@
 import {
   appendFileSync,
   chmodSync,
+  linkSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -19,10 +20,13 @@ import { become } from './become.ts';
 
 type Facts = {
   readonly objects: string;
-  readonly incoming: string;
-  readonly foreignIncoming: string;
+  /** Every directory of the installation. */
+  readonly directories: readonly string[];
   readonly secrets: readonly string[];
+  /** Sockets of others, and the two of its own. */
   readonly sockets: readonly string[];
+  readonly ownSockets: readonly string[];
+  /** A sealed object, in the same directory as it stands. */
   readonly object: string;
   readonly postgres: string;
   /** The code that loads the code of a role. */
@@ -100,11 +104,13 @@ async function probe(facts: Facts): Promise<void> {
   attempt('append to a sealed object', () => appendFileSync(facts.object, 'x'));
   attempt('make it writable', () => chmodSync(facts.object, 0o666));
   attempt('delete a sealed object', () => rmSync(facts.object));
-  attempt('rename a sealed object', () => renameSync(facts.object, `${facts.incoming}/stolen`));
+  attempt('rename a sealed object', () => renameSync(facts.object, `${facts.object}.stolen`));
+  attempt('give a sealed object another name', () => linkSync(facts.object, `${facts.object}.again`));
   attempt('add an object', () => writeFileSync(`${facts.objects}/00/${'0'.repeat(32)}`, 'x'));
-  attempt("write into another node's incoming", () => writeFileSync(`${facts.foreignIncoming}/x`, 'x'));
-  attempt("read another node's incoming", () => readdirSync(facts.foreignIncoming));
-  attempt('write beside the store', () => writeFileSync(`${facts.objects}/../../x`, 'x'));
+  attempt('add an object beside another', () => writeFileSync(join(facts.object, '..', '0'.repeat(32)), 'x'));
+  attempt('add an unfinished object', () => writeFileSync(`${facts.objects}/new/${'0'.repeat(32)}`, 'x'));
+  for (const path of facts.directories) attempt(`write in ${path}`, () => writeFileSync(`${path}/x`, 'x'));
+  for (const path of [...facts.sockets, ...facts.ownSockets]) attempt(`delete ${path}`, () => rmSync(path));
   attempt('change what loads its code', () => appendFileSync(facts.hook, ''));
   attempt('add to the code that it loads', () =>
     writeFileSync(join(facts.hook, '..', '..', 'node_modules', '.cofferdam-stripped', 'x'), ''),
@@ -115,9 +121,7 @@ async function probe(facts: Facts): Promise<void> {
     rmSync(path);
   });
   attempt('read a sealed object', () => void openSync(facts.object, 'r'));
-  attempt('write its own incoming', () => writeFileSync(`${facts.incoming}/own`, 'x'));
-  attempt('delete in its own incoming', () => rmSync(`${facts.incoming}/own`));
-  for (const path of facts.sockets) tries[`reach ${path}`] = await reach(path);
+  for (const path of [...facts.sockets, ...facts.ownSockets]) tries[`reach ${path}`] = await reach(path);
   tries['open a database session'] = await askPostgres(facts.postgres);
   const cached = Object.keys(require.cache).filter((path) => /node_modules\/(pg|otplib|@node-rs)\//.test(path));
   const { isBuiltin } = require('node:module') as { isBuiltin(name: string): boolean };

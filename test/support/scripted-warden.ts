@@ -1,7 +1,6 @@
 // Owns: a warden for an upload of one edge process, of which a test decides every answer: given, refused, lost, late.
 // It keeps what a warden would know of the upload.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
@@ -19,6 +18,7 @@ import type { EdgeToWarden } from '../../server/rpc/edge-warden.ts';
 import type { Params } from '../../server/rpc/operation.ts';
 import { type Teardown, temporaryDirectory } from './database.ts';
 import { sealedExtent } from './sealed-extent.ts';
+import { startTestStore, testTicket } from './store.ts';
 
 type Operation = keyof EdgeToWarden & string;
 type Closed = Params<EdgeToWarden, 'upload.close'>;
@@ -71,7 +71,8 @@ export class ScriptedWarden implements WardenCalls {
     const index = this.#next;
     this.#next += 1;
     const base64 = (bytes: number): string => randomBytes(bytes).toString('base64');
-    return { index, objectId: randomBytes(16).toString('hex'), key: base64(32), context: base64(40) };
+    const objectId = randomBytes(16).toString('hex');
+    return { index, objectId, key: base64(32), context: base64(40), ticket: testTicket(objectId).toString('base64') };
   }
 
   #seal(extent: { readonly index: number; readonly bytes: number; readonly sealedBytes: number }): void {
@@ -170,14 +171,14 @@ export class ScriptedWarden implements WardenCalls {
   }
 }
 
-/** An edge process without its sockets: its store thread is real, its directories are the test's. */
-export function edgeProcess(t: Teardown): { readonly node: EdgeNode; readonly store: StoreThread } {
+/** An edge process without its sockets: its store thread and the store are real, its directories are the test's. */
+export async function edgeProcess(t: Teardown): Promise<{ readonly node: EdgeNode; readonly store: StoreThread }> {
   const env = { COFFERDAM_VAR: temporaryDirectory(t) };
   const config = loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: '/' });
   const paths = runtimePaths(config);
-  mkdirSync(paths.incoming('partner-1'), { recursive: true });
+  await startTestStore(t, config);
   const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
-  const store = new StoreThread(log);
+  const store = new StoreThread(paths.storeSocket('partner-1'), log);
   t.teardown(() => store.stop());
   return { node: { node: idOf<NodeName>('partner-1'), limits: config.limits, paths, log }, store };
 }
@@ -195,7 +196,7 @@ export const roomy = {
 export const testSession = { id: randomUUID(), token: 'x'.repeat(43), account: 'acme', kind: 'machine' } as const;
 
 export function uploadContext(
-  { node, store }: ReturnType<typeof edgeProcess>,
+  { node, store }: Awaited<ReturnType<typeof edgeProcess>>,
   warden: WardenCalls,
   buffers: BufferAccount = roomy,
   filling = new Filling(buffers, store),

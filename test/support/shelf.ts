@@ -15,18 +15,20 @@ import {
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { settingsOf, type Warden } from '../../server/warden/context/context.ts';
+import type { Store, Storing } from '../../server/warden/store/store-client.ts';
 import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirectory } from './database.ts';
 import { addAccount, addContent, addCustomer, addCustomerKey, addFile, addFolder, addVersion } from './rows.ts';
+import { startTestStore } from './store.ts';
 
-export type ShelfWarden = Pick<Warden, keyof ReturnType<typeof settingsOf> | 'database' | 'log'>;
+export type ShelfWarden = Pick<Warden, keyof ReturnType<typeof settingsOf> | 'database' | 'log'> & Storing;
 
-function wardenOf(t: Teardown, sql: TestDatabase, config: Config): ShelfWarden {
+function wardenOf(t: Teardown, sql: TestDatabase, config: Config, store: Store): ShelfWarden {
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 3, isPreparing: true });
   t.teardown(() => database.close());
   const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
   // What is meant to fail fails, and would log so at length.
   log.level = 'silent';
-  return { ...settingsOf(config), database, log };
+  return { ...settingsOf(config), database, log, store };
 }
 
 export type Seeded = { readonly version: VersionId; readonly content: ContentId; readonly object: string };
@@ -56,7 +58,8 @@ export class Shelf {
       isTerminal: false,
       projectDirectory: '/',
     });
-    const shelf = new Shelf(sql, config, wardenOf(t, sql, config));
+    const store = await startTestStore(t, config);
+    const shelf = new Shelf(sql, config, wardenOf(t, sql, config, store));
     const { customer } = shelf;
     await addCustomer(sql, { id: customer, name: 'acme' });
     await addCustomerKey(sql, { id: shelf.#key, customer });
@@ -67,7 +70,7 @@ export class Shelf {
 
   /** One more warden, which knows nothing of what the first one met. */
   async another(t: Teardown): Promise<ShelfWarden> {
-    return wardenOf(t, this.sql, this.config);
+    return wardenOf(t, this.sql, this.config, this.warden.store);
   }
 
   /** A partial version of this many extents of 10 bytes, held open by an upload. */

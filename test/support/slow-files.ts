@@ -4,8 +4,8 @@ import files, { type FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import type { Test } from 'tap';
 
-const calls = ['link', 'lstat', 'mkdir', 'open', 'opendir', 'rm', 'rmdir', 'statfs', 'unlink'] as const;
-const handleCalls = ['close', 'datasync', 'read', 'stat', 'sync', 'write'] as const;
+const calls = ['link', 'lstat', 'mkdir', 'open', 'readdir', 'rm', 'rmdir', 'statfs', 'unlink'] as const;
+const handleCalls = ['close', 'datasync', 'read', 'stat', 'sync', 'truncate', 'write'] as const;
 type Call = (typeof calls)[number] | (typeof handleCalls)[number];
 type Function = (...args: never[]) => Promise<unknown>;
 

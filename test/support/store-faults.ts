@@ -3,18 +3,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Where, and which calls. Sockets never use these calls, or belong to another thread. */
+/** Where, and which calls. Other sockets never use these calls, or belong to another thread. */
 const calls = {
-  /** The thread of the edge that hashes, seals, reads and writes extents. */
-  'edge opens': { of: 'store thread', calls: '?openat,?open' },
-  'edge writes': { of: 'store thread', calls: '?writev,?pwritev,?pwritev2' },
-  'edge reads': { of: 'store thread', calls: '?pread64' },
-  /** Every thread of the warden. */
-  'warden opens': { of: 'process', calls: '?openat,?open' },
-  'warden copies': { of: 'process', calls: '?pwrite64' },
-  'warden syncs': { of: 'process', calls: '?fdatasync,?fsync' },
-  'warden names': { of: 'process', calls: '?link,?linkat' },
-  'warden deletes': { of: 'process', calls: '?unlink,?unlinkat' },
+  /** The thread of the edge that hashes, seals and reads extents, and sends them to the store. */
+  'edge opens': { of: 'edge', calls: '?openat,?open' },
+  'edge sends': { of: 'edge', calls: '?writev' },
+  'edge reads': { of: 'edge', calls: '?pread64' },
+  /** Every thread of the store. */
+  'store opens': { of: 'store', calls: '?openat,?open' },
+  'store writes': { of: 'store', calls: '?pwrite64' },
+  'store syncs': { of: 'store', calls: '?fdatasync,?fsync' },
+  'store names': { of: 'store', calls: '?link,?linkat' },
+  'store deletes': { of: 'store', calls: '?unlink,?unlinkat' },
+  /** Every thread of the warden: what it remembers and witnesses in files. */
+  'warden opens': { of: 'warden', calls: '?openat,?open' },
+  'warden syncs': { of: 'warden', calls: '?fdatasync,?fsync' },
 } as const;
 export type StoreFault = keyof typeof calls;
 export const storeFaults = Object.keys(calls) as readonly StoreFault[];
@@ -35,12 +38,12 @@ function storeThreadOf(pid: number): number {
 
 /** Resolves when the calls of this process fail. Returns a function that ends that. */
 export async function refuseCalls(
-  pids: { readonly edge: number; readonly warden: number },
+  pids: { readonly edge: number; readonly store: number; readonly warden: number },
   fault: StoreFault,
   error: StoreError,
 ): Promise<() => Promise<void>> {
   const { of, calls: names } = calls[fault];
-  const target = of === 'process' ? ['-f', '-p', String(pids.warden)] : ['-p', String(storeThreadOf(pids.edge))];
+  const target = of === 'edge' ? ['-p', String(storeThreadOf(pids.edge))] : ['-f', '-p', String(pids[of])];
   const strace = spawn(
     'strace',
     ['-o', '/dev/null', '-e', `trace=${names}`, '-e', 'signal=none', '-e', `inject=${names}:error=${error}`, ...target],

@@ -1,37 +1,54 @@
-// Owns: a world whose partner edge is compromised: the real one is stopped, and the test has its place at the warden's
-// socket.
+// Owns: a world whose partner edge is compromised: the real one is stopped, and the test has its place at the sockets
+// of the warden and of the store.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { attempt, connectAs, type EdgePeer, hashOf, transcript, UserKey } from './impostor.ts';
+import { StoreClient } from './store-client.ts';
 import type { World } from './world.ts';
+
+const configOf = (world: World): Config =>
+  JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config;
 
 export class TakenEdge {
   readonly peer: EdgePeer;
   readonly #challenge: string;
   readonly #world: World;
   readonly #keys = new Map<string, UserKey>();
+  readonly #still: readonly number[];
 
-  private constructor(world: World, peer: EdgePeer, challenge: string) {
+  private constructor(world: World, still: readonly number[], peer: EdgePeer, challenge: string) {
     this.#world = world;
+    this.#still = still;
     this.peer = peer;
     this.#challenge = challenge;
   }
 
   static async take(t: Test, world: World): Promise<TakenEdge> {
-    const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
-    for (const pid of world.pidsOf('partner-1')) {
-      process.kill(pid, 'SIGSTOP');
-      t.teardown(() => {
-        process.kill(pid, 'SIGCONT');
-      });
-    }
+    const paths = runtimePaths(configOf(world));
+    const still = world.pidsOf('partner-1');
+    for (const pid of still) process.kill(pid, 'SIGSTOP');
     const peer = connectAs(paths.wardenSocket('partner-1'));
     t.teardown(() => peer.close());
     const { challenge } = await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
-    return new TakenEdge(world, peer, challenge);
+    const taken = new TakenEdge(world, still, peer, challenge);
+    t.teardown(() => taken.letGo());
+    return taken;
+  }
+
+  /** The real edge has its place again. */
+  letGo(): void {
+    this.peer.close();
+    for (const pid of this.#still) process.kill(pid, 'SIGCONT');
+  }
+
+  /** A connection to the store. */
+  async store(t: Test): Promise<StoreClient> {
+    const store = await StoreClient.connect(runtimePaths(configOf(this.#world)).storeSocket('partner-1'));
+    t.teardown(() => store.close());
+    return store;
   }
 
   /** A key exchange that the warden signed: the name of its connection, and the session identifier. */

@@ -247,12 +247,12 @@ export class World {
     );
   }
 
-  /** Process ids of a role: `edge --config … --node partner-1`, `warden`, `admin`, or `postgres`. */
-  pidsOf(what: 'partner-1' | 'internal-1' | 'warden' | 'admin' | 'postgres'): readonly number[] {
+  /** Process ids of a role: `edge --config … --node partner-1`, `warden`, `store`, `admin`, or `postgres`. */
+  pidsOf(what: 'partner-1' | 'internal-1' | 'warden' | 'store' | 'admin' | 'postgres'): readonly number[] {
     return childrenOf(this.pid).filter((pid) => {
       const line = commandLine(pid);
       if (what === 'postgres') return line.includes('bin/postgres');
-      return what === 'warden' || what === 'admin'
+      return what === 'warden' || what === 'store' || what === 'admin'
         ? line.includes(`main.ts ${what} `)
         : line.includes(`--node ${what}`);
     });

@@ -1,27 +1,31 @@
 // Owns: a node of the gateway that is played from outside: its one connection to the warden, made again when the warden
-// cuts it, and its files.
+// cuts it, and its hand: puts into the store, and files, as its system user.
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { become } from '../support/become.ts';
 import { connectAs, type EdgePeer, hashOf, transcript } from '../support/impostor.ts';
+import { type Said, type StoreAnswer, StoreClient } from '../support/store-client.ts';
 
 export type Answer = { readonly result: unknown } | { readonly code: string; readonly message: string };
-type FileWish = { readonly id: number; readonly path: string; readonly base64: string | null };
+/** A file that is written, or deleted (null); or an object that is put into the store by a ticket. */
+type Wish = { readonly path: string; readonly base64: string | null } | PutWish;
+type PutWish = { readonly socket: string; readonly ticket: string; readonly base64: string };
+type Outcome = string | StoreAnswer;
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-/** Writes and deletes files as the system user of an edge, by plain system calls. */
+/** Writes and deletes files, and puts objects into the store, as the system user of an edge. */
 export class Hand {
   readonly #child: ChildProcess | undefined;
-  readonly #waiting = new Map<number, (outcome: string) => void>();
+  readonly #waiting = new Map<number, (outcome: Outcome) => void>();
   #id = 0;
 
   /** `user` null: roles share one user, which is that of the test. */
   constructor(user: string | null) {
     if (user === null) return;
     this.#child = fork(import.meta.filename, [user], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    this.#child.on('message', ({ id, outcome }: { id: number; outcome: string }) => {
+    this.#child.on('message', ({ id, outcome }: { id: number; outcome: Outcome }) => {
       this.#waiting.get(id)?.(outcome);
       this.#waiting.delete(id);
     });
@@ -32,56 +36,87 @@ export class Hand {
   }
 
   /** `done`, or the code of the system's refusal. */
-  put(path: string, bytes: Uint8Array | null): Promise<string> {
+  async write(path: string, bytes: Uint8Array | null): Promise<string> {
+    return (await this.#wish({ path, base64: bytes === null ? null : base64(bytes) })) as string;
+  }
+
+  /** What the store answers. */
+  async put(socket: string, ticket: string, bytes: Uint8Array): Promise<StoreAnswer> {
+    return (await this.#wish({ socket, ticket, base64: base64(bytes) })) as StoreAnswer;
+  }
+
+  #wish(wish: Wish): Promise<Outcome> {
     this.#id += 1;
-    const wish: FileWish = {
-      id: this.#id,
-      path,
-      base64: bytes === null ? null : Buffer.from(bytes).toString('base64'),
-    };
+    const id = this.#id;
     const child = this.#child;
-    if (child === undefined) return Promise.resolve(grant(wish));
+    if (child === undefined) return grant(wish);
     return new Promise((resolve) => {
-      this.#waiting.set(wish.id, resolve);
-      child.send(wish);
+      this.#waiting.set(id, resolve);
+      child.send({ id, wish });
     });
   }
 
   close(): void {
     this.#child?.disconnect();
+    for (const store of stores.values())
+      void store.then(
+        (one) => one.close(),
+        () => {},
+      );
+    stores.clear();
   }
 }
 
-function grant({ path, base64 }: FileWish): string {
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error);
+
+/** The connections to the store, by its socket. */
+const stores = new Map<string, Promise<StoreClient>>();
+
+async function put({ socket, ticket, base64: sealed }: PutWish): Promise<StoreAnswer> {
+  const known = stores.get(socket);
+  const isOpen = (await known?.catch(() => undefined))?.isOpen === true;
+  if (!isOpen && stores.get(socket) === known) stores.set(socket, StoreClient.connect(socket));
+  const store = await stores.get(socket);
+  return store?.put(ticket, Buffer.from(sealed, 'base64')) ?? { kind: 'gone' };
+}
+
+async function grant(wish: Wish): Promise<Outcome> {
+  if ('ticket' in wish) return put(wish).catch((): StoreAnswer => ({ kind: 'gone' }));
   try {
-    if (base64 === null) rmSync(path);
-    else writeFileSync(path, Buffer.from(base64, 'base64'), { mode: 0o640 });
+    if (wish.base64 === null) rmSync(wish.path);
+    else writeFileSync(wish.path, Buffer.from(wish.base64, 'base64'), { mode: 0o640 });
     return 'done';
   } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    return codeOf(error);
   }
 }
 
 if (import.meta.main) {
   become(process.argv[2] ?? '');
-  process.on('message', (wish: FileWish) => process.send?.({ id: wish.id, outcome: grant(wish) }));
+  process.on('message', ({ id, wish }: { id: number; wish: Wish }) => {
+    void grant(wish).then((outcome) => process.send?.({ id, outcome }));
+  });
   process.on('disconnect', () => process.exit(0));
 }
 
 export class PlayedNode {
   readonly #socket: string;
-  readonly #incoming: string;
+  readonly #store: string;
   readonly hand: Hand;
   #peer: EdgePeer | undefined;
   startId: string = randomUUID();
   challenge = '';
   hostKeys: readonly string[] = [];
+  /** What the store said last of an object, and how often it answered what. */
+  heard: Said | undefined;
+  readonly puts: Record<string, number> = {};
   /** How often the warden cut the connection. */
   cuts = 0;
 
-  constructor(given: { readonly socket: string; readonly incoming: string; readonly user: string | null }) {
+  constructor(given: { readonly socket: string; readonly store: string; readonly user: string | null }) {
     this.#socket = given.socket;
-    this.#incoming = given.incoming;
+    this.#store = given.store;
     this.hand = new Hand(given.user);
   }
 
@@ -143,8 +178,13 @@ export class PlayedNode {
     return { connection: params.connection, identifier: hashOf(params, await this.ask('exchange.sign', params)) };
   }
 
-  put(object: string, bytes: Uint8Array | null): Promise<string> {
-    return this.hand.put(join(this.#incoming, object), bytes);
+  /** Puts an object into the store, whatever the ticket and the bytes are. */
+  async put(ticket: string, sealed: Uint8Array): Promise<StoreAnswer> {
+    const answer = await this.hand.put(this.#store, ticket, sealed);
+    if (answer.kind === 'durable') this.heard = answer.durable;
+    const said = answer.kind === 'failed' ? answer.failure : answer.kind;
+    this.puts[said] = (this.puts[said] ?? 0) + 1;
+    return answer;
   }
 
   close(): void {

@@ -1,12 +1,11 @@
 // Owns: what must be true of a gateway one of whose edges lies, without the product's code: by the answers that the
 // edge got, by the rows as the database's owner sees them, and by the files of the store.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import type { Answer } from './node.ts';
-import type { Player } from './player.ts';
 import type { Spoken } from './resolve.ts';
 import { marks, type Scene, stillBytes } from './scene.ts';
+import { Stored } from './stored.ts';
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -55,7 +54,6 @@ const rssGrowthMax = 300 * 2 ** 20;
  * forgotten.
  */
 const selfTestKeysAtOnce = 10;
-const strayObjectsMax = 64;
 /** What gives a name to something. */
 const naming: ReadonlySet<string> = new Set(['tree.make-directory', 'tree.rename', 'upload.open']);
 
@@ -63,6 +61,7 @@ type Counts = Readonly<Record<string, number>>;
 
 export class Oracle {
   readonly #scene: Scene;
+  readonly #stored: Stored;
   readonly #violations: string[] = [];
   readonly #loot: Loot[] = [];
   #lootLooked = 0;
@@ -70,7 +69,7 @@ export class Oracle {
   #stillBefore = '';
   #counts: Counts = {};
   #callsThen = 0;
-  #rss = 0;
+  #rss = { warden: 0, store: 0 };
   #processes = '';
   readonly #startedAt = Date.now();
   #calls = 0;
@@ -91,12 +90,13 @@ export class Oracle {
       [marks.busy, [marks.busy]],
     ]);
     this.#scene = scene;
+    this.#stored = new Stored(scene, (what) => this.violate(what));
     this.#credentialsThen = credentials;
   }
 
   static async create(scene: Scene): Promise<Oracle> {
     const oracle = new Oracle(scene, (await scene.rows('select from credential')).length);
-    oracle.#rss = scene.wardenRssBytes;
+    oracle.#rss = scene.rssBytes;
     await oracle.begin();
     return oracle;
   }
@@ -107,6 +107,11 @@ export class Oracle {
 
   found(): readonly string[] {
     return [...new Set(this.#violations)];
+  }
+
+  /** The most bytes of the store that belonged to no extent. */
+  get largestUnsettled(): number {
+    return this.#stored.largestUnsettled;
   }
 
   get calls(): number {
@@ -189,8 +194,7 @@ export class Oracle {
     await this.#nothingOfOthersChanged();
     await this.#everyReleaseIsOnRecord();
     await this.#noCapWasPassed();
-    await this.#whatIsVisibleIsWhole();
-    await this.#storeHoldsWhatRowsSay();
+    await this.#stored.look();
     await this.#nothingGrowsWithoutEnd();
     this.#nothingComplained();
     if (everything) await this.recordAnswers();
@@ -240,15 +244,14 @@ export class Oracle {
     }
     const objects = this.#scene.objects();
     for (const { object } of await this.#scene.rows<{ object: string }>(
-      'select object_id as object from extent where inline is null and customer_id = (select id from customer where name = $1) order by 1',
+      // Also what was put and not sealed.
+      `select object_id as object from extent where inline is null and customer_id = (select id from customer where name = $1)
+       union select object_id from pending_extent where customer_id = (select id from customer where name = $1) order by 1`,
       [marks.still],
     )) {
       const path = objects.get(object);
-      parts.push(`object ${object}: ${path === undefined ? 'gone' : hash(readFileSync(path))}`);
+      parts.push(`object ${object}: ${path === undefined ? 'not there' : hash(readFileSync(path))}`);
     }
-    const incoming = this.#scene.paths.incoming('p3');
-    for (const name of readdirSync(incoming).sort())
-      parts.push(`incoming ${name}: ${hash(readFileSync(join(incoming, name)))}`);
     return parts.join('\n');
   }
 
@@ -317,65 +320,6 @@ export class Oracle {
     }
   }
 
-  async #whatIsVisibleIsWhole(): Promise<void> {
-    for (const fault of await this.#scene.rows<{ what: string; id: string }>(
-      `select x.what, v.id from version v
-         join lateral (select count(*) as n, coalesce(sum(e.bytes), 0) as bytes, coalesce(max(e.index) + 1, 0) as next, coalesce(max(e.start + e.bytes), 0) as ends,
-             encode(sha256(coalesce(string_agg(e.digest, ''::bytea order by e.index), ''::bytea)), 'hex') as digest
-           from extent e where e.content_id = v.content_id and e.index < v.extent_count) e on true
-         cross join lateral (values
-           ('it is published and has no receipt', v.state = 'published' and (v.receipt is null or v.closed_at is null)),
-           ('it has a receipt and its extents are not those of its size', v.receipt is not null and v.state not in ('withdrawn', 'discarded') and (e.n <> v.extent_count or e.next <> v.extent_count or e.bytes <> v.size or e.ends <> v.size)),
-           ('its receipt names other extents', v.receipt is not null and v.state not in ('withdrawn', 'discarded') and v.receipt not like '%"extents":"' || e.digest || '"%'),
-           ('its receipt names another hash', v.receipt is not null and v.receipt not like '%"sha256":"' || encode(v.sha256, 'hex') || '"%'),
-           ('it is closed and somebody holds it', v.receipt is not null and v.upload_id is not null)) x(what, is_so)
-       where x.is_so`,
-    ))
-      this.violate(`version ${fault.id}: ${fault.what}`);
-    for (const { content } of await this.#scene.rows<{ content: string }>(
-      'select content_id as content from version group by 1 having count(*) > 1',
-    ))
-      this.violate(`content ${content} belongs to two versions`);
-    for (const { name } of await this.#scene.rows<{ name: string }>(
-      `select f.name from version v join file f on f.id = v.file_id where v.state = 'published' group by f.id, f.name having count(*) > 1
-         and not bool_or((select replace_allowed from folder d where d.id = f.folder_id))`,
-    ))
-      this.violate(`${name} is published twice in a folder that allows no replacing`);
-  }
-
-  readonly #checkedObjects = new Map<string, string>();
-
-  async #storeHoldsWhatRowsSay(): Promise<void> {
-    const objects = this.#scene.objects();
-    const rows = await this.#scene.rows<{ object: string; digest: string; inline: string | null; counts: boolean }>(
-      `select e.object_id as object, encode(e.digest, 'hex') as digest, encode(sha256(e.inline), 'hex') as inline,
-         exists (select from version v where v.content_id = e.content_id and v.state <> 'discarded' and e.index < v.extent_count) as counts from extent e`,
-    );
-    const known = new Set(rows.map((one) => one.object));
-    for (const { object, digest, inline, counts } of rows) {
-      if (inline !== null) {
-        if (inline !== digest) this.violate(`extent ${object} in its row is not what its digest says`);
-        continue;
-      }
-      const path = objects.get(object);
-      if (path === undefined) {
-        if (counts && existsSync(this.#scene.paths.objects))
-          this.violate(`object ${object} counts and is not in the store`);
-        continue;
-      }
-      // An object never changes: its file is read again only when its times say that it was changed.
-      const stamp = stampOf(path);
-      if (stamp === undefined || this.#checkedObjects.get(object) === stamp) continue;
-      if (hash(readFileSync(path)) !== digest) this.violate(`object ${object} is not what its row says`);
-      else this.#checkedObjects.set(object, stamp);
-    }
-    const doomed = new Set(
-      (await this.#scene.rows<{ id: string }>('select object_id as id from doomed_object')).map(({ id }) => id),
-    );
-    const strays = [...objects.keys()].filter((name) => !known.has(name) && !doomed.has(name));
-    if (strays.length > strayObjectsMax) this.violate(`${strays.length} objects belong to nothing`);
-  }
-
   async #countRows(): Promise<Counts> {
     const tables = await this.#scene.rows<{ name: string }>(
       "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1",
@@ -402,9 +346,12 @@ export class Oracle {
       'select coalesce(max(n), 0)::int as n from (select count(*) as n from pending_extent group by upload_id) x',
     );
     if ((pending?.n ?? 0) > 64) this.violate(`${pending?.n} extents of one upload are begun`);
-    const growth = this.#scene.wardenRssBytes - this.#rss;
-    this.largestRssGrowth = Math.max(this.largestRssGrowth, growth);
-    if (growth > rssGrowthMax) this.violate(`the warden grew by ${Math.round(growth / 2 ** 20)} MiB`);
+    const rss = this.#scene.rssBytes;
+    for (const role of ['warden', 'store'] as const) {
+      const growth = rss[role] - this.#rss[role];
+      this.largestRssGrowth = Math.max(this.largestRssGrowth, growth);
+      if (growth > rssGrowthMax) this.violate(`the ${role} grew by ${Math.round(growth / 2 ** 20)} MiB`);
+    }
   }
 
   #nothingComplained(): void {
@@ -443,23 +390,3 @@ export class Oracle {
 }
 
 const shown = (value: unknown): string => JSON.stringify(value).slice(0, 400);
-const stampOf = (path: string): string | undefined => {
-  try {
-    const info = statSync(path, { bigint: true });
-    return `${info.ino}/${info.size}/${info.mtimeNs}/${info.ctimeNs}`;
-  } catch {
-    return undefined;
-  }
-};
-
-/** A player whose session nobody may touch, as its own statements describe it. */
-export async function goesOn(player: Player): Promise<string | undefined> {
-  const stat = await player.node.say('tree.stat', { token: player.token, path: [] });
-  const located = await player.node.say('download.locate', {
-    token: player.token,
-    download: player.download,
-    offset: 0,
-  });
-  for (const answer of [stat, located]) if ('code' in answer) return `${answer.code}: ${answer.message}`;
-  return undefined;
-}

@@ -4,11 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { CofferdamError } from '../../server/domain/errors.ts';
+import type { Said } from '../support/store-client.ts';
 import { Bystanders } from './bystanders.ts';
 import { Refused } from './node.ts';
-import { goesOn, Oracle } from './oracle.ts';
+import { Oracle } from './oracle.ts';
 import type { Player } from './player.ts';
-import { type Cast, type Spoken, speak } from './resolve.ts';
+import { type Cast, type Spoken, speak, type ToPut } from './resolve.ts';
 import { type Scene, stillBytes } from './scene.ts';
 import { about, describe, type Step, steps } from './steps.ts';
 import { type Operation, operations, wordsOf } from './words.ts';
@@ -18,10 +19,12 @@ const shrinkMs = 120_000;
 const recordEvery = 6;
 /** At the beginning of a list, the account with little room has room for this much more than it has had. */
 const roomBytes = 250_000;
+/** How long the session of the other node leaves an object unsealed; the warden deletes it after ten minutes. */
+const leftMs = 300_000;
 const unpreparedMax = 0.5;
 /** This many lists are about an operation that chance left without an answer. */
-const listsForAnAnswer = 8;
-/** A file is written over at most this often, while calls that name it wait for something else. */
+const listsForAnAnswer = 30;
+/** An object is put anew at most this often, while calls that name it wait for something else. */
 const rewritesMax = 200;
 
 export type Walked = {
@@ -33,6 +36,18 @@ export type Walked = {
   readonly notes: Readonly<Record<string, unknown>>;
 };
 
+/** A player whose session nobody may touch, as its own statements describe it. */
+async function goesOn(player: Player): Promise<string | undefined> {
+  const stat = await player.node.say('tree.stat', { token: player.token, path: [] });
+  const located = await player.node.say('download.locate', {
+    token: player.token,
+    download: player.download,
+    offset: 0,
+  });
+  for (const answer of [stat, located]) if ('code' in answer) return `${answer.code}: ${answer.message}`;
+  return undefined;
+}
+
 export class Walk {
   readonly #scene: Scene;
   readonly #oracle: Oracle;
@@ -42,6 +57,7 @@ export class Walk {
   readonly #cast: { sibling: Player; other: Player; enrolling: Player; ended: Player };
   /** What a list showed before it was shrunk. */
   #first: { readonly seed: number; readonly what: string } | undefined;
+  #leftAt = Date.now();
   #lists = 0;
   #steps = 0;
   #unprepared = 0;
@@ -68,8 +84,7 @@ export class Walk {
     await still.openAt('stored', ['deposit', 'zqstill-1']);
     await still.closeWhole();
     await still.openAt('resumed', ['deposit', 'zqstill-2']);
-    const [begun] = still.begun;
-    if (begun !== undefined) await still.node.put(begun.objectId, randomBytes(1000));
+    await still.leaveObject();
     await still.openDownload(statement);
     await still.exchange();
     // What it has closed is published automatically; from then on nothing of it changes.
@@ -120,8 +135,10 @@ export class Walk {
         why: this.#why,
         codes: this.#oracle.codes,
         cuts: this.#scene.taken.cuts,
+        puts: this.#scene.taken.puts,
         worstMs,
         rounds: this.#bystanders.rounds,
+        unsettledMiB: Math.round(this.#oracle.largestUnsettled / 2 ** 20),
         rssGrowthMiB: Math.round(this.#oracle.largestRssGrowth / 2 ** 20),
         outcomes: this.#oracle.outcomes,
       },
@@ -137,6 +154,10 @@ export class Walk {
   async #list(list: readonly Step[], seed: number): Promise<void> {
     const started = performance.now();
     this.#lists += 1;
+    if (Date.now() - this.#leftAt > leftMs) {
+      await this.#still.leaveObject();
+      this.#leftAt = Date.now();
+    }
     await this.#oracle.begin();
     this.#bystanders.take();
     const tag = `${seed}-${randomBytes(3).toString('hex')}`;
@@ -228,21 +249,22 @@ export class Walk {
 
   async #step(cast: Cast, step: Step): Promise<void> {
     const works: Promise<unknown>[] = [];
+    this.#stored.clear();
     // The very same call is made with the very same values, each time.
     const spoken = new Map<string, Spoken>();
     for (const one of step.calls) {
       const name = JSON.stringify([one.op, one.params]);
       if (!spoken.has(name)) spoken.set(name, speak(one, cast));
     }
-    const files = [...spoken.values()].flatMap((one) => one.files);
+    const puts = [...spoken.values()].flatMap((one) => one.puts);
     const calls = Array.from({ length: step.times }, () => step.calls).flat();
-    for (const { object, bytes } of files) await this.#scene.taken.put(object, bytes);
+    await Promise.all(puts.map((one) => this.#put(one, step.rewriteMs !== null)));
     for (const one of calls) {
       const words = spoken.get(JSON.stringify([one.op, one.params]));
       if (words !== undefined) works.push(this.#say(cast, words, one.lagMs));
     }
     const answered = Promise.all(works);
-    if (step.rewriteMs !== null && files.length > 0) await this.#rewrite(step.rewriteMs, files, answered);
+    if (step.rewriteMs !== null && puts.length > 0) await this.#rewrite(step.rewriteMs, puts, answered);
     await answered;
     // Of several greetings at once nobody knows which came last.
     if (calls.length > 1 && step.calls.some((one) => one.op === 'node.hello'))
@@ -271,15 +293,32 @@ export class Walk {
       });
   }
 
+  /** Puts an object, and other bytes under its ticket beside it. The extent gets what the store said. */
+  async #put({ ticket, bytes, extent }: ToPut, isRaced: boolean): Promise<void> {
+    const [said] = await Promise.all([
+      this.#once(ticket, bytes),
+      isRaced ? this.#once(ticket, randomBytes(bytes.length)) : undefined,
+    ]);
+    if (said !== undefined) extent.durable = said;
+  }
+
+  /** The tickets of a step by which something was stored. */
+  readonly #stored = new Set<string>();
+
+  /** Returns what the store said of the object, when it took it. By one ticket it takes one. */
+  async #once(ticket: string, bytes: Uint8Array): Promise<Said | undefined> {
+    const answer = await this.#scene.taken.put(ticket, bytes);
+    if (answer.kind !== 'durable') return undefined;
+    if (this.#stored.has(ticket)) this.#oracle.violate('an object was put twice');
+    this.#stored.add(ticket);
+    return answer.durable;
+  }
+
   /**
-   * The edge controls its files: it writes others in their places while the warden takes them over. It does not know
-   * when that is, because the call first waits for a lock or for a charge. So it writes again and again.
+   * The edge puts other bytes in the places of its objects while the warden seals them. It does not know when that is,
+   * because the call first waits for a lock or for a charge. So it puts again and again.
    */
-  async #rewrite(
-    everyMs: number,
-    files: readonly { readonly object: string; readonly bytes: Buffer }[],
-    answered: Promise<unknown>,
-  ): Promise<void> {
+  async #rewrite(everyMs: number, puts: readonly ToPut[], answered: Promise<unknown>): Promise<void> {
     let isOver = false;
     const over = (): void => {
       isOver = true;
@@ -287,15 +326,15 @@ export class Walk {
     answered.then(over, over);
     for (let n = 0; n < rewritesMax && !isOver; n += 1) {
       await sleep(everyMs);
-      for (const { object, bytes } of files) await this.#scene.taken.put(object, randomBytes(bytes.length));
+      for (const { ticket, bytes } of puts) await this.#once(ticket, randomBytes(bytes.length));
     }
   }
 
-  /** Its user tries the files of the other nodes, by plain system calls. */
+  /** Its user tries the files of the store and the sockets of other nodes, by plain system calls. */
   async #meddle(): Promise<void> {
     // Where all roles share one user, there is no wall to test.
     if (!this.#scene.taken.hand.isAnotherUser) return;
-    for (const path of this.#scene.filesOfOthers()) await this.#scene.taken.hand.put(path, randomBytes(100));
+    for (const path of this.#scene.filesOfOthers()) await this.#scene.taken.hand.write(path, randomBytes(100));
   }
 
   /** What the oracle says after something that a walk does not do. For tests of the oracle. */

@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
 import type { UserKey } from '../support/impostor.ts';
 import { sealedExtent } from '../support/sealed-extent.ts';
+import { durableOf, type Said } from '../support/store-client.ts';
 import { type PlayedNode, Refused } from './node.ts';
 import type { Stage } from './steps.ts';
 
@@ -20,6 +21,7 @@ export type Fresh = {
   readonly objectId: string;
   readonly key: string;
   readonly context: string;
+  readonly ticket: string;
 };
 export type Extent = {
   readonly index: number;
@@ -27,6 +29,8 @@ export type Extent = {
   readonly bytes: number;
   readonly sealedBytes: number;
   readonly inline?: string;
+  /** What the store said of the object; not known before it was put. */
+  durable?: Said;
 };
 type Granted = { readonly id: string; readonly token: string; readonly account: string };
 
@@ -44,6 +48,17 @@ export const inlineOf = (fresh: Fresh, plain: Uint8Array): Extent => ({
   sealedBytes: sealedLength(plain.length),
   inline: seal(fresh, plain).toString('base64'),
 });
+
+/** An extent whose object is put into the store. */
+export const inStore = (fresh: Pick<Fresh, 'index' | 'objectId'>, bytes: number): Extent => ({
+  index: fresh.index,
+  objectId: fresh.objectId,
+  bytes,
+  sealedBytes: sealedLength(bytes),
+});
+
+/** Too long to be kept in a row. */
+const leftBytes = 100_000;
 
 /** What was given to somebody who is gone, or what nobody ever gave. */
 const nothingHeld = {
@@ -74,6 +89,8 @@ export class Player {
   /** What is stored of the upload, and extents that were begun. */
   content: Buffer = Buffer.alloc(0);
   begun: Fresh[] = [];
+  /** What it put and did not seal. */
+  #left: { readonly extent: Extent; readonly plain: Buffer } | undefined;
   /** The signature that it showed last. */
   signature = '';
 
@@ -138,13 +155,30 @@ export class Player {
   async store(bytes: number): Promise<void> {
     const plain = randomBytes(bytes);
     const fresh = this.begun[0] ?? (await this.begin());
-    await this.node.ask('upload.seal-extent', {
-      token: this.token,
-      upload: this.upload,
-      extent: inlineOf(fresh, plain),
-    });
+    await this.#seal(inlineOf(fresh, plain), plain);
+  }
+
+  async #seal(extent: Extent, plain: Buffer): Promise<void> {
+    await this.node.ask('upload.seal-extent', { token: this.token, upload: this.upload, extent });
     this.content = Buffer.concat([this.content, plain]);
-    this.begun = this.begun.filter((one) => one !== fresh);
+    this.begun = this.begun.filter((one) => one.objectId !== extent.objectId);
+  }
+
+  /**
+   * Leaves an object in the store that belongs to the second extent that was begun, and was not sealed. The object that
+   * it left before is sealed first: an object that no upload takes is deleted after a while.
+   */
+  async leaveObject(): Promise<void> {
+    if (this.#left !== undefined) {
+      await this.store(700);
+      await this.#seal(this.#left.extent, this.#left.plain);
+    }
+    while (this.begun.length < 2) await this.begin();
+    const [, fresh] = this.begun;
+    if (fresh === undefined) throw new Error('an extent that was begun is gone');
+    const plain = randomBytes(leftBytes);
+    const durable = durableOf(await this.node.put(fresh.ticket, seal(fresh, plain)));
+    this.#left = { extent: { ...inStore(fresh, plain.length), durable }, plain };
   }
 
   /** A fresh upload of `path`, brought into this state. */

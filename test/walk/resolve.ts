@@ -1,10 +1,10 @@
 // Owns: what a value stands for at the moment in which it is stated: ids, names and bytes, and whose they are.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { transcript, UserKey } from '../support/impostor.ts';
-import { type Extent, inlineOf, type Player, seal, sha256 } from './player.ts';
+import type { Said } from '../support/store-client.ts';
+import { type Extent, inlineOf, inStore, type Player, seal, sha256 } from './player.ts';
 import type { Call } from './steps.ts';
-import { possibleValues, type Said, type Whose } from './words.ts';
+import { possibleValues, type Said as Stated, type Whose } from './words.ts';
 
 export type Cast = Readonly<Record<Exclude<Whose, 'made-up'>, Player>>;
 export type Spoken = {
@@ -12,9 +12,11 @@ export type Spoken = {
   readonly params: unknown;
   /** Whose token it shows, if it shows one that somebody has. */
   readonly by: Player | undefined;
-  /** Files that must be in the node's directory before it is stated. */
-  readonly files: readonly { readonly object: string; readonly bytes: Buffer }[];
+  /** What is put into the store before it is stated. */
+  readonly puts: readonly ToPut[];
 };
+/** An object, and the extent that will say what the store said of it. */
+export type ToPut = { readonly ticket: string; readonly bytes: Buffer; readonly extent: Extent };
 
 const consoleLines = [
   'whoami',
@@ -96,11 +98,15 @@ const nobody = (p: Player): Player =>
     begun: [],
   }) as Player;
 
+const invented = (): Said => ({
+  digest: randomBytes(32).toString('base64'),
+  acknowledgement: randomBytes(32).toString('base64'),
+});
 const sizes = [10, 2000, 65_000, 200_000] as const;
 
 class Speaker {
   readonly #cast: Cast;
-  readonly files: { readonly object: string; readonly bytes: Buffer }[] = [];
+  readonly puts: ToPut[] = [];
   readonly byName = new Map<string, Buffer>();
 
   constructor(cast: Cast) {
@@ -111,7 +117,7 @@ class Speaker {
     return of === 'made-up' ? nobody(this.#cast.mine) : this.#cast[of];
   }
 
-  say(said: Said, name = ''): unknown {
+  say(said: Stated, name = ''): unknown {
     if ('literal' in said) return said.literal;
     if ('items' in said) return said.items.map((item) => this.say(item));
     if ('fields' in said)
@@ -122,7 +128,7 @@ class Speaker {
     return stand === undefined ? one(possibleValues(said.word), said.n) : stand(this.who(said.of), said.n, said.of);
   }
 
-  #extent(said: Extract<Said, { sealed: unknown }>, name: string): Extent {
+  #extent(said: Extract<Stated, { sealed: unknown }>, name: string): Extent {
     const p = this.who(said.of);
     // Mostly the extent that comes next.
     const fresh = p.begun[said.n % 4 === 0 ? said.n % Math.max(1, p.begun.length) : 0] ?? {
@@ -130,6 +136,7 @@ class Speaker {
       objectId: randomBytes(16).toString('hex'),
       key: p.token.slice(0, 43),
       context: '',
+      ticket: randomBytes(58).toString('base64'),
     };
     const isInline = said.sealed === 'inline';
     const bytes = (isInline ? sizes[said.n % 3] : sizes[said.n % 4]) ?? 10;
@@ -137,15 +144,18 @@ class Speaker {
     const usable = { ...fresh, key: fresh.context === '' ? randomBytes(32).toString('base64') : fresh.key };
     this.byName.set(name, plain);
     if (isInline) return inlineOf(usable, plain);
+    const index = fresh.index + (said.sealed === 'next-index' ? 1 : 0);
+    const extent = inStore({ index, objectId: fresh.objectId }, said.sealed === 'long' ? bytes + 1 : bytes);
+    // Until it is put, nobody has said anything of it.
+    extent.durable = said.sealed === 'replayed' ? (this.#cast.mine.node.heard ?? invented()) : invented();
     const sealed = seal(usable, plain);
-    this.files.push({ object: fresh.objectId, bytes: said.sealed === 'short' ? sealed.subarray(0, -1) : sealed });
-    const said_ = said.sealed === 'long' ? bytes + 1 : bytes;
-    return {
-      index: fresh.index + (said.sealed === 'next-index' ? 1 : 0),
-      objectId: fresh.objectId,
-      bytes: said_,
-      sealedBytes: sealedLength(said_),
-    };
+    if (said.sealed !== 'invented' && said.sealed !== 'replayed')
+      this.puts.push({
+        ticket: fresh.ticket,
+        bytes: said.sealed === 'short' ? sealed.subarray(0, -1) : sealed,
+        extent,
+      });
+    return extent;
   }
 }
 
@@ -165,5 +175,5 @@ export function speak({ op, params: said }: Call, cast: Cast): Spoken {
     }
   }
   const token = tokenIn(params);
-  return { op, params, files: speaker.files, by: Object.values(cast).find((player) => player.token === token) };
+  return { op, params, puts: speaker.puts, by: Object.values(cast).find((player) => player.token === token) };
 }

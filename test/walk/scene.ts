@@ -1,7 +1,7 @@
 // Owns: the installation for the walk: a real warden with a real edge of each plane, one compromised node, one that is
 // played honestly, and four banks.
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { runtimePaths } from '../../server/config/config.ts';
@@ -22,6 +22,8 @@ const depositor = 'depositor';
  * The flow of a plane is narrow enough to show a reservation of hours, and wider than everything that the walk moves.
  */
 const rate = 256 * 2 ** 20;
+/** Much more than the other edges have under way, and little enough to be seen. */
+export const unsettledBytesMax = 256 * 2 ** 20;
 const statementBytes = 100_000;
 /** What the warden logs about the edge that lies: it is true. */
 const saysOfTaken =
@@ -88,7 +90,7 @@ export class Scene {
       played: ['p2', 'p3'],
       logFile: log,
       perNode: {},
-      limits: { settleMs: 3000, collectEveryMs: 1000 },
+      limits: { settleMs: 3000, collectEveryMs: 1000, unsettledBytesMax },
       budgets: { ...wideBudgets, plane: withRate(wideBudgets.plane), gateway: withRate(wideBudgets.gateway) },
     });
     const database = new pg.Client({ connectionString: cluster.databaseUrl });
@@ -161,21 +163,38 @@ export class Scene {
 
   /** Which processes serve: when one ended, another one has its place. */
   get processes(): string {
-    return [this.cluster.pidOfWarden(0), this.cluster.pidOfEdge('p1'), this.cluster.pidOfEdge('internal')].join(' ');
+    return [
+      this.cluster.pidOfWarden(0),
+      this.cluster.pidOfStore(),
+      this.cluster.pidOfEdge('p1'),
+      this.cluster.pidOfEdge('internal'),
+    ].join(' ');
   }
 
-  /** What the other nodes hold, and some sealed objects. */
+  /** The sockets of other nodes, what is being written, some sealed objects, and names that an object could have. */
   filesOfOthers(): readonly string[] {
-    const theirs = ['p1', 'p3', 'internal'].flatMap((node) => {
-      const directory = this.paths.incoming(node);
-      return readdirSync(directory).map((name) => join(directory, name));
-    });
-    return [...theirs, ...[...this.objects().values()].slice(0, 2)];
+    const { objects, storeControlSocket, storeSocket, wardenSocket } = this.paths;
+    const theirs = ['p1', 'p3', 'internal'].flatMap((node) => [storeSocket(node), wardenSocket(node)]);
+    const [object = join(objects, '00')] = this.objects().values();
+    return [
+      ...[...theirs, storeControlSocket].flatMap((path) => [path, join(path, '..', 'mine')]),
+      ...this.unfinished(),
+      ...[...this.objects().values()].slice(0, 2),
+      ...[join(objects, 'mine'), join(objects, 'new', 'mine'), join(object, '..', 'ab'.repeat(16))],
+    ];
   }
 
-  get wardenRssBytes(): number {
-    const pid = this.cluster.pidOfWarden(0) ?? 0;
-    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+  /** What the store is writing. */
+  unfinished(): readonly string[] {
+    const directory = join(this.paths.objects, 'new');
+    return existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
+  }
+
+  /** How much memory the warden and the store have, in bytes. */
+  get rssBytes(): { readonly warden: number; readonly store: number } {
+    const of = (pid = 0): number =>
+      Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+    return { warden: of(this.cluster.pidOfWarden(0)), store: of(this.cluster.pidOfStore()) };
   }
 
   get paths(): ReturnType<typeof runtimePaths> {
@@ -204,7 +223,7 @@ export async function put(sftp: SftpClient, path: string, content: Buffer): Prom
 function played(cluster: Cluster, node: string): PlayedNode {
   return new PlayedNode({
     socket: cluster.wardenSocket(node),
-    incoming: runtimePaths(cluster.config).incoming(node),
+    store: runtimePaths(cluster.config).storeSocket(node),
     user: cluster.config.users?.edges[node] ?? null,
   });
 }

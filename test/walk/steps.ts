@@ -17,8 +17,8 @@ export type Step = {
   /** Each call is made this often at once. */
   readonly times: number;
   /**
-   * Until the calls are answered, the edge writes over files that they name, each time after this many milliseconds;
-   * null: they stay.
+   * The edge puts other bytes under the tickets of the objects that the calls name: beside the first put, and until the
+   * calls are answered, each time after this many milliseconds; null: it does not.
    */
   readonly rewriteMs: number | null;
 };
@@ -64,8 +64,8 @@ export const listsForAllPairs = Math.ceil(pairs.length / pairsPerList);
 
 const floodTimes = 250;
 /**
- * The very same call, so often at once that its use of shared resources can be measured, while the files that it names
- * change.
+ * The very same call, so often at once that its use of shared resources can be measured, while the objects that it
+ * names are put anew.
  */
 const flood = (op: Operation): fc.Arbitrary<Step> =>
   fc.record({

@@ -1,13 +1,14 @@
 // T-24, T-35: a compromised edge asks for everything in its table of operations, alone, at once and in races, while
 // everybody else continues.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { Answer } from './node.ts';
 import type { Oracle } from './oracle.ts';
 import { Walk } from './play.ts';
 import type { Spoken } from './resolve.ts';
-import { Scene } from './scene.ts';
+import { Scene, unsettledBytesMax } from './scene.ts';
 import { pairs } from './steps.ts';
 
 /**
@@ -42,7 +43,7 @@ async function bites(t: Test, scene: Scene, walk: Walk): Promise<void> {
   const heard =
     (op: string, params: object, answer: Answer) =>
     async (oracle: Oracle): Promise<void> => {
-      const spoken: Spoken = { op, params, by: thief, files: [] };
+      const spoken: Spoken = { op, params, by: thief, puts: [] };
       oracle.hear(spoken, answer);
     };
   const contextOf = (customer: string): string =>
@@ -76,7 +77,7 @@ async function bites(t: Test, scene: Scene, walk: Walk): Promise<void> {
           op: 'upload.open',
           params: { path: ['deposit', 'zqother-mine'] },
           by: thief,
-          files: [],
+          puts: [],
         };
         oracle.say(words);
         oracle.hear({ ...words, op: 'tree.list', params: {} }, { result: { entries: [{ name: 'zqother-mine' }] } });
@@ -129,6 +130,16 @@ async function bites(t: Test, scene: Scene, walk: Walk): Promise<void> {
       /logged: .*internal error/,
     ],
     ['an object', async () => writeFileSync(object ?? '', randomBytes(1000)), /is not what its row says/],
+    [
+      'more in the store than an edge may put',
+      async () => {
+        const path = join(scene.paths.objects, 'ab', 'ab'.repeat(16));
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, '');
+        truncateSync(path, unsettledBytesMax + 2 ** 26);
+      },
+      /bytes of the store belong to no extent/,
+    ],
   ];
   for (const [what, work, words] of plants)
     t.match((await walk.lookAfter(work)).join('\n'), words, `the oracle sees ${what}`);

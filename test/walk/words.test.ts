@@ -13,7 +13,7 @@ import { type Cast, speak } from './resolve.ts';
 import { about, listsForAllPairs, pairs, steps } from './steps.ts';
 import { operations, possibleValues, sayingOf } from './words.ts';
 
-const node = new PlayedNode({ socket: '/nonexistent', incoming: '/nonexistent', user: null });
+const node = new PlayedNode({ socket: '/nonexistent', store: '/nonexistent', user: null });
 const player = (name: string): Player =>
   new Player(node, { name, key: new UserKey(), customer: 'bank', customerId: randomUUID() });
 const cast: Cast = {

@@ -21,7 +21,15 @@ export type Said =
   | { readonly sealed: SealedHow; readonly of: Whose; readonly n: number }
   /** The proof of a key over the session identifier of a login that is under way. */
   | { readonly proof: Whose };
-type SealedHow = 'inline' | 'file' | 'short' | 'long' | 'next-index';
+type SealedHow = (typeof sealedHows)[number];
+/**
+ * In the call, or put into the store: as it is said, shorter, said to be longer, or as another extent; or nothing was
+ * put, and what the store said is invented, or was said of another object.
+ */
+const sealedHows = [
+  ...['inline', 'inline', 'stored', 'stored', 'stored'],
+  ...['short', 'long', 'next-index', 'invented', 'replayed'],
+] as readonly ('inline' | 'stored' | 'short' | 'long' | 'next-index' | 'invented' | 'replayed')[];
 
 type Node = { readonly def: { readonly type: string } & Readonly<Record<string, unknown>> };
 const defOf = (schema: unknown): Node['def'] => (schema as Node).def;
@@ -92,7 +100,7 @@ function saidOfObject(shape: Readonly<Record<string, unknown>>, aim: Aim): fc.Ar
 
 const sealed = (aim: Aim): fc.Arbitrary<Said> =>
   fc.record({
-    sealed: fc.constantFrom<SealedHow>('inline', 'inline', 'file', 'file', 'file', 'short', 'long', 'next-index'),
+    sealed: fc.constantFrom<SealedHow>(...sealedHows),
     of: whose(aim),
     n: place,
   });

@@ -11,6 +11,7 @@ import { runtimePaths } from '../../server/config/config.ts';
 import { startWarden } from '../../server/warden/warden.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
+import { startTestStore } from '../support/store.ts';
 import { holdsSoon } from '../support/until.ts';
 
 const patience = { withinMs: 20_000 };
@@ -52,8 +53,8 @@ test('a warden that cannot listen for its last edge', async (t) => {
   // The directory of the second socket is missing.
   for (const path of [paths.wardenSocket('p'), paths.bootstrapSocket, paths.recordMemory])
     mkdirSync(dirname(path), { recursive: true });
-  for (const path of [`${directory}/witness`, paths.incoming('p'), paths.objects, `${paths.objects}/new`])
-    mkdirSync(path, { recursive: true });
+  mkdirSync(`${directory}/witness`, { recursive: true });
+  await startTestStore(t, config);
   const before = resources();
   await t.rejects(startWarden(config), { code: 'configuration', message: /cannot listen on .*q\/warden.sock/ });
   t.ok(

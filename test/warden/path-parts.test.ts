@@ -5,13 +5,14 @@ import { dirname, join } from 'node:path';
 import { test } from 'tap';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
-import { idOf, type NodeName, type ObjectId } from '../../server/domain/ids.ts';
+import { idOf, type ObjectId } from '../../server/domain/ids.ts';
 import { archivePart, entryPart, filePart, nodePart, objectPart, prefixPart } from '../../server/domain/path-parts.ts';
-import { deleteObject, objectPath, removeIncoming, stageObject } from '../../server/extents/object-store.ts';
+import { DirectoryStore, objectPath } from '../../server/extents/directory-store.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { collect } from '../../server/warden/transfers/sweeps.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { startTestStore } from '../support/store.ts';
 
 const object = 'ab'.repeat(16);
 const pathsBelow = (directory: string) => {
@@ -45,23 +46,21 @@ test('each parser accepts the names that we make, and nothing that leaves a dire
 test('the store reaches no file except its objects, whatever an id says', async (t) => {
   const directory = temporaryDirectory(t);
   const { paths } = pathsBelow(directory);
-  const node = idOf<NodeName>('partner-1');
-  for (const one of [paths.incoming(node), dirname(objectPath(paths.objects, idOf<ObjectId>(object)))])
-    mkdirSync(one, { recursive: true });
+  const there = objectPath(paths.objects, idOf<ObjectId>(object));
+  mkdirSync(dirname(there), { recursive: true });
+  const store = await DirectoryStore.open(paths.objects);
   const secret = join(directory, 'secret.key');
   writeFileSync(secret, 'a key');
   // Each leads from the directory of the store to the secret; the first two characters of an object name its directory.
-  const fromIncoming = idOf<ObjectId>('../../../secret.key');
-  await t.rejects(deleteObject(paths, idOf<ObjectId>('../secret.key')), { code: 'corrupt' });
-  await t.rejects(removeIncoming(paths, node, fromIncoming), { code: 'corrupt' });
-  await t.rejects(removeIncoming(paths, idOf<NodeName>('../..'), idOf<ObjectId>('secret.key')), { code: 'corrupt' });
-  await t.rejects(stageObject(paths, node, fromIncoming, 5), { code: 'corrupt' });
+  for (const id of ['../secret.key', '../../secret.key', '../../../secret.key']) {
+    await t.rejects(store.delete(idOf<ObjectId>(id)), { code: 'corrupt' });
+    await t.rejects(store.read(idOf<ObjectId>(id), 0, Buffer.alloc(1)), { code: 'corrupt' });
+    t.throws(() => store.begin(idOf<ObjectId>(id)), { code: 'corrupt' });
+  }
   t.ok(existsSync(secret));
-  const [here, there] = [join(paths.incoming(node), object), objectPath(paths.objects, idOf<ObjectId>(object))];
-  for (const path of [here, there]) writeFileSync(path, 'x');
-  await removeIncoming(paths, node, idOf<ObjectId>(object));
-  await deleteObject(paths, idOf<ObjectId>(object));
-  for (const path of [here, there]) t.notOk(existsSync(path), 'twin: an object is deleted');
+  writeFileSync(there, 'x');
+  await store.delete(idOf<ObjectId>(object));
+  t.notOk(existsSync(there), 'twin: an object is deleted');
 });
 
 test('a doomed object whose id is a path deletes nothing, is named in an alarm, and the others are deleted', async (t) => {
@@ -81,6 +80,7 @@ test('a doomed object whose id is a path deletes nothing, is named in an alarm, 
   for (const one of [planted, object])
     await sql.query("insert into doomed_object (object_id, since) values ($1, now() - interval '10 days')", [one]);
   await collect({
+    store: await startTestStore(t, config),
     limits: config.limits,
     paths,
     database,

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { type Test, test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { type CredentialId, idOf, type ObjectId, type SessionId } from '../../server/domain/ids.ts';
-import { objectPath } from '../../server/extents/object-store.ts';
+import { objectPath } from '../../server/extents/directory-store.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { AlertLog } from '../../server/warden/alerts/sinks/log-sink.ts';
 import { recordStrangers } from '../../server/warden/authentication/login-record.ts';

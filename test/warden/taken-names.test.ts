@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
+import { defaultLimits } from '../../server/config/config.ts';
 import {
   type AccountId,
   type ContentId,
@@ -148,7 +149,7 @@ test('opening for writing', async (t) => {
   const open = (name: Name, folderFacts: Folder, mode: { continue: boolean; exclusive: boolean }): Promise<string> =>
     outcome(async (tx) => {
       const session = sessionIn(folderFacts);
-      await openUpload(tx, keys, session, at(session, name), mode, 8);
+      await openUpload(tx, { keys, limits: defaultLimits }, session, at(session, name), mode);
       return liveIn(tx, name);
     });
   const strict = {};
@@ -340,7 +341,8 @@ test('what somebody does to a name is on the record, by what it was and by what 
   const write = (name: string, isContinued: boolean): Promise<string> =>
     entries((tx) => {
       const session = sessionIn({});
-      return openUpload(tx, keys, session, at(session, name), { continue: isContinued, exclusive: false }, 8);
+      const mode = { continue: isContinued, exclusive: false };
+      return openUpload(tx, { keys, limits: defaultLimits }, session, at(session, name), mode);
     });
   t.equal(await remove('mine, partial'), 'upload.given-up /mine, partial');
   for (const name of ['mine, held', 'mine, settling']) t.equal(await remove(name), `file.discarded /${name}`);

@@ -10,6 +10,7 @@ import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
 import { treeHandlers } from '../../server/warden/catalogue/tree-handlers.ts';
 import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
+import type { Storing } from '../../server/warden/store/store-client.ts';
 import { addAccount, addCredential } from '../support/rows.ts';
 import { Shelf } from '../support/shelf.ts';
 
@@ -53,7 +54,7 @@ async function setUp(t: Parameters<typeof Shelf.create>[0]) {
         within: (_session: OpenSession, customers: readonly CustomerId[], work: never) =>
           warden.database.withCustomers(customers, work),
       },
-    } as unknown as Charging);
+    } as unknown as Charging & Storing);
   };
   /** The entries since the last look. */
   let last = 0;

@@ -1,18 +1,18 @@
 // T-32: what an edge is given back of an upload is on the record, as bytes of the version to which they belong.
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { test } from 'tap';
-import { runtimePaths } from '../../server/config/config.ts';
 import { type CustomerId, type FileId, idOf, type SessionId } from '../../server/domain/ids.ts';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
 import type { Charging } from '../../server/warden/budgets/charges.ts';
 import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
 import type { KeyRing } from '../../server/warden/keys/key-ring.ts';
 import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
+import type { Storing } from '../../server/warden/store/store-client.ts';
 import { uploadMac } from '../../server/warden/transfers/handle-seals.ts';
 import { uploadHandlers } from '../../server/warden/transfers/upload-handlers.ts';
 import { lockUpload } from '../../server/warden/transfers/upload-queries.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
+import { testStoreKey } from '../support/store.ts';
 
 const caller = { node: 'n', plane: 'partner' } as EdgeCaller;
 /** Seals are real; what is behind them is not opened here. */
@@ -21,6 +21,7 @@ const keysOf = (customerKeyId: string) =>
     sealRow: (parts: readonly string[]) => createHash('sha256').update(JSON.stringify(parts)).digest(),
     openFileKey: async () => Buffer.alloc(32, 1),
     createFileKey: async () => ({ customerKeyId, wrappedKey: Buffer.alloc(60) }),
+    storeKey: testStoreKey,
   }) as unknown as KeyRing;
 
 async function setUp(t: Parameters<typeof Shelf.create>[0]) {
@@ -64,7 +65,7 @@ async function setUp(t: Parameters<typeof Shelf.create>[0]) {
         within: (_session: OpenSession, customers: readonly CustomerId[], work: never) =>
           warden.database.withCustomers(customers, work),
       },
-    } as unknown as Charging);
+    } as unknown as Charging & Storing);
   const recorded = () =>
     sql.query<{ version: string; handle: string; extent: number; bytes: number }>(
       "select version_id as version, handle_id as handle, extent, bytes::int from ledger where kind = 'extent.verified' order by at",
@@ -137,7 +138,6 @@ test('what is written anew is recorded with what it stands instead of; cut to no
 
 test('an extent within a row is as long as it was said to be, in both of its lengths, or nothing is charged', async (t) => {
   const { shelf, opened, handlersOf, charged } = await setUp(t);
-  mkdirSync(runtimePaths(shelf.config).store, { recursive: true });
   const { upload, session } = await opened(await shelf.add(0));
   const handlers = handlersOf(session);
   const begun = await handlers['upload.begin-extent']({ token: '', upload }, caller);

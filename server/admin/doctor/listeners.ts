@@ -146,7 +146,11 @@ function knownSockets(config: Directories & Pick<Config, 'edges' | 'database'>):
       paths.adminSocket,
       'admin: members of cofferdam-operators may connect; the client certificate decides who is served',
     ],
-    ...config.edges.map((edge) => [paths.wardenSocket(edge.node), `warden: for edge ${edge.node} only`] as const),
+    [paths.storeControlSocket, 'store: for wardens only'],
+    ...config.edges.flatMap(({ node }) => [
+      [paths.wardenSocket(node), `warden: for edge ${node} only`] as const,
+      [paths.storeSocket(node), `store: for edge ${node} only`] as const,
+    ]),
     ...(config.database.embedded
       ? [[`${paths.postgresSocketDirectory}/.s.PGSQL.5432`, 'database: by password'] as const]
       : []),

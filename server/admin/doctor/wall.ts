@@ -2,7 +2,7 @@
 // of directories and secrets.
 // Must never: read a secret. Everything is examined from outside; what is inside a closed directory is not reported on.
 import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import {
   directoriesOf,
@@ -19,13 +19,13 @@ import {
   groupFaults,
   lookUp,
   nameOf,
+  objectsGroup,
   operatorsGroup,
-  storeGroup,
   userOf,
 } from '../../config/system-users.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
-const groupsOf = { store: storeGroup, operators: operatorsGroup, clients: databaseGroup } as const;
+const groupsOf = { objects: objectsGroup, operators: operatorsGroup, clients: databaseGroup } as const;
 
 type Ids = { readonly uid: number; readonly gid: number };
 /** Returns undefined when the ids are unknown, so that nothing can be judged. */
@@ -54,7 +54,7 @@ function holders({ users, runtimeDirectory }: Pick<Config, 'users' | 'runtimeDir
   };
   return (holder) => {
     if (holder === 'starter') return starter;
-    if (holder === 'store' || holder === 'operators' || holder === 'clients') {
+    if (holder === 'objects' || holder === 'operators' || holder === 'clients') {
       const gid = lookUp('/etc/group', groupsOf[holder])?.[2];
       return gid === undefined ? undefined : { uid: -1, gid: Number(gid) };
     }
@@ -66,19 +66,21 @@ function holders({ users, runtimeDirectory }: Pick<Config, 'users' | 'runtimeDir
 /** Returns the finding whether the files of each role belong to a user of its own. */
 export function usersFinding(config: Config): Finding {
   const paths = runtimePaths(config);
-  const roles = [paths.objects, `${config.runtimeDirectory}/run/admin`].map(look);
-  const edges = config.edges.map((edge) => look(paths.incoming(edge.node)));
+  const roles = [paths.objects, paths.bootstrapSocket, paths.adminSocket].map((path, i) =>
+    look(i === 0 ? path : dirname(path)),
+  );
+  const edges = config.edges.map((edge) => look(dirname(paths.wardenSocket(edge.node))));
   if (!roles.every((one) => typeof one === 'object') || !edges.every((one) => typeof one === 'object'))
     return warning(
       'users of the wall',
-      'the store cannot be seen by the admin process',
-      `look yourself: stat -c '%U %G %n' ${paths.objects} ${config.storeDirectory}/incoming/*`,
+      'the directories of the roles cannot be seen by the admin process',
+      `look yourself: stat -c '%U %G %n' ${paths.objects} ${config.runtimeDirectory}/run/*`,
     );
   const groups = new Set(edges.map((one) => one.gid));
-  return new Set(roles.map((one) => one.uid)).size === 2 &&
+  return new Set(roles.map((one) => one.uid)).size === roles.length &&
     groups.size === edges.length &&
     !roles.some((one) => groups.has(one.gid))
-    ? ok('users of the wall', 'warden, admin and every edge have users of their own')
+    ? ok('users of the wall', 'warden, store, admin and every edge have users of their own')
     : warning(
         'users of the wall',
         'roles or edges share one system user',

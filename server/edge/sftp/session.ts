@@ -50,7 +50,7 @@ const abandoned = (): CofferdamError =>
 
 /** Creates the SFTP layer of one edge process. */
 export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
-  const store = new StoreThread(node.log);
+  const store = new StoreThread(node.paths.storeSocket(node.node), node.log);
   const pages = new PagePlaces();
   return {
     start: (session, output, warden) =>

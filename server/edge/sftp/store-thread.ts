@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { Answer, Request, Sealing } from './store-worker.ts';
+import type { Answer, Request, Sealing, ThreadData } from './store-worker.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: CofferdamError) => void };
 /**
@@ -21,8 +21,10 @@ export class StoreThread {
   #next = 0;
   #isOver = false;
 
-  constructor(log: Logger) {
-    this.#worker = new Worker(new URL('./store-worker.ts', import.meta.url));
+  /** `storeSocket`: the path of the socket at which the store hears this edge. */
+  constructor(storeSocket: string, log: Logger) {
+    const workerData: ThreadData = { storeSocket };
+    this.#worker = new Worker(new URL('./store-worker.ts', import.meta.url), { workerData });
     this.#worker.on('message', (answer: Answer) => this.#onAnswer(answer));
     const over = (error: unknown): void => {
       if (this.#isOver) return;
@@ -89,8 +91,11 @@ export class StoreThread {
 
 function storeError({ code, text }: { readonly code: string; readonly text: string }): CofferdamError {
   const cause = new Error(text);
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new CofferdamError('over-limit', 'no space for new files at the moment', { cause });
+  if (code === 'over-limit' || code === 'conflict' || code === 'unavailable')
+    return new CofferdamError(code, text, { cause });
+  // A ticket that is refused, or a frame, means that warden and store do not agree.
+  if (code === 'denied' || code === 'invalid')
+    return new CofferdamError('unavailable', 'the store is not available at the moment; try again', { cause });
   if (code === 'corrupt' || code === 'ENOENT')
     return new CofferdamError('corrupt', 'stored data does not verify', { cause });
   return new CofferdamError('bug', 'internal error', { cause });

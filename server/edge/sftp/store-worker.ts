@@ -1,10 +1,12 @@
-// Owns: the thread that hashes, seals, writes, reads and opens extents, so that the event loop only moves bytes.
-// Must never: write outside this node's incoming directory, or keep a key after its extent is done.
+// Owns: the thread that hashes, seals, sends, reads and opens extents, so that the event loop only moves bytes.
+// Must never: write to any file, let plaintext leave towards the store, or keep a key after its extent is done.
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, constants, openSync, readSync, rmSync, writevSync } from 'node:fs';
-import { parentPort } from 'node:worker_threads';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { detach } from '../../domain/detached.ts';
 import { inPlace, tagBytes } from '../../extents/in-place.ts';
 import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment, segmentBytes } from '../../extents/sealed-format.ts';
+import { type Put, StoreLink } from './store-link.ts';
 
 /**
  * A request to the thread. An upload has one hash over all of its bytes, and
@@ -25,7 +27,8 @@ export type Request =
       readonly upload: string;
       readonly key: Uint8Array;
       readonly context: Uint8Array;
-      readonly path: string;
+      /** The ticket by which the object may be put into the store. */
+      readonly ticket: Uint8Array;
     }
   | {
       readonly op: 'upload.segment';
@@ -57,19 +60,35 @@ export type Source = {
   readonly inline?: Uint8Array;
 };
 export type Sealing = { readonly isNative: boolean; readonly text: string };
-export type SealedResult = { readonly sealedBytes: number; readonly inline?: Uint8Array };
+/** A sealed extent: its bytes when they are to be stored in a row, or what the store said of the object. */
+export type SealedResult = { readonly sealedBytes: number } & (
+  | { readonly inline: Uint8Array; readonly durable?: undefined }
+  | {
+      readonly inline?: undefined;
+      readonly durable: { readonly digest: Uint8Array; readonly acknowledgement: Uint8Array };
+    }
+);
+/** What a thread is started with. */
+export type ThreadData = { readonly storeSocket: string };
 /** An answer of the thread. `buffer` goes back to the pool of the main thread. */
 export type Answer =
   | { readonly id: number; readonly ok: true; readonly value: unknown; readonly buffer?: ArrayBuffer }
   | { readonly id: number; readonly ok: false; readonly code: string; readonly text: string };
 
-type Extent = { readonly sealer: SegmentSealer; readonly path: string; file: number | undefined; sealedBytes: number };
+type Extent = {
+  readonly sealer: SegmentSealer;
+  readonly ticket: Uint8Array;
+  /** The object in the store, from its first segment on. */
+  put: Put | undefined;
+  sealedBytes: number;
+};
 type Upload = { hash: Hash; hashedBytes: number; extent: Extent | undefined };
 type Kept = { readonly hash: Hash; readonly bytes: number; readonly until: number };
 
 const inlineBytesMax = 65_536;
 const keptMax = 1000;
 const keptMs = 3_600_000;
+const link = new StoreLink((workerData as ThreadData).storeSocket);
 const uploads = new Map<string, Upload>();
 const readers = new Map<
   string,
@@ -110,7 +129,13 @@ function roomFor(bytes: Uint8Array): Uint8Array {
   return scratch;
 }
 
-function segment(request: Extract<Request, { op: 'upload.segment' }>): SealedResult | undefined {
+/**
+ * Hashes and seals a segment at once, and sends it. Resolves when its buffer is used no longer: with the sealed extent
+ * when this was its last segment. Segments of an upload are sent in the order of the requests.
+ */
+function segment(
+  request: Extract<Request, { op: 'upload.segment' }>,
+): Promise<SealedResult | undefined> | SealedResult {
   const upload = need(uploads.get(request.upload));
   const extent = need(upload.extent);
   upload.hash.update(request.bytes);
@@ -124,25 +149,26 @@ function segment(request: Extract<Request, { op: 'upload.segment' }>): SealedRes
     upload.extent = undefined;
     return { sealedBytes: length, inline: Buffer.concat(parts) };
   }
-  // This file needs no fsync, because the warden copies the object and makes its own copy durable.
-  extent.file ??= openSync(
-    extent.path,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-    0o640,
-  );
-  writeAll(extent.file, parts, length);
+  extent.put ??= link.put(extent.ticket);
   extent.sealedBytes += length;
-  if (!request.isLast) return undefined;
-  closeSync(extent.file);
+  // A segment that lies in the thread's own memory is copied, because that memory is used again at once.
+  const sent = parts.map((part) => (part.buffer === scratch.buffer ? Buffer.from(part) : part));
+  const sending = extent.put.write(sent);
+  if (!request.isLast) return sending.then(() => undefined);
   upload.extent = undefined;
-  return { sealedBytes: extent.sealedBytes };
+  return stored(extent.put, sending, extent.sealedBytes);
 }
 
-function writeAll(file: number, parts: readonly Buffer[], length: number): void {
-  const written = writevSync(file, parts as Buffer[]);
-  if (written !== length) {
-    const rest = Buffer.concat(parts as Buffer[]).subarray(written);
-    if (writevSync(file, [rest]) !== rest.length) throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
+/** Ends an object, and returns what the store said of it. */
+async function stored(put: Put, sending: Promise<void>, sealedBytes: number): Promise<SealedResult> {
+  try {
+    await sending;
+    const { digest, acknowledgement, sealedBytes: storedBytes } = await put.end();
+    if (storedBytes !== sealedBytes) throw new Error('the store has another length of an object');
+    return { sealedBytes, durable: { digest, acknowledgement } };
+  } catch (error) {
+    put.abort();
+    throw error;
   }
 }
 
@@ -213,10 +239,7 @@ function end(request: Extract<Request, { op: 'upload.end' }>): void {
   const upload = uploads.get(request.upload);
   if (upload === undefined) return;
   uploads.delete(request.upload);
-  if (upload.extent?.file !== undefined) {
-    closeSync(upload.extent.file);
-    rmSync(upload.extent.path, { force: true });
-  }
+  upload.extent?.put?.abort();
   const { stored } = request;
   if (stored?.lastObject === undefined || stored.storedBytes !== upload.hashedBytes) return;
   for (const [object, one] of kept) if (kept.size >= keptMax || one.until < Date.now()) kept.delete(object);
@@ -234,8 +257,8 @@ function handle(request: Request): unknown {
     case 'upload.extent':
       need(uploads.get(request.upload)).extent = {
         sealer: new SegmentSealer(Buffer.from(request.key), Buffer.from(request.context)),
-        path: request.path,
-        file: undefined,
+        ticket: request.ticket,
+        put: undefined,
         sealedBytes: 0,
       };
       return undefined;
@@ -262,23 +285,31 @@ function handle(request: Request): unknown {
   }
 }
 
+function answer(id: number, request: Request, value: unknown): void {
+  if (request.op === 'reader.segment' && value instanceof Uint8Array)
+    parentPort?.postMessage({ id, ok: true, value } satisfies Answer, [value.buffer as ArrayBuffer]);
+  else if (request.op === 'upload.segment')
+    parentPort?.postMessage({ id, ok: true, value, buffer: request.bytes.buffer as ArrayBuffer } satisfies Answer, [
+      request.bytes.buffer as ArrayBuffer,
+    ]);
+  else parentPort?.postMessage({ id, ok: true, value } satisfies Answer);
+}
+
+function refuse(id: number, error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'bug';
+  const text = error instanceof Error ? error.message : 'unknown error';
+  parentPort?.postMessage({ id, ok: false, code, text } satisfies Answer);
+}
+
 parentPort?.on('message', ({ id, request }: { id: number; request: Request }) => {
   try {
     const value = handle(request);
-    if (request.op === 'reader.segment' && value instanceof Uint8Array)
-      parentPort?.postMessage({ id, ok: true, value } satisfies Answer, [value.buffer as ArrayBuffer]);
-    else if (request.op === 'upload.segment')
-      parentPort?.postMessage({ id, ok: true, value, buffer: request.bytes.buffer as ArrayBuffer } satisfies Answer, [
-        request.bytes.buffer as ArrayBuffer,
-      ]);
-    else parentPort?.postMessage({ id, ok: true, value } satisfies Answer);
+    if (!(value instanceof Promise)) return answer(id, request, value);
+    detach(
+      value.then((result) => answer(id, request, result)),
+      (error) => refuse(id, error),
+    );
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'bug';
-    parentPort?.postMessage({
-      id,
-      ok: false,
-      code,
-      text: error instanceof Error ? error.message : 'unknown error',
-    } satisfies Answer);
+    refuse(id, error);
   }
 });

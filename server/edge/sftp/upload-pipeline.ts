@@ -2,10 +2,8 @@
 // hashes and seals them, extents, and the warden's confirmation that an extent is durable.
 // Must never: hold more than a few segments in memory, leave a rejected
 // promise without an owner, or rely on its own state after it has waited.
-import { join } from 'node:path';
-import { held } from '../../domain/detached.ts';
+import { detach, held, unexpected } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
-import { objectPart } from '../../domain/path-parts.ts';
 import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes, segmentBytes } from '../../extents/sealed-format.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type Filler, fitting } from './filling.ts';
@@ -20,6 +18,8 @@ export type Sealed = {
   readonly bytes: number;
   readonly sealedBytes: number;
   readonly inline?: string;
+  /** What the store said of the object, in base64. */
+  readonly durable?: { readonly digest: string; readonly acknowledgement: string };
   /** Present when the edge ended the extent early because the process had no room. */
   readonly isCut?: true;
 };
@@ -51,6 +51,7 @@ const sealWeight = 5;
  * in its row: the text itself, the message, and what the socket holds.
  */
 const inlineCopies = 3;
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
 export class UploadPipeline implements Filler {
   readonly #context: UploadContext;
@@ -58,10 +59,12 @@ export class UploadPipeline implements Filler {
   readonly #pacer: Pacer;
   readonly #onRoom: () => void;
   /**
-   * Settles when everything is done that must happen in order: hashing what is stored,
-   * segments, extents. Like every promise that this class stores, it never rejects.
+   * Settles when everything was handed to the thread that must be handed in order: hashing
+   * what is stored, segments. Like every promise that this class stores, it never rejects.
    */
   #chain: Promise<void> = Promise.resolve();
+  /** Settles when the warden was asked, in their order, to seal all extents that were handed to the thread. */
+  #asked: Promise<void> = Promise.resolve();
   #seals: Promise<void> = Promise.resolve();
   #fresh: Promise<FreshExtent | undefined> = Promise.resolve(undefined);
   #backlog = 0;
@@ -242,9 +245,22 @@ export class UploadPipeline implements Filler {
     this.#backlog += 1;
     this.#chain = held(
       this.#chain.then(async () => {
-        const sealed = await this.#sealed(segment, isLast, mayBeInline);
+        const { done } = await this.#hand(segment, isLast, mayBeInline);
+        detach(
+          done.then(() => this.#lighter(1)),
+          unexpected,
+        );
+        this.#askInOrder(done, isCut);
+      }),
+    );
+  }
+
+  /** Asks the warden to seal an extent, once it is stored and the extents before it were asked for. */
+  #askInOrder(done: Promise<Sealed | undefined>, isCut?: true): void {
+    this.#asked = held(
+      this.#asked.then(async () => {
+        const sealed = await done;
         if (sealed !== undefined) this.#sealWithWarden(isCut === undefined ? sealed : { ...sealed, isCut });
-        this.#lighter(1);
       }),
     );
   }
@@ -262,15 +278,31 @@ export class UploadPipeline implements Filler {
   }
 
   /**
-   * Sends a segment to the thread once the flow permits it. Returns the sealed extent when this
-   * was its last segment; undefined when it was not, or when the upload has failed. Never rejects.
+   * Hands a segment to the thread once the flow permits it. `done` resolves when its buffer is used no longer: with the
+   * sealed extent when this was its last segment and the extent is stored; with undefined when it was not, or when the
+   * upload has failed. Nothing rejects.
    */
-  async #sealed(segment: Detached, isLast: boolean, mayBeInline: boolean): Promise<Sealed | undefined> {
+  async #hand(
+    segment: Detached,
+    isLast: boolean,
+    mayBeInline: boolean,
+  ): Promise<{ readonly done: Promise<Sealed | undefined> }> {
+    let sealing: Promise<Sealed | undefined> | undefined;
     try {
-      if (this.#failure !== undefined) return undefined;
-      await this.#pacer.pass(segment.bytes.length);
-      const fresh = await segment.fresh;
-      return fresh === undefined ? undefined : await this.#seal(segment, fresh, isLast, mayBeInline);
+      if (this.#failure === undefined) {
+        await this.#pacer.pass(segment.bytes.length);
+        const fresh = await segment.fresh;
+        if (fresh !== undefined) sealing = held(this.#seal(segment, fresh, isLast, mayBeInline));
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    return { done: this.#done(sealing, segment) };
+  }
+
+  async #done(sealing: Promise<Sealed | undefined> | undefined, segment: Detached): Promise<Sealed | undefined> {
+    try {
+      return await sealing;
     } catch (error) {
       this.fail(error);
       return undefined;
@@ -285,12 +317,13 @@ export class UploadPipeline implements Filler {
     isLast: boolean,
     mayBeInline: boolean,
   ): Promise<Sealed | undefined> {
-    const { store, node } = this.#context;
+    const { store } = this.#context;
     const upload = this.#id;
     if (segment.isFirst) {
-      const path = join(node.paths.incoming(node.node), objectPart(fresh.objectId));
       const [key, context] = [Buffer.from(fresh.key, 'base64'), Buffer.from(fresh.context, 'base64')];
-      await store.ask({ op: 'upload.extent', upload, key, context, path });
+      const ticket = Buffer.from(fresh.ticket, 'base64');
+      // The thread takes requests in their order, so the segment need not wait for this answer.
+      detach(store.ask({ op: 'upload.extent', upload, key, context, ticket }), (error) => this.fail(error));
     }
     const { bytes } = segment;
     const result = await store.ask<SealedResult | undefined>(
@@ -298,13 +331,18 @@ export class UploadPipeline implements Filler {
       [bytes.buffer as ArrayBuffer],
     );
     if (result === undefined) return undefined;
-    const inline = result.inline === undefined ? {} : { inline: Buffer.from(result.inline).toString('base64') };
+    const content =
+      result.inline === undefined
+        ? {
+            durable: { digest: base64(result.durable.digest), acknowledgement: base64(result.durable.acknowledgement) },
+          }
+        : { inline: base64(result.inline) };
     return {
       index: fresh.index,
       objectId: fresh.objectId,
       bytes: segment.extentBytes,
       sealedBytes: result.sealedBytes,
-      ...inline,
+      ...content,
     };
   }
 
@@ -332,9 +370,12 @@ export class UploadPipeline implements Filler {
    */
   async takeTail(): Promise<Sealed | undefined> {
     const segment = this.#detach(true);
-    const sealed = this.#chain.then(() => segment && this.#sealed(segment, true, true));
+    const sealed = this.#chain.then(async () =>
+      segment === undefined ? undefined : (await this.#hand(segment, true, true)).done,
+    );
     this.#chain = held(sealed.then(() => {}));
     const tail = await sealed;
+    await this.#asked;
     await this.#seals;
     return tail;
   }
@@ -348,11 +389,11 @@ export class UploadPipeline implements Filler {
     if (segment !== undefined) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
     this.#chain = held(
       this.#chain.then(async () => {
-        const sealed = segment && (await this.#sealed(segment, true, true));
-        if (sealed !== undefined) this.#sealWithWarden(sealed);
+        if (segment !== undefined) this.#askInOrder((await this.#hand(segment, true, true)).done);
       }),
     );
     await this.#chain;
+    await this.#asked;
     await this.#seals;
     this.requireSound();
   }

@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
-import { freeBytes } from '../../extents/object-store.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import { frameBytesMax } from '../../rpc/framing.ts';
@@ -14,6 +13,7 @@ import { uploadRoom } from '../budgets/room-queries.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
 import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
+import type { Storing } from '../store/store-client.ts';
 import { removeFile, renameFile } from './change-file.ts';
 import {
   type InFolder,
@@ -88,8 +88,8 @@ function mayWrite(session: OpenSession, place: PathTarget): boolean {
   return customers.some(({ folders }) => folders.some((folder) => isWritableBy(session, folder)));
 }
 
-export function treeHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
-  const { sessions, charges, limits, paths } = warden;
+export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
+  const { sessions, charges, limits, store } = warden;
   const inFolder = <T>(session: OpenSession, place: InFolder, work: (tx: Transaction) => Promise<T>): Promise<T> =>
     sessions.within(session, scopeOf(place.customer), work);
   const { directoriesPerFolderMax } = limits;
@@ -138,7 +138,7 @@ export function treeHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, Edge
         uploadRoom(tx, { credential, account: account.id, customer, plane: account.plane }),
       );
       const isWritable = mayWrite(session, place);
-      const isFull = (await freeBytes(paths.store)) < limits.freeSpaceFloorBytes;
+      const isFull = (await store.freeBytes()) < limits.freeSpaceFloorBytes;
       return isWritable && !isFull ? { ...room, isWritable } : { ...room, freeBytes: 0, freeFiles: 0, isWritable };
     },
 

@@ -40,6 +40,7 @@ export function createKeyRing(config: KeyConfig): KeyRing {
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
 
   const rowKey = new Secret(Buffer.from(hkdfSync('sha256', master.key.reveal(), '', 'cofferdam/row-seal/1', 32)));
+  const storeKey = Buffer.from(hkdfSync('sha256', master.key.reveal(), '', 'cofferdam/store/1', 32));
   const known = new Map<string, CustomerKeyRow>();
 
   const requireMaster = (wrappedBy: string): Buffer => {
@@ -92,6 +93,7 @@ export function createKeyRing(config: KeyConfig): KeyRing {
       return mac.digest();
     },
     rowSealId: master.id,
+    storeKey,
     openSecret: (purpose, owner, sealed, sealedBy) =>
       unwrap(requireMaster(sealedBy), sealed, ['secret', purpose, owner, sealedBy]),
   };
@@ -128,6 +130,11 @@ export type KeyRing = {
    * nothing else.
    */
   sealRow(parts: readonly string[]): Buffer;
+  /**
+   * The key (32 bytes) of tickets and acknowledgements, which the store has as well (`extents/object-tickets.ts`). It
+   * opens nothing.
+   */
+  readonly storeKey: Buffer;
   /** The name of the key that `sealRow` uses. */
   readonly rowSealId: string;
   /** Signs a receipt. Returns the Ed25519 signature (64 bytes). */

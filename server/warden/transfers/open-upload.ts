@@ -2,9 +2,20 @@
 // Must never: let a depositor continue or replace a published deposit (T-26), or write into the content of a closed
 // version (T-32).
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { Limits } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type ContentId, type CustomerId, type FileId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
+import {
+  type ContentId,
+  type CustomerId,
+  type FileId,
+  idOf,
+  type NodeName,
+  type ObjectId,
+  type VersionId,
+} from '../../domain/ids.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
+import { issueTicket } from '../../extents/object-tickets.ts';
+import { extentPlainBytesMax, sealedLength } from '../../extents/sealed-format.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type locateEntry, walkHolding } from '../catalogue/locate.ts';
@@ -58,19 +69,29 @@ function decide(session: OpenSession, place: EntryPlace, live: readonly VersionR
   return { kind: 'new' };
 }
 
+/** What extents are issued by: the keys, and the limits of an upload. */
+type Issuing = {
+  readonly keys: KeyRing;
+  readonly limits: Pick<Limits, 'pendingExtentsPerUploadMax' | 'sessionAbsoluteLifeMs'>;
+};
+/** The largest object that a ticket admits, in bytes. */
+const objectBytesMax = sealedLength(extentPlainBytesMax);
+/** How long an edge may let go of the uploads of an ended session, and more; milliseconds. */
+const lettingGoMs = 60_000;
+
 /**
- * Issues a new object id and the key of the next extent of an upload. Throws `over-limit` when `pendingMax` extents are
- * begun and not sealed.
+ * Issues a new object id, the key of the next extent of an upload, and the ticket by which `node` may put the object
+ * until no session can last any longer. Throws `over-limit` when too many extents are begun and not sealed.
  */
 export async function issueExtent(
   tx: Transaction,
-  keys: KeyRing,
+  { keys, limits }: Issuing,
+  node: NodeName,
   upload: OpenUpload,
   uploadId: string,
-  pendingMax: number,
 ): Promise<FreshExtent> {
   const object = idOf<ObjectId>(randomBytes(16).toString('hex'));
-  const index = await insertPending(tx, upload, uploadId, object, pendingMax);
+  const index = await insertPending(tx, upload, uploadId, object, limits.pendingExtentsPerUploadMax);
   if (index === undefined)
     throw new CofferdamError('over-limit', 'too many extents of this file are begun and not sealed');
   const fileKey = await keys.openFileKey(
@@ -86,6 +107,12 @@ export async function issueExtent(
     objectId: object,
     key: extentKey(fileKey, context).toString('base64'),
     context: context.toString('base64'),
+    ticket: issueTicket(keys.storeKey, {
+      node,
+      object,
+      bytesMax: objectBytesMax,
+      until: Date.now() + limits.sessionAbsoluteLifeMs + lettingGoMs,
+    }).toString('base64'),
   };
 }
 
@@ -125,25 +152,25 @@ type Opened = { readonly id: string; readonly upload: OpenUpload; readonly fresh
  */
 async function opened(
   tx: Transaction,
-  keys: KeyRing,
+  issuing: Issuing,
+  node: NodeName,
   id: string,
   version: VersionId,
-  pendingMax: number,
 ): Promise<Opened> {
   const upload = await readUpload(tx, version);
   if (upload === undefined) throw new CofferdamError('bug', 'an upload vanished while it was opened');
-  return { id, upload, fresh: await issueExtent(tx, keys, upload, id, pendingMax) };
+  return { id, upload, fresh: await issueExtent(tx, issuing, node, upload, id) };
 }
 
 /** Opens `place` for writing. Returns the upload with its stored bytes and its first fresh extent. */
 export async function openUpload(
   tx: Transaction,
-  keys: KeyRing,
+  issuing: Issuing,
   session: OpenSession,
   place: EntryPlace,
   mode: OpenMode,
-  pendingMax: number,
 ): Promise<Opened> {
+  const { keys } = issuing;
   const parent = await walkHolding(tx, place.folder.id, place.parents);
   const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
   if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined)
@@ -172,7 +199,7 @@ export async function openUpload(
       decision.kind === 'follow' ? { version: decision.version.id, content: decision.version.content } : null;
     made = await addVersion(tx, keys, session, { customer: place.customer.id, file }, id, base);
   }
-  return opened(tx, keys, id, made, pendingMax);
+  return opened(tx, issuing, session.node, id, made);
 }
 
 /**
@@ -182,13 +209,13 @@ export async function openUpload(
  */
 export async function rewriteUpload(
   tx: Transaction,
-  keys: KeyRing,
+  issuing: Issuing,
   session: OpenSession,
   id: string,
   upload: OpenUpload,
   cut: boolean,
-  pendingMax: number,
 ): Promise<Opened> {
+  const { keys } = issuing;
   let made = upload.version;
   if (upload.base !== null) {
     if (!cut || upload.size > 0) throw new CofferdamError('conflict', 'this upload has already been restarted');
@@ -212,5 +239,5 @@ export async function rewriteUpload(
     if (cut) await setVersionState(tx, upload.version, 'discarded', null);
   }
   await forgetPending(tx, id);
-  return opened(tx, keys, id, made, pendingMax);
+  return opened(tx, issuing, session.node, id, made);
 }

@@ -1,173 +1,158 @@
-// Owns: what a start finds in the store: copies whose row was never written, incoming files whose upload is over, and
-// anything that is no object in a place for objects.
-// Must never: delete an object that a row needs, or one so young that its row may still be written; or fail, or wait,
-// because of anything that an edge could put there.
-import { idOf, type ObjectId } from '../../domain/ids.ts';
-import { prefixPart } from '../../domain/path-parts.ts';
-import {
-  deleteObject,
-  type Found,
-  type Listing,
-  listIncoming,
-  listObjects,
-  listStaged,
-  removeStray,
-} from '../../extents/object-store.ts';
+// Owns: objects of the store that no row of the database names: those that an edge put and no upload took, and those
+// that were left behind before the present run of the store began. And the alarm about an edge that puts too many.
+// Must never: delete an object that a row needs, or to which a row may still be given.
+import { idOf, type NodeName, type ObjectId } from '../../domain/ids.ts';
+import type { Found } from '../../extents/object-store.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context/context.ts';
 import type { LedgerGuard } from '../ledger/guard.ts';
-import { knownObjects } from './sweep-queries.ts';
+import type { Store, Storing } from '../store/store-client.ts';
+import { knownObjects, sealedAmong, takePending } from './sweep-queries.ts';
+
+type Given = Pick<Warden, 'database' | 'log' | 'limits'> & Storing;
 
 /**
- * How old a stray must be before it is removed, in milliseconds. A younger file may belong to a call that is running,
- * on this warden or another.
+ * How old an object without a row must be before it is deleted, in milliseconds. The call that gives a younger one its
+ * row may be under way, on this warden or another.
  */
 const graceMs = 10 * 60_000;
-const pageMax = 10_000;
 const objectName = /^[0-9a-f]{32}$/;
 
-const isOld = (one: Found): boolean => one.ageMs > graceMs;
-export const isObject = (one: Found): boolean => one.kind === 'file' && objectName.test(one.name);
-
-export async function unknownAmong(
-  warden: Pick<Warden, 'database'>,
-  found: readonly Found[],
-  graceOfMs: number = graceMs,
-): Promise<readonly Found[]> {
-  const old = found.filter((one) => isObject(one) && one.ageMs > graceOfMs);
-  if (old.length === 0) return [];
-  const known = await warden.database.withSystem((tx) =>
-    knownObjects(
-      tx,
-      old.map((one) => idOf<ObjectId>(one.name)),
-    ),
-  );
-  return old.filter((one) => !known.has(idOf<ObjectId>(one.name)));
-}
+/** The 256 groups of objects, two hexadecimal digits each. */
+const prefixes: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
- * The result of a pass over one directory: how many strays were removed, how many were no objects, and how many could
- * not be removed (`left`).
+ * Deletes objects that became whole a while ago and that no upload has taken. An object that is still issued is taken
+ * back first, so that no row can be given to it afterwards: an honest edge reports an object at once. `ageMs` says how
+ * long they have been whole.
  */
-type Passed = { readonly removed: number; readonly foreign: number; readonly left: number };
-
-/**
- * Removes the strays one by one. One that cannot be removed stays, and does not keep the others from being removed.
- * Only the first failure is logged, because an edge decides how many there are. Returns the number of failures.
- */
-async function removeEach(
-  warden: Warden,
-  strays: readonly Found[],
-  remove: (one: Found) => Promise<void>,
-): Promise<number> {
-  let left = 0;
-  for (const one of strays)
-    await remove(one).catch((error: unknown) => {
-      left += 1;
-      if (left === 1)
-        warden.log.warn({ err: error }, 'an entry that does not belong in the store cannot be removed; it stays');
+export async function collectUnsettled({ database, store, log }: Given, ageMs: number = graceMs): Promise<void> {
+  for (;;) {
+    const objects = await store.unsettled(ageMs);
+    if (objects.length === 0) return;
+    const sealed = await database.withSystem(async (tx) => {
+      await takePending(tx, objects);
+      return sealedAmong(tx, objects);
     });
-  return left;
+    const strays = objects.filter((one) => !sealed.has(one));
+    await store.settle([...sealed]);
+    await store.delete(strays);
+    if (strays.length > 0) log.warn({ deleted: strays.length }, 'objects that no upload took were deleted');
+  }
 }
 
-/**
- * Raises an alert about things that do not belong in a directory, even when they could be removed. Nothing of the
- * product puts anything but objects there.
- */
-async function tell(warden: Warden, place: string, listing: Listing, passed: Passed): Promise<void> {
-  if (passed.foreign === 0 && passed.left === 0 && listing.isWhole) return;
-  const { fault, isWhole } = listing;
-  const parts = [
-    ...(passed.foreign === 0 ? [] : [`${passed.foreign} entries that are not objects`]),
-    ...(passed.left === 0 ? [] : [`${passed.left} entries that cannot be removed`]),
-    ...(isWhole ? [] : [fault === null ? `more than ${pageMax} files` : `cannot be read (${fault})`]),
-  ];
-  const text = `${place}: ${parts.join('; ')}`;
-  warden.log.warn({ place, ...passed, fault }, 'the store holds entries that do not belong there');
-  await warden.database.withSystem((tx) =>
+/** Which run of the store was searched, and how many groups of objects were. */
+type Search = { run: string; done: number };
+const searches = new WeakMap<Store, Search>();
+
+/** Returns the objects of this listing that are old enough and that no row names. */
+async function strayAmong({ database }: Given, found: readonly Found[]): Promise<readonly ObjectId[]> {
+  const old = found
+    .filter((one) => one.kind === 'file' && one.ageMs > graceMs && objectName.test(one.name))
+    .map((one) => idOf<ObjectId>(one.name));
+  if (old.length === 0) return [];
+  const known = await database.withSystem((tx) => knownObjects(tx, old));
+  return old.filter((one) => !known.has(one));
+}
+
+/** Deletes the objects of one group that no row names. Returns how many. */
+async function searchGroup(given: Given, prefix: string): Promise<number> {
+  const { store, log } = given;
+  let deleted = 0;
+  for (let after: string | null = null, isDone = false; !isDone; ) {
+    const { found, next, fault } = await store.list(prefix, after);
+    if (fault !== null) log.error({ prefix, fault }, 'a group of objects cannot be listed');
+    await tellForeign(given, prefix, found, fault);
+    const strays = await strayAmong(given, found);
+    await store.delete(strays);
+    deleted += strays.length;
+    after = next;
+    isDone = next === null;
+  }
+  return deleted;
+}
+
+/** Raises an alert about what is no object: nothing of the product puts anything else there. */
+async function tellForeign(
+  { database }: Given,
+  prefix: string,
+  found: readonly Found[],
+  fault: string | null,
+): Promise<void> {
+  const foreign = found.filter((one) => one.kind !== 'file' || !objectName.test(one.name)).length;
+  if (foreign === 0 && fault === null) return;
+  const what = fault === null ? `${foreign} entries that are not objects` : `it cannot be read (${fault})`;
+  await database.withSystem((tx) =>
     insertAlert(tx, {
       kind: 'store.stray',
       severity: 'warning',
-      subject: place,
-      text,
-      facts: { place, ...passed, fault, isWhole },
-      nextCommand: `look on that machine: ls -la ${place}; nobody but the product's own users may write there`,
+      subject: `objects/${prefix}`,
+      text: `objects/${prefix} of the store: ${what}`,
+      facts: { prefix, foreign, fault },
+      nextCommand: `look on that machine: ls -la objects/${prefix} of the store; nobody but the store itself may write there`,
     }),
   );
 }
 
-async function clearIncoming(warden: Warden, node: string): Promise<number> {
-  const paths = warden.paths;
-  const listing = await listIncoming(paths, node, pageMax);
-  const foreign = listing.found.filter((one) => !isObject(one) && isOld(one));
-  const strays = [...(await unknownAmong(warden, listing.found)), ...foreign];
-  const left = await removeEach(warden, strays, (one) => removeStray(paths, { node }, one));
-  await tell(warden, paths.incoming(node), listing, { removed: strays.length - left, foreign: foreign.length, left });
-  return strays.length - left;
-}
-
-async function clearObjects(warden: Warden, prefix: string): Promise<number> {
-  const paths = warden.paths;
-  const listing = await listObjects(paths, prefix, pageMax);
-  const strays = await unknownAmong(warden, listing.found);
-  const left = await removeEach(warden, strays, (one) => deleteObject(paths, idOf<ObjectId>(one.name)));
-  // A large store has more than one page of objects, and only the warden writes here; so an incomplete listing is no
-  // reason for an alert.
-  await tell(
-    warden,
-    `${paths.objects}/${prefixPart(prefix)}`,
-    { ...listing, isWhole: listing.fault === null },
-    { removed: 0, foreign: 0, left },
-  );
-  return strays.length - left;
-}
-
-async function clearStaged(warden: Warden): Promise<number> {
-  const paths = warden.paths;
-  const listing = await listStaged(paths, pageMax);
-  const strays = listing.found.filter(isOld);
-  const left = await removeEach(warden, strays, (one) => removeStray(paths, 'staged', one));
-  return strays.length - left;
-}
-
-/** The 256 sub-directories of the objects, two hexadecimal digits each. */
-export const prefixes: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
-
 /**
- * The sub-directory whose turn it is at an instant, in milliseconds: another one each minute, the same one for every
- * warden. All of them have had their turn after 256 minutes.
+ * Searches the groups of objects for what was left behind before the present run of the store, `groups` of them at
+ * most, as far as it comes within `withinMs` milliseconds. Each run is searched once: what an edge leaves behind later
+ * is known to the store.
  */
-export const prefixAt = (at: number): string => prefixes[Math.floor(at / 60_000) % prefixes.length] ?? '';
-
-/**
- * Deletes files that no row names from the directories of what arrives, and from these sub-directories of the objects,
- * as far as it comes within `withinMs` milliseconds. It reads one sub-directory at a time, so that a large store needs
- * little memory.
- */
-export async function collectStrays(
-  warden: Warden,
-  among: readonly string[],
-  withinMs = Number.POSITIVE_INFINITY,
-): Promise<void> {
+export async function searchStrays(given: Given, groups: number, withinMs = Number.POSITIVE_INFINITY): Promise<void> {
+  const { store, log } = given;
+  const { run } = store;
+  if (run === undefined) return;
+  const known = searches.get(store);
+  const search = known?.run === run ? known : { run, done: 0 };
+  searches.set(store, search);
   const end = performance.now() + withinMs;
-  let deleted = await clearStaged(warden);
-  for (const { node } of warden.edges) deleted += await clearIncoming(warden, node);
-  for (const prefix of among) {
-    if (performance.now() > end) break;
-    deleted += await clearObjects(warden, prefix);
+  let deleted = 0;
+  for (let i = 0; i < groups && search.done < prefixes.length && performance.now() < end; i += 1) {
+    deleted += await searchGroup(given, prefixes[search.done] ?? '');
+    search.done += 1;
   }
-  if (deleted > 0) warden.log.info({ deleted }, 'objects without a row were deleted');
+  if (deleted > 0) log.info({ deleted }, 'objects without a row were deleted');
 }
 
-/** How long a start looks for strays among the objects, in milliseconds. The regular pass does what is left. */
+const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+/** From this part of its allowance on, an alarm is raised about an edge. The store itself refuses what exceeds it. */
+const alarmPart = 0.9;
+
+/** Raises an alarm about each edge that has put much more than uploads have taken (T-35). */
+export async function watchAllowances({ database, store, limits, log }: Given): Promise<void> {
+  const { held } = await store.room();
+  for (const { node, bytes } of held) {
+    if (bytes < alarmPart * limits.unsettledBytesMax) continue;
+    log.error({ node, bytes }, 'an edge has put more into the store than uploads take');
+    await database.withSystem((tx) => tellAllowance(tx, idOf<NodeName>(node), bytes, limits.unsettledBytesMax));
+  }
+}
+
+function tellAllowance(
+  tx: Parameters<typeof insertAlert>[0],
+  node: NodeName,
+  bytes: number,
+  bytesMax: number,
+): Promise<unknown> {
+  return insertAlert(tx, {
+    kind: 'node.over-allowance',
+    severity: 'critical',
+    subject: `${node}/store`,
+    text: `${node} has ${gib(bytes)} in the store that no upload has taken, of ${gib(bytesMax)} that it may have: what exceeds that is refused`,
+    facts: { node, kind: 'store', bytes, bytesMax },
+    nextCommand: `cofferctl incident scope --node ${node}`,
+  });
+}
+
+/** How long a start searches for strays, in milliseconds. The regular pass does what is left. */
 const atStartMs = 2000;
 
 /**
- * Clears strays at the start. Everything that was committed is whole already, because bytes are written before their
- * row and the row before the answer. Nothing is cleared while the database is in doubt, because to an old database
- * every newer object looks like a stray; the regular pass does it later. A start does not take longer because there are
- * many objects.
+ * Searches for strays at the start. Everything that was committed is whole already, because bytes are durable before
+ * their row is written, and the row before the answer. Nothing is deleted while the database is in doubt, because to an
+ * old database every newer object looks like a stray; the regular pass does it later.
  */
-export async function recover(warden: Warden, guard: Pick<LedgerGuard, 'state'>): Promise<void> {
-  if (guard.state.is === 'open') await collectStrays(warden, prefixes, atStartMs);
+export async function recover(given: Given, guard: Pick<LedgerGuard, 'state'>): Promise<void> {
+  if (guard.state.is === 'open') await searchStrays(given, prefixes.length, atStartMs);
 }

@@ -180,6 +180,20 @@ export async function forgetDoomed(tx: Transaction, objects: readonly string[]):
   await tx.query('delete from doomed_object where object_id = any ($1::text[])', [objects]);
 }
 
+/** Takes back these objects: none of them can be sealed any more. Waits for a seal that is under way. */
+export async function takePending(tx: Transaction, objects: readonly ObjectId[]): Promise<void> {
+  await tx.query('delete from pending_extent where object_id = any ($1::text[])', [objects]);
+}
+
+/** Returns those of the objects that are sealed. */
+export async function sealedAmong(tx: Transaction, objects: readonly ObjectId[]): Promise<ReadonlySet<ObjectId>> {
+  const rows = await tx.query<{ object_id: string }>(
+    'select object_id from extent where object_id = any ($1::text[])',
+    [objects],
+  );
+  return new Set(rows.map((row) => idOf<ObjectId>(row.object_id)));
+}
+
 /** Returns those of the objects that a row still needs, because they are sealed or are being written now. */
 export async function knownObjects(tx: Transaction, objects: readonly ObjectId[]): Promise<ReadonlySet<ObjectId>> {
   const rows = await tx.query<{ object_id: string }>(

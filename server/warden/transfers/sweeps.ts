@@ -1,16 +1,15 @@
 // Owns: what the passing of time does to files: publishing those that have settled, giving up expired uploads, and
 // freeing what is no longer needed. Several wardens may do this at the same time.
-import { CofferdamError } from '../../domain/errors.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { markerSuffix } from '../../domain/publish-rules.ts';
-import { deleteObject } from '../../extents/object-store.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { forgetCharged, thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context/context.ts';
 import { record } from '../ledger/entries/record.ts';
 import { eachInTurn, extentsMax, passOverRows } from '../passes/row-passes.ts';
+import type { Storing } from '../store/store-client.ts';
 import { type FilePlace, placeOfFile } from './place-queries.ts';
 import {
   discardExpired,
@@ -62,8 +61,8 @@ export async function publish(warden: Passing): Promise<void> {
  * Gives up expired partial uploads, frees what is no longer needed, and deletes objects that are marked for deletion. A
  * failure of one of these does not affect the others.
  */
-export async function collect(warden: Passing): Promise<void> {
-  const { database, paths } = warden;
+export async function collect(warden: Passing & Storing): Promise<void> {
+  const { database, store } = warden;
   const { partialUploadLifeMs } = warden.limits;
   await eachInTurn(
     () =>
@@ -88,12 +87,7 @@ export async function collect(warden: Passing): Promise<void> {
     () =>
       passOverRows(warden, 'deletion', {
         find: listDoomed,
-        before: async (objects) => {
-          for (const object of objects)
-            await deleteObject(paths, idOf<ObjectId>(object)).catch((cause: unknown) => {
-              throw new CofferdamError('bug', 'an object cannot be deleted', { cause });
-            });
-        },
+        before: (objects) => store.delete(objects.map((object) => idOf<ObjectId>(object))),
         work: forgetDoomed,
       }),
   );

@@ -10,8 +10,8 @@ import type { Charging } from '../budgets/charges.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
+import type { Storing } from '../store/store-client.ts';
 import { takePlace } from './close-upload.ts';
-import { incomingOf } from './incoming-allowance.ts';
 import { issueExtent, openUpload, rewriteUpload } from './open-upload.ts';
 import {
   findBaseExtent,
@@ -44,8 +44,8 @@ async function storedOf(
   return { storedBytes: upload.size, ...(last === undefined ? {} : { lastObject: last.object }) };
 }
 
-export function uploadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
-  const { database, sessions, keys, limits, charges, log } = warden;
+export function uploadHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
+  const { database, sessions, limits, charges, log } = warden;
   const uploads = new Uploads(warden);
   const { lanes } = uploads;
   /**
@@ -53,25 +53,17 @@ export function uploadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, Ed
    * they are closed already.
    */
   const openedHere = new NewestNames(openedHereMax);
-  const pendingMax = limits.pendingExtentsPerUploadMax;
 
   return {
     'upload.open': async ({ token, path, continue: isContinued, exclusive }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
-      await incomingOf(warden).require(caller.node);
       await uploads.requireSpace(limits.freeSpaceFloorBytes);
       await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
       const opened = await sessions.within(session, scopeOf(place.customer), async (tx) => {
-        const { id, upload, fresh } = await openUpload(
-          tx,
-          keys,
-          session,
-          place,
-          { continue: isContinued, exclusive },
-          pendingMax,
-        );
+        const mode = { continue: isContinued, exclusive };
+        const { id, upload, fresh } = await openUpload(tx, warden, session, place, mode);
         await record(tx, {
           kind: 'upload.opened',
           customer: place.customer.id,
@@ -97,7 +89,7 @@ export function uploadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, Ed
       const session = await sessions.require(token, caller);
       return lanes.run(id, () =>
         uploads.onUpload(session, id, async (tx, before) => {
-          const { upload, fresh } = await rewriteUpload(tx, keys, session, id, before, cut, pendingMax);
+          const { upload, fresh } = await rewriteUpload(tx, warden, session, id, before, cut);
           if (cut) await takePlace(tx, session, upload, id);
           await record(tx, {
             kind: 'upload.rewritten',
@@ -118,7 +110,7 @@ export function uploadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, Ed
       return uploads.noting(letting.session, id, async () => {
         await uploads.requireSpace(limits.freeSpaceFloorBytes / 2);
         return letting.run((now) =>
-          uploads.onUpload(now, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax)),
+          uploads.onUpload(now, id, (tx, upload) => issueExtent(tx, warden, now.node, upload, id)),
         );
       });
     },

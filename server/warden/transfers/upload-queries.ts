@@ -254,16 +254,6 @@ export async function insertPending(
   return row?.index;
 }
 
-/** Returns whether this object was issued to this upload and has not been sealed yet. */
-export async function isPending(tx: Transaction, uploadId: string, object: ObjectId, index: number): Promise<boolean> {
-  const rows = await tx.query('select 1 from pending_extent where upload_id = $1 and object_id = $2 and index = $3', [
-    uploadId,
-    object,
-    index,
-  ]);
-  return rows.length === 1;
-}
-
 export async function deletePending(
   tx: Transaction,
   uploadId: string,

@@ -1,19 +1,10 @@
 // Owns: the steps of which the operations of an upload are made: its locked and verified row, extents that become
 // durable and get their rows in order, and its close.
 // Must never: write the row of an extent before its bytes are durable.
-import { createHash } from 'node:crypto';
-import type { Paths } from '../../config/config.ts';
 import * as detached from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
-import {
-  discardStaged,
-  freeBytes,
-  publishObject,
-  removeIncoming,
-  type StagedObject,
-  stageObject,
-} from '../../extents/object-store.ts';
+import { isAcknowledged, sealedDigest } from '../../extents/object-tickets.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
@@ -21,6 +12,7 @@ import type { Params } from '../../rpc/operation.ts';
 import type { Charging } from '../budgets/charges.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
 import type { LettingGo, OpenSession } from '../sessions/open-session.ts';
+import type { Storing } from '../store/store-client.ts';
 import { closeUpload, requireWhole } from './close-upload.ts';
 import { type ExtentAnswer, extentAnswer } from './extent-answer.ts';
 import { itemsOf } from './extent-price.ts';
@@ -30,7 +22,6 @@ import {
   deletePending,
   forgetPending,
   insertExtent,
-  isPending,
   lockUpload,
   markRefused,
   type NewExtent,
@@ -39,11 +30,6 @@ import {
 } from './upload-queries.ts';
 
 type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
-/**
- * An extent that is durable and has no row yet. `staged` is the copy that becomes the object in the transaction of its
- * row.
- */
-type AdmittedExtent = NewExtent & { readonly staged: StagedObject | null };
 
 export const scopes = (session: OpenSession): readonly CustomerId[] => session.customers.map((customer) => customer.id);
 
@@ -59,14 +45,12 @@ const asIs = (session: OpenSession): LettingGo => ({ session, run: (work) => wor
 
 /** The uploads of one warden. */
 export class Uploads {
-  readonly #warden: Charging;
-  readonly #store: Paths;
+  readonly #warden: Charging & Storing;
   /** One lane for each upload: the rows of its extents are written in the order of the calls. */
   readonly lanes = new Lanes();
 
-  constructor(warden: Charging) {
+  constructor(warden: Charging & Storing) {
     this.#warden = warden;
-    this.#store = warden.paths;
   }
 
   /**
@@ -118,44 +102,46 @@ export class Uploads {
   }
 
   /**
-   * Makes the bytes of an extent durable; the object's name and its row follow in the caller's transaction. The pending
-   * row is checked before any file is touched, so that the name of an object that was not issued to this upload never
-   * reaches the store.
+   * Charges an extent whose bytes are durable; its row follows in the caller's transaction. The bytes of an object are
+   * believed by the word of the store alone, which the edge only carries.
    */
-  async #admit({ session, run }: LettingGo, id: string, extent: SealedExtent): Promise<AdmittedExtent> {
-    if (extent.sealedBytes !== sealedLength(extent.bytes))
-      throw new CofferdamError('invalid', 'the length of the extent does not fit its content');
-    const charge = (): Promise<void> =>
-      run(async (now) => {
-        const customer = await this.#customerOf(now, id);
-        if (now.isOver) return this.#warden.charges.takeEnding(now, customer, extent.bytes);
-        return this.#warden.charges.take(now, customer, 'in', { bytes: extent.bytes, items: itemsOf(extent) });
-      });
-    const object = idOf<ObjectId>(extent.objectId);
-    const common = {
-      index: extent.index,
-      object,
-      bytes: extent.bytes,
-      sealedBytes: extent.sealedBytes,
-      node: session.node,
-    };
-    if (extent.inline === undefined) {
-      const isIssued = await run((now) => this.onUpload(now, id, (tx) => isPending(tx, id, object, extent.index)));
-      if (!isIssued) throw new CofferdamError('invalid', 'this extent is not the next one of this upload');
-      await charge();
-      const staged = await stageObject(this.#store, session.node, object, extent.sealedBytes);
-      return { ...common, digest: staged.digest, inline: null, staged };
+  async #admit({ session, run }: LettingGo, id: string, extent: SealedExtent): Promise<NewExtent> {
+    const { index, bytes, sealedBytes, isCut } = extent;
+    const content = this.#contentOf(session, extent);
+    await run(async (now) => {
+      const customer = await this.#customerOf(now, id);
+      if (now.isOver) return this.#warden.charges.takeEnding(now, customer, bytes);
+      return this.#warden.charges.take(now, customer, 'in', { bytes, items: itemsOf({ bytes, index, isCut }) });
+    });
+    return { index, object: idOf<ObjectId>(extent.objectId), bytes, sealedBytes, node: session.node, ...content };
+  }
+
+  /**
+   * Returns what an extent consists of, once it is certain that exactly these bytes are stored or came with the call.
+   * Throws `invalid` when the edge says otherwise.
+   */
+  #contentOf(session: OpenSession, extent: SealedExtent): Pick<NewExtent, 'digest' | 'inline'> {
+    const { sealedBytes, durable } = extent;
+    const wrongLength = (): CofferdamError =>
+      new CofferdamError('invalid', 'the length of the extent does not fit its content');
+    if (sealedBytes !== sealedLength(extent.bytes)) throw wrongLength();
+    if ((extent.inline === undefined) === (durable === undefined))
+      throw new CofferdamError('invalid', 'an extent is either in the store or comes with the call');
+    if (extent.inline !== undefined) {
+      const inline = Buffer.from(extent.inline, 'base64');
+      if (inline.length !== sealedBytes) throw wrongLength();
+      return { digest: sealedDigest(inline), inline };
     }
-    const inline = Buffer.from(extent.inline, 'base64');
-    if (inline.length !== extent.sealedBytes)
-      throw new CofferdamError('invalid', 'the length of the extent does not fit its content');
-    await charge();
-    return { ...common, digest: createHash('sha256').update(inline).digest(), inline, staged: null };
+    const digest = Buffer.from(durable?.digest ?? '', 'base64');
+    const said = { node: session.node, object: idOf<ObjectId>(extent.objectId), bytes: sealedBytes, digest };
+    if (!isAcknowledged(this.#warden.keys.storeKey, said, Buffer.from(durable?.acknowledgement ?? '', 'base64')))
+      throw new CofferdamError('invalid', 'the store has not said that this extent is durable');
+    return { digest, inline: null };
   }
 
   /** Throws `over-limit` when the store has less free space than this. */
   async requireSpace(floorBytes: number): Promise<void> {
-    if ((await freeBytes(this.#store.store)) < floorBytes)
+    if ((await this.#warden.store.freeBytes()) < floorBytes)
       throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
   }
 
@@ -163,21 +149,18 @@ export class Uploads {
   async #attach(
     tx: Transaction,
     upload: OpenUpload,
-    extent: AdmittedExtent,
+    extent: NewExtent,
     takePending: () => Promise<boolean> | boolean,
   ): Promise<OpenUpload> {
     const isNext = extent.index === upload.extentCount && (await takePending());
     if (!isNext) throw new CofferdamError('invalid', 'this extent is not the next one of this upload');
-    // This transaction has taken the pending row. Of all attempts to seal this object only one gets here, and it
-    // publishes the copy that it hashed itself.
-    if (extent.staged !== null) await publishObject(this.#store, extent.staged);
     await insertExtent(tx, upload, extent);
     return { ...upload, extentCount: upload.extentCount + 1, size: upload.size + extent.bytes };
   }
 
-  async #discard(extent: AdmittedExtent | undefined): Promise<void> {
-    // A copy that cannot be discarded remains in a directory that the regular pass clears.
-    if (extent?.staged) await discardStaged(extent.staged).catch(() => {});
+  /** Tells the store that the row of an extent is committed. */
+  #settled({ inline, object }: NewExtent): void {
+    if (inline === null) this.#warden.store.settled(object);
   }
 
   /**
@@ -186,21 +169,16 @@ export class Uploads {
    */
   async seal(letting: LettingGo, id: string, given: SealedExtent): Promise<OpenUpload> {
     const admitted = detached.held(this.#admit(letting, id, given));
-    const upload = await this.lanes.run(id, async () => {
+    return this.lanes.run(id, async () => {
       const extent = await admitted;
-      try {
-        return await letting.run((now) =>
-          this.onUpload(now, id, (tx, open) =>
-            this.#attach(tx, open, extent, () => deletePending(tx, id, extent.object, extent.index)),
-          ),
-        );
-      } finally {
-        await this.#discard(extent);
-      }
+      const upload = await letting.run((now) =>
+        this.onUpload(now, id, (tx, open) =>
+          this.#attach(tx, open, extent, () => deletePending(tx, id, extent.object, extent.index)),
+        ),
+      );
+      this.#settled(extent);
+      return upload;
     });
-    if (given.inline === undefined)
-      await removeIncoming(this.#store, letting.session.node, idOf<ObjectId>(given.objectId)).catch(() => {});
-    return upload;
   }
 
   /**
@@ -256,26 +234,20 @@ export class Uploads {
   ): Promise<VersionId> {
     const { whole, size, sha256, modifiedAt, lastExtent } = said;
     const extent = lastExtent && (await this.noting(session, id, () => this.#admit(asIs(session), id, lastExtent)));
-    let version: VersionId;
-    try {
-      version = await this.#warden.sessions.within(session, scopes(session), async (tx) => {
-        const open = await this.#held(tx, session, id);
-        requireWhole({ ...open, size: open.size + (extent?.bytes ?? 0) }, { whole, size });
-        const pending = await forgetPending(tx, id);
-        const isPending = (): boolean =>
-          pending.some(({ object, index }) => object === extent?.object && index === extent.index);
-        const upload = extent === undefined ? open : await this.#attach(tx, open, extent, isPending);
-        return closeUpload(tx, this.#warden.keys, session, upload, {
-          id,
-          sha256: Buffer.from(sha256, 'hex'),
-          modifiedAt: modifiedAt ?? null,
-        });
+    const version = await this.#warden.sessions.within(session, scopes(session), async (tx) => {
+      const open = await this.#held(tx, session, id);
+      requireWhole({ ...open, size: open.size + (extent?.bytes ?? 0) }, { whole, size });
+      const pending = await forgetPending(tx, id);
+      const isPending = (): boolean =>
+        pending.some(({ object, index }) => object === extent?.object && index === extent.index);
+      const upload = extent === undefined ? open : await this.#attach(tx, open, extent, isPending);
+      return closeUpload(tx, this.#warden.keys, session, upload, {
+        id,
+        sha256: Buffer.from(sha256, 'hex'),
+        modifiedAt: modifiedAt ?? null,
       });
-    } finally {
-      await this.#discard(extent);
-    }
-    if (extent !== undefined && extent.inline === null)
-      await removeIncoming(this.#store, session.node, extent.object).catch(() => {});
+    });
+    if (extent !== undefined) this.#settled(extent);
     return version;
   }
 }

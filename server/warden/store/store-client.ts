@@ -1,0 +1,224 @@
+// Owns: a warden's connection to the store: connecting again for as long as the warden runs, and what the warden asks.
+// Must never: take an answer that did not come for a success. While the store is away, there is no space for new files,
+// and nothing is deleted.
+import { connect } from 'node:net';
+import { detach, givenUp } from '../../domain/detached.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { idOf, type ObjectId } from '../../domain/ids.ts';
+import { Queue } from '../../domain/queue.ts';
+import type { Listing } from '../../extents/object-store.ts';
+import type { Logger } from '../../observability/logger.ts';
+import { ownDoor } from '../../rpc/door.ts';
+import { Peer } from '../../rpc/peer.ts';
+import {
+  objectsMax,
+  type StoreToWarden,
+  storeToWarden,
+  type WardenToStore,
+  wardenToStore,
+} from '../../rpc/warden-store.ts';
+
+type StorePeer = Peer<StoreToWarden, WardenToStore, undefined>;
+type Room = {
+  readonly freeBytes: number;
+  /** What each node has put that no row of the database names yet, in bytes. */
+  readonly held: readonly { readonly node: string; readonly bytes: number }[];
+};
+
+/** What use cases receive that have to do with objects. */
+export type Storing = { readonly store: Store };
+
+/** What the use cases of the warden know of the store. */
+export type Store = {
+  /** The key of tickets and acknowledgements (32 bytes). */
+  readonly key: Buffer;
+  /** Returns the number of bytes that may still be stored, as of a second ago at most. Rejects with `unavailable`. */
+  freeBytes(): Promise<number>;
+  room(): Promise<Room>;
+  /** Tells the store, soon, that a row names this object. Nothing depends on it being heard. */
+  settled(object: ObjectId): void;
+  /** Tells the store at once that rows name these objects. */
+  settle(objects: readonly ObjectId[]): Promise<void>;
+  /** Names the run of the store that is connected; undefined while none is. */
+  readonly run: string | undefined;
+  /** Returns objects that are whole and that nobody settled for `ageMs` milliseconds. */
+  unsettled(ageMs: number): Promise<readonly ObjectId[]>;
+  /** Deletes objects, any number of them. */
+  delete(objects: readonly ObjectId[]): Promise<void>;
+  /** Lists a part of one of the 256 groups of objects (two hexadecimal digits), behind the name `after`. */
+  list(prefix: string, after: string | null): Promise<Listing>;
+};
+
+const reconnectMs = 100;
+/** How old a reading of the free space may be, in milliseconds. */
+const freshMs = 1000;
+/** How long settled objects are gathered before the store is told, in milliseconds. */
+const gatherMs = 200;
+/**
+ * How many settled objects wait at most. The store forgets none by itself, so what is dropped here is asked for later.
+ */
+const settledMax = 100_000;
+
+const away = (): CofferdamError =>
+  new CofferdamError('unavailable', 'the store is not available at the moment; try again');
+const textOf = (name: string): string => Buffer.from(name, 'latin1').toString('base64');
+const nameOf = (text: string): string => Buffer.from(text, 'base64').toString('latin1');
+
+export class StoreClient implements Store {
+  readonly key: Buffer;
+  readonly #path: string;
+  readonly #log: Logger;
+  readonly #waiting = new Set<() => void>();
+  readonly #settled = new Queue<ObjectId>();
+  readonly #patienceMs: number;
+  #peer: StorePeer | undefined;
+  #run: string | undefined;
+  #isStopped = false;
+  #timer: NodeJS.Timeout | undefined;
+  #free: { readonly at: number; readonly bytes: Promise<number> } | undefined;
+
+  /** `patienceMs`: how long a call waits for a store that is away. */
+  constructor(path: string, key: Buffer, patienceMs: number, log: Logger) {
+    this.#path = path;
+    this.key = key;
+    this.#patienceMs = patienceMs;
+    this.#log = log;
+  }
+
+  /** Resolves when the store has answered for the first time. Rejects with `configuration` after `withinMs`. */
+  async start(withinMs: number): Promise<void> {
+    this.#connect();
+    await this.#connected(withinMs).catch((cause: unknown) => {
+      throw new CofferdamError('configuration', `the store cannot be reached on ${this.#path}`, { cause });
+    });
+    this.#timer = setInterval(() => this.#tellSettled(), gatherMs);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    this.#tellSettled();
+    this.#peer?.close();
+    this.#wake();
+  }
+
+  get run(): string | undefined {
+    return this.#run;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+
+  #connect(): void {
+    if (this.#isStopped) return;
+    const peer: StorePeer = new Peer({
+      stream: connect(this.#path),
+      serves: storeToWarden,
+      handlers: {},
+      calls: wardenToStore,
+      door: ownDoor(undefined),
+      onClose: (reason) => {
+        if (this.#peer === peer) {
+          this.#peer = undefined;
+          this.#run = undefined;
+          if (!this.#isStopped)
+            this.#log.error({ reason: reason.message }, 'the store is away: large files are refused');
+        }
+        setTimeout(() => this.#connect(), reconnectMs).unref();
+      },
+      onBug: (op, error) => this.#log.error({ op, err: error }, 'defect in a handler'),
+    });
+    detach(
+      peer.call('store.hello', { protocol: 1, key: this.key.toString('base64') }).then(({ run }) => {
+        this.#peer = peer;
+        this.#run = run;
+        this.#wake();
+      }),
+      () => peer.close(),
+    );
+  }
+
+  async #connected(withinMs: number): Promise<StorePeer> {
+    const until = performance.now() + withinMs;
+    while (this.#peer?.isOpen !== true) {
+      const leftMs = until - performance.now();
+      if (this.#isStopped || leftMs <= 0) throw away();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(wake, leftMs);
+        const waiting = this.#waiting;
+        function wake(): void {
+          clearTimeout(timer);
+          waiting.delete(wake);
+          resolve();
+        }
+        waiting.add(wake);
+      });
+    }
+    return this.#peer;
+  }
+
+  #ready(): Promise<StorePeer> {
+    return this.#connected(this.#patienceMs);
+  }
+
+  async room(): Promise<Room> {
+    return (await this.#ready()).call('store.room', {});
+  }
+
+  freeBytes(): Promise<number> {
+    const now = performance.now();
+    if (this.#free === undefined || now - this.#free.at > freshMs) {
+      const bytes = this.room().then(({ freeBytes }) => freeBytes);
+      this.#free = { at: now, bytes };
+      // A reading that failed is not kept.
+      detach(bytes, () => {
+        if (this.#free?.bytes === bytes) this.#free = undefined;
+      });
+    }
+    return this.#free.bytes;
+  }
+
+  settled(object: ObjectId): void {
+    if (this.#settled.length < settledMax) this.#settled.push(object);
+  }
+
+  #tellSettled(): void {
+    if (this.#settled.length === 0 || this.#peer?.isOpen !== true) return;
+    // What is lost here is found among the unsettled objects, whose rows are then looked for.
+    detach(
+      this.#peer.call('store.settle', {
+        objects: [...this.#settled.takeMany(Math.min(objectsMax, this.#settled.length))],
+      }),
+      givenUp,
+    );
+  }
+
+  async settle(objects: readonly ObjectId[]): Promise<void> {
+    for (let at = 0; at < objects.length; at += objectsMax)
+      await (await this.#ready()).call('store.settle', { objects: objects.slice(at, at + objectsMax) });
+  }
+
+  async unsettled(ageMs: number): Promise<readonly ObjectId[]> {
+    const { objects } = await (await this.#ready()).call('store.unsettled', { ageMs });
+    return objects.map((object) => idOf<ObjectId>(object));
+  }
+
+  async delete(objects: readonly ObjectId[]): Promise<void> {
+    for (let at = 0; at < objects.length; at += objectsMax)
+      await (await this.#ready()).call('store.delete', { objects: objects.slice(at, at + objectsMax) });
+  }
+
+  async list(prefix: string, after: string | null): Promise<Listing> {
+    const listing = await (await this.#ready()).call('store.list', {
+      prefix,
+      after: after === null ? null : textOf(after),
+    });
+    return {
+      found: listing.found.map((one) => ({ ...one, name: nameOf(one.name) })),
+      next: listing.next === null ? null : nameOf(listing.next),
+      fault: listing.fault,
+    };
+  }
+}

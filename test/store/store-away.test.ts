@@ -1,0 +1,138 @@
+// The store goes away and comes back: what was being put fails in words, nothing is said to be durable that is not, and
+// everybody finds the store again by themselves.
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import { StoreLink } from '../../server/edge/sftp/store-link.ts';
+import { objectPath } from '../../server/extents/directory-store.ts';
+import { isAcknowledged } from '../../server/extents/object-tickets.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { startStore } from '../../server/store/store.ts';
+import { StoreClient } from '../../server/warden/store/store-client.ts';
+import { newObject } from '../extents/conformance.ts';
+import { type Teardown, temporaryDirectory } from '../support/database.ts';
+import { placeStore, testStoreKey, testTicket } from '../support/store.ts';
+import { until } from '../support/until.ts';
+
+const piece = randomBytes(262_144);
+const node = idOf<NodeName>('partner-1');
+const unavailable = { code: 'unavailable', message: 'the store is not available at the moment; try again' };
+
+function setUp(t: Teardown) {
+  const env = { COFFERDAM_VAR: temporaryDirectory(t) };
+  const given = loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: '/' });
+  const config = { ...given, log: { level: 'error', pretty: false } as const };
+  placeStore(config);
+  const log = createLogger(config, 'test');
+  log.level = 'silent';
+  const paths = runtimePaths(config);
+  const client = new StoreClient(paths.storeControlSocket, testStoreKey, 300, log);
+  t.teardown(() => client.stop());
+  return { config, paths, client, link: new StoreLink(paths.storeSocket('partner-1')) };
+}
+
+test('without a store nothing starts, and with one everything does', async (t) => {
+  const { config, client } = setUp(t);
+  await t.rejects(client.start(300), { code: 'configuration', message: /the store cannot be reached on/ });
+  const store = await startStore(config);
+  t.teardown(() => store.stop());
+  await until('the warden is connected', () => client.run !== undefined);
+  t.ok((await client.freeBytes()) > 0);
+});
+
+test('a store that ends in the middle of an object', async (t) => {
+  const { config, paths, client, link } = setUp(t);
+  const store = await startStore(config);
+  await client.start(5000);
+  const first = client.run;
+  const [object, whole] = [newObject(), newObject()];
+  const done = link.put(testTicket(whole));
+  await done.write([piece]);
+  const { sealedBytes, digest, acknowledgement } = await done.end();
+  const said = { node, object: whole, bytes: sealedBytes, digest: Buffer.from(digest) };
+  t.ok(isAcknowledged(testStoreKey, said, Buffer.from(acknowledgement)));
+  const cut = link.put(testTicket(object));
+  await cut.write([piece]);
+  await until('the store has begun', () => readdirSync(join(paths.objects, 'new')).length === 1);
+  const ending = cut.end();
+  const [ended] = await Promise.allSettled([ending, store.stop()]);
+  if (ended.status === 'rejected') {
+    t.match(ended.reason, unavailable);
+    cut.abort();
+  }
+  await t.rejects(client.freeBytes(), unavailable, 'there is no space while nobody says how much');
+  await t.rejects(client.delete([whole]), unavailable);
+  const again = await startStore(config);
+  t.teardown(() => again.stop());
+  await until('the warden is connected again', () => client.run !== undefined);
+  t.not(client.run, first, 'another run');
+  const left = statSync(objectPath(paths.objects, object), { throwIfNoEntry: false })?.size;
+  t.ok(left === piece.length || (left === undefined && ended.status === 'rejected'), 'whole or nothing');
+  t.ok(existsSync(objectPath(paths.objects, whole)), 'what was acknowledged is there');
+  t.same(readdirSync(join(paths.objects, 'new')), [], 'and nothing is left unfinished');
+  const next = link.put(testTicket(newObject()));
+  await next.write([piece]);
+  t.match(await next.end(), { sealedBytes: piece.length }, 'the same edge goes on');
+  await client.delete([whole]);
+  t.notOk(existsSync(objectPath(paths.objects, whole)));
+});
+
+test('puts beside each other, of which some are given up or refused, do not disturb the others', async (t) => {
+  const { config, paths, client, link } = setUp(t);
+  const store = await startStore(config);
+  t.teardown(() => store.stop());
+  const early = link.put(testTicket(newObject()));
+  await t.rejects(
+    early.write([piece]).then(() => early.end()),
+    unavailable,
+    'before a warden has come',
+  );
+  early.abort();
+  await client.start(5000);
+  const kinds = ['good', 'given up', 'too long', 'a piece behind the last one', 'of another node', 'expired'] as const;
+  const outcomes = await Promise.all(
+    Array.from({ length: 60 }, async (_, i) => {
+      const kind = kinds[i % kinds.length] ?? 'good';
+      const object = newObject();
+      const put = link.put(
+        testTicket(object, {
+          ...(kind === 'of another node' ? { node: idOf<NodeName>('internal-1') } : {}),
+          ...(kind === 'expired' ? { until: Date.now() } : {}),
+          ...(kind === 'too long' ? { bytesMax: piece.length } : {}),
+        }),
+      );
+      try {
+        await put.write([piece]);
+        if (kind === 'given up') throw new Error('given up');
+        await put.write([piece.subarray(0, 1000)]);
+        if (kind === 'a piece behind the last one') await put.write([piece.subarray(0, 1000)]);
+        await put.end();
+        return { kind, object, said: 'durable' };
+      } catch (error) {
+        put.abort();
+        return { kind, object, said: error instanceof Error && 'code' in error ? String(error.code) : 'given up' };
+      }
+    }),
+  );
+  const expected = {
+    good: 'durable',
+    'given up': 'given up',
+    'too long': 'invalid',
+    'a piece behind the last one': 'invalid',
+    'of another node': 'denied',
+    expired: 'denied',
+  };
+  for (const { kind, object, said } of outcomes) {
+    t.equal(said, expected[kind], kind);
+    t.equal(existsSync(objectPath(paths.objects, object)), kind === 'good', kind);
+  }
+  await until('nothing is left unfinished', () => readdirSync(join(paths.objects, 'new')).length === 0);
+  const good = outcomes.filter(({ kind }) => kind === 'good').map(({ object }) => object);
+  t.match((await client.room()).held, [{ node, bytes: good.length * (piece.length + 1000) }], 'only whole ones count');
+  await client.settle(good);
+  t.match((await client.room()).held, [{ node, bytes: 0 }]);
+});

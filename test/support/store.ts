@@ -1,0 +1,44 @@
+// Owns: a real store in this process, on a directory of the test, with a warden's connection to it.
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { idOf, type NodeName, type ObjectId } from '../../server/domain/ids.ts';
+import { issueTicket, type Ticket } from '../../server/extents/object-tickets.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { startStore } from '../../server/store/store.ts';
+import { StoreClient } from '../../server/warden/store/store-client.ts';
+import type { Teardown } from './database.ts';
+
+/** The key of tickets where a test has no keys of a warden. */
+export const testStoreKey = Buffer.alloc(32, 5);
+
+/** Makes the directories that a store needs, as the supervisor makes them. */
+export function placeStore(config: Pick<Config, 'runtimeDirectory' | 'storeDirectory' | 'edges'>): void {
+  const paths = runtimePaths(config);
+  const sockets = [paths.storeControlSocket, ...config.edges.map(({ node }) => paths.storeSocket(node))];
+  for (const directory of [paths.objects, ...sockets.map((path) => dirname(path))])
+    mkdirSync(directory, { recursive: true });
+}
+
+/** Starts a store for the edges of this configuration, and connects a warden to it. Both stop with the test. */
+export async function startTestStore(t: Teardown, config: Config, key: Buffer = testStoreKey): Promise<StoreClient> {
+  placeStore(config);
+  const store = await startStore({ ...config, log: { level: 'error', pretty: false } });
+  t.teardown(() => store.stop());
+  const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
+  log.level = 'silent';
+  const client = new StoreClient(runtimePaths(config).storeControlSocket, key, 2000, log);
+  t.teardown(() => client.stop());
+  await client.start(10_000);
+  return client;
+}
+
+/** A ticket by which the partner's edge may put this object. */
+export const testTicket = (object: string, more: Partial<Ticket> = {}): Buffer =>
+  issueTicket(testStoreKey, {
+    node: idOf<NodeName>('partner-1'),
+    object: idOf<ObjectId>(object),
+    bytesMax: 2 ** 24,
+    until: Date.now() + 3_600_000,
+    ...more,
+  });
