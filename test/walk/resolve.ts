@@ -45,6 +45,8 @@ const pathsOf = (p: Player): readonly (readonly string[])[] => {
       ['deposit', p.directory, 'in'],
     ],
     ...[['deposit'], ['collect'], [], [...p.path, 'below'], [p.person.customer, ...p.path]],
+    // A directory that nothing else is put into; `lastPath` is its place.
+    ['deposit', `${p.directory}-b`],
   ];
 };
 

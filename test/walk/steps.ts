@@ -2,7 +2,7 @@
 // of its states. Every pair of operations comes up.
 import fc from 'fast-check';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
-import { type Operation, operations, type Said, saying } from './words.ts';
+import { lastPath, type Operation, operations, type Said, saying } from './words.ts';
 
 /**
  * What was done with the upload before the step: nothing, an extent is stored, it was cut and is continued, or it
@@ -91,6 +91,22 @@ export function steps(seed: number): fc.Arbitrary<readonly Step[]> {
     .map(([raced, flooded, alone]) => [...raced, flooded, ...alone].filter((one) => one !== null));
 }
 
+/** A directory is made, and removed: chance seldom names one directory twice in a row. */
+const madeAndRemoved: readonly Step[] = (['tree.make-directory', 'tree.remove-directory'] as const).map((op) => ({
+  stage: 'fresh',
+  calls: [
+    {
+      op,
+      params: {
+        fields: { token: { word: 'token', of: 'mine', n: 0 }, path: { word: 'path', of: 'mine', n: lastPath } },
+      },
+      lagMs: 0,
+    },
+  ],
+  times: 1,
+  rewriteMs: null,
+}));
+
 const formOf = (op: Operation): string => Object.keys(edgeToWarden[op].params.shape).sort().join(' ');
 const callsForAnAnswer = 24;
 /**
@@ -108,7 +124,9 @@ export function about(op: Operation): fc.Arbitrary<readonly Step[]> {
       rewriteMs: fc.constant(null),
     }),
   );
-  return fc.array(alone, { minLength: callsForAnAnswer, maxLength: callsForAnAnswer });
+  return fc
+    .array(alone, { minLength: callsForAnAnswer, maxLength: callsForAnAnswer })
+    .map((list) => (op === 'tree.remove-directory' ? [...list, ...madeAndRemoved] : list));
 }
 
 /** A list as a report shows it, one step a line. */

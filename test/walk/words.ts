@@ -38,6 +38,9 @@ export type Operation = keyof typeof edgeToWarden & string;
 export const operations = Object.keys(edgeToWarden) as readonly Operation[];
 const listed = new Map<unknown, string>(Object.entries(edgeWords).map(([name, schema]) => [schema, name]));
 
+/** The place of the last name among those that somebody could mean (`resolve.ts`). */
+export const lastPath = 20;
+
 /** Racing calls are mostly about one thing; single calls use all kinds of values. */
 export type Aim = 'one-thing' | 'anything';
 const weights: Readonly<Record<Aim, Readonly<Record<Whose, number>>>> = {
