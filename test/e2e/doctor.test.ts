@@ -130,7 +130,7 @@ test('doctor of a running gateway finds what is really broken, and finds it in o
     await finds('sealed objects owned by an edge', {
       verdict: 'fault',
       check: `file ${path}`,
-      next: /^chown cofferdam-warden /,
+      next: /^chown cofferdam-store /,
     });
     chownSync(path, uid, gid);
     chmodSync(path, 0o2750);

@@ -1,21 +1,18 @@
 // WRITEs whose data goes into the file as it comes: however the stream is cut, the outcome is that of whole packets.
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
 import { writeHead } from '../../server/edge/sftp/streamed-write.ts';
 import { sftpPacket, u32, u64 } from '../support/raw-client.ts';
 import { handleOf, honest as honestly, type Script, SessionBench, statusOf } from '../support/session-bench.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { storeDirectory, testTicket } from '../support/store.ts';
 import { until } from '../support/until.ts';
 
-const extent = (index: number): object => ({
-  index,
-  objectId: randomBytes(16).toString('hex'),
-  key: Buffer.alloc(32, 1).toString('base64'),
-  context: Buffer.alloc(32, 2).toString('base64'),
-});
+const extent = (index: number): object => {
+  const objectId = randomBytes(16).toString('hex');
+  const [key, context] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)].map((one) => one.toString('base64'));
+  return { index, objectId, key, context, ticket: testTicket(objectId).toString('base64') };
+};
 /** An honest warden, for files of any size. */
 const honest: Script = (op, params) => {
   if (op === 'upload.open') return { ...(honestly(op, params) as object), firstExtent: extent(0) };
@@ -93,10 +90,15 @@ function* cut(bytes: Buffer, seed: number): Generator<Buffer> {
 
 type Outcome = { readonly replies: ReadonlyMap<number, string>; readonly ends: readonly unknown[]; failed: unknown };
 
-async function played(t: Test, seed: number, pieces: (bytes: Buffer, all: readonly Buffer[]) => Iterable<Buffer>) {
-  const directory = temporaryDirectory(t);
-  mkdirSync(join(directory, 'store', 'incoming', 'partner-1'), { recursive: true });
-  const bench = new SessionBench(t, {}, directory);
+async function played(
+  t: Test,
+  directory: string,
+  seed: number,
+  pieces: (bytes: Buffer, all: readonly Buffer[]) => Iterable<Buffer>,
+) {
+  // Each has a connection to the store, and an edge may have few.
+  const endings: (() => unknown)[] = [];
+  const bench = new SessionBench({ teardown: (work) => void endings.push(work) }, {}, directory);
   const ends: unknown[] = [];
   bench.script = (op, params) => {
     if (op === 'upload.close' || op === 'upload.interrupt') {
@@ -126,14 +128,16 @@ async function played(t: Test, seed: number, pieces: (bytes: Buffer, all: readon
     replies.set(id, one[0] === fx.attrs ? 'attributes' : one.toString('hex'));
   }
   replies.delete(101);
+  for (const end of endings) await end();
   return { replies, ends, failed: bench.failed } satisfies Outcome;
 }
 
 test('for any requests and any cut: the same answers and the same file as with whole packets', async (t) => {
   let whole = 0;
+  const directory = await storeDirectory(t);
   for (let seed = 1; seed <= 40; seed += 1) {
-    const expected = await played(t, seed, (_, all) => all.map((one) => Buffer.from(one)));
-    const got = await played(t, seed, (bytes) => cut(bytes, seed));
+    const expected = await played(t, directory, seed, (_, all) => all.map((one) => Buffer.from(one)));
+    const got = await played(t, directory, seed, (bytes) => cut(bytes, seed));
     t.same(got, expected, `seed ${seed}`);
     if (JSON.stringify(expected.ends).includes('upload.close')) whole += 1;
   }
@@ -141,9 +145,8 @@ test('for any requests and any cut: the same answers and the same file as with w
 });
 
 test('a WRITE in pieces of any size makes the file of its bytes', async (t) => {
+  const directory = await storeDirectory(t);
   for (const piece of [1, 7, 32_768]) {
-    const directory = temporaryDirectory(t);
-    mkdirSync(join(directory, 'store', 'incoming', 'partner-1'), { recursive: true });
     const bench = new SessionBench(t, {}, directory);
     let sha256: unknown;
     bench.script = (op, params) => {

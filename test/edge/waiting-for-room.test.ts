@@ -2,13 +2,13 @@
 // nothing there itself. When the session is over, nothing waits any more: the warden is told what its uploads
 // acknowledged, whatever is under way beside them.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
-import { type Teardown, temporaryDirectory } from '../support/database.ts';
+import type { Teardown } from '../support/database.ts';
 import { u32, u64 } from '../support/raw-client.ts';
 import { atRest } from '../support/scripted-warden.ts';
 import { handleOf, SessionBench, statusOf } from '../support/session-bench.ts';
+import { storeDirectory, testTicket } from '../support/store.ts';
 
 const MiB = 2 ** 20;
 const openWrite = u32(0x1a);
@@ -28,9 +28,8 @@ type Told = { readonly op: string; readonly upload: string; readonly bytes: numb
  * A session in a full process, and a warden that gives no permit before `permit()`: until then, what is on its way
  * stays there.
  */
-function world(t: Teardown, limits: Readonly<Record<string, number>> = {}) {
-  const directory = temporaryDirectory(t);
-  mkdirSync(`${directory}/store/incoming/partner-1`, { recursive: true });
+async function world(t: Teardown, limits: Readonly<Record<string, number>> = {}) {
+  const directory = await storeDirectory(t);
   const bench = new SessionBench(t, limits, directory);
   bench.reserve.account().addUploads(200 * MiB);
   const others = bench.reserve.totals.uploads;
@@ -39,12 +38,11 @@ function world(t: Teardown, limits: Readonly<Record<string, number>> = {}) {
   const permit = (): void => permitted.resolve({ waitMs: 0, bytes: 2 ** 40 });
   const told: Told[] = [];
   let opened = 0;
-  const fresh = (): object => ({
-    index: 0,
-    objectId: randomBytes(16).toString('hex'),
-    key: randomBytes(32).toString('base64'),
-    context: randomBytes(40).toString('base64'),
-  });
+  const fresh = (): object => {
+    const objectId = randomBytes(16).toString('hex');
+    const [key, context] = [randomBytes(32), randomBytes(40)].map((one) => one.toString('base64'));
+    return { index: 0, objectId, key, context, ticket: testTicket(objectId).toString('base64') };
+  };
   bench.script = (op, params) => {
     switch (op) {
       case 'tree.stat':
@@ -99,7 +97,7 @@ const within = <T>(work: Promise<T>, ms = 10_000): Promise<T | 'nothing'> =>
   Promise.race([work, new Promise<'nothing'>((resolve) => setTimeout(() => resolve('nothing'), ms).unref())]);
 
 test('a WRITE that waits while another file fills the session is accepted when there is room', async (t) => {
-  const { bench, told, permit, endSlow, open, write, fill } = world(t);
+  const { bench, told, permit, endSlow, open, write, fill } = await world(t);
   const [large, small] = [await open('/large'), await open('/small')];
   bench.request(fx.stat, '/slow');
   const size = bench.request(fx.fsetstat, small, u32(1), u64(5));
@@ -123,7 +121,7 @@ test('a WRITE that waits while another file fills the session is accepted when t
 });
 
 test('a file is continued while another one fills the session: the existing bytes are taken over when there is room', async (t) => {
-  const { bench, told, permit, endSlow, open, write, fill } = world(t);
+  const { bench, told, permit, endSlow, open, write, fill } = await world(t);
   const [large, grown] = [await open('/large'), await open('/base', openToContinue)];
   const full = Promise.withResolvers<void>();
   const { script } = bench;
@@ -152,7 +150,7 @@ for (const [what, at, bytes] of [
   ['of nothing', 0, Buffer.alloc(0)],
 ] as const)
   test(`a WRITE ${what} to a fresh file, while another one fills the session: the session goes on when there is room`, async (t) => {
-    const { bench, permit, endSlow, open, write, fill } = world(t);
+    const { bench, permit, endSlow, open, write, fill } = await world(t);
     const [large, fresh] = [await open('/large'), await open('/fresh')];
     // It waits, so the session is full without being held back.
     bench.request(fx.stat, '/slow');
@@ -168,7 +166,7 @@ for (const [what, at, bytes] of [
   });
 
 test('a session ends in which a WRITE waits for room: every upload is interrupted with what it acknowledged', async (t) => {
-  const { bench, told, permit, endSlow, open, write, fill, kept } = world(t);
+  const { bench, told, permit, endSlow, open, write, fill, kept } = await world(t);
   const [large, small, third] = [await open('/large'), await open('/small'), await open('/third')];
   write(third, 0, Buffer.from('acknowledged'));
   bench.request(fx.stat, '/slow');
@@ -197,7 +195,7 @@ test('a session ends in which a WRITE waits for room: every upload is interrupte
 });
 
 test('a session ends in which something does not end: uploads are interrupted at once, and later the session is over', async (t) => {
-  const { bench, told, permit, open, write, kept } = world(t, { wardenRetryMs: 100 });
+  const { bench, told, permit, open, write, kept } = await world(t, { wardenRetryMs: 100 });
   permit();
   const file = await open('/f');
   const written = write(file, 0, Buffer.from('acknowledged'));
@@ -211,7 +209,7 @@ test('a session ends in which something does not end: uploads are interrupted at
 });
 
 test('a file whose OPEN was under way when its session ended is interrupted as well', async (t) => {
-  const { bench, told, open } = world(t);
+  const { bench, told, open } = await world(t);
   await open('/f');
   const late = Promise.withResolvers<void>();
   const { script } = bench;

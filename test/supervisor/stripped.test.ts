@@ -77,7 +77,7 @@ test('every role is started with the hook, and so are its threads', async (t) =>
 
 test('every systemd unit starts with the hook, writes no memory to disk and reaches no other network', async (t) => {
   const units = readdirSync(join(project, 'deploy', 'systemd')).filter((name) => name.endsWith('.service'));
-  t.equal(units.length, 5);
+  t.equal(units.length, 6);
   for (const name of units) {
     const unit = readFileSync(join(project, 'deploy', 'systemd', name), 'utf8');
     t.match(unit, ` --import /opt/cofferdam/${hook} server/main.ts `, name);

@@ -2,12 +2,13 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
 import { idOf, type NodeName, type ObjectId } from '../../server/domain/ids.ts';
 import { issueTicket, type Ticket } from '../../server/extents/object-tickets.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { startStore } from '../../server/store/store.ts';
 import { StoreClient } from '../../server/warden/store/store-client.ts';
-import type { Teardown } from './database.ts';
+import { type Teardown, temporaryDirectory } from './database.ts';
 
 /** The key of tickets where a test has no keys of a warden. */
 export const testStoreKey = Buffer.alloc(32, 5);
@@ -42,3 +43,14 @@ export const testTicket = (object: string, more: Partial<Ticket> = {}): Buffer =
     until: Date.now() + 3_600_000,
     ...more,
   });
+
+/** Returns the directory of an installation with a running store, for an edge process that is played by a test. */
+export async function storeDirectory(t: Teardown): Promise<string> {
+  const directory = temporaryDirectory(t);
+  const env = { COFFERDAM_VAR: directory };
+  await startTestStore(
+    t,
+    loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: '/' }),
+  );
+  return directory;
+}
