@@ -9,6 +9,9 @@ const rankOf = (on: string): number => lockOrder.findIndex((one) => one.on === o
 const isExcepted = (held: string, taken: string): boolean =>
   lockExceptions.some((one) => one.held === held && one.taken === taken);
 
+const isAmong = (locks: readonly TakenLock[], lock: TakenLock): boolean =>
+  locks.some((one) => one.on === lock.on && one.is === lock.is);
+
 /** What is wrong with taking a lock while others are held, in words; undefined when nothing is. */
 function faultOf(held: readonly TakenLock[], taken: TakenLock): string | undefined {
   const rank = rankOf(taken.on);
@@ -17,12 +20,25 @@ function faultOf(held: readonly TakenLock[], taken: TakenLock): string | undefin
   return below && `${taken.on} after ${below.on}`;
 }
 
+/** The statement by which a test that carries out several operations in one transaction says that the next one begins. */
+export const nextOperation = '/* the next operation begins */ select 1';
+
 export class LockSequence {
   #held: TakenLock[] = [];
+  /** What operations before this one have taken, as if they had been transactions of their own. */
+  #earlier: TakenLock[] = [];
   #savepoints: { readonly name: string; readonly count: number }[] = [];
 
   /** A transaction has begun or is over. */
   clear(): void {
+    this.#held = [];
+    this.#earlier = [];
+    this.#savepoints = [];
+  }
+
+  /** What is held stays held, and says nothing about the order in which the next operation takes its own. */
+  startOver(): void {
+    this.#earlier.push(...this.#held);
     this.#held = [];
     this.#savepoints = [];
   }
@@ -41,11 +57,11 @@ export class LockSequence {
 
   /** What is wrong with taking this lock now, in words; undefined when nothing is. */
   faultOf(lock: TakenLock): string | undefined {
-    return this.#held.some((one) => one.on === lock.on && one.is === lock.is) ? undefined : faultOf(this.#held, lock);
+    return isAmong(this.#held, lock) || isAmong(this.#earlier, lock) ? undefined : faultOf(this.#held, lock);
   }
 
   /** Takes a lock, whether it is right or wrong. */
   take(lock: TakenLock): void {
-    this.#held.push(lock);
+    if (!isAmong(this.#earlier, lock)) this.#held.push(lock);
   }
 }

@@ -11,6 +11,7 @@ import { useCasesOf } from '../../server/warden/use-cases.ts';
 import type { Teardown } from './database.ts';
 import { doingOf } from './doing.ts';
 import { type Effects, effectsOf, inWords, snapshotOf, tablesOf } from './effects.ts';
+import { nextOperation } from './lock-sequence.ts';
 import { resolved } from './resolved.ts';
 import { makeTwoBanks, type TwoBanks } from './two-banks.ts';
 import { startUseCaseBench } from './use-case-bench.ts';
@@ -56,6 +57,7 @@ export async function startVerbEffects(t: Teardown): Promise<VerbEffects> {
   );
   const carryOut = async (within: Transaction, operation: Verb, params: unknown) => {
     generationsOf(seals).forget();
+    await within.query(nextOperation);
     // What one operation declares is none of the next one's business, as if each had a transaction of its own.
     const tx = Object.create(within) as Transaction;
     const isAlone = operatorToAdmin[operation].second === 'never';

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import pg from 'pg';
 import { advisoryLocks, namedAdvisoryLocks } from '../../server/postgres/advisory-locks.ts';
-import { LockSequence, type TakenLock } from './lock-sequence.ts';
+import { LockSequence, nextOperation, type TakenLock } from './lock-sequence.ts';
 import { lockReader } from './lock-texts.ts';
 
 type HeldLock = { readonly high: number; readonly low: number; readonly kind: number; readonly is: string };
@@ -112,6 +112,7 @@ function watchPools(directory: string): void {
       state.isOpen = verb === 'begin';
     } else if (verb === 'savepoint') locks.savepoint(name);
     else if (verb === 'rollback to savepoint') locks.rollbackTo(name);
+    if (text === nextOperation) locks.startOver();
     const stated = read(text);
     if (stated.locks.length === 0 && !stated.mayBeAdvisory) return original.apply(this, args);
     const at = places();
