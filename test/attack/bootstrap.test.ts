@@ -38,7 +38,7 @@ test('bootstrap: root, once, two persons with keys of their own', async (t) => {
   const config = loadConfig({ file, env: {}, isRoot, isTerminal: false, projectDirectory: project });
   const log = createLogger(config, 'supervisor');
   const prepared = await prepare(config, project, log);
-  const roles = (['warden', 'admin'] as const).map(
+  const roles = (['store', 'warden', 'admin'] as const).map(
     (role) => new Child(role, roleCommand(runtimePaths(config), project, prepared.configFile, role), log),
   );
   t.teardown(async () => {
