@@ -27,6 +27,7 @@ import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
 import { claimOf, doorOf, wardenSlots } from '../../server/warden/callers/shares.ts';
 import { hashPassword, PasswordHashing } from '../../server/warden/credentials/passwords.ts';
 import { temporaryDirectory } from './database.ts';
+import { LoneStore } from './lone-store.ts';
 
 const thief: EdgeCaller = { node: 'partner-1' as NodeName, plane: 'partner' };
 const accomplice: EdgeCaller = { node: 'partner-2' as NodeName, plane: 'partner' };
@@ -238,4 +239,23 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
 
   'warden.dialogues': (t) => attackShelf(t, warden.dialogues),
   'warden.sessions': (t) => attackShelf(t, warden.sessions),
+
+  // One plane opens all the objects it may; the other still puts one, and so does the first when it has ended some.
+  'store.puts': async (t) => {
+    const store = await LoneStore.start(t);
+    const partner = await store.connect('p1');
+    const internal = await store.connect('i1');
+    const max = defaultShares.store.puts.each;
+    const begun = Array.from({ length: max }, () => partner.begin(store.ticket('p1').ticket));
+    const failed = { kind: 'failed', failure: 'over-limit' } as const;
+    t.same(await partner.put(store.ticket('p1').ticket, Buffer.alloc(1000, 1)), failed, `after ${max}, no more`);
+    const other = await internal.put(store.ticket('i1').ticket, Buffer.alloc(1000, 2));
+    t.equal(other.kind, 'durable', 'the other plane puts');
+    t.ok(partner.isOpen);
+    for (const put of begun.slice(0, 100)) partner.abort(put);
+    const again = await partner.put(store.ticket('p1').ticket, Buffer.alloc(1000, 3));
+    t.equal(again.kind, 'durable', 'who gives up some has room again');
+    partner.close();
+    internal.close();
+  },
 };
