@@ -20,7 +20,7 @@ function faultOf(held: readonly TakenLock[], taken: TakenLock): string | undefin
   return below && `${taken.on} after ${below.on}`;
 }
 
-/** The statement by which a test that carries out several operations in one transaction says that the next one begins. */
+/** The statement with which a test that carries out several operations in one transaction begins the next one. */
 export const nextOperation = '/* the next operation begins */ select 1';
 
 export class LockSequence {
