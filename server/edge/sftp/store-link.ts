@@ -145,7 +145,11 @@ export class StoreLink {
         connection.waiting.clear();
       });
     });
-    return bounded(patienceMs, 'the store', connecting);
+    return bounded(patienceMs, 'the store', connecting).catch((error: unknown) => {
+      // Otherwise a socket that connects too late would keep this failure for the next put.
+      socket.destroy();
+      throw error;
+    });
   }
 }
 
