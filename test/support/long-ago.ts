@@ -6,6 +6,13 @@ import type { Sealed } from '../../server/warden/ledger/sealer.ts';
 import type { TestDatabase } from './database.ts';
 import { sealOnce, sealWithin } from './record.ts';
 
+/**
+ * SQL for an instant this many months ago (the number, or the placeholder of one), in the middle of its month: whatever
+ * day it is today, what a test writes within days of it belongs to that month and to no other.
+ */
+export const longAgo = (months: number | '$1' = '$1'): string =>
+  `((date_trunc('month', clock_timestamp() at time zone 'utc') - ${months} * interval '1 month' + interval '14 days') at time zone 'utc')`;
+
 /** The sealer is told a time that is this many microseconds earlier. */
 const earlier = ({ query }: Transaction, micros: number): Transaction => ({
   query: async (text, values) => {
@@ -25,7 +32,7 @@ export async function sealLongAgo(
 ): Promise<readonly Sealed[]> {
   await sql.query('select ledger_month(at) from ledger_fresh');
   const [row] = await sql.query<{ micros: number }>(
-    "select (extract(epoch from clock_timestamp() - (clock_timestamp() - $1 * interval '1 month' + interval '1 hour')) * 1000000)::float8 as micros",
+    `select (extract(epoch from clock_timestamp() - (${longAgo()} + interval '1 hour')) * 1000000)::float8 as micros`,
     [months],
   );
   const rounds: Sealed[] = [];

@@ -14,7 +14,7 @@ import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts'
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
 import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
-import { sealLongAgo, witnessAll } from './long-ago.ts';
+import { longAgo, sealLongAgo, witnessAll } from './long-ago.ts';
 import { writeEntries } from './record.ts';
 
 const quiet = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'warden');
@@ -87,7 +87,7 @@ export async function standingWorld(t: Teardown) {
     /** This many entries of two customers and of no customer, written and sealed this many months ago. */
     old: async (months: number, entries: number): Promise<void> => {
       await sql.query(
-        `insert into ledger_fresh (at, kind, observer, customer_id, sensitive) select clock_timestamp() - $1 * interval '1 month' + i * interval '1 second', 'file.published', 'warden',
+        `insert into ledger_fresh (at, kind, observer, customer_id, sensitive) select ${longAgo()} + i * interval '1 second', 'file.published', 'warden',
            case i % 3 when 0 then null else ($3::uuid[])[i % 3] end, '{}' from generate_series(1, $2::int) i`,
         [months, entries, customers],
       );

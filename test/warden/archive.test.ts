@@ -30,7 +30,7 @@ import { hashOf } from '../../server/warden/ledger/archive-file.ts';
 import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
 import { parseVerifierKey, verifyRecord } from '../../verifier/index.js';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
-import { sealLongAgo, witnessAll } from '../support/long-ago.ts';
+import { longAgo, sealLongAgo, witnessAll } from '../support/long-ago.ts';
 import { sealOnce, sealWithin } from '../support/record.ts';
 
 const customers = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'] as const;
@@ -76,7 +76,7 @@ async function recordWorld(t: Test) {
     /** This many entries of two customers and of no customer, written and sealed this many months ago. */
     old: async (months: number, entries: number): Promise<void> => {
       await sql.query(
-        `insert into ledger_fresh (at, kind, observer, customer_id, sensitive) select clock_timestamp() - $1 * interval '1 month' + i * interval '1 second', 'file.published', 'warden',
+        `insert into ledger_fresh (at, kind, observer, customer_id, sensitive) select ${longAgo()} + i * interval '1 second', 'file.published', 'warden',
            case i % 3 when 0 then null else ($3::uuid[])[i % 3] end, jsonb_build_object('by', encode(sha256(i::text::bytea), 'hex')) from generate_series(1, $2::int) i`,
         [months, entries, customers],
       );
@@ -298,7 +298,7 @@ test('a statement whose own month leaves stays, and what rests on it is proved: 
   await archiveDue(options);
   // It was stated three months later, and by now that month is due as well.
   await sql.query('set session_replication_role = replica');
-  await sql.query("update ledger_fresh set at = at - interval '4 months'");
+  await sql.query(`update ledger_fresh set at = ${longAgo(4)}`);
   await sql.query('set session_replication_role = origin');
   for (const { note, checkpoint } of await sealLongAgo(database, sql, signing, 4)) keep(note, checkpoint.time);
   await witnessAll(sql);

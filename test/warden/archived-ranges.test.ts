@@ -10,7 +10,7 @@ import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { type ArchiveOptions, archiveDue } from '../../server/warden/ledger/archive.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
-import { sealLongAgo, witnessAll } from '../support/long-ago.ts';
+import { longAgo, sealLongAgo, witnessAll } from '../support/long-ago.ts';
 import { sealOnce } from '../support/record.ts';
 
 const customer = '11111111-1111-4111-8111-111111111111';
@@ -36,7 +36,7 @@ test('ranges that somebody rewrote between the note and the statement', async (t
   };
   const write = (months: number, entries: number): Promise<unknown> =>
     sql.query(
-      `insert into ledger_fresh (at, kind, observer, customer_id) select clock_timestamp() - $1 * interval '1 month' + i * interval '1 second', 'file.published', 'warden', $3
+      `insert into ledger_fresh (at, kind, observer, customer_id) select ${longAgo()} + i * interval '1 second', 'file.published', 'warden', $3
          from generate_series(1, $2::int) i`,
       [months, entries, customer],
     );

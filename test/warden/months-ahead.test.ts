@@ -10,7 +10,7 @@ import { archiveDue } from '../../server/warden/ledger/archive.ts';
 import { makeMonthsAhead, monthsAhead } from '../../server/warden/ledger/months.ts';
 import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
-import { sealLongAgo, witnessAll } from '../support/long-ago.ts';
+import { longAgo, sealLongAgo, witnessAll } from '../support/long-ago.ts';
 import { Sealer, writeEntries } from '../support/record.ts';
 
 const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } } as Config, 'test');
@@ -130,7 +130,7 @@ test('a month leaves between readers, and never makes anybody wait behind one', 
   const archiveDirectory = `${temporaryDirectory(t)}/archive`;
   const options = { config: { archiveDirectory, onlineMonths: 2, retentionMonths: 60, forwards: [] }, database, log };
   await sql.query(
-    "insert into ledger_fresh (at, kind, observer) select clock_timestamp() - interval '4 months', 'file.published', 'warden' from generate_series(1, 10)",
+    `insert into ledger_fresh (at, kind, observer) select ${longAgo(4)}, 'file.published', 'warden' from generate_series(1, 10)`,
   );
   await sealLongAgo(database, sql, signing, 4);
   await archiveDue(options);
