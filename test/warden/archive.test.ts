@@ -9,7 +9,9 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -26,7 +28,7 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { type ArchiveOptions, archiveDue } from '../../server/warden/ledger/archive.ts';
-import { hashOf } from '../../server/warden/ledger/archive-file.ts';
+import { hashOf, place } from '../../server/warden/ledger/archive-file.ts';
 import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
 import { parseVerifierKey, verifyRecord } from '../../verifier/index.js';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
@@ -381,6 +383,44 @@ test('two leaders at once make one archive', async (t) => {
   t.same(readdirSync(archiveDirectory), [row?.file]);
   t.equal(await hashOf(join(archiveDirectory, row?.file ?? ''), new AbortController().signal), row?.sha256);
   t.equal(await count("ledger where kind = 'ledger.archived'"), 3, 'told once to each tree');
+});
+
+test('a leader that names its file after another one named the same keeps no second copy', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, options, archiveDirectory } = world;
+  await world.old(4, 300);
+  const other = new Database({ url: sql.wardenUrl, applicationName: 'other', connectionsMax: 1 });
+  t.teardown(() => other.close());
+  // The first one stops when its row is there and its file is not yet; its draft is kept out of the other one's reach.
+  const away = join(archiveDirectory, '..', 'away');
+  let draft = '';
+  await archiveDue({
+    ...options,
+    onStep: (step) => {
+      if (step !== 'noted') return;
+      const [name = ''] = readdirSync(archiveDirectory);
+      draft = join(archiveDirectory, name);
+      renameSync(draft, away);
+      throw new Error('killed');
+    },
+  });
+  await archiveDue({ ...options, database: other });
+  const [named = ''] = readdirSync(archiveDirectory);
+  t.match(named, /^ledger-\d{4}-\d\d\.jsonl\.gz$/, 'the other one wrote it again');
+  const { size } = statSync(join(archiveDirectory, named));
+  const sha256 = (await hashOf(join(archiveDirectory, named), new AbortController().signal)) ?? '';
+  const month = `${await world.month(4)}-01`;
+  const { signal } = new AbortController();
+  await place(archiveDirectory, { month, draft: away, sha256 }, signal);
+  t.same(readdirSync(archiveDirectory), [named], 'the same file is there once');
+  t.equal(statSync(join(archiveDirectory, named)).size, size);
+  writeFileSync(away, 'something else');
+  await place(
+    archiveDirectory,
+    { month, draft: away, sha256: createHash('sha256').update('something else').digest('hex') },
+    signal,
+  );
+  t.equal(readdirSync(archiveDirectory).length, 2, 'and what differs is kept beside it');
 });
 
 test('what came into a month after its file was written keeps it in the database, with an alarm', async (t) => {

@@ -316,13 +316,18 @@ export async function rangesOf(
   return packed.digest('hex') === sha256 ? ranges : undefined;
 }
 
+/** A draft on its way to the name of the archive of its month, with its hexadecimal SHA-256. */
+export type Placed = { readonly month: string; readonly draft: string; readonly sha256: string };
+
 /**
  * Renames a draft to the name of the archive and syncs the directory. An existing file of that name is renamed and kept
- * beside it, because it may be the only copy of its content.
+ * beside it, because it may be the only copy of its content; the same content, which another warden placed meanwhile,
+ * is replaced.
  */
-export async function place(directory: string, month: string, draft: string): Promise<void> {
+export async function place(directory: string, { month, draft, sha256 }: Placed, signal: AbortSignal): Promise<void> {
   const path = join(directory, archivePart(month));
-  if (await isThere(path)) await rename(path, `${path}.other-${randomUUID()}`);
+  if ((await isThere(path)) && (await hashOf(path, signal)) !== sha256)
+    await rename(path, `${path}.other-${randomUUID()}`);
   await rename(draft, path);
   await syncDirectoryMeanwhile(directory);
 }

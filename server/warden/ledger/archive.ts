@@ -190,7 +190,7 @@ class Month {
    * row.
    */
   async #make(): Promise<Archive> {
-    const { config, database } = this.#options;
+    const { database } = this.#options;
     const draft = await this.#write();
     this.#did('written');
     const made: Archive = {
@@ -202,8 +202,7 @@ class Month {
     const isFirst = await database.withSystem((tx) => insertArchive(tx, made, draft.ranges));
     this.#did('noted');
     if (isFirst) {
-      await place(config.archiveDirectory, this.#month, draft.path);
-      this.#did('named');
+      await this.#place(draft.path, draft.sha256);
       return made;
     }
     await rm(draft.path, { force: true });
@@ -237,8 +236,12 @@ class Month {
           `the archive ${file} is not the file that was written, and cannot be written again as it was: put it back`,
         );
       }
-      await place(archiveDirectory, this.#month, draft.path);
-    } else await place(archiveDirectory, this.#month, left);
+      await this.#place(draft.path, sha256);
+    } else await this.#place(left, sha256);
+  }
+
+  async #place(draft: string, sha256: string): Promise<void> {
+    await place(this.#options.config.archiveDirectory, { month: this.#month, draft, sha256 }, this.#signal);
     this.#did('named');
   }
 
