@@ -4,11 +4,26 @@
 import { CofferdamError } from '../domain/errors.ts';
 import type { NodeName, ObjectId } from '../domain/ids.ts';
 
+/** The unit in which a volume gives space, in bytes. */
+const blockBytes = 4096;
+/**
+ * What an object counts at least, in bytes, because each also takes a name and an inode. A file of less lies in its row
+ * and is no object. So the allowance bounds the number of objects as well.
+ */
+const objectBytesMin = 64 * 1024;
+
+/** Returns what an object of this many bytes counts. */
+export const countedBytes = (bytes: number): number =>
+  Math.max(objectBytesMin, Math.ceil(bytes / blockBytes) * blockBytes);
+
 type Whole = { readonly node: NodeName; readonly bytes: number; readonly since: number };
 
 /** The bytes of one object on its way. */
 export type Holding = {
-  /** Counts bytes before they are written. Throws `over-limit` when the node has its allowance already. */
+  /**
+   * Counts bytes before they are written, in whole blocks. Throws `over-limit` when they exceed the node's allowance, and
+   * counts nothing then.
+   */
   add(bytes: number): void;
   /** Keeps the bytes counted under the name of the object, which is whole now. */
   whole(object: ObjectId): void;
@@ -34,17 +49,21 @@ export class Unsettled {
   }
 
   hold(node: NodeName): Holding {
+    let written = 0;
     let held = 0;
     const release = (): void => {
       this.#count(node, -held);
+      written = 0;
       held = 0;
     };
     return {
       add: (bytes) => {
-        if ((this.#bytes.get(node) ?? 0) + bytes > this.#bytesMax)
+        const more = countedBytes(written + bytes) - held;
+        if ((this.#bytes.get(node) ?? 0) + more > this.#bytesMax)
           throw new CofferdamError('over-limit', 'this edge has too much in the store that no upload has taken');
-        held += bytes;
-        this.#count(node, bytes);
+        written += bytes;
+        held += more;
+        this.#count(node, more);
       },
       whole: (object) => {
         this.#whole.set(object, { node, bytes: held, since: this.#now() });
@@ -75,7 +94,7 @@ export class Unsettled {
     return old;
   }
 
-  /** Returns how many bytes each node has put that are not settled. */
+  /** Returns how many bytes the objects of each node count that are not settled. */
   held(): readonly { readonly node: NodeName; readonly bytes: number }[] {
     return [...this.#bytes].map(([node, bytes]) => ({ node, bytes }));
   }

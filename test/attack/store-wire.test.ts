@@ -9,6 +9,7 @@ import { happens } from '../../server/domain/bounded.ts';
 import { objectPath } from '../../server/extents/directory-store.ts';
 import { acknowledge, sealedDigest, ticketBytes } from '../../server/extents/object-tickets.ts';
 import { bodyBytesMax, edgeFrames, frameHead } from '../../server/rpc/store-frames.ts';
+import { countedBytes } from '../../server/store/unsettled.ts';
 import { LoneStore, objectBytesMax, type Ticketed } from '../support/lone-store.ts';
 import type { StoreAnswer, StoreClient } from '../support/store-client.ts';
 import { holdsSoon } from '../support/until.ts';
@@ -252,7 +253,7 @@ test('a connection that does not read its answers ends, and costs no memory', as
 });
 
 test('what one edge puts and no upload takes is bounded, and takes nothing from others', async (t) => {
-  const store = await LoneStore.start(t, { unsettledBytesMax: 3 * sealed.length });
+  const store = await LoneStore.start(t, { unsettledBytesMax: 3 * countedBytes(sealed.length) });
   const client = await store.connect('p1');
   const objects = [store.ticket('p1'), store.ticket('p1'), store.ticket('p1'), store.ticket('p1')] as const;
   for (const { ticket } of objects.slice(0, 3)) t.equal((await client.put(ticket, sealed)).kind, 'durable');
@@ -269,10 +270,13 @@ test('what one edge puts and no upload takes is bounded, and takes nothing from 
   await store.wardens.call('store.settle', { objects: [objects[0].object] });
   const given = third.begin(objects[3].ticket);
   third.pieces(given, sealed);
-  t.ok(await holdsSoon(async () => (await store.held()).p1 === 3 * sealed.length), 'pieces count before their end');
+  t.ok(
+    await holdsSoon(async () => (await store.held()).p1 === 3 * countedBytes(sealed.length)),
+    'pieces count before their end',
+  );
   t.same(await third.put(store.ticket('p1').ticket, sealed), { kind: 'failed', failure: 'over-limit' });
   third.abort(given);
-  t.ok(await holdsSoon(async () => (await store.held()).p1 === 2 * sealed.length));
+  t.ok(await holdsSoon(async () => (await store.held()).p1 === 2 * countedBytes(sealed.length)));
   t.equal((await third.put(objects[3].ticket, sealed)).kind, 'durable', 'the allow twin');
   third.close();
   await store.wardens.call('store.delete', { objects: objects.map(({ object }) => object) });

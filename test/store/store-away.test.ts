@@ -12,6 +12,7 @@ import { objectPath } from '../../server/extents/directory-store.ts';
 import { isAcknowledged } from '../../server/extents/object-tickets.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { startStore } from '../../server/store/store.ts';
+import { countedBytes } from '../../server/store/unsettled.ts';
 import { StoreClient } from '../../server/warden/store/store-client.ts';
 import { newObject } from '../extents/conformance.ts';
 import { type Teardown, temporaryDirectory } from '../support/database.ts';
@@ -37,7 +38,7 @@ function setUp(t: Teardown) {
 
 test('without a store nothing starts, and with one everything does', async (t) => {
   const { config, client } = setUp(t);
-  await t.rejects(client.start(300), { code: 'configuration', message: /the store cannot be reached on/ });
+  await t.rejects(client.start(300), { code: 'unavailable', message: /the store cannot be reached on/ });
   const store = await startStore(config);
   t.teardown(() => store.stop());
   await until('the warden is connected', () => client.run !== undefined);
@@ -132,7 +133,11 @@ test('puts beside each other, of which some are given up or refused, do not dist
   }
   await until('nothing is left unfinished', () => readdirSync(join(paths.objects, 'new')).length === 0);
   const good = outcomes.filter(({ kind }) => kind === 'good').map(({ object }) => object);
-  t.match((await client.room()).held, [{ node, bytes: good.length * (piece.length + 1000) }], 'only whole ones count');
+  t.match(
+    (await client.room()).held,
+    [{ node, bytes: good.length * countedBytes(piece.length + 1000) }],
+    'only whole ones count',
+  );
   await client.settle(good);
   t.match((await client.room()).held, [{ node, bytes: 0 }]);
 });

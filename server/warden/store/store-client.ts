@@ -85,11 +85,11 @@ export class StoreClient implements Store {
     this.#log = log;
   }
 
-  /** Resolves when the store has answered for the first time. Rejects with `configuration` after `withinMs`. */
+  /** Resolves when the store has answered for the first time. Rejects with `unavailable` after `withinMs`. */
   async start(withinMs: number): Promise<void> {
     this.#connect();
     await this.#connected(withinMs).catch((cause: unknown) => {
-      throw new CofferdamError('configuration', `the store cannot be reached on ${this.#path}`, { cause });
+      throw new CofferdamError('unavailable', `the store cannot be reached on ${this.#path}`, { cause });
     });
     this.#timer = setInterval(() => this.#tellSettled(), gatherMs);
   }
