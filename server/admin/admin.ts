@@ -127,9 +127,13 @@ function doorOf(caller: OperatorCaller, serving: Serving): Door<OperatorCaller> 
 }
 
 const paramsBytesMax = 4096;
-/** Replaces in JSON every character that the database cannot store. */
-const storable = (_name: string, value: unknown): unknown => (typeof value === 'string' ? plainText(value) : value);
 const plainText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
+/** Replaces in JSON, in strings and in names of properties, every character that the database cannot store. */
+function storable(_name: string, value: unknown): unknown {
+  if (typeof value === 'string') return plainText(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [plainText(name), one]));
+}
 
 /** Returns the parameters as JSON text, or undefined when they are nested too deeply to be written. */
 function textOf(raw: unknown): string | undefined {
@@ -154,7 +158,7 @@ function bounded(raw: unknown): unknown {
     cut: true,
     bytes: Buffer.byteLength(text),
     sha256: createHash('sha256').update(text).digest('hex'),
-    beginning: text.slice(0, paramsBytesMax / 4),
+    beginning: plainText(text.slice(0, paramsBytesMax / 4)),
   };
 }
 

@@ -339,6 +339,16 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
       /^invalid: /,
       'and what no database holds',
     );
+    t.match(
+      await typist.ask('session.end', { 'a\u0000\ud800': { 'b\u0000': 1 } }),
+      /^invalid: /,
+      'also as the name of a property',
+    );
+    t.match(
+      await typist.ask('session.end', { session: '1', reason: '\u{1f600}'.repeat(3000) }),
+      /^invalid: /,
+      'a long text is cut for the record, and may be cut in the middle of a character',
+    );
     t.match(await typist.whoami(), /^answered/);
     typist.close();
     const before = scene.world.log.length;
