@@ -71,9 +71,12 @@ async function writeAll(file: FileHandle, memory: Buffer, bytes: number, offset:
   for (let done = 0; done < bytes; ) done += (await file.write(memory, done, bytes - done, offset + done)).bytesWritten;
 }
 
-/** Creates a directory of the store if it is missing, and makes its name durable. */
+/**
+ * Creates a directory of the store if it is missing, and makes its name durable. The kernel gives it the group of the
+ * store's directory, and the bit by which that goes on; a role may not ask for such a bit itself.
+ */
 async function ensureDirectory(objects: string, path: string): Promise<void> {
-  if ((await mkdir(path, { recursive: true, mode: 0o2750 })) !== undefined) await syncDirectoryMeanwhile(objects);
+  if ((await mkdir(path, { recursive: true, mode: 0o750 })) !== undefined) await syncDirectoryMeanwhile(objects);
 }
 
 const asNew = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;

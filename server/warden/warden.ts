@@ -66,8 +66,8 @@ export type RunningWarden = {
   stop(): Promise<void>;
 };
 
-/** How long a start waits for the store, in milliseconds. */
-const storeStartMs = 15_000;
+/** How long a start waits for the store, in milliseconds. Without it, everything but large files is served. */
+const storeStartMs = 5000;
 
 type Served = {
   readonly nodes: Nodes;

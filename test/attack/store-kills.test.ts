@@ -118,11 +118,45 @@ test('while the store is away, small files are taken, large ones wait or are ref
   const got = join(world.directory, 'read');
   t.equal((await world.sftp('processor', [`get acme/deposit/large ${got}`])).code, 0, 'reading needs no store');
   t.equal(await sha256File(got), large.sha);
+  // Longer than a reading of the free space is fresh.
+  await pause(1500);
+  t.equal(
+    (await world.sftp('acme-batch', [`put ${small.path} deposit/small`])).code,
+    0,
+    'and neither does a small file',
+  );
+  t.equal((await world.sftp('acme-batch', ['df deposit'])).code, 0, 'nor does `df`');
   const waiting = world.sftp('acme-batch', [`put ${later.path} deposit/later`]);
   await pause(1000);
   process.kill(store, 'SIGCONT');
   const done = await waiting;
   t.equal(done.code, 0, `a store that hesitates loses nothing: ${done.err}`);
-  t.equal((await world.sftp('acme-batch', [`put ${small.path} deposit/small`])).code, 0);
   await areWhole(t, world, [large, small, later]);
+});
+
+test('a warden that starts while the store is away serves logins, small files and reading', async (t) => {
+  const world = await startWorld(t);
+  mkdirSync(join(world.directory, 'sent'));
+  const [large, small] = [file(world, 'large', 3_000_000), file(world, 'small', 20_000)];
+  t.equal((await world.sftp('acme-batch', [`put ${large.path} deposit/large`])).code, 0);
+  const [store = 0] = world.pidsOf('store');
+  process.kill(store, 'SIGSTOP');
+  t.teardown(() => {
+    for (const pid of world.pidsOf('store')) process.kill(pid, 'SIGCONT');
+  });
+  const [warden = 0] = world.pidsOf('warden');
+  process.kill(warden, 'SIGKILL');
+  t.ok(await holdsSoon(() => world.pidsOf('warden').some((pid) => pid !== warden)), 'a warden starts again');
+  const got = join(world.directory, 'read');
+  const read = async (): Promise<boolean> =>
+    (await world.sftp('processor', [`get acme/deposit/large ${got}`])).code === 0;
+  t.ok(await holdsSoon(read), 'files are read');
+  t.equal(await sha256File(got), large.sha);
+  const refused = await world.sftp('acme-batch', [`put ${small.path} deposit/small`]);
+  t.match(refused.err, /dest open "\/deposit\/small": Failure/, 'a floor that nobody knows is not passed');
+  process.kill(store, 'SIGCONT');
+  const put = async (): Promise<boolean> =>
+    (await world.sftp('acme-batch', [`put ${small.path} deposit/small`])).code === 0;
+  t.ok(await holdsSoon(put), 'with the store everything is taken again');
+  await areWhole(t, world, [large, small]);
 });

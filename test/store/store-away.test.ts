@@ -36,13 +36,32 @@ function setUp(t: Teardown) {
   return { config, paths, client, link: new StoreLink(paths.storeSocket('partner-1')) };
 }
 
-test('without a store nothing starts, and with one everything does', async (t) => {
+test('a warden that starts without a store has no space to give, waits for nobody, and finds the store later', async (t) => {
   const { config, client } = setUp(t);
-  await t.rejects(client.start(300), { code: 'unavailable', message: /the store cannot be reached on/ });
+  await client.start(300);
+  t.equal(client.run, undefined);
+  const started = performance.now();
+  await t.rejects(client.freeBytes(), unavailable);
+  t.ok(performance.now() - started < 100, 'nobody waits for a store that never answered');
   const store = await startStore(config);
   t.teardown(() => store.stop());
   await until('the warden is connected', () => client.run !== undefined);
   t.ok((await client.freeBytes()) > 0);
+});
+
+test('a store that is away had the space that it said last', async (t) => {
+  const { config, client } = setUp(t);
+  const store = await startStore(config);
+  await client.start(5000);
+  const bytes = await client.freeBytes();
+  await store.stop();
+  await until('the warden has noticed', () => client.run === undefined);
+  // Long enough for the reading to be old.
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  const started = performance.now();
+  t.equal(await client.freeBytes(), bytes, 'so that small files, which need no store, are taken');
+  t.ok(performance.now() - started < 100, 'at once');
+  await t.rejects(client.delete([newObject()]), unavailable, 'and what needs the store is told so');
 });
 
 test('a store that ends in the middle of an object', async (t) => {
@@ -65,7 +84,6 @@ test('a store that ends in the middle of an object', async (t) => {
     t.match(ended.reason, unavailable);
     cut.abort();
   }
-  await t.rejects(client.freeBytes(), unavailable, 'there is no space while nobody says how much');
   await t.rejects(client.delete([whole]), unavailable);
   const again = await startStore(config);
   t.teardown(() => again.stop());

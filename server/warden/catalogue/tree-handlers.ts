@@ -138,7 +138,9 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
         uploadRoom(tx, { credential, account: account.id, customer, plane: account.plane }),
       );
       const isWritable = mayWrite(session, place);
-      const isFull = (await store.freeBytes()) < limits.freeSpaceFloorBytes;
+      // Where the store has never answered, nobody knows of any space.
+      const free = await store.freeBytes().catch(() => 0);
+      const isFull = free < limits.freeSpaceFloorBytes;
       return isWritable && !isFull ? { ...room, isWritable } : { ...room, freeBytes: 0, freeFiles: 0, isWritable };
     },
 

@@ -2,7 +2,7 @@
 // Must never: take an answer that did not come for a success. While the store is away, there is no space for new files,
 // and nothing is deleted.
 import { connect } from 'node:net';
-import { detach, givenUp } from '../../domain/detached.ts';
+import { detach, givenUp, held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import { Queue } from '../../domain/queue.ts';
@@ -32,7 +32,10 @@ export type Storing = { readonly store: Store };
 export type Store = {
   /** The key of tickets and acknowledgements (32 bytes). */
   readonly key: Buffer;
-  /** Returns the number of bytes that may still be stored, as of a second ago at most. Rejects with `unavailable`. */
+  /**
+   * Returns the number of bytes that may still be stored: as of a second ago at most, or as the store said last when it
+   * is away. Rejects with `unavailable` only while it has never said so, and waits a second at most.
+   */
   freeBytes(): Promise<number>;
   room(): Promise<Room>;
   /** Tells the store, soon, that a row names this object. Nothing depends on it being heard. */
@@ -50,7 +53,10 @@ export type Store = {
 };
 
 const reconnectMs = 100;
-/** How old a reading of the free space may be, in milliseconds. */
+/**
+ * How old a reading of the free space may be, and how long a new one is waited for where there is an older one, in
+ * milliseconds. An object that finds no space is refused by the store itself: the reading only keeps a floor.
+ */
 const freshMs = 1000;
 /** How long settled objects are gathered before the store is told, in milliseconds. */
 const gatherMs = 200;
@@ -61,6 +67,14 @@ const settledMax = 100_000;
 
 const away = (): CofferdamError =>
   new CofferdamError('unavailable', 'the store is not available at the moment; try again');
+/** Returns what `reading` gives, or `known` when it fails or takes longer than `ms` milliseconds. */
+async function orAfter(ms: number, reading: Promise<number>, known: number): Promise<number> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<number>((resolve) => {
+    timer = setTimeout(() => resolve(known), ms);
+  });
+  return Promise.race([reading.catch(() => known), late]).finally(() => clearTimeout(timer));
+}
 const textOf = (name: string): string => Buffer.from(name, 'latin1').toString('base64');
 const nameOf = (text: string): string => Buffer.from(text, 'base64').toString('latin1');
 
@@ -75,7 +89,9 @@ export class StoreClient implements Store {
   #run: string | undefined;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
-  #free: { readonly at: number; readonly bytes: Promise<number> } | undefined;
+  /** The last reading of the free space. */
+  #free: { readonly at: number; readonly bytes: number } | undefined;
+  #reading: Promise<number> | undefined;
 
   /** `patienceMs`: how long a call waits for a store that is away. */
   constructor(path: string, key: Buffer, patienceMs: number, log: Logger) {
@@ -85,12 +101,16 @@ export class StoreClient implements Store {
     this.#log = log;
   }
 
-  /** Resolves when the store has answered for the first time. Rejects with `unavailable` after `withinMs`. */
+  /**
+   * Begins to connect. Resolves when the store has answered, or after `withinMs`: then large files are refused until it
+   * has, and everything else is served.
+   */
   async start(withinMs: number): Promise<void> {
     this.#connect();
-    await this.#connected(withinMs).catch((cause: unknown) => {
-      throw new CofferdamError('unavailable', `the store cannot be reached on ${this.#path}`, { cause });
-    });
+    await this.#connected(withinMs).then(
+      () => this.freeBytes().catch(givenUp),
+      () => this.#log.error({ path: this.#path }, 'the store has not answered yet: large files are refused'),
+    );
     this.#timer = setInterval(() => this.#tellSettled(), gatherMs);
   }
 
@@ -167,17 +187,31 @@ export class StoreClient implements Store {
     return (await this.#ready()).call('store.room', {});
   }
 
-  freeBytes(): Promise<number> {
-    const now = performance.now();
-    if (this.#free === undefined || now - this.#free.at > freshMs) {
-      const bytes = this.room().then(({ freeBytes }) => freeBytes);
-      this.#free = { at: now, bytes };
-      // A reading that failed is not kept.
-      detach(bytes, () => {
-        if (this.#free?.bytes === bytes) this.#free = undefined;
-      });
+  async freeBytes(): Promise<number> {
+    if (this.#free !== undefined && performance.now() - this.#free.at < freshMs) return this.#free.bytes;
+    if (this.#peer?.isOpen === true) {
+      const reading = this.#read(this.#peer);
+      const known = this.#free?.bytes;
+      return known === undefined ? reading : orAfter(freshMs, reading, known);
     }
+    if (this.#free === undefined) throw away();
     return this.#free.bytes;
+  }
+
+  /** Asks for the free space, once for all who ask at the same time. */
+  #read(peer: StorePeer): Promise<number> {
+    this.#reading ??= held(
+      peer
+        .call('store.room', {})
+        .then(({ freeBytes }) => {
+          this.#free = { at: performance.now(), bytes: freeBytes };
+          return freeBytes;
+        })
+        .finally(() => {
+          this.#reading = undefined;
+        }),
+    );
+    return this.#reading;
   }
 
   settled(object: ObjectId): void {

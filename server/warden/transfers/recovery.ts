@@ -1,6 +1,7 @@
 // Owns: objects of the store that no row of the database names: those that an edge put and no upload took, and those
 // that were left behind before the present run of the store began. And the alarm about an edge that puts too many.
 // Must never: delete an object that a row needs, or to which a row may still be given.
+import { toCofferdamError } from '../../domain/errors.ts';
 import { idOf, type NodeName, type ObjectId } from '../../domain/ids.ts';
 import type { Found } from '../../extents/object-store.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
@@ -154,5 +155,11 @@ const atStartMs = 2000;
  * old database every newer object looks like a stray; the regular pass does it later.
  */
 export async function recover(given: Given, guard: Pick<LedgerGuard, 'state'>): Promise<void> {
-  if (guard.state.is === 'open') await searchStrays(given, prefixes.length, atStartMs);
+  if (guard.state.is !== 'open') return;
+  try {
+    await searchStrays(given, prefixes.length, atStartMs);
+  } catch (error) {
+    if (toCofferdamError(error).code !== 'unavailable') throw error;
+    given.log.warn({ err: error }, 'the search for objects without a row is done later');
+  }
 }

@@ -185,10 +185,10 @@ export async function takePending(tx: Transaction, objects: readonly ObjectId[])
   await tx.query('delete from pending_extent where object_id = any ($1::text[])', [objects]);
 }
 
-/** Returns those of the objects that are sealed. */
+/** Returns those of the objects that are sealed. An extent in its row leaves nothing in the store under its name. */
 export async function sealedAmong(tx: Transaction, objects: readonly ObjectId[]): Promise<ReadonlySet<ObjectId>> {
   const rows = await tx.query<{ object_id: string }>(
-    'select object_id from extent where object_id = any ($1::text[])',
+    'select object_id from extent where object_id = any ($1::text[]) and inline is null',
     [objects],
   );
   return new Set(rows.map((row) => idOf<ObjectId>(row.object_id)));
@@ -197,7 +197,7 @@ export async function sealedAmong(tx: Transaction, objects: readonly ObjectId[])
 /** Returns those of the objects that a row still needs, because they are sealed or are being written now. */
 export async function knownObjects(tx: Transaction, objects: readonly ObjectId[]): Promise<ReadonlySet<ObjectId>> {
   const rows = await tx.query<{ object_id: string }>(
-    'select object_id from extent where object_id = any ($1::text[]) union select object_id from pending_extent where object_id = any ($1::text[])',
+    'select object_id from extent where object_id = any ($1::text[]) and inline is null union select object_id from pending_extent where object_id = any ($1::text[])',
     [objects],
   );
   return new Set(rows.map((row) => idOf<ObjectId>(row.object_id)));
