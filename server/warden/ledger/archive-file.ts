@@ -88,7 +88,7 @@ export const isThere = (path: string): Promise<boolean> =>
   );
 
 type Place = { readonly tree: string; readonly position: number };
-/** Adds an entry to the range of its tree. Throws `corrupt` when it does not stand behind the entry `before` it. */
+/** Adds an entry to the range of its tree. Throws `corrupt` when it does not follow the entry `before` it. */
 function addTo(ranges: Map<string, Range>, before: Place | undefined, { tree, position }: Place): void {
   const range = ranges.get(tree);
   if (before !== undefined && (tree < before.tree || (tree === before.tree && position <= before.position)))
