@@ -317,7 +317,7 @@ export async function rangesOf(
 }
 
 /** A draft on its way to the name of the archive of its month, with its hexadecimal SHA-256. */
-export type Placed = { readonly month: string; readonly draft: string; readonly sha256: string };
+type Placed = { readonly month: string; readonly draft: string; readonly sha256: string };
 
 /**
  * Renames a draft to the name of the archive and syncs the directory. An existing file of that name is renamed and kept
