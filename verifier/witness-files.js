@@ -153,6 +153,6 @@ async function readNotes(path, witness, before, passage, isSecond) {
     if (isSecond) return { last, why: messageOf(cause) };
     witness.findings.say('unreadable', `${where}: broke off after line ${line}: ${messageOf(cause)}`);
   }
-  if (passage.isOther) sayGone(witness, `${path}: it is shorter, or what stood in it is another`);
+  if (passage.isOther) sayGone(witness, `${path}: it is shorter, or its earlier content changed`);
   return { last, why: undefined };
 }

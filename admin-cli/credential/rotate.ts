@@ -11,8 +11,12 @@ type NewKey = { readonly account: string; readonly publicKey: string };
 type Refused = { readonly account: string; readonly why: string };
 
 const chunk = 100;
+/** How many accounts without a new key a plan names. */
+const namesMax = 20;
 
-/** Reads lines of the form `ACCOUNT ssh-ed25519 AAAA… comment`. Empty lines and comments are skipped. */
+/**
+ * Reads lines of the form `ACCOUNT ssh-ed25519 AAAA… comment`. Empty lines and lines that begin with # are skipped.
+ */
 function readKeys(file: string | undefined): readonly NewKey[] {
   if (file === undefined) return [];
   return inputText(file)
@@ -27,14 +31,19 @@ function readKeys(file: string | undefined): readonly NewKey[] {
 }
 
 type Advanced = {
+  /** How many planned keys had their overlap begun. */
   readonly opened: number;
+  /** How many new keys were registered. */
   readonly staged: number;
   readonly refused: readonly Refused[];
   /** New keys that wait for a second operator, a hundred in each change. */
   readonly proposed: readonly Proposed[];
 };
 
-/** Runs until nothing remains. An interrupted rotation is continued with --resume. */
+/**
+ * Begins the overlap of every planned key, then registers the new keys, at most 100 per call. An interrupted rotation
+ * is continued with --resume.
+ */
 async function advance(client: Client, rotation: string, keys: readonly NewKey[], given: Given): Promise<Advanced> {
   let opened = 0;
   let staged = 0;
@@ -47,7 +56,7 @@ async function advance(client: Client, rotation: string, keys: readonly NewKey[]
     const done = await client.call('rotation.advance', { rotation, keys: [] });
     opened += done.opened;
     remaining = done.remaining;
-    show(`${opened} keys begun, ${remaining} to go`);
+    show(`overlap begun for ${opened} keys, ${remaining} to go`);
   }
   for (let at = 0; at < keys.length; at += chunk) {
     const done = await perform(client, given, 'rotation.advance', { rotation, keys: keys.slice(at, at + chunk) });
@@ -56,10 +65,20 @@ async function advance(client: Client, rotation: string, keys: readonly NewKey[]
       staged += done.result.staged;
       refused.push(...done.result.refused);
     }
-    show(`${Math.min(keys.length, at + chunk)} of ${keys.length} new keys`);
+    show(`${Math.min(keys.length, at + chunk)} of ${keys.length} new keys sent`);
   }
   show('');
   return { opened, staged, refused, proposed };
+}
+
+/**
+ * Returns the line about accounts without a new key; empty when there is none. `more` says that the plan lists a part.
+ */
+function askedText(accounts: readonly string[], more: boolean): string {
+  if (accounts.length === 0) return '';
+  const others = accounts.length > namesMax ? ` and ${accounts.length - namesMax} more` : '';
+  const where = more ? ' among the credentials listed here' : '';
+  return `no new key is given for ${accounts.slice(0, namesMax).join(', ')}${others}${where}: their contacts are asked for one\n`;
 }
 
 export const credentialRotate = changingVerb(
@@ -84,37 +103,35 @@ export const credentialRotate = changingVerb(
     example:
       'cofferctl credential rotate --stale-before 2026-01-01 --keys new-keys.txt --reason "yearly rotation" --execute',
   },
-  ['rotation.start', 'rotation.advance', 'credential.plan'],
+  ['rotation.start', 'rotation.advance', 'rotation.show', 'credential.plan'],
   async (client, given) => {
     const keys = readKeys(given.options.keys);
     const overlapDays = wholeNumber(given, 'overlap') ?? 14;
     const { resume, execute, reason } = given.options;
     let rotation = resume;
-    let keysToGo = 0;
+    let keysOf: number | undefined;
     if (rotation === undefined) {
       const selection = selectionOf(given);
       const plan = await client.call('credential.plan', { selection, what: 'rotate' });
       if (execute === undefined) {
         const named = new Set(keys.map((one) => one.account));
-        const without = plan.credentials.filter((one) => !named.has(one.account)).map((one) => one.account);
-        const asked =
-          without.length === 0
-            ? ''
-            : `no new key is given for ${[...new Set(without)].slice(0, 20).join(', ')}: their contacts are asked for one\n`;
+        const accounts = plan.credentials.map((one) => one.account).filter((account) => !named.has(account));
+        const withoutNewKey = [...new Set(accounts)];
         return {
-          data: { ...plan, executed: false, withoutNewKey: [...new Set(without)] },
-          text: `${asked}${planText(plan, `retired ${overlapDays} days from now`, withExecute(given))}`,
+          data: { ...plan, executed: false, withoutNewKey },
+          text: `${askedText(withoutNewKey, plan.more)}${planText(plan, `retired ${overlapDays} days from now`, withExecute(given))}`,
         };
       }
       if (reason === undefined) throw new RangeError('--reason is missing: it goes on the record');
       const started = await client.call('rotation.start', { selection, overlapDays, reason });
       rotation = started.rotation;
-      keysToGo = started.keys;
+      keysOf = started.keys;
     } else if (execute === undefined) throw new RangeError('--resume makes changes: add --execute');
     const done = await advance(client, rotation, keys, given);
+    keysOf ??= (await client.call('rotation.show', { rotation })).rotation.keys;
     const refused = done.refused.map((one) => `  ${one.account}: ${plain(one.why)}`);
     return {
-      data: { rotation, keys: keysToGo, ...done, executed: true },
+      data: { rotation, keys: keysOf, ...done, executed: true },
       text: [
         `rotation ${rotation}: ${done.opened} old keys retire after the overlap, ${done.staged} new keys registered`,
         ...done.proposed.map(

@@ -171,14 +171,14 @@ export type Limits = {
    */
   readonly unseenEntriesMax: number;
   /**
-   * When something that was sealed has not reached every required witness for the first of these times, an alarm is
+   * When something that was sealed has not reached every required witness for the first of these times, an alert is
    * raised. After the second, nothing more is served until it has.
    */
   readonly witnessAlarmMs: number;
   readonly witnessStopMs: number;
   /** A database whose clock moves away from ours by more than this at once is not trusted. */
   readonly clockJumpMs: number;
-  /** When a forward has not accepted entries for this time, an alarm is raised. */
+  /** When a forward has not accepted entries for this time, an alert is raised. */
   readonly forwardAlarmMs: number;
   /** Uploads are refused when the store has fewer free bytes than this. */
   readonly freeSpaceFloorBytes: number;

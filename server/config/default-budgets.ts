@@ -45,7 +45,7 @@ export const defaultBudgets: BudgetDefaults = {
   // Enough for two busy accounts at once. When several credentials could use it, one of them gets at most half of it
   // (decision 11).
   customer: scope(times(bytes, 2), times(files, 2), times(names, 2), 2 * rate, 64),
-  // Enough for ten busy customers at once. The wide scopes are an alarm first: they slow down from the cap on, and
+  // Enough for ten busy customers at once. The wide scopes are an alert first: they slow down from the cap on, and
   // refuse at twice the cap.
   plane: scope(times(bytes, 20), times(files, 20), times(names, 20), 8 * rate, 2000),
   gateway: scope(times(bytes, 30), times(files, 30), times(names, 30), 16 * rate, 4000),

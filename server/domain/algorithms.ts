@@ -5,7 +5,7 @@
 export const profileNames = ['default', 'fips', 'legacy'] as const;
 export type ProfileName = (typeof profileNames)[number];
 
-/** The registered names of all key exchange methods that this product implements. */
+/** The SSH names of all key exchange methods that this product implements. */
 export const keyExchangeMethods = [
   'mlkem768x25519-sha256',
   'curve25519-sha256',
@@ -29,8 +29,8 @@ export type Profile = {
   readonly userSignatures: readonly string[];
   readonly rsaBitsMin: number;
   /**
-   * Whether clients without strict key exchange are refused. A profile that accepts such clients must offer no mode
-   * that a prefix truncation attack could use (CVE-2023-48795).
+   * Whether clients without strict key exchange are refused. A profile that accepts such clients must offer neither
+   * ChaCha20-Poly1305 nor CBC with encrypt-then-MAC, which prefix truncation needs (CVE-2023-48795, decision 0009).
    */
   readonly strictRequired: boolean;
 };
@@ -89,7 +89,8 @@ export const isKeyExchangeMethod = (name: string): name is KeyExchangeMethod => 
 export const isPostQuantum = (method: KeyExchangeMethod): boolean => method.startsWith('mlkem');
 
 /**
- * Returns the hash of the key exchange: RFC 8731, RFC 5656 section 6.2.1, RFC 8268, draft-ietf-sshm-mlkem-hybrid-kex.
+ * Returns the name of the hash function of this key exchange method: RFC 8731, RFC 5656 section 6.2.1, RFC 8268,
+ * draft-ietf-sshm-mlkem-hybrid-kex.
  */
-export const exchangeHashOf = (method: KeyExchangeMethod): 'sha256' | 'sha384' =>
+export const hashAlgorithmOf = (method: KeyExchangeMethod): 'sha256' | 'sha384' =>
   method === 'ecdh-sha2-nistp384' ? 'sha384' : 'sha256';

@@ -45,7 +45,7 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 /**
- * The one error that may cross the boundary of a room. `message` is written for the person who reads it, and reveals
+ * The one error that may cross the boundary of a folder. `message` is written for the person who reads it, and reveals
  * nothing else.
  */
 export class CofferdamError extends Error {

@@ -114,7 +114,7 @@ class DirectoryWriter implements ObjectWriter {
   async #write(memory: Buffer, bytes: number): Promise<void> {
     const offset = this.#bytes;
     const length = this.#isDirect ? aligned(bytes) : bytes;
-    // Only the last piece may end elsewhere than at a block, because nothing could be written behind it.
+    // Only the last piece may end elsewhere than at a block, because nothing could be written after it.
     if (this.#isPadded) throw new RangeError('a piece follows the last one');
     if (length > memory.length) throw new RangeError('no room behind the last piece');
     this.#bytes += bytes;

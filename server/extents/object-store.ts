@@ -44,7 +44,7 @@ export type Place = { readonly prefix: string } | 'unfinished';
 
 export type ObjectStore = {
   /**
-   * Returns memory for pieces of `bytes` bytes, with room for the adapter behind them. It may be used again for other
+   * Returns memory for pieces of `bytes` bytes, with room for the adapter after them. It may be used again for other
    * pieces, and is given back by forgetting it.
    */
   memory(bytes: number): Buffer;
@@ -59,7 +59,7 @@ export type ObjectStore = {
   exists(object: ObjectId): Promise<number | undefined>;
   /** Deletes an object. That it does not exist is a success. */
   delete(object: ObjectId): Promise<void>;
-  /** Lists up to `max` entries of one place behind the name `after`. */
+  /** Lists up to `max` entries of one place after the name `after`. */
   list(place: Place, after: string | null, max: number): Promise<Listing>;
   /** Removes what was listed and is no object, or was never finished: a file of any kind, or an empty directory. */
   remove(place: Place, name: string): Promise<void>;

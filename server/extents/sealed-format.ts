@@ -113,7 +113,7 @@ export class SegmentSealer {
   }
 
   /**
-   * Seals the next segment, the first `plainBytes` bytes of `memory`, where it lies, and puts the tag behind it.
+   * Seals the next segment, the first `plainBytes` bytes of `memory`, where it lies, and puts the tag after it.
    * Returns both together, a part of `memory`. Throws RangeError for a segment of a wrong length, when `memory` has no
    * room for the tag, and after the last segment.
    */

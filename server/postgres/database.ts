@@ -1,4 +1,4 @@
-// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports
+// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this folder imports
 // `pg`.
 // Must never: run a query outside a transaction that has set its scope (except on connections that only read and have
 // one themselves), or put a value into SQL text (except the quoted

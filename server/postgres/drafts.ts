@@ -33,7 +33,7 @@ export function drafting(
     tx: told,
     end: (end) => {
       draft?.end(end);
-      // Of a commit nobody knows the end of, too: an alarm may be told twice, and not never.
+      // Of a commit nobody knows the end of, too: an alert may be told twice, and not never.
       if (end !== 'undone') for (const alert of alerts.items) sink?.(alert);
     },
   };

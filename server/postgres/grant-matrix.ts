@@ -75,7 +75,7 @@ function grantsOf(statement: string): readonly Grant[] {
 }
 
 /**
- * Returns the grants of `text`, which first revokes everything and then grants. A revocation behind a grant is not
+ * Returns the grants of `text`, which first revokes everything and then grants. A revocation after a grant is not
  * understood and throws `configuration`.
  */
 export function parseGrants(text: string): readonly Grant[] {

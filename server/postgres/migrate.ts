@@ -1,4 +1,4 @@
-// Owns: the roles, the numbered forward-only migrations, what is applied again behind them (functions, bounds, the
+// Owns: the roles, the numbered forward-only migrations, what is applied again after them (functions, bounds, the
 // grant matrix), and the server settings without which our promises do not hold.
 // Must never: change an applied migration, or start on a server that could lose a commit.
 import { createHash } from 'node:crypto';

@@ -24,7 +24,7 @@ type Work = {
 };
 const running = new AsyncLocalStorage<Work>();
 
-/** A refusal raises one alarm. Work that leaves more than this continued after it was refused, and that is a defect. */
+/** A refusal raises one alert. Work that leaves more than this continued after it was refused, and that is a defect. */
 const afterwardsMax = 4;
 
 /**

@@ -18,32 +18,33 @@ export type ReadMemory = {
 
 /**
  * Takes bytes of the other side, and returns how many of them it used. The bytes are its own until it returns. When it
- * returns fewer than it got, it has paused the reader, which then keeps the others in their place.
+ * returns fewer than it got and has paused the reader, the rest stays in its place. If it has not paused the reader, it
+ * is called again with the rest.
  */
 type Take = (bytes: Buffer) => number;
 
-/** The memory of a socket that sends little, in bytes. Every socket has this much. */
+/** The memory of a socket whose peer sends little, in bytes. Every socket has at least this much. */
 export const quietBytes = 16 * 1024;
-/** The memory of a socket that sends much, in bytes. */
+/** The memory of a socket whose peer sends much, in bytes. */
 export const busyBytes = 1024 * 1024;
 /** Memory grows by this factor when a read has filled it. */
 const growth = 4;
-/** After this many reads in sequence that left most of the memory empty, it becomes small again. */
+/** After this many reads in sequence that each filled at most a sixteenth of the memory, it becomes small again. */
 const quietReads = 8;
 /**
- * After this many bytes that came without a pause, other sockets have their turn. libuv reads 32 times in sequence when
- * each read fills the memory.
+ * After this many bytes from consecutive reads that each filled the memory, other sockets have their turn. libuv alone
+ * reads 32 times in sequence when each read fills the memory.
  */
 const turnBytesMax = 2 * 1024 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
-const isUsed = (bytes: Buffer): number => bytes.length;
+const discardAll = (bytes: Buffer): number => bytes.length;
 
 export class SocketReader {
   readonly socket: Socket;
   readonly #memory: ReadMemory;
   #own = nothing;
   #countedBytes = 0;
-  #take: Take = isUsed;
+  #take: Take = discardAll;
   /** What was read and not taken yet: a part of `#own`, or of the memory that Node.js gave. */
   #rest = nothing;
   #isPaused = true;
@@ -57,8 +58,8 @@ export class SocketReader {
   bytesMax = quietBytes;
 
   /**
-   * `accepted` comes from a server with `pauseOnConnect`, and is not used any more: `socket` takes its place. Nothing
-   * is read before `resume`. When `isOwn` is false, Node.js gives each read a piece of memory.
+   * `accepted` comes from a server with `pauseOnConnect`. With `isOwn`, `socket` replaces `accepted`; otherwise they
+   * are the same, and Node.js gives each read a piece of memory. Nothing is read before `resume`.
    */
   constructor(accepted: Socket, memory: ReadMemory, isOwn: boolean, highWaterMark?: number) {
     this.#memory = memory;
@@ -157,9 +158,9 @@ export class SocketReader {
     });
   }
 
-  /** Returns the memory for the next read. Node.js asks for it behind each read, and once in the beginning. */
+  /** Returns the memory for the next read. Node.js asks for it after each read, and once in the beginning. */
   #nextMemory(): Buffer {
-    // What was not taken yet stays where it is. Nothing is read before it was taken.
+    // What was not taken yet stays where it is, and nothing is read before it has been taken.
     if (this.#rest.length > 0) return this.#own;
     const { length } = this.#own;
     if (this.#turnBytes > 0 && length < this.bytesMax) this.#resize(Math.min(length * growth, this.bytesMax));
@@ -180,7 +181,7 @@ export class SocketReader {
   #leave(): void {
     this.#rest = nothing;
     this.#own = nothing;
-    this.#take = isUsed;
+    this.#take = discardAll;
     this.#memory.give(this.#countedBytes);
     this.#countedBytes = 0;
   }

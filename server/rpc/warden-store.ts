@@ -51,7 +51,7 @@ export const wardenToStore = {
   }),
   /** Deletes objects. That one does not exist is a success. */
   'store.delete': operation({ changes: true, params: z.strictObject({ objects }), result: ok }),
-  /** Lists a part of one of the 256 groups of objects, behind the name `after`. */
+  /** Lists a part of one of the 256 groups of objects, after the name `after`. */
   'store.list': operation({
     changes: false,
     params: z.strictObject({ prefix, after: name.nullable() }),

@@ -22,9 +22,12 @@ import { entriesMax, objectsMax, storeToWarden, type WardenToStore, wardenToStor
 import { Puts } from './puts.ts';
 import { Unsettled } from './unsettled.ts';
 
-/** How many connections one edge may have at once: its own, and one of a former run that has not been closed yet. */
+/**
+ * How many connections one edge may have at once. An edge needs one. Three that it gave up, or that former runs of it
+ * left and that are not closed yet, do not keep a new one out. Each may use 1 MiB for reads and 8 MiB for pieces.
+ */
 const edgeConnectionsMax = 4;
-/** Each connection has one piece of memory of at most 1 MiB, and the number of connections is bounded. */
+/** Nothing is counted: each connection of an edge reads into at most 1 MiB, and these connections are bounded. */
 const memory: ReadMemory = { take: () => true, need: () => {}, give: () => {} };
 /** How many connections of wardens there may be at once. */
 const wardenConnectionsMax = 32;
@@ -36,7 +39,7 @@ const keysMax = 2;
 
 export type RunningStore = { stop(): Promise<void> };
 
-/** The keys of tickets, the newest first. */
+/** The keys of tickets (of objects), the newest first. */
 class TicketKeys {
   #keys: readonly Buffer[] = [];
 
@@ -49,6 +52,7 @@ class TicketKeys {
   }
 }
 
+// The names of files are arbitrary bytes: base64 in messages, latin1 (one character for each byte) in memory.
 const nameOf = (text: string): string => Buffer.from(text, 'base64').toString('latin1');
 const textOf = (name: string): string => Buffer.from(name, 'latin1').toString('base64');
 
@@ -65,7 +69,7 @@ function wardenHandlers(
       keys.add(Buffer.from(key, 'base64'));
       return { run };
     },
-    'store.room': async () => ({ freeBytes: await store.freeBytes(), held: [...unsettled.held()] }),
+    'store.room': async () => ({ freeBytes: await store.freeBytes(), held: [...unsettled.bytesByNode()] }),
     'store.settle': async ({ objects }) => {
       unsettled.settle(ids(objects));
       return {};
@@ -91,7 +95,7 @@ function wardenHandlers(
 
 function serveEdge(accepted: Socket, isOwn: boolean, given: ConstructorParameters<typeof Puts>[1]): void {
   const reader = new SocketReader(accepted, memory, isOwn);
-  // The listener ends what it accepted, whose place another socket may have taken.
+  // The listener destroys only the accepted socket. `reader.socket` may have replaced it, and is destroyed with it.
   accepted.once('close', () => reader.socket.destroy());
   new Puts(reader, given);
 }
@@ -110,7 +114,7 @@ function serveWarden(socket: Socket, handlers: Handlers<WardenToStore, undefined
 
 /**
  * Removes what former runs were writing when they ended. Nothing of it was acknowledged. What cannot be removed stays,
- * and is told.
+ * and is logged.
  */
 async function removeUnfinished(store: ObjectStore, log: Logger): Promise<void> {
   let removed = 0;

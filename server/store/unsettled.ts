@@ -21,8 +21,8 @@ type Whole = { readonly node: NodeName; readonly bytes: number; readonly since: 
 /** The bytes of one object on its way. */
 export type Holding = {
   /**
-   * Counts bytes before they are written, in whole blocks. Throws `over-limit` when they exceed the node's allowance, and
-   * counts nothing then.
+   * Counts bytes before they are written, in whole blocks. Throws `over-limit` when they exceed the node's allowance,
+   * and counts nothing then.
    */
   add(bytes: number): void;
   /** Keeps the bytes counted under the name of the object, which is whole now. */
@@ -94,8 +94,8 @@ export class Unsettled {
     return old;
   }
 
-  /** Returns how many bytes the objects of each node count that are not settled. */
-  held(): readonly { readonly node: NodeName; readonly bytes: number }[] {
+  /** Returns how many bytes each node has put that are not settled, pieces of unfinished objects included. */
+  bytesByNode(): readonly { readonly node: NodeName; readonly bytes: number }[] {
     return [...this.#bytes].map(([node, bytes]) => ({ node, bytes }));
   }
 }

@@ -1,6 +1,6 @@
 // Owns: the one list of what a warden does again and again by itself: how often, over which rows, and whether it rests
 // while the record is in doubt. Several wardens may run these passes at the same time.
-// Must never: keep what a pass does. Each is a function of the room whose rows it is about.
+// Must never: keep what a pass does. Each is a function of the folder whose rows it is about.
 import type { AlertLog } from './alerts/sinks/log-sink.ts';
 import { recordStrangers } from './authentication/login-record.ts';
 import { watchMissing } from './budgets/create-budgets.ts';

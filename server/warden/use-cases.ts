@@ -1,4 +1,4 @@
-// Owns: the table of what operators can have done: the use cases of all rooms.
+// Owns: the table of what operators can have done: the use cases of all folders.
 // Must never: hold a use case of its own but the answer that the warden lives.
 import { accountUseCases } from './accounts/account-commands.ts';
 import { budgetUseCases } from './budgets/budget-commands.ts';

@@ -64,7 +64,7 @@ test('what was taken out before a freeze for a clock is missed after its release
     why: 'diverged',
     text: /that this warden wrote is neither waiting nor sealed, and so are \d+ more/,
   });
-  // What two operators give up knowingly is told by number, kind and time, in an alarm and in the record.
+  // What two operators give up knowingly is told by number, kind and time, in an alert and in the record.
   const given = await world.cofferctl(['ledger', 'release', missed?.freeze ?? '', '--reason', 'the loss is known']);
   t.equal(given.code, 0, given.out + given.err);
   t.equal((await world.sftpWhenServed('acme-batch', ['ls'])).code, 0, 'customers are served again');

@@ -1,5 +1,6 @@
 // T-02, T-09, T-24: from inside the edge process there is no way to the database, to keys, to programs, or into sealed
 // objects: it reads objects, and reaches its own sockets of the warden and of the store, and may write nothing.
+// What Node's permission model alone refuses (programs, /tmp) is told apart from what the wall refuses.
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // T-23, one step further: somebody who can write to the database itself. A row that the warden did not write opens
-// nothing, and raises an alarm; the same row with a valid seal is the twin.
+// nothing, and raises an alert; the same row with a valid seal is the twin.
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ const broken = async (world: World): Promise<readonly string[]> =>
     .map((one) => one.text);
 
 /**
- * That there is an alarm about this. When there is none, the message says what the record and the logs tell about the
+ * That there is an alert about this. When there is none, the message says what the record and the logs tell about the
  * logins.
  */
 async function alarmed(t: Test, world: World, words: RegExp, what: string): Promise<void> {

@@ -1,5 +1,5 @@
 // T-36: a trigger runs inside the warden's own transaction. What it writes there, or changes in what is being written,
-// was declared by nobody: nothing of that transaction happens, and an alarm is raised. The same work without the
+// was declared by nobody: nothing of that transaction happens, and an alert is raised. The same work without the
 // trigger is the twin.
 import { readFileSync } from 'node:fs';
 import { type Test, test } from 'tap';

@@ -1,5 +1,5 @@
 // Owns: the proof of the record by force: whatever is killed, nothing committed is missing, nothing is there twice, and
-// a verifier raises no false alarm; and what is changed on purpose is found, also when the owner of the database
+// a verifier raises no false alert; and what is changed on purpose is found, also when the owner of the database
 // changes it (ledger-owner.ts).
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -14,7 +14,7 @@ export type Told = {
   readonly by: string;
   readonly seconds: number;
   readonly isLate: boolean;
-  /** What else was wrong: another sentence, or a false alarm after it was put back. */
+  /** What else was wrong: another sentence, or a false alert after it was put back. */
   readonly faults: readonly string[];
 };
 export type Check = () => Promise<{

@@ -300,6 +300,8 @@ test('rotation: both keys are good, the move is recorded, it is undone, it is fi
   t.match(resumed.out, /0 old keys retire after the overlap[\s\S]*staged 0\n/, 'once more changes nothing');
   t.ok(await opens(batch(world)), 'the old key is good');
   t.match(await ok('rotation', 'show', id), /not moved/);
+  const counted = await world.cofferctlJson<{ keys: number }>(['credential', 'rotate', '--resume', id, '--execute']);
+  t.equal(counted.keys, 1, 'a resumed run says how many keys the rotation has');
   t.ok(await opens(withNew('acme-batch')), 'so is the new one');
   t.match(await ok('rotation', 'show', id), /moved \d{4}-/, 'whose first use is the move');
   t.same(

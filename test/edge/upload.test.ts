@@ -228,6 +228,15 @@ test('a complete file is continued, written over in part, cut, or left as it was
   t.same([untouched, left.closed, left.interrupted], ['OK', undefined, 1], 'opened and closed: it is what it was');
   const [gone] = await followed(async () => {}, false, wrongAnswers.refused);
   t.match(gone, /taken over or ended/, 'removed meanwhile: its CLOSE does not call it a file');
+  const shorten = (upload: Upload): void => refuses(() => upload.resize(10));
+  const [refused, intact] = await followed(async (upload) => shorten(upload));
+  t.match(refused, /^a file cannot be shortened[^;]*; open it [^;]*$/, 'nothing is called incomplete');
+  t.same([intact.closed, intact.interrupted], [undefined, 1], 'nothing was written: it is let go');
+  const [torn] = await followed(async (upload) => {
+    await write(upload, base, base.length);
+    shorten(upload);
+  });
+  t.match(torn, /cannot be shortened[\s\S]*stays incomplete and can be resumed$/, 'twin: something was written');
   const more = randomBytes(90_000);
   for (const appends of [false, true]) {
     const [said, warden] = await followed((upload) => write(upload, more, base.length), appends);

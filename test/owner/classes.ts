@@ -31,7 +31,7 @@ export const admitted = {
   ],
   code: [
     'SECURITY.md',
-    'functions of the database that he replaces (which window is open, what a cap is) are believed until somebody acts on the alarm',
+    'functions of the database that he replaces (which window is open, what a cap is) are believed until somebody acts on the alert',
   ],
 } as const;
 export type Admission = keyof typeof admitted;

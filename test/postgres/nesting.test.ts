@@ -1,5 +1,5 @@
 // T-35: whoever waits for a place among the transactions holds none. A transaction inside another one is a defect, and
-// the alarm of a refusal waits until that transaction is undone.
+// the alert of a refusal waits until that transaction is undone.
 import { type Test, test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { type CustomerId, idOf } from '../../server/domain/ids.ts';

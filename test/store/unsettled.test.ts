@@ -30,16 +30,16 @@ test('an object counts whole blocks, and never less than the smallest', (t) => {
   unsettled.settle([object(3)]);
   const last = unsettled.hold(p);
   for (let n = 0; n < unit; n += 1) last.add(1);
-  t.same(unsettled.held()[0]?.bytes, 10 * unit, 'pieces count together');
+  t.same(unsettled.bytesByNode()[0]?.bytes, 10 * unit, 'pieces count together');
   t.throws(() => last.add(1), over);
   last.release();
-  t.same(unsettled.held()[0]?.bytes, 9 * unit, 'and nothing of what was refused counts');
+  t.same(unsettled.bytesByNode()[0]?.bytes, 9 * unit, 'and nothing of what was refused counts');
   t.end();
 });
 
 test('bytes on their way and whole objects count until they are settled or given up; each node has its own', (t) => {
   const unsettled = new Unsettled(100 * unit);
-  const held = (node: NodeName): number => unsettled.held().find((one) => one.node === node)?.bytes ?? 0;
+  const held = (node: NodeName): number => unsettled.bytesByNode().find((one) => one.node === node)?.bytes ?? 0;
   const first = unsettled.hold(p);
   first.add(60 * unit);
   const second = unsettled.hold(p);

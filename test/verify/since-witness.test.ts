@@ -22,14 +22,14 @@ test('reading continues for a witness that lags, or whose files are compressed',
   t.match(
     await run(),
     { verdict: 'good', run: 'since', entries: 3, heads: 3 },
-    'the other one shows what had fitted before',
+    'the other witness now shows a checkpoint that was verified before',
   );
 
   for (const day of ['2026-01-05', today()]) {
     writeFileSync(`${fileIn(0, day)}.gz`, gzipSync(readFileSync(fileIn(0, day))));
-    t.match(await run(), { verdict: 'good', run: 'since' }, 'while it is there twice');
+    t.match(await run(), { verdict: 'good', run: 'since' }, 'the plain file and the compressed one are both there');
     rmSync(fileIn(0, day));
-    t.match(await run(), { verdict: 'good', run: 'since' }, 'compressed in place');
+    t.match(await run(), { verdict: 'good', run: 'since' }, 'only the compressed file is there');
   }
   // Only files of past days are compressed; today's file is still being written.
   writeFileSync(fileIn(0, today()), gunzipSync(readFileSync(`${fileIn(0, today())}.gz`)));
@@ -43,7 +43,7 @@ test('reading continues for a witness that lags, or whose files are compressed',
   t.match(
     await run(),
     { verdict: 'good', run: 'full', why: /one more checkpoint of size 4/ },
-    'what had not been seen when it was passed: everything is read',
+    'an older checkpoint that the last run had not seen appears: everything is read',
   );
   t.match(await run(), { verdict: 'good', run: 'since' });
   writeFileSync(join(settings.witnesses[0] ?? '', 'checkpoints-2025-12-31.jsonl'), '');
@@ -56,7 +56,7 @@ test('reading continues for a witness that lags, or whose files are compressed',
   t.end();
 });
 
-test('a witness that lost something is bad, until whoever runs the verifier removes the state', async (t) => {
+test('a witness that lost something is bad until it has it again, or the state of the verifier is removed', async (t) => {
   const { write, fileIn, run, settings } = await standingWorld(t);
   const first = await write(acme, 20);
   for (const day of ['2026-01-05', '2026-01-06', '2026-01-07'])
@@ -76,15 +76,15 @@ test('a witness that lost something is bad, until whoever runs the verifier remo
   const file = fileIn(1, today());
   const whole = readFileSync(file);
   truncateSync(file, whole.indexOf(10) + 1);
-  t.match(await run(), { verdict: 'bad', run: 'since', text: /it is shorter, or what stood in it is another/ });
+  t.match(await run(), { verdict: 'bad', run: 'since', text: /it is shorter, or its earlier content changed/ });
   writeFileSync(file, whole);
   t.match(await run(), { verdict: 'good', run: 'full' });
   const lines = whole.toString('utf8').trimEnd().split('\n');
   writeFileSync(file, `${lines.toReversed().join('\n')}\n`);
   t.match(
     await run(),
-    { verdict: 'bad', run: 'since', text: /it is shorter, or what stood in it is another/ },
-    'as long, and another',
+    { verdict: 'bad', run: 'since', text: /it is shorter, or its earlier content changed/ },
+    'same length, different content',
   );
   writeFileSync(file, whole.subarray(0, whole.indexOf(10) + 1));
   t.match(await run(), { verdict: 'bad', run: 'full' });
@@ -93,7 +93,7 @@ test('a witness that lost something is bad, until whoever runs the verifier remo
   t.end();
 });
 
-test('one key that signed two roots: of a size that fitted before, of the last size, and of one to come', async (t) => {
+test('one key that signed two roots: of an older accepted size, of the newest, and of a larger one', async (t) => {
   const { write, give, run, signing, fileIn, settings } = await standingWorld(t);
   await write(acme, 20);
   const second = await write(acme, 20);

@@ -1,5 +1,5 @@
 // The standing verification reads as the auditor and reports what it found; the gateway puts the verdict on the record.
-// A bad verdict, and silence, raise an alarm.
+// A bad verdict, and silence, raise an alert.
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';

@@ -36,8 +36,8 @@ type Granted = { readonly id: string; readonly token: string; readonly account: 
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** The ciphertext of one extent, as an edge makes it. */
-export function seal(fresh: Fresh, plain: Uint8Array): Buffer {
+/** Returns the ciphertext of one extent, as an edge makes it. */
+export function encrypt(fresh: Fresh, plain: Uint8Array): Buffer {
   return sealedExtent(Buffer.from(fresh.key, 'base64'), Buffer.from(fresh.context, 'base64'), plain);
 }
 
@@ -46,7 +46,7 @@ export const inlineOf = (fresh: Fresh, plain: Uint8Array): Extent => ({
   objectId: fresh.objectId,
   bytes: plain.length,
   sealedBytes: sealedLength(plain.length),
-  inline: seal(fresh, plain).toString('base64'),
+  inline: encrypt(fresh, plain).toString('base64'),
 });
 
 /** An extent whose object is put into the store. */
@@ -60,8 +60,8 @@ export const inStore = (fresh: Pick<Fresh, 'index' | 'objectId'>, bytes: number)
 /** Too long to be kept in a row. */
 const leftBytes = 100_000;
 
-/** What was given to somebody who is gone, or what nobody ever gave. */
-const nothingHeld = {
+/** Random identifiers that no warden issued. */
+const neverIssued = {
   token: randomBytes(32).toString('base64url'),
   session: randomUUID(),
   upload: randomUUID(),
@@ -73,18 +73,18 @@ const nothingHeld = {
 export class Player {
   readonly node: PlayedNode;
   readonly person: Person;
-  token: string = nothingHeld.token;
-  session: string = nothingHeld.session;
-  upload: string = nothingHeld.upload;
-  download: string = nothingHeld.download;
+  token: string = neverIssued.token;
+  session: string = neverIssued.session;
+  upload: string = neverIssued.upload;
+  download: string = neverIssued.download;
   customer: string;
-  connection: string = nothingHeld.connection;
-  identifier: Buffer = nothingHeld.identifier;
+  connection: string = neverIssued.connection;
+  identifier: Buffer = neverIssued.identifier;
   stage: Stage | undefined;
   path: readonly string[] = ['deposit', 'none'];
   /** A directory that may be made, or exists. */
   directory = 'd';
-  /** Published for it. */
+  /** The path of a file published for this account. */
   statement: readonly string[] = ['collect', 'none'];
   /** What is stored of the upload, and extents that were begun. */
   content: Buffer = Buffer.alloc(0);
@@ -177,11 +177,11 @@ export class Player {
     const [, fresh] = this.begun;
     if (fresh === undefined) throw new Error('an extent that was begun is gone');
     const plain = randomBytes(leftBytes);
-    const durable = durableOf(await this.node.put(fresh.ticket, seal(fresh, plain)));
+    const durable = durableOf(await this.node.put(fresh.ticket, encrypt(fresh, plain)));
     this.#left = { extent: { ...inStore(fresh, plain.length), durable }, plain };
   }
 
-  /** A fresh upload of `path`, brought into this state. */
+  /** Opens a new upload of `path` and brings it to this stage. */
   async openAt(stage: Stage, path: readonly string[]): Promise<void> {
     this.content = Buffer.alloc(0);
     await this.open(path, false);
@@ -224,7 +224,10 @@ export class Player {
     await this.node.ask('session.end', { token: this.token, reason: 'client-closed', bytesIn: 0, bytesOut: 0 });
   }
 
-  /** What the database still knows of it. */
+  /**
+   * Returns what the database still has of this player's session, upload and download. Removes from `begun` the extents
+   * that are no longer issued.
+   */
   async look(
     database: pg.Client,
   ): Promise<{ readonly session: boolean; readonly upload: boolean; readonly download: boolean }> {

@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { transcript, UserKey } from '../support/impostor.ts';
 import type { Said } from '../support/store-client.ts';
-import { type Extent, inlineOf, inStore, type Player, seal, sha256 } from './player.ts';
+import { type Extent, encrypt, inlineOf, inStore, type Player, sha256 } from './player.ts';
 import type { Call } from './steps.ts';
 import { possibleValues, type Said as Stated, type Whose } from './words.ts';
 
@@ -150,7 +150,7 @@ class Speaker {
     const extent = inStore({ index, objectId: fresh.objectId }, said.sealed === 'long' ? bytes + 1 : bytes);
     // Until it is put, nobody has said anything of it.
     extent.durable = said.sealed === 'replayed' ? (this.#cast.mine.node.heard ?? invented()) : invented();
-    const sealed = seal(usable, plain);
+    const sealed = encrypt(usable, plain);
     if (said.sealed !== 'invented' && said.sealed !== 'replayed')
       this.puts.push({
         ticket: fresh.ticket,

@@ -26,7 +26,7 @@ import { ledgerConfig } from '../support/ledger-config.ts';
 import { sealOnce } from '../support/record.ts';
 import { until } from '../support/until.ts';
 
-/** A warden whose entries wait until the test seals them: another warden leads. */
+/** A warden whose entries wait until the test seals them: the test holds the leader's lock. */
 async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
@@ -109,7 +109,8 @@ test('an entry that is changed before it is sealed, and one that is sealed with 
 
   const sealed = await setUp(t);
   await sealed.write();
-  // Faster than a beat: the entry is sealed as something else.
+  // The lock on `ledger_state` makes the warden's look wait while the entry is changed. The entry is sealed right after
+  // that, so that the warden finds it sealed with another content.
   await sealed.sql.query('begin');
   await sealed.sql.query('lock table ledger_state in access exclusive mode');
   await sealed.asOwner(`update ledger_fresh set at = at - interval '1 microsecond'`);
@@ -186,7 +187,7 @@ test('an effect that continues although its entry was refused is not committed',
   t.equal((await sql.query('select 1 from effect')).length, 1, 'only the twin');
 });
 
-test('twin: an entry that is sealed as written is forgotten, by whichever warden, set aside first, or undone in parts', async (t) => {
+test('twin: an entry sealed as written is forgotten, one that was undone is not waited for, one that was set aside is', async (t) => {
   const { sql, births, database, guard, write, seal, freezes } = await setUp(t);
   for (let i = 0; i < 5; i += 1) await write();
   await seal();
@@ -254,7 +255,7 @@ test('a transaction that ran twice, and one whose outcome nobody knows', async (
   t.same(guard.state, { is: 'open' }, 'nobody is accused because of it');
 });
 
-test('what a release gave up is forgotten, and the new era is watched; what another server lost is behind', async (t) => {
+test('entries given up by the release of a freeze are forgotten; entries missing on another server freeze the record as `behind`', async (t) => {
   const sql = await createTestDatabase(t);
   const births = createBirths({ unseenEntriesMax: 100, clockJumpMs: 30_000 });
   const database = new Database({
@@ -290,7 +291,7 @@ test('what a release gave up is forgotten, and the new era is watched; what anot
   t.match(await sql.query("select text from alert where kind = 'ledger.given-up'"), [
     { text: /^the release that began era 2 gave up what this warden wrote from .*: 1 extent\.stored$/ },
   ]);
-  t.equal(births.size, 1, 'only what tells it is watched now');
+  t.equal(births.size, 1, 'only the entry that reports the loss is watched now');
   await write();
   t.equal(await born.look(await seen(), signing, []), undefined);
   t.equal(births.size, 2);
@@ -310,7 +311,7 @@ test('what a release gave up is forgotten, and the new era is watched; what anot
   await sql.query('update ledger_state set era = 3');
   t.equal(await born.look(await seen(), signing, []), undefined);
 
-  // A release for a clock gives up nothing.
+  // The release of a freeze for a clock gives up nothing.
   await write();
   t.equal(await born.look(await seen(), signing, []), undefined);
   isGivenUp = false;
@@ -360,7 +361,7 @@ test('so many entries are remembered; beyond that nothing begins, and beyond twi
   await database.withSystem(async () => {});
 });
 
-test('the admin process misses an entry of its own: one critical alert an hour, and its role can raise no other alert', async (t) => {
+test('the admin process misses an entry of its own: it raises a critical alert, and its role can raise no other alert', async (t) => {
   const { sql, config, log, asOwner, seal } = await setUp(t);
   const entries = new OwnEntries(config.limits, log);
   const admin = new Database({

@@ -334,7 +334,7 @@ test('an alarm that could not be written counts as not raised', async (t) => {
     (await bench.sql.query<{ is_called: boolean }>('select is_called from tries'))[0]?.is_called === true;
   await until('it is tried', tries);
   await bench.sql.query('drop trigger refuse on alert');
-  // An alarm that counts as raised is raised again after a minute.
+  // An alert that counts as raised is raised again after a minute.
   await until(
     'the alarm',
     async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1,

@@ -1,5 +1,5 @@
 // T-36: operators name rows, and the owner of the database can give rows other names. Then, what makes or widens
-// something is refused, with an alarm; what takes something away is carried out. What a node made for its self-test has
+// something is refused, with an alert; what takes something away is carried out. What a node made for its self-test has
 // no name that an operator could use (T-20).
 import { createHash, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';

@@ -1,5 +1,5 @@
 // What is sealed must be able to verify: odd rows that the owner of the database adds to what waits, through the real
-// sealer, and the dump before both verifiers. What the sealer does not take is set aside, with an alarm.
+// sealer, and the dump before both verifiers. What the sealer does not take is set aside, with an alert.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// T-20: a node that serves and does not report on its controls: the warden's alarm and the operators' view mean the
+// T-20: a node that serves and does not report on its controls: the warden's alert and the operators' view mean the
 // same nodes.
 import { test } from 'tap';
 import { silentNodes } from '../../server/admin/doctor/nodes.ts';

@@ -1,5 +1,5 @@
 // What an edge says that a session moved is what a wire can carry in its time: more than that, in either direction, is
-// an alarm about the edge.
+// an alert about the edge.
 import { test } from 'tap';
 import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
@@ -20,7 +20,7 @@ test('impossible numbers of bytes in one direction alone are an alarm, and are n
     warden.log,
   );
   const node = 'n';
-  /** Ends a session with these numbers. Returns the alarms since the last look, and what was recorded. */
+  /** Ends a session with these numbers. Returns the alerts since the last look, and what was recorded. */
   const close = async (session: string, bytesIn: number, bytesOut: number) => {
     await sql.query("update session set started_at = clock_timestamp() - interval '1 hour' where id = $1", [session]);
     await registry.close({ id: session, node } as OpenSession, 'client-closed', bytesIn, bytesOut);

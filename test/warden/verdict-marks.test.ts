@@ -1,4 +1,4 @@
-// A verdict of the standing verification reaches the record and those whom it alarms, whoever marks it meanwhile as
+// A verdict of the standing verification reaches the record and those whom it alerts, whoever marks it meanwhile as
 // recorded.
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';

@@ -58,7 +58,7 @@ async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
 }
 
 /**
- * Returns what the warden said last about a record that is late, as long as it still is: the alarm names the witnesses
+ * Returns what the warden said last about a record that is late, as long as it still is: the alert names the witnesses
  * that are behind, with the reasons, and after how long nothing more is served.
  */
 async function lateOf(tx: Transaction): Promise<Status['late']> {

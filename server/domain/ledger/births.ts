@@ -119,7 +119,7 @@ export class Births {
    * among them.
    */
   readonly #ages = new Queue<Age>();
-  /** Those that a sealer of this process set aside, by its own rule and with an alarm. */
+  /** Those that a sealer of this process set aside, by its own rule and with an alert. */
   readonly #setAside = new Set<number>();
   #newest = 0;
   /** Another one after each release. A draft that began before the release is not remembered when it ends. */
@@ -169,7 +169,7 @@ export class Births {
     return this.#oldest()?.id;
   }
 
-  /** A sealer of this process could not read this entry, set it aside, and raised the alarm. */
+  /** A sealer of this process could not read this entry, set it aside, and raised the alert. */
   setAside(id: number): void {
     this.#setAside.add(id);
   }

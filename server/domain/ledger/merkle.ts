@@ -1,5 +1,5 @@
 // Owns: the Merkle trees of RFC 6962 section 2.1: appending one leaf at a time, and audit paths from blocks.
-// Must never: know what a leaf means. The caller passes the hash function, because this room does no I/O and uses no
+// Must never: know what a leaf means. The caller passes the hash function, because this folder does no I/O and uses no
 // packages.
 
 /**

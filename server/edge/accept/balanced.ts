@@ -30,7 +30,7 @@ export function whenSourceKnown(
       if (header.state === 'incomplete') return chunk.length;
       clearTimeout(timer);
       socket.off('error', drop);
-      // What comes behind the header waits in the reader for whoever reads next.
+      // What comes after the header waits in the reader for whoever reads next.
       reader.pause();
       ready(header.source ?? own);
       return header.bytes - before;

@@ -39,7 +39,7 @@ export type SftpOutput = {
   consumed(bytes: number): void;
   /** Says that no more can be taken now, or again. What comes meanwhile may wait where it is, for a short while. */
   hold(isHeld: boolean): void;
-  /** Ends the channel: sends exit-status, EOF and CLOSE behind the bytes that are queued. */
+  /** Ends the channel: sends exit-status, EOF and CLOSE after the bytes that are queued. */
   end(exitStatus: number): void;
   /** Destroys the connection, because the client violated the protocol or because of an internal error. */
   fail(reason: FailReason, more?: FailDetail): void;

@@ -146,7 +146,7 @@ export function handlePacket(id: number, handle: Buffer): Buffer {
   return out;
 }
 
-/** Returns everything of a DATA reply except the data, which is sent behind it without being copied. */
+/** Returns everything of a DATA reply except the data, which is sent after it without being copied. */
 export function dataHeader(id: number, bytes: number): Buffer {
   const out = Buffer.allocUnsafe(13);
   out.writeUInt32BE(9 + bytes, 0);

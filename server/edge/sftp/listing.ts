@@ -34,7 +34,7 @@ export class PagePlaces {
 type Entry = { readonly name: string; readonly attributes: Attributes };
 type Page = { readonly entries: readonly Entry[]; readonly next?: string | undefined };
 type Source = {
-  /** Returns at most `limit` names behind `after`; from the first one on when it is undefined. */
+  /** Returns at most `limit` names that follow `after`; from the first one on when it is undefined. */
   readonly page: (after: string | undefined, limit: number) => Promise<Page>;
   /** Returns the attributes of the directory itself. */
   readonly self: () => Promise<Attributes>;

@@ -26,7 +26,7 @@ export const dataBytesMax = 261_120;
 
 export type OperationContext = UploadContext & { readonly handles: Handles; readonly pages: PagePlaces };
 type Handler = (context: OperationContext, id: number, fields: FieldReader) => Promise<Buffer>;
-/** Handles a request on a handle. `fields` begins behind the handle, which was looked up when the request came. */
+/** Handles a request on a handle. `fields` begins after the handle, which was looked up when the request came. */
 type HandleHandler = (context: OperationContext, id: number, handle: Handle, fields: FieldReader) => Promise<Buffer>;
 type Named = { readonly name: string; readonly changes: boolean };
 /** An operation on a handle. `ends` means that later requests find the handle closed. */

@@ -1,7 +1,7 @@
 // Owns: cutting the byte stream of one SFTP channel into packets, and the bytes that wait to be cut.
 // Must never: keep a slice of a buffer that the socket gave, because
 // a slice of one byte would keep the whole buffer in memory (T-34).
-// Bytes that cannot be cut at once are copied behind those that already
+// Bytes that cannot be cut at once are copied after those that already
 // wait, so that a million small pieces cost what one large piece costs.
 import { CofferdamError } from '../../domain/errors.ts';
 import { Queue } from '../../domain/queue.ts';
@@ -10,7 +10,7 @@ import { Queue } from '../../domain/queue.ts';
 export const packetBytesMax = 256 * 1024 + 1024;
 const lengthBytes = 4;
 /**
- * The room behind a packet that has begun, in bytes, so that what
+ * The room after a packet that has begun, in bytes, so that what
  * follows the packet in the same message needs no other buffer.
  */
 const roomBytes = 64 * 1024;
@@ -178,7 +178,7 @@ export class PacketCutter {
 
   /**
    * Returns how large a buffer should be for what is waiting, `more`
-   * bytes behind it, and the rest of the packet that has begun.
+   * bytes after it, and the rest of the packet that has begun.
    */
   #wanted(more: number): number {
     const needed = this.#openBytes + more;

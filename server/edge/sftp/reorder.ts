@@ -41,7 +41,7 @@ export class ReorderWindow {
 
   /**
    * Returns the slices that are next in sequence, in order. The caller uses them before it gives its own slices away.
-   * Throws `unsupported` for a write behind the position, for one too far ahead, and when there is no room for a write
+   * Throws `unsupported` for a write before the position, for one too far ahead, and when there is no room for a write
    * that would have to wait.
    */
   write(offset: number, slices: readonly Buffer[]): readonly Buffer[] {

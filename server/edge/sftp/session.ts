@@ -277,7 +277,7 @@ class Session implements SftpInput {
       if (this.#isOver) throw abandoned();
       return begin();
     };
-    // A CLOSE that was sent behind READs waits for them.
+    // A CLOSE that was sent after READs waits for them.
     const result = isAlone ? work() : Promise.all([this.#lane, this.#reads]).then(work);
     const reply = result.catch((error: unknown) => this.#failure(id, error, what));
     this.#lane = held(reply.then(() => {}));

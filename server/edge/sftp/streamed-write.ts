@@ -1,5 +1,5 @@
 // Owns: one WRITE whose data goes into its file as it comes, so that it is copied once: the fields before the data, and
-// the answer behind the last byte.
+// the answer after the last byte.
 // Must never: begin with a WRITE that would have to wait, or that is not exactly as long as it says. Those are gathered
 // and handled whole (session.ts).
 import { FieldReader, type } from './codec.ts';
@@ -38,7 +38,7 @@ export class StreamedWrite {
   readonly upload: Upload;
   #at: number;
   #leftBytes: number;
-  /** The first error. What comes behind it is dropped, as the whole WRITE is when it was gathered. */
+  /** The first error. What comes after it is dropped, as the whole WRITE is when it was gathered. */
   error: unknown;
 
   constructor({ id, offset, dataBytes }: WriteHead, upload: Upload) {

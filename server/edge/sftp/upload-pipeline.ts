@@ -213,7 +213,7 @@ export class UploadPipeline implements Filler {
 
   /**
    * Takes the current segment out. Bytes that are pushed from now on fill
-   * another segment behind it. `isLast` means that it is the last of its extent.
+   * another segment after it. `isLast` means that it is the last of its extent.
    */
   #detach(isLast: boolean): Detached | undefined {
     const segment = this.#segment;

@@ -1,4 +1,5 @@
-// Owns: one file being written: what a WRITE, a size and an fsync mean for it, and the CLOSE that acknowledges it.
+// Owns: one file being written: what a WRITE, a size set by SETSTAT and an fsync mean for it, and the CLOSE that
+// acknowledges it.
 // Must never: answer a CLOSE with OK before the warden has committed,
 // or call a file whole when anything was refused on its handle (T-31).
 import { held } from '../../domain/detached.ts';
@@ -56,14 +57,17 @@ export class Upload {
   readonly #pipeline: UploadPipeline;
   #before: Before;
   #reorder: ReorderWindow;
-  /** True once it is decided where the upload begins: from the first WRITE on, or from a size of 0 on. */
+  /**
+   * True once it is decided where the upload begins. When nothing existed, that is at the opening; otherwise at the
+   * first non-empty WRITE, or when the client sets the size to 0.
+   */
   #isStarted: boolean;
   /**
-   * Defined while existing bytes are being taken over; what is written meanwhile waits in `#held`. It is never
-   * rejected.
+   * Defined while the beginning of the upload is prepared: the warden is asked to begin it anew, or existing bytes are
+   * being copied. What is written meanwhile waits in `#waitingSlices`. This promise never rejects.
    */
   #preparing: Promise<void> | undefined;
-  #held: Buffer[] = [];
+  #waitingSlices: Buffer[] = [];
   /** The first error that refused anything on this handle. The handle can no longer become a file. */
   #refusal: CofferdamError | undefined;
   #announcedBytes = 0;
@@ -157,7 +161,7 @@ export class Upload {
       this.#start(at);
       const ready = this.#reorder.write(at, slices);
       // The slices are copied, because they may wait for long and belong to buffers that are much larger.
-      if (this.#preparing !== undefined) this.#held.push(...ready.map((slice) => Buffer.from(slice)));
+      if (this.#preparing !== undefined) this.#waitingSlices.push(...ready.map((slice) => Buffer.from(slice)));
       else for (const slice of ready) this.#pipeline.push(slice);
     } catch (error) {
       this.refuse(error);
@@ -191,7 +195,7 @@ export class Upload {
   }
 
   /**
-   * Decides at the first WRITE how the upload begins. On an incomplete upload, a WRITE at or behind its
+   * Decides at the first WRITE how the upload begins. On an incomplete upload, a WRITE at or beyond its
    * end resumes it, and a WRITE at an earlier offset begins it anew. On a complete file a version of
    * its own begins. In the last two cases the bytes before the WRITE are copied from what was there.
    */
@@ -220,8 +224,8 @@ export class Upload {
     const done = work().catch((error: unknown) => this.#pipeline.fail(error));
     this.#preparing = held(
       done.then(() => {
-        const waiting = this.#held;
-        this.#held = [];
+        const waiting = this.#waitingSlices;
+        this.#waitingSlices = [];
         this.#preparing = undefined;
         for (const slice of waiting) this.#pipeline.push(slice);
         this.#wake();
@@ -229,12 +233,15 @@ export class Upload {
     );
   }
 
-  /** Makes everything that was written so far durable (fsync@openssh.com). */
+  /**
+   * Makes durable every byte that was written in sequence so far (fsync@openssh.com). Bytes that arrived beyond a gap
+   * stay in memory.
+   */
   async sync(): Promise<void> {
     try {
       this.#requireSound();
-      // If possible this happens in the same turn of the event loop, so that what is written in the next turn comes
-      // after it.
+      // When nothing is being prepared, the pipeline takes out what was pushed before this turn of the event loop ends,
+      // so that later WRITEs are no part of it.
       if (this.#preparing !== undefined) await this.#preparing;
       await this.#pipeline.sync();
     } catch (error) {
@@ -292,12 +299,14 @@ export class Upload {
   }
 
   /**
-   * Applies the whole-file rule (T-31): a file on which anything was refused, of which a part
-   * is missing, or to which nothing was added is no file. Throws what the client is to be told.
+   * Applies the whole-file rule (T-31): no file is made when anything was refused on the handle, when a part is
+   * missing, or of an incomplete upload to which nothing was added. Throws what the client is to be told.
    */
   #requireWhole(): void {
+    // A complete file to which nothing was written yet stays complete.
+    const isIncomplete = this.#isStarted || this.#before.kind !== 'complete';
     const stays = (code: CofferdamError['code'], why: string): CofferdamError =>
-      new CofferdamError(code, `${why}; the file stays incomplete and can be resumed`);
+      new CofferdamError(code, isIncomplete ? `${why}; the file stays incomplete and can be resumed` : why);
     const refused = this.#refusal ?? this.#pipeline.failure;
     if (refused !== undefined) throw stays(refused.code, refused.message);
     if (this.#reorder.hasGap) throw stays('conflict', 'a part of the file is missing');

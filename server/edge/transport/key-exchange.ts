@@ -5,8 +5,8 @@
 // protocol object see this assignment, and that of `_kexinit`, which is our KEXINIT before it is sent. Each
 // KeyExchange is then given our method, our secret and, when the warden has answered, the warden's signature.
 import {
-  exchangeHashOf,
   type HostKeyAlgorithm,
+  hashAlgorithmOf,
   hostKeyAlgorithms,
   type KeyExchangeMethod,
   type Profile,
@@ -170,7 +170,7 @@ export class KeyExchange {
     this.hostKeyAlgorithm = algorithm;
     kex._remoteKexinit = chosen.payload;
     kex.negotiated.kex = chosen.method;
-    kex.hashName = exchangeHashOf(chosen.method);
+    kex.hashName = hashAlgorithmOf(chosen.method);
     kex.convertPublicKey = (value) => value;
     const parse = kex.parse.bind(kex);
     let phase: 'init' | 'signing' | 'signed' = 'init';

@@ -2,7 +2,7 @@
 // leaves with one write, at most 256 KiB. Reading pauses while too much waits to be written, while other connections
 // have their turn, and for a short while when a channel cannot take more.
 // Must never: resume reading for one of these reasons while the other still holds, use memory again before the socket
-// has written it, or write a byte behind what was filled in.
+// has written it, or write a byte beyond what was filled in.
 import type { SocketReader } from '../../rpc/own-buffer.ts';
 import { bounds } from './connection-bounds.ts';
 

@@ -33,7 +33,7 @@ const gcmTagBytes = 16;
 const gcmBlockBytes = 16;
 const nothing: Buffer = Buffer.alloc(0);
 
-/** How one kind of packet is opened: which lengths it may have, and what stands behind it. */
+/** How one kind of packet is opened: which lengths it may have, and what follows it. */
 type Opening = {
   readonly tagBytes: number;
   isLength(bytes: number): boolean;
@@ -203,7 +203,7 @@ function pad(memory: Buffer, from: number, to: number): void {
   paddingUsed += to - from;
 }
 
-/** How one kind of packet is sealed: in blocks of what size, of which the length is no part, and what stands behind. */
+/** How one kind of packet is sealed: in blocks of what size, of which the length is no part, and what follows. */
 type Sealing = { readonly blockBytes: number; readonly tagBytes: number; seal(packet: Buffer): void };
 
 function sealingOf(theirs: CoreCipher): Sealing | undefined {

@@ -84,7 +84,7 @@ export const ledgerOperations = {
         unsealedMs: z.number(),
         unwitnessedMs: z.number(),
         /**
-         * The newest alarm about these lags while there is one: the required witnesses that are behind, with the
+         * The newest alert about these lags while there is one: the required witnesses that are behind, with the
          * reasons, and the lag in milliseconds from which on nothing is served.
          */
         late: z

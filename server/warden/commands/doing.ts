@@ -1,4 +1,5 @@
-// Owns: what every use case of an operator receives, and the form of the tables in which the rooms list theirs.
+// Owns: what every use case of an operator receives, and the form of the tables in which the folders of the warden list
+// theirs.
 
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { SessionFilter } from '../../domain/session-filter.ts';

@@ -13,7 +13,7 @@ import type { CommandRow } from './command-queries.ts';
 import type { Apply, ChangeUseCases, Doing, UseCases } from './doing.ts';
 import { plan } from './plan.ts';
 
-/** What operators can have done. The use cases of all rooms are brought together outside of this one. */
+/** What operators can have done. The use cases of all folders are brought together outside of this one. */
 export type Operations = {
   readonly useCases: UseCases;
   readonly changes: ChangeUseCases;

@@ -27,7 +27,7 @@ import {
 import type { Doing } from './doing.ts';
 import { Answer, decide, needsAnother, type Operations } from './execute.ts';
 
-/** What the queue needs of the other rooms. */
+/** What the queue needs of the other folders. */
 type Given = Operations & {
   /** Ends sessions in a command's transaction. `announce` tells the edges and is called after the commit. */
   readonly sessions: {

@@ -1,7 +1,7 @@
 // Owns: the exchange hash H (RFC 4253 section 8; RFC 5656 section 4; draft-ietf-sshm-mlkem-hybrid-kex), which is
 // computed here from its fields.
 import { createHash } from 'node:crypto';
-import { exchangeHashOf, type KeyExchangeMethod } from '../../domain/algorithms.ts';
+import { hashAlgorithmOf, type KeyExchangeMethod } from '../../domain/algorithms.ts';
 import { wireString } from '../../domain/ssh-wire.ts';
 
 type ExchangeFields = {
@@ -19,7 +19,7 @@ type ExchangeFields = {
 
 /** Returns the exchange hash: 32 bytes, or 48 with nistp384. */
 export function exchangeHash(fields: ExchangeFields): Buffer {
-  const hash = createHash(exchangeHashOf(fields.keyExchange));
+  const hash = createHash(hashAlgorithmOf(fields.keyExchange));
   for (const part of [
     fields.clientIdentification,
     fields.serverIdentification,

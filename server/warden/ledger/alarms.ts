@@ -1,8 +1,8 @@
-// Owns: six alarms about the record: that too many entries wait for a seal, that entries of operators are sealed
+// Owns: six alerts about the record: that too many entries wait for a seal, that entries of operators are sealed
 // late, that a witness has lost its checkpoint or, not being required, cannot be used, that a freeze stands which
 // this warden did not find, and that the row of one that it found was changed. Each is raised at most once a minute
 // for each subject.
-// Must never: count an alarm as raised when its row could not be written.
+// Must never: count an alert as raised when its row could not be written.
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
@@ -11,7 +11,7 @@ import type { Delivery } from './witness/witness.ts';
 
 const alarmEveryMs = 60_000;
 
-/** Raises alarms about the record over the sealer's pool, and logs them as errors. */
+/** Raises alerts about the record over the sealer's pool, and logs them as errors. */
 export class LedgerAlarms {
   readonly #database: Database;
   readonly #log: Logger;
@@ -37,7 +37,7 @@ export class LedgerAlarms {
     this.#raisedAt.set(key, performance.now());
   }
 
-  /** Another warden wrote this freeze, and raised its alarm; or somebody who owns the database did, and raised none. */
+  /** Another warden wrote this freeze, and raised its alert; or somebody who owns the database did, and raised none. */
   foundByOthers({ id, why, text }: Freeze): Promise<void> {
     return this.raise(
       'ledger.frozen',

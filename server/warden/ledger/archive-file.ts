@@ -88,7 +88,7 @@ export const isThere = (path: string): Promise<boolean> =>
   );
 
 type Place = { readonly tree: string; readonly position: number };
-/** Adds an entry to the range of its tree. Throws `corrupt` when it does not stand behind the entry `before` it. */
+/** Adds an entry to the range of its tree. Throws `corrupt` when it does not follow the entry `before` it. */
 function addTo(ranges: Map<string, Range>, before: Place | undefined, { tree, position }: Place): void {
   const range = ranges.get(tree);
   if (before !== undefined && (tree < before.tree || (tree === before.tree && position <= before.position)))
@@ -317,7 +317,7 @@ export async function rangesOf(
 }
 
 /** A draft on its way to the name of the archive of its month, with its hexadecimal SHA-256. */
-export type Placed = { readonly month: string; readonly draft: string; readonly sha256: string };
+type Placed = { readonly month: string; readonly draft: string; readonly sha256: string };
 
 /**
  * Renames a draft to the name of the archive and syncs the directory. An existing file of that name is renamed and kept

@@ -60,7 +60,7 @@ export type ArchiveOptions = {
 
 /**
  * The last step that was completed for a due month. Each step is durable by itself, so a process that starts after a
- * kill continues behind the last one.
+ * kill continues after the last one.
  */
 type Step =
   | 'due'
@@ -82,11 +82,11 @@ type Waiting = { readonly month: string; readonly step: Step; readonly why: stri
 const pageRows = 1000;
 /**
  * The number of trees whose entries are written in one transaction. The transaction must end well before the lag of the
- * record would raise an alarm.
+ * record would raise an alert.
  */
 const statedMax = 500;
 /**
- * The time for which a month may wait for a witness, for receivers or for a moment without readers before an alarm is
+ * The time for which a month may wait for a witness, for receivers or for a moment without readers before an alert is
  * raised.
  */
 const patienceMs = 24 * 3_600_000;
@@ -356,7 +356,7 @@ const isOfTheMoment = (error: unknown): boolean => sqlState(error) === lockNotAv
 
 /**
  * Moves every due month as far towards its archive as is possible now, and deletes archives whose retention has ended.
- * Returns the months that wait, with the reasons, which are also stored and raised as alarms. Throws only when the
+ * Returns the months that wait, with the reasons, which are also stored and raised as alerts. Throws only when the
  * database is unavailable or `signal` was aborted.
  */
 export async function archiveDue(options: ArchiveOptions): Promise<readonly Waiting[]> {

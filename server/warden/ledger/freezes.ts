@@ -1,4 +1,4 @@
-// Owns: writing a freeze: its row, its entry and its alarm, once and in one transaction.
+// Owns: writing a freeze: its row, its entry and its alert, once and in one transaction.
 // Must never: leave a freeze half written. Nothing is served before it is written, nor after.
 import { isDeepStrictEqual } from 'node:util';
 import type { Transaction } from '../../postgres/database.ts';

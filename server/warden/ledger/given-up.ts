@@ -1,4 +1,4 @@
-// Owns: saying what a release gave up beyond what its operators could see: in an entry of the record and an alarm.
+// Owns: saying what a release gave up beyond what its operators could see: in an entry of the record and an alert.
 // Must never: say only one of the two, or leave out how much it is, of which kinds and of which time.
 import type { Birth } from '../../domain/ledger/births.ts';
 import type { Transaction } from '../../postgres/database.ts';

@@ -91,7 +91,7 @@ export class LagClock {
   #timer: NodeJS.Timeout | undefined;
   #owed: Late | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
-  /** The witnesses that the newest alarm named. */
+  /** The witnesses that the newest alert named. */
   #toldNames = '';
   #writtenAt = Number.NEGATIVE_INFINITY;
   #triedAt = Number.NEGATIVE_INFINITY;
@@ -154,12 +154,12 @@ export class LagClock {
   }
 
   /**
-   * Closes the guard when the record is too late; the beat opens it again after a successful look. Logs the alarm at
+   * Closes the guard when the record is too late; the beat opens it again after a successful look. Logs the alert at
    * once, and writes it into the database as soon as the database accepts it.
    */
   judge(): void {
     const { guard, log, alarmMs, stopMs } = this.#given;
-    // While the record is frozen nothing is sealed, and the freeze has its own alarm.
+    // While the record is frozen nothing is sealed, and the freeze has its own alert.
     if (guard.state.is === 'closed' && guard.state.why === 'frozen') {
       this.#owed = undefined;
       return;
@@ -188,7 +188,7 @@ export class LagClock {
   }
 
   /**
-   * Writes the alarm that is still owed. One that could not be written is kept and written later, even when the lag is
+   * Writes the alert that is still owed. One that could not be written is kept and written later, even when the lag is
    * over by then, so that operators learn of it.
    */
   #write(): void {

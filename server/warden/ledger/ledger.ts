@@ -137,7 +137,7 @@ export class Ledger {
    */
   async start(): Promise<void> {
     await this.#beat();
-    // Checkpoints of an earlier run are delivered first: that no warden ran meanwhile is no reason for an alarm, or for
+    // Checkpoints of an earlier run are delivered first: that no warden ran meanwhile is no reason for an alert, or for
     // the state `late`.
     for (const end = performance.now() + catchUpMs; this.#isLate && performance.now() < end; ) {
       await new Promise((resolve) => setTimeout(resolve, catchUpEveryMs));
@@ -281,7 +281,7 @@ export class Ledger {
     await this.#own.saw(this.#required.filter((one) => one.hasCheckpoint).map((one) => one.name));
     const missed = await orDiverged(seen, () => this.#born.look(seen, signing, this.#witnessed, from));
     if (missed !== undefined) return this.#freeze(seen, missed);
-    // The alarms are raised before sealing, because the sealing may be what does not make progress.
+    // The alerts are raised before sealing, because the sealing may be what does not make progress.
     if (isFull) await this.#alarms.full(seen.unsealed, this.#given.config.limits.unsealedEntriesMax);
     for (const one of this.#deliveries) await tellBehind(one, this.#alarms, this.#given.config.limits.witnessAlarmMs);
     await this.#mark(seen, signing);
@@ -446,7 +446,7 @@ export class Ledger {
 
   /**
    * Opens or closes the guard by the lag, of which `LagClock` raises the alarm. Late entries of operators only raise an
-   * alarm.
+   * alert.
    */
   async #judge({ operatorsUnsealedMs }: Look): Promise<void> {
     const { guard, config } = this.#given;

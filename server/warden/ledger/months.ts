@@ -31,8 +31,8 @@ export async function requireMonths(tx: Transaction, times: readonly number[]): 
 }
 
 /**
- * Raises an alarm and makes the table that a sealing round did not find, each in a transaction of its own. The regular
- * pass should have made the table months ago, so the alarm is raised whether or not it can be made now. Throws the
+ * Raises an alert and makes the table that a sealing round did not find, each in a transaction of its own. The regular
+ * pass should have made the table months ago, so the alert is raised whether or not it can be made now. Throws the
  * error that prevented it; the next round tries again.
  */
 export async function makeMissing(database: Database, log: Logger, { month, message }: MonthMissing): Promise<void> {

@@ -1,4 +1,4 @@
-// Owns: the SQL of entries that are set aside: they wait for ever, and sealing goes on behind them.
+// Owns: the SQL of entries that are set aside: they wait for ever, and sealing goes on after them.
 // Must never: set aside more than a few. More of them are no accident, and then it is better that nothing is served.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Taken } from './seal-queries.ts';

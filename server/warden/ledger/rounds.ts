@@ -1,5 +1,5 @@
 // Owns: sealing rounds that go on in spite of an entry that cannot be sealed. One that was read is set aside at once,
-// with an alarm; for one that cannot be read the rounds become smaller until it is alone. Also owns the size of a
+// with an alert; for one that cannot be read the rounds become smaller until it is alone. Also owns the size of a
 // round, which is what the machine can do in the time allowed.
 // Must never: set an entry aside because of an error of a connection, of a lock or of another warden.
 import { CofferdamError } from '../../domain/errors.ts';

@@ -1,4 +1,4 @@
-// Owns: putting on the record what the standing verification said, and the alarm when it says something bad, says less
+// Owns: putting on the record what the standing verification said, and the alert when it says something bad, says less
 // than before, or says nothing.
 // Must never: take a verdict for a reason to open anything (whoever took the reading role says what he likes), or judge
 // what is new, or late, by numbers and times of rows: their owner writes them.
@@ -90,8 +90,8 @@ const counts = ({ verdict, ageMs }: TakenVerdict): boolean =>
   (verdict === 'good' || verdict === 'incomplete') && ageMs >= -futureMs;
 
 /**
- * Puts the new verdicts on the record, and raises the alarms. What this warden has not recorded while it leads is new,
- * whatever its number and its mark say; a mark that somebody else made is an alarm of its own.
+ * Puts the new verdicts on the record, and raises the alerts. What this warden has not recorded while it leads is new,
+ * whatever its number and its mark say; a mark that somebody else made is an alert of its own.
  */
 export async function recordVerdicts(database: Database, within: Within, memory = new VerdictMemory()): Promise<void> {
   const known = memory.known ?? (await database.withSystem((tx) => markedVerdicts(tx, knownMax)));

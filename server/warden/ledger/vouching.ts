@@ -29,7 +29,7 @@ export class Vouching {
 
   /**
    * Returns the newest genuine checkpoint of every witness that has one. Throws when a required witness does not answer
-   * or holds what cannot be believed; of the others an alarm names each of which that is so.
+   * or holds what cannot be believed; of the others an alert names each of which that is so.
    */
   async ask(signing: Signing): Promise<readonly Vouched[]> {
     const all = await Promise.all(this.#witnesses.map((one) => this.#one(one, signing)));

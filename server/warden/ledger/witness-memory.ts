@@ -1,4 +1,4 @@
-// Owns: noticing, in each beat, that a witness no longer has the checkpoint that it had, and raising the alarm about
+// Owns: noticing, in each beat, that a witness no longer has the checkpoint that it had, and raising the alert about
 // it.
 // Must never: let a required witness that does not answer delay the beat for longer than a second (`LagClock` judges
 // what is late), or another witness delay it at all.

@@ -1,6 +1,6 @@
 // Owns: the warden's looks at the catalogue of its database: one at the start, which refuses, and one with each pass
-// over the seals, which raises an alarm.
-// Must never: start on a database in which anything that decides is not that of the migrations, or keep an alarm back
+// over the seals, which raises an alert.
+// Must never: start on a database in which anything that decides is not that of the migrations, or keep an alert back
 // until the database took its row.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
@@ -48,7 +48,7 @@ export class CatalogueWatch {
       );
   }
 
-  /** Looks once, and raises the alarm when there are differences. The log hears of it first. */
+  /** Looks once, and raises the alert when there are differences. The log hears of it first. */
   async pass(): Promise<void> {
     const found = await this.#look();
     if (found.length === 0) {

@@ -57,7 +57,7 @@ type Sealed<R> = R & { readonly mac: Buffer };
  */
 export type Behalf = { readonly maker: Maker; readonly change: () => string | null };
 
-/** The error that a row is not what was declared. The whole transaction is undone, and an alarm is raised. */
+/** The error that a row is not what was declared. The whole transaction is undone, and an alert is raised. */
 class Undeclared extends CofferdamError {
   readonly row: RowName;
   /** The row as it was when its change was declared. */
@@ -177,7 +177,7 @@ export async function isFoundAltered(tx: Transaction, keys: KeyRing, name: RowNa
 
 /**
  * Returns the error for a change that cannot be distinguished from widening, because the row was altered. It raises an
- * alarm.
+ * alert.
  */
 export const alteredBefore = (tx: Transaction, name: RowName): Undeclared =>
   new Undeclared(name, 'it was altered before', declarationsOf(tx).get(rowKey(name))?.before ?? null);
@@ -185,7 +185,7 @@ export const alteredBefore = (tx: Transaction, name: RowName): Undeclared =>
 const isChanged = ({ declared }: Altered): boolean => Object.keys(declared.facts).length > 0;
 
 /**
- * Raises the alarms about altered rows that did not prevent the change. What an ended row said can only be found in a
+ * Raises the alerts about altered rows that did not prevent the change. What an ended row said can only be found in a
  * backup. A row that was only found is verified again first: an honest change may have sealed it since.
  */
 async function tellAltered(tx: Transaction, keys: KeyRing, altered: readonly Altered[]): Promise<void> {
@@ -261,7 +261,7 @@ async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Seal
 
 /**
  * Runs `work`, then seals what it declared and wrote, naming its change or its maker. When the database wrote or
- * altered a row that was not declared, fact for fact, the transaction is undone and an alarm is raised, also when a
+ * altered a row that was not declared, fact for fact, the transaction is undone and an alert is raised, also when a
  * plan finds it.
  */
 export async function sealing<T>(

@@ -1,4 +1,4 @@
-// Owns: what the other rooms know of a session: its scope, who acts in it, and what they may ask of the registry of
+// Owns: what the other folders know of a session: its scope, who acts in it, and what they may ask of the registry of
 // sessions.
 // Must never: say how a session is stored.
 import type { SessionPurpose } from '../../domain/authentication-policy.ts';

@@ -48,7 +48,7 @@ export type Store = {
   unsettled(ageMs: number): Promise<readonly ObjectId[]>;
   /** Deletes objects, any number of them. */
   delete(objects: readonly ObjectId[]): Promise<void>;
-  /** Lists a part of one of the 256 groups of objects (two hexadecimal digits), behind the name `after`. */
+  /** Lists a part of one of the 256 groups of objects (two hexadecimal digits), after the name `after`. */
   list(prefix: string, after: string | null): Promise<Listing>;
 };
 

@@ -1,5 +1,5 @@
 // Owns: objects of the store that no row of the database names: those that an edge put and no upload took, and those
-// that were left behind before the present run of the store began. And the alarm about an edge that puts too many.
+// that were left behind before the present run of the store began. And the alert about an edge that puts too many.
 // Must never: delete an object that a row needs, or to which a row may still be given.
 import { toCofferdamError } from '../../domain/errors.ts';
 import { idOf, type NodeName, type ObjectId } from '../../domain/ids.ts';
@@ -117,10 +117,10 @@ export async function searchStrays(given: Given, groups: number, withinMs = Numb
 }
 
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-/** From this part of its allowance on, an alarm is raised about an edge. The store itself refuses what exceeds it. */
+/** From this part of its allowance on, an alert is raised about an edge. The store itself refuses what exceeds it. */
 const alarmPart = 0.9;
 
-/** Raises an alarm about each edge that has put much more than uploads have taken (T-35). */
+/** Raises an alert about each edge that has put much more than uploads have taken (T-35). */
 export async function watchAllowances({ database, store, limits, log }: Given): Promise<void> {
   const { held } = await store.room();
   for (const { node, bytes } of held) {

@@ -1,4 +1,5 @@
-// Owns: the SQL of what several rooms do to a version: locking it, counting its complete reads, and withdrawing it.
+// Owns: the SQL of what several folders of the warden do to a version: locking it, counting its complete reads, and
+// withdrawing it.
 import { type AccountId, type CustomerId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -15,8 +16,9 @@ export async function lockVersions(tx: Transaction, ids: readonly string[]): Pro
 }
 
 /**
- * Conditions of a pass that finds versions: that a hold lies on version `v` by itself, and that one lies on folder `fo`
- * with everything in it. They are looked up and not waited for; `is_held` decides when the version is locked.
+ * Conditions of a pass that finds versions: that a hold lies on version `v` by itself; and that one lies on folder `fo`
+ * with everything in it, or on the whole customer. These conditions do not wait for a hold that is being placed;
+ * `is_held` is checked after the version is locked.
  */
 export const versionIsHeld = 'exists (select 1 from legal_hold h where h.lifted_at is null and h.version_id = v.id)';
 export const folderIsHeld = `exists (select 1 from legal_hold h where h.lifted_at is null and h.version_id is null
@@ -24,7 +26,7 @@ export const folderIsHeld = `exists (select 1 from legal_hold h where h.lifted_a
 
 export type ReadHandle = { readonly download: string; readonly session: SessionId };
 
-/** A handle that a customer's account has open in a folder that counts reads. */
+/** A handle, open or closed, of a customer's account on a published version in a folder that counts reads. */
 type CountedHandle = {
   readonly version: VersionId;
   readonly extentCount: number;
@@ -91,7 +93,7 @@ type WithdrawalReason = 'window' | 'reads' | 'removed' | 'operator';
 
 /**
  * Withdraws a published version, and with it the older ones that would otherwise become visible in its place. Returns
- * nothing when it was not published.
+ * the ids of all that were withdrawn; none when it was not published.
  */
 export async function withdrawVersion(
   tx: Transaction,

@@ -3,7 +3,7 @@ import { wireString, wireUint32 } from '../../../domain/ssh-wire.ts';
 import { type Codec, fieldsOf, numberOf } from './codec.ts';
 import { number } from './numbers.ts';
 
-/** `window` and `packetMax`, in bytes, are what the sender accepts. What a type has behind them is not read. */
+/** `window` and `packetMax`, in bytes, are what the sender accepts. What a type has after them is not read. */
 type ChannelOpen = {
   readonly type: string;
   readonly sender: number;

@@ -3,7 +3,7 @@ import { WireReader, wireBool, wireString, wireUint32 } from '../../../domain/ss
 import { type Codec, fieldsOf, numberOf } from './codec.ts';
 import { number } from './numbers.ts';
 
-/** `data` is what stands behind the fields that all requests have. */
+/** `data` is what follows the fields that all requests have. */
 type ChannelRequest = {
   readonly recipient: number;
   readonly type: string;

@@ -15,7 +15,7 @@ export type Codec<T> = {
 
 export const numberOf = (number: number): Uint8Array => Uint8Array.of(number);
 
-/** Returns a reader that stands behind the number of the message. */
+/** Returns a reader that stands after the number of the message. */
 export const fieldsOf = (payload: Uint8Array): WireReader => new WireReader(payload.subarray(1));
 
 /** A message that has nothing but its number. */

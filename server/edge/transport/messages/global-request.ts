@@ -3,7 +3,7 @@ import { wireBool, wireString } from '../../../domain/ssh-wire.ts';
 import { type Codec, fieldsOf, numberOf } from './codec.ts';
 import { number } from './numbers.ts';
 
-/** `data` is what stands behind the fields that all requests have. */
+/** `data` is what follows the fields that all requests have. */
 type GlobalRequest = { readonly name: string; readonly wantsReply: boolean; readonly data: Uint8Array };
 
 export const globalRequest: Codec<GlobalRequest> = {

@@ -15,7 +15,7 @@ type Method =
   /** With a new password, the client wants to change its password. */
   | { readonly method: 'password'; readonly password: string; readonly newPassword: string | undefined }
   | { readonly method: 'keyboard-interactive' }
-  /** A method that is not read here. What stands behind its name is not looked at. */
+  /** A method that is not read here. What follows its name is not looked at. */
   | { readonly method: 'other'; readonly name: string };
 export type UserauthRequest = { readonly username: string; readonly service: string } & Method;
 
@@ -73,7 +73,7 @@ function writeMethod(request: Method): readonly Uint8Array[] {
 export const userauthRequest: Codec<UserauthRequest> = {
   number: number.userauthRequest,
   /**
-   * Throws when a field is missing, too long or no valid UTF-8, and when bytes are left over behind a method that is
+   * Throws when a field is missing, too long or no valid UTF-8, and when bytes are left over after a method that is
    * read.
    */
   read(payload) {

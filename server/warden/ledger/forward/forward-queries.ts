@@ -8,7 +8,7 @@ import type { Transaction } from '../../../postgres/database.ts';
  */
 export type ForwardPosition = { readonly number: number; readonly sealed: number };
 
-/** Returns the place of a forward. A new forward begins behind the newest sealed entry. */
+/** Returns the place of a forward. A new forward begins after the newest sealed entry. */
 export async function findForward(tx: Transaction, name: string): Promise<ForwardPosition> {
   await tx.query(
     'insert into ledger_forward (name, number, sent) select $1, number, number from ledger_state on conflict (name) do nothing',

@@ -159,7 +159,7 @@ export class Forward {
   }
 
   /**
-   * Raises an alarm about a gap. Numbers have no gaps, so the missing entries were taken out of the database before
+   * Raises an alert about a gap. Numbers have no gaps, so the missing entries were taken out of the database before
    * they were forwarded.
    */
   async #miss(before: number): Promise<void> {
@@ -178,7 +178,7 @@ export class Forward {
     return Math.min(place.number, place.sealed);
   }
 
-  /** Raises an alarm about a place beyond the record, once for each place. No warden writes one. */
+  /** Raises an alert about a place beyond the record, once for each place. No warden writes one. */
   async #requireWithin(tx: Transaction, { number, sealed }: ForwardPosition): Promise<void> {
     if (number <= sealed || number === this.#moved) return;
     const { name } = this.config;

@@ -1,4 +1,4 @@
-// Owns: the forwards of one warden: checking how far each has come, their metrics, and the alarm when one is late.
+// Owns: the forwards of one warden: checking how far each has come, their metrics, and the alert when one is late.
 // Must never: influence whether anything is served.
 import { hostname } from 'node:os';
 import type { Config } from '../../../config/config.ts';
@@ -119,7 +119,7 @@ export class Forwards {
         nextCommand: 'cofferctl ledger status',
       }),
     );
-    // This comes after the insert: an alarm that could not be written does not count as raised.
+    // This comes after the insert: an alert that could not be written does not count as raised.
     this.#alarmedAt.set(name, performance.now());
   }
 

@@ -36,7 +36,7 @@ const broken = (cause?: unknown): CofferdamError =>
     cause,
   });
 
-/** Returns the address of a receiver as text for logs and alarms. */
+/** Returns the address of a receiver as text for logs and alerts. */
 export const placeOf = (to: SyslogDestination): string =>
   to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`;
 
