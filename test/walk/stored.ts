@@ -66,7 +66,7 @@ export class Stored {
       `select e.object_id as object, encode(e.digest, 'hex') as digest, e.inline,
          exists (select from version v where v.content_id = e.content_id and v.state <> 'discarded' and e.index < v.extent_count) as counts from extent e`,
     );
-    const known = new Set(rows.map((one) => one.object));
+    const known = new Set(rows.filter((one) => one.inline === null).map((one) => one.object));
     for (const { object, digest, inline, counts } of rows) {
       if (inline !== null) {
         if (digestOf(inline).toString('hex') !== digest)

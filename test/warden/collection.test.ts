@@ -150,6 +150,13 @@ async function putAsEdge(paths: ReturnType<typeof runtimePaths>, object: ObjectI
   }
 }
 
+/** The extent of this object lies in its row: whatever is in the store under its name, no row names it. */
+async function keepInRow(sql: TestDatabase, object: ObjectId): Promise<void> {
+  await sql.query('set session_replication_role = replica');
+  await sql.query("update extent set inline = 'x' where object_id = $1", [object]);
+  await sql.query('set session_replication_role = origin');
+}
+
 /** An extent that was begun. */
 async function issue(sql: TestDatabase, object: ObjectId): Promise<void> {
   await sql.query('set session_replication_role = replica');
@@ -166,7 +173,11 @@ test('strays of earlier runs of the store are deleted; young ones, known ones an
   await seedVersion(sql, 'published', known, 1);
   const issued = newObject();
   await issue(sql, issued);
+  const inRow = newObject();
+  await seedVersion(sql, 'published', inRow, 1);
+  await keepInRow(sql, inRow);
   const files = {
+    inRow: putObject(paths.objects, inRow, 60),
     known: putObject(paths.objects, known, 60),
     issued: putObject(paths.objects, issued, 60),
     old: putObject(paths.objects, newObject(), 60),
@@ -196,14 +207,17 @@ test('what stands in the store and is no object is told, and stops nothing', asy
 
 test('an object that no upload took is deleted after a while, and its extent can be sealed no more', async (t) => {
   const { sql, warden, paths } = await setUp(t);
-  const objects = { sealed: newObject(), issued: newObject(), unknown: newObject() };
+  const objects = { sealed: newObject(), issued: newObject(), unknown: newObject(), inRow: newObject() };
   for (const object of Object.values(objects)) await putAsEdge(paths, object);
   await seedVersion(sql, 'published', objects.sealed, 1);
   await issue(sql, objects.issued);
+  // A taken edge put it, and sealed the extent with bytes of its own all the same.
+  await seedVersion(sql, 'published', objects.inRow, 1);
+  await keepInRow(sql, objects.inRow);
   const left = () =>
     Object.entries(objects).flatMap(([name, object]) => (existsSync(objectPath(paths.objects, object)) ? [name] : []));
   await collectUnsettled(warden);
-  t.same(left(), ['sealed', 'issued', 'unknown'], 'young ones stay');
+  t.same(left(), ['sealed', 'issued', 'unknown', 'inRow'], 'young ones stay');
   await collectUnsettled(warden, 0);
   t.same(left(), ['sealed'], 'a row keeps its object');
   t.same(await sql.query('select object_id from pending_extent'), [], 'what was issued is taken back');
