@@ -87,8 +87,8 @@ export async function eachFile(
        r.sha256 <> encode(v.sha256, 'hex') as "sha256Differs", r.size <> v.size as "sizeDiffers"
      from f r left join x on coalesce(x.version_id, $8::uuid) = coalesce(r.version_id, $8::uuid)
        left join version v on v.id = r.version_id left join folder fo on fo.id = v.folder_id
-       -- The catalogue names what the record does not; for the rest its names are not looked up.
-       left join file f on f.id = case when r.path is null then v.file_id end
+       -- The catalogue names what the record does not. For the rest its names are not looked up, one by one by their key: a join would read all of them.
+       left join lateral (select f.id, f.directory_id, f.name from file f where f.id = case when r.path is null then v.file_id end offset 0) f on true
        left join customer c on c.id = r.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
      ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
     // `$8` stands for a missing version, so that two missing versions compare as equal and the join can still use a

@@ -240,6 +240,7 @@ async function findActivity(
     { place: 1, find: (one) => findFiles(one, chosen, { customers, isRest: true }) },
     { place: 5, find: unread(true) },
     { place: 2, find: (one) => findNames(one, chosen) },
+    { place: 6, find: (one) => findTraces(one, chosen) },
     { place: 3, find: (one) => findDeposits(one, chosen) },
   ];
   const begun: ((typeof steps)[number] & { readonly spool: Spool })[] = [];
@@ -379,7 +380,6 @@ export async function findScope(
   const found = await findSessions(work, question, which, span);
   const actions = selection.operator === undefined ? 0 : await findActions(work, asked);
   await findActivity(snapshot, work, found, isListed);
-  await findTraces(work, found.chosen);
   const logins = concernsLogins(selection) ? await countFailedLogins(snapshot, question) : undefined;
   progress('customers');
   for (const row of work.totals.rows()) spool.add('customers', row.customerId ?? '', row);
