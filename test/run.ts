@@ -1,7 +1,7 @@
-// Owns: `npm test` and `npm run test:attacks`: one database server and one installation to copy for the run, then every
-// test file, some beside each other, and a few alone at the end. Arguments are parts of names; without them everything
-// runs except the attacks. What failed beside others runs once more alone (decision 55). Ends with the line
-// `N passed, N failed`.
+// Owns: `npm test`, `npm run test:gateway` and `npm run test:attacks`: one database server and one installation to copy
+// for the run, then the test files, some beside each other, and a few alone at the end. Arguments are parts of names, or
+// the name of a group; without them the group `quick` runs. What failed beside others runs once more alone (decision
+// 55). Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,10 +16,6 @@ import { makeOriginal } from './support/world.ts';
 const root = join(import.meta.dirname, '..');
 const measure = '--measure';
 const filter = process.argv.slice(2).filter((word) => word !== measure);
-/**
- * Tests that attack the gateway and kill its processes, which take longer than everything else: `npm run test:attacks`.
- */
-const attacks = ['attack', 'chaos'];
 /** Files in these folders start whole gateways, from one that was started once. */
 const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
 /** How many files run beside each other: each waits for a third of its time. */
@@ -32,6 +28,12 @@ const secondsFile = join(root, 'test', 'measured-seconds.json');
 const secondsOf = JSON.parse(readFileSync(secondsFile, 'utf8')) as Readonly<Record<string, number>>;
 /** A file that takes less is not written there: where it stands makes no difference. */
 const writtenSeconds = 5;
+/** Tests that attack the gateway and kill its processes. */
+const attacks = ['attack', 'chaos'];
+/** Tests that play with whole gateways by a seed for as long as they are told. */
+const played = ['model', 'walk', 'fuzz'];
+/** A test of a whole gateway that takes at most as many seconds runs with the quick ones. */
+const quickGatewaySeconds = 12;
 /** Nothing runs beside these: they measure a rate, or what a whole cluster can carry in a time. */
 const alone = ['test/chaos/bounded-egress.test.ts', 'test/e2e/steady-rate.test.ts'];
 const fileMs = 420_000;
@@ -51,13 +53,31 @@ function shortly(file: string, out: string): readonly string[] {
   return [`${file}:`, ...(blocks.length > 0 ? blocks : lines.slice(-linesOfFailure))];
 }
 
-/** Of a folder, and of those below it. */
-function testFiles(folder: string): readonly string[] {
-  return readdirSync(join(root, 'test', folder), { recursive: true, encoding: 'utf8' })
+const folderOf = (file: string): string => file.split('/')[1] ?? '';
+const isOfGateway = (file: string): boolean =>
+  played.includes(folderOf(file)) || (worlds.includes(folderOf(file)) && (secondsOf[file] ?? 0) > quickGatewaySeconds);
+
+/** Every file belongs to exactly one group. `npm test` runs the quick ones, and `.ci/run` all. */
+const groups: Readonly<Record<string, (file: string) => boolean>> = {
+  quick: (file) => !attacks.includes(folderOf(file)) && !isOfGateway(file),
+  gateway: (file) => !attacks.includes(folderOf(file)) && isOfGateway(file),
+  attacks: (file) => attacks.includes(folderOf(file)),
+};
+
+/** Returns the files that belong to a group of this name, or whose names contain one of the parts that were given. */
+function testFiles(): readonly string[] {
+  const asked = filter.length === 0 ? ['quick'] : filter;
+  return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
     .sort()
-    .map((name) => join('test', folder, name))
-    .filter((file) => filter.length === 0 || filter.some((one) => file.includes(one)));
+    .map((name) => join('test', name))
+    .filter((file) => asked.some((one) => groups[one]?.(file) ?? file.includes(one)));
+}
+
+/** The seconds of processor time, in user mode and in the kernel, of all processes that this one started and that ended. */
+function processorSeconds(): number {
+  const fields = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return Math.round((Number(fields[13]) + Number(fields[14])) / 100);
 }
 
 /**
@@ -157,12 +177,8 @@ async function main(): Promise<number> {
     server = own.url('postgres');
   }
   try {
-    const folders = readdirSync(join(root, 'test'), { withFileTypes: true }).filter(
-      (entry) =>
-        entry.isDirectory() && entry.name !== 'support' && !(filter.length === 0 && attacks.includes(entry.name)),
-    );
-    const files = folders.flatMap((entry) => testFiles(entry.name));
-    const isWorld = (file: string): boolean => worlds.some((folder) => file.startsWith(join('test', folder, '/')));
+    const files = testFiles();
+    const isWorld = (file: string): boolean => worlds.includes(folderOf(file));
     // There are hundreds of short runs of the same files, which are compiled once.
     const compiled = temporaryDirectory({ teardown: (work) => void works.push(work) });
     process.env.COFFERDAM_TEST_SERVER = server;
@@ -184,7 +200,7 @@ async function main(): Promise<number> {
     const failing = counted.reduce((sum, one) => sum + one.failed, 0);
     if (failures.length > 0) process.stdout.write(`\n-- what failed\n${failures.join('\n')}\n-- end of what failed\n`);
     process.stdout.write(
-      `\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failing} failed\n`,
+      `\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s, ${processorSeconds()} s of processor time\n${passed} passed, ${failing} failed\n`,
     );
     return failing === 0 && passed > 0 ? 0 : 1;
   } finally {
