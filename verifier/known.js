@@ -179,14 +179,14 @@ export function proveKnown(known, keys) {
 }
 
 /**
- * Returns why the new checkpoints of the witnesses are not for a run that reads only what is new; undefined when they
- * are. A checkpoint that contradicts one that fitted before is a finding.
+ * Returns why the new checkpoints of the witnesses need a full run; undefined when a run that reads only what is new is
+ * enough. A checkpoint that contradicts one that fitted before is a finding.
  * @param {Witness} witness Closed; of what is new.
  * @param {Base} base
  * @returns {string | undefined}
  */
 export function whyWhole(witness, { note, roots }) {
-  if (witness.isOlder !== undefined) return witness.isOlder;
+  if (witness.whyFullRun !== undefined) return witness.whyFullRun;
   const other = witness.eras().find((era) => era !== note.era);
   if (other !== undefined)
     return `the witness shows a checkpoint of era ${other}, and the last good run was of era ${note.era}`;

@@ -1387,14 +1387,14 @@ function proveKnown(known, keys) {
 }
 
 /**
- * Returns why the new checkpoints of the witnesses are not for a run that reads only what is new; undefined when they
- * are. A checkpoint that contradicts one that fitted before is a finding.
+ * Returns why the new checkpoints of the witnesses need a full run; undefined when a run that reads only what is new is
+ * enough. A checkpoint that contradicts one that fitted before is a finding.
  * @param {Witness} witness Closed; of what is new.
  * @param {Base} base
  * @returns {string | undefined}
  */
 function whyWhole(witness, { note, roots }) {
-  if (witness.isOlder !== undefined) return witness.isOlder;
+  if (witness.whyFullRun !== undefined) return witness.whyFullRun;
   const other = witness.eras().find((era) => era !== note.era);
   if (other !== undefined)
     return `the witness shows a checkpoint of era ${other}, and the last good run was of era ${note.era}`;
@@ -3523,7 +3523,7 @@ class TreeCheck {
  * @property {number} trees
  * @property {number} checkpoints
  * @property {{ readonly size: number, readonly time: string, readonly era: number } | null} newest
- * @property {number} abandoned
+ * @property {number} abandoned Different sizes of abandoned checkpoints, per era, added up.
  * @property {{ readonly heads: number, readonly entries: number }} unwitnessed Beyond the newest checkpoint: nobody has witnessed them yet.
  * @property {readonly Loss[]} lost
  * @property {number} found All that was found; `findings` holds the first twenty, and the first of each tree.
@@ -4327,12 +4327,12 @@ class Passage {
  * @property {number} until
  */
 
-/** Size, time, root. */
+/** Bytes of a row: size (6), time in milliseconds (6), root (32). */
 const markWidth = 44;
 
 /**
  * The checkpoints of one or several witnesses. Add them in the order of each file, then close. It keeps 44 bytes for
- * each different one.
+ * each checkpoint read, consecutive repeats excepted, and 4 for its order.
  */
 class Witness {
   findings = new Findings();
@@ -4340,7 +4340,7 @@ class Witness {
   losses = [];
   /** Believed notes, including repeated ones. */
   checkpoints = 0;
-  /** Different checkpoints that were abandoned. */
+  /** Different sizes of abandoned checkpoints, per era, added up. */
   abandoned = 0;
   /**
    * What was read, for the report.
@@ -4353,10 +4353,10 @@ class Witness {
    */
   places = [];
   /**
-   * Where only new lines were read: why only a run that reads everything can tell.
+   * Why a run that reads only new lines is not enough; undefined when the files of the witnesses show no reason.
    * @type {string | undefined}
    */
-  isOlder;
+  whyFullRun;
   /** @type {{ readonly note: Note, readonly text: string } | undefined} */
   #last;
   /** @type {Mark | undefined} */
@@ -4367,7 +4367,7 @@ class Witness {
   /** @type {Map<number, Uint32Array>} */
   #orders = new Map();
   /**
-   * By era: checkpoints above were abandoned.
+   * By era: the size above which its checkpoints were abandoned.
    * @type {Map<number, number>}
    */
   #limits = new Map();
@@ -4377,7 +4377,7 @@ class Witness {
     this.#keys = keys;
   }
 
-  /** The largest of the last era, with the time at which it was signed last. */
+  /** The largest checkpoint of the last era, with the time at which it was signed last. Undefined before `close`. */
   get newest() {
     return this.#newest;
   }
@@ -4407,7 +4407,7 @@ class Witness {
     }
     this.checkpoints += 1;
     this.#keep(note);
-    this.#isLast(note, text);
+    this.#keepIfLatest(note, text);
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
@@ -4429,26 +4429,26 @@ class Witness {
   }
 
   /**
-   * A checkpoint that an earlier run believed: what comes is compared with it.
+   * Adds a checkpoint that an earlier run believed: the notes that are added are compared with it.
    * @param {Note} note @param {string} text
    */
   remember(note, text) {
     this.#keep(note);
-    this.#isLast(note, text);
+    this.#keepIfLatest(note, text);
   }
 
-  /** The text of the newest. */
+  /** The text of the latest note that was added, by era and size. */
   get newestNote() {
     return this.#last?.text;
   }
 
-  /** Eras of which there is a checkpoint. */
+  /** Returns the eras of which there is a checkpoint. */
   eras() {
     return [...this.#eras.keys()];
   }
 
   /** @param {Note} note @param {string} text */
-  #isLast(note, text) {
+  #keepIfLatest(note, text) {
     if (this.#last === undefined || !isLater(this.#last.note, note)) this.#last = { note, text };
   }
 
@@ -4468,6 +4468,10 @@ class Witness {
     row.set(note.root, 12);
   }
 
+  /**
+   * Ends the adding: sorts the checkpoints of each era, finds those that were abandoned and those that contradict each
+   * other, and finds the newest. `newest`, `losses`, `abandoned`, `accepted` and `has` are empty before.
+   */
   close() {
     const eras = [...this.#eras.keys()].sort((a, b) => b - a);
     let limit = Number.POSITIVE_INFINITY;
@@ -4492,7 +4496,8 @@ class Witness {
   }
 
   /**
-   * What the database must have: by size, without abandoned ones.
+   * Goes through the checkpoints that the database must have, by era and size, without abandoned ones. Call `close`
+   * first.
    * @returns {Generator<Mark, void>}
    */
   *accepted() {
@@ -4504,7 +4509,7 @@ class Witness {
   }
 
   /**
-   * Returns whether this very checkpoint was witnessed, and whether it was abandoned.
+   * Returns whether this very checkpoint was witnessed, and whether it was abandoned. Call `close` first.
    * @param {Note} note
    * @returns {'yes' | 'no' | 'abandoned'}
    */
@@ -4529,7 +4534,7 @@ class Witness {
   }
 
   /**
-   * Several witnesses have the same checkpoints, each in its own order.
+   * Sorts the checkpoints of an era by size: several witnesses have the same ones, each in its own order.
    * @param {number} era
    */
   #sort(era) {
@@ -4543,7 +4548,7 @@ class Witness {
   }
 
   /**
-   * For one era and size there is one root.
+   * Finds the sizes of an era that have two different roots.
    * @param {number} era
    */
   #compare(era) {
@@ -4654,7 +4659,7 @@ async function readPlace(witness, directory, known, isSince) {
     if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
       passed += 1;
       if (known?.days.includes(day) !== true)
-        witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
+        witness.whyFullRun ??= `${directory} has a file of ${day} that the last good run did not see`;
       continue;
     }
     /** @type {Step | undefined} */

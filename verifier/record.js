@@ -35,7 +35,7 @@ import { TreeCheck } from './tree.js';
  * @property {number} trees
  * @property {number} checkpoints
  * @property {{ readonly size: number, readonly time: string, readonly era: number } | null} newest
- * @property {number} abandoned
+ * @property {number} abandoned Different sizes of abandoned checkpoints, per era, added up.
  * @property {{ readonly heads: number, readonly entries: number }} unwitnessed Beyond the newest checkpoint: nobody has witnessed them yet.
  * @property {readonly Loss[]} lost
  * @property {number} found All that was found; `findings` holds the first twenty, and the first of each tree.

@@ -79,7 +79,7 @@ async function readPlace(witness, directory, known, isSince) {
     if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
       passed += 1;
       if (known?.days.includes(day) !== true)
-        witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
+        witness.whyFullRun ??= `${directory} has a file of ${day} that the last good run did not see`;
       continue;
     }
     /** @type {Step | undefined} */

@@ -23,12 +23,12 @@ import { Rows, setUint, uint } from './rows.js';
  * @property {number} until
  */
 
-/** Size, time, root. */
+/** Bytes of a row: size (6), time in milliseconds (6), root (32). */
 const markWidth = 44;
 
 /**
  * The checkpoints of one or several witnesses. Add them in the order of each file, then close. It keeps 44 bytes for
- * each different one.
+ * each checkpoint read, consecutive repeats excepted, and 4 for its order.
  */
 export class Witness {
   findings = new Findings();
@@ -36,7 +36,7 @@ export class Witness {
   losses = [];
   /** Believed notes, including repeated ones. */
   checkpoints = 0;
-  /** Different checkpoints that were abandoned. */
+  /** Different sizes of abandoned checkpoints, per era, added up. */
   abandoned = 0;
   /**
    * What was read, for the report.
@@ -49,10 +49,10 @@ export class Witness {
    */
   places = [];
   /**
-   * Where only new lines were read: why only a run that reads everything can tell.
+   * Why a run that reads only new lines is not enough; undefined when the files of the witnesses show no reason.
    * @type {string | undefined}
    */
-  isOlder;
+  whyFullRun;
   /** @type {{ readonly note: Note, readonly text: string } | undefined} */
   #last;
   /** @type {Mark | undefined} */
@@ -63,7 +63,7 @@ export class Witness {
   /** @type {Map<number, Uint32Array>} */
   #orders = new Map();
   /**
-   * By era: checkpoints above were abandoned.
+   * By era: the size above which its checkpoints were abandoned.
    * @type {Map<number, number>}
    */
   #limits = new Map();
@@ -73,7 +73,7 @@ export class Witness {
     this.#keys = keys;
   }
 
-  /** The largest of the last era, with the time at which it was signed last. */
+  /** The largest checkpoint of the last era, with the time at which it was signed last. Undefined before `close`. */
   get newest() {
     return this.#newest;
   }
@@ -103,7 +103,7 @@ export class Witness {
     }
     this.checkpoints += 1;
     this.#keep(note);
-    this.#isLast(note, text);
+    this.#keepIfLatest(note, text);
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
@@ -125,26 +125,26 @@ export class Witness {
   }
 
   /**
-   * A checkpoint that an earlier run believed: what comes is compared with it.
+   * Adds a checkpoint that an earlier run believed: the notes that are added are compared with it.
    * @param {Note} note @param {string} text
    */
   remember(note, text) {
     this.#keep(note);
-    this.#isLast(note, text);
+    this.#keepIfLatest(note, text);
   }
 
-  /** The text of the newest. */
+  /** The text of the latest note that was added, by era and size. */
   get newestNote() {
     return this.#last?.text;
   }
 
-  /** Eras of which there is a checkpoint. */
+  /** Returns the eras of which there is a checkpoint. */
   eras() {
     return [...this.#eras.keys()];
   }
 
   /** @param {Note} note @param {string} text */
-  #isLast(note, text) {
+  #keepIfLatest(note, text) {
     if (this.#last === undefined || !isLater(this.#last.note, note)) this.#last = { note, text };
   }
 
@@ -164,6 +164,10 @@ export class Witness {
     row.set(note.root, 12);
   }
 
+  /**
+   * Ends the adding: sorts the checkpoints of each era, finds those that were abandoned and those that contradict each
+   * other, and finds the newest. `newest`, `losses`, `abandoned`, `accepted` and `has` are empty before.
+   */
   close() {
     const eras = [...this.#eras.keys()].sort((a, b) => b - a);
     let limit = Number.POSITIVE_INFINITY;
@@ -188,7 +192,8 @@ export class Witness {
   }
 
   /**
-   * What the database must have: by size, without abandoned ones.
+   * Goes through the checkpoints that the database must have, by era and size, without abandoned ones. Call `close`
+   * first.
    * @returns {Generator<Mark, void>}
    */
   *accepted() {
@@ -200,7 +205,7 @@ export class Witness {
   }
 
   /**
-   * Returns whether this very checkpoint was witnessed, and whether it was abandoned.
+   * Returns whether this very checkpoint was witnessed, and whether it was abandoned. Call `close` first.
    * @param {Note} note
    * @returns {'yes' | 'no' | 'abandoned'}
    */
@@ -225,7 +230,7 @@ export class Witness {
   }
 
   /**
-   * Several witnesses have the same checkpoints, each in its own order.
+   * Sorts the checkpoints of an era by size: several witnesses have the same ones, each in its own order.
    * @param {number} era
    */
   #sort(era) {
@@ -239,7 +244,7 @@ export class Witness {
   }
 
   /**
-   * For one era and size there is one root.
+   * Finds the sizes of an era that have two different roots.
    * @param {number} era
    */
   #compare(era) {

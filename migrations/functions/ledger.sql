@@ -1,7 +1,7 @@
 -- The record: what guards its tables.
 
--- Promises: rows of these tables are never changed, and removed only where the table's trigger leaves that open. Each month has the same trigger
--- (`ledger_month`).
+-- Promises: entries, heads, blocks and leaves are never updated; rows of `ledger_state` and of the archive tables are never deleted. An
+-- entry is deleted only from `ledger_fresh`, when it is sealed (`ledger_leaves_sealed`). The table of each month has the same trigger (`ledger_month`).
 create or replace function ledger_is_insert_only() returns trigger language plpgsql as $$
 begin
   raise exception 'the ledger is insert only' using errcode = 'insufficient_privilege';
@@ -17,7 +17,8 @@ create or replace trigger ledger_is_insert_only before delete or truncate on led
 create or replace trigger ledger_is_insert_only before delete or truncate on ledger_archive_range for each statement execute function ledger_is_insert_only();
 
 -- Promises: rows leave `ledger_fresh` in the transaction that sealed them, before it counts them in `ledger_state`. What was just sealed is read once, by its
--- number, and compared as a set: the work grows with the rows that leave, whatever the planner believed when this was planned for one of them.
+-- number, and compared as a set, so the work grows with the rows that leave. The plan is fixed because a cached plan made for one row would be slow for
+-- thousands.
 create or replace function ledger_leaves_sealed() returns trigger language plpgsql
   set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set jit = off as $$
 declare
@@ -30,10 +31,9 @@ begin
 end $$;
 create or replace trigger ledger_leaves_sealed after delete on ledger_fresh referencing old table as gone for each statement execute function ledger_leaves_sealed();
 
--- Promises: the admin process writes its own words into the record, never the warden's, and no more than operators ask in hours in which nobody seals: 1,000
--- calls. Each row is counted, and not each statement: what a transaction holds open is walked past by every look at the record, too. A freeze is ended by
--- operators, so nothing hinders them while there is one: nothing else is served then. It runs for that role only: every other one writes several entries for
--- each file.
+-- Promises: the admin process writes only entries of its own kinds into the record, never the warden's. At most 2,000 of its entries (1,000 calls) may wait for
+-- a seal. Rows are counted, not statements, because every look at the record reads past uncommitted rows. While a freeze stands, the number is not limited:
+-- operators end the freeze, and nothing else is served. The trigger runs for the admin role only: every other role writes several entries for each file.
 create or replace function ledger_admin_guard() returns trigger language plpgsql set search_path = pg_catalog, public, pg_temp as $$
 begin
   if current_user <> 'cofferdam_admin' then return new; end if;
@@ -52,14 +52,14 @@ begin
 end $$;
 create or replace trigger ledger_admin_guard before insert on ledger_fresh for each row when (current_user = 'cofferdam_admin') execute function ledger_admin_guard();
 
--- Promises: what was set aside stays on record.
+-- Promises: rows of `ledger_quarantine` (entries that were set aside) are never changed and never deleted.
 create or replace function ledger_quarantine_stays() returns trigger language plpgsql as $$
 begin
   raise exception 'what was set aside stays on record' using errcode = 'insufficient_privilege';
 end $$;
 create or replace trigger ledger_quarantine_stays before update or delete or truncate on ledger_quarantine for each statement execute function ledger_quarantine_stays();
 
--- Promises: era, number and what every witness has only grow.
+-- Promises: the era, the number, and the size that every required witness has never decrease.
 create or replace function ledger_state_guard() returns trigger language plpgsql as $$
 begin
   raise exception 'the state of the ledger only goes forward' using errcode = 'check_violation';
@@ -67,7 +67,7 @@ end $$;
 create or replace trigger ledger_state_guard before update on ledger_state for each row
   when (new.era < old.era or new.number < old.number or new.witnessed_size < old.witnessed_size) execute function ledger_state_guard();
 
--- Promises: a forward does not go back.
+-- Promises: the number of a forward never decreases.
 create or replace function ledger_forward_guard() returns trigger language plpgsql as $$
 begin
   if new.number < old.number then raise exception 'a forward does not go back' using errcode = 'check_violation'; end if;
@@ -75,9 +75,8 @@ begin
 end $$;
 create or replace trigger ledger_forward_guard before update on ledger_forward for each row execute function ledger_forward_guard();
 
--- Promises: an alert that an entry of the admin process is missed: it is not there, is another one, was refused (then the call that it belongs to was undone),
--- or waits too long for its seal. There is one alert an hour, however often it is said. It runs with its owner's rights: the admin role raises no other alert.
--- Called by the admin process.
+-- Promises: raises the alert `ledger.entry-missed` when an entry of the admin process is gone, changed, refused (then its call was undone), or late. There is
+-- one alert an hour, however often this is called. It runs with its owner's rights: the admin role raises no other alert. Called by the admin process.
 create or replace function miss_entry_of_admin(missing_id bigint, missing_kind text, missing_is text) returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp set cofferdam.customers = '*' as $$
 declare

@@ -39,13 +39,17 @@ const refusedMs = 2000;
  */
 const limits = { ...peerLimits, inboundCallsMax: 32 };
 
-/** So often an entry is written that the database did not take as it was written, and after such a pause. */
+/**
+ * An entry that came back from the database otherwise than it was sent is tried 4 times: the second time at once, then
+ * after 500 ms each.
+ */
 const [writesMax, writeAgainMs] = [4, 500];
 
 /**
- * Writes what an operator asked, or was answered. What this process knows of the database may be a second old: after a
- * failover, a restored backup or a jump of the clock it looks again, and writes again. Nobody who has to mend a
- * database is locked out of it. Throws `unavailable` when the database takes the entry in no attempt.
+ * Writes what an operator asked, or was answered. When the entry came back otherwise than it was sent, looks at the
+ * database again and writes the entry again: what this process knows of the database may be a second old, and a
+ * failover, a restored backup or a jump of the clock may have come since. Throws `unavailable` when no attempt
+ * succeeds. Throws at once when no entry of this process came back so, for example when the connection was lost.
  */
 async function write(
   { database, entries }: Pick<Serving, 'database' | 'entries'>,
@@ -64,7 +68,7 @@ async function write(
 
 /**
  * The gate of every call: the operator is known and active, the role suffices, and the question and the answer are
- * recorded. The parameters are recorded as they came; they are parsed only after that.
+ * recorded. The parameters are recorded before they are parsed, shortened by `bounded`.
  */
 async function gated(
   { op, params }: Call,
@@ -146,8 +150,8 @@ function textOf(raw: unknown): string | undefined {
 }
 
 /**
- * Returns the parameters as the record keeps them: complete when they are short, otherwise their beginning, their
- * length and their hash.
+ * Returns the parameters as the record keeps them: complete when they are short; otherwise their beginning, their
+ * length in bytes and their hash; and only a note when they are nested too deeply to be written.
  */
 function bounded(raw: unknown): unknown {
   const text = textOf(raw);
@@ -187,9 +191,9 @@ async function admit(
   fingerprint: string,
   { database, slots, refused, log }: Serving,
 ): Promise<Claim> {
-  const stranger = claimOfKey(fingerprint);
-  const found = await onBehalfOf(stranger, () => database.withSystem((tx) => findOperator(tx, fingerprint)));
-  const claim = found === undefined ? stranger : claimOfOperator(found);
+  const claimOfCertificate = claimOfKey(fingerprint);
+  const found = await onBehalfOf(claimOfCertificate, () => database.withSystem((tx) => findOperator(tx, fingerprint)));
+  const claim = found === undefined ? claimOfCertificate : claimOfOperator(found);
   try {
     const release = slots.connections.take(claim);
     if (socket.destroyed) release();

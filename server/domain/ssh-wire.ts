@@ -1,8 +1,11 @@
-// Owns: the data types of the SSH protocol (RFC 4251 section 5), parsed strictly and with bounds.
+// Owns: some data types of RFC 4251 section 5, parsed strictly and with bounds; base64, and concatenation.
 // Must never: allocate memory by a length that exceeds the buffer.
 import { CofferdamError } from './errors.ts';
 
-/** Reads strings and integers one after the other. Throws `invalid` when bytes are missing or left over. */
+/**
+ * Reads booleans, integers and strings one after the other. Throws `invalid` when bytes are missing; `end()` throws
+ * `invalid` when bytes are left over.
+ */
 export class WireReader {
   readonly #bytes: Uint8Array;
   #position = 0;
@@ -19,6 +22,7 @@ export class WireReader {
   string(): Uint8Array {
     return this.#take(this.uint32());
   }
+  /** Returns a string with one character for each byte. Only for fields that are ASCII. */
   text(): string {
     return String.fromCharCode(...this.string());
   }
@@ -34,14 +38,14 @@ export class WireReader {
   }
   #take(length: number): Uint8Array {
     if (length > this.#bytes.length - this.#position)
-      throw new CofferdamError('invalid', 'shorter than its length field says');
+      throw new CofferdamError('invalid', 'the value ends before its last byte');
     const taken = this.#bytes.subarray(this.#position, this.#position + length);
     this.#position += length;
     return taken;
   }
 }
 
-/** Returns a `string` of the protocol: its length as 4 bytes, then its bytes. */
+/** Returns a `string` of the protocol: its length as 4 bytes, then its bytes. A text is encoded as UTF-8. */
 export function wireString(value: Uint8Array | string): Uint8Array {
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;
   const out = new Uint8Array(4 + bytes.length);

@@ -1,5 +1,5 @@
-// Owns: counters and gauges in the text format of Prometheus, served on loopback only. This is the only HTTP in the
-// product.
+// Owns: counters and gauges in the text format of Prometheus, served on loopback only. This is the only HTTP server of
+// the product.
 // Must never: listen on another address, or contain a name of a customer or account.
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -14,8 +14,9 @@ export type Reading = {
   readonly name: string;
   readonly help: string;
   readonly kind: 'counter' | 'gauge';
+  /** A value that is not finite is written as 0. */
   readonly value: number;
-  /** The values are words of our configuration, so nothing in them needs to be escaped. */
+  /** The values are fixed words of the code or of the configuration, so nothing in them needs to be escaped. */
   readonly labels?: Readonly<Record<string, string>>;
 };
 
@@ -50,8 +51,8 @@ function processReadings(): readonly Reading[] {
 }
 
 /**
- * Serves GET /metrics on 127.0.0.1; every other request gets 404. `read` is called for each request. When `port` is
- * null, nothing is served. Throws `configuration` when it cannot listen.
+ * Serves GET /metrics on 127.0.0.1; every other request gets 404. `read` is called for each GET /metrics. When
+ * `port` is null, nothing is served. Throws `configuration` when it cannot listen.
  */
 export async function serveMetrics(
   port: number | null,

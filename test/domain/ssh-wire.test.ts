@@ -3,7 +3,7 @@ import { test } from 'tap';
 import { bytesOfBase64, concatBytes, WireReader, wireString } from '../../server/domain/ssh-wire.ts';
 
 const reader = (...bytes: readonly number[]): WireReader => new WireReader(Uint8Array.from(bytes));
-const tooShort = { code: 'invalid', message: 'shorter than its length field says' };
+const tooShort = { code: 'invalid', message: 'the value ends before its last byte' };
 const leftOver = { code: 'invalid', message: 'unexpected bytes at the end' };
 
 test('values are read one after the other', (t) => {

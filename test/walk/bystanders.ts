@@ -12,7 +12,8 @@ const pauseMs = 400;
 const lateMs = 10_000;
 /** A deposit is published three seconds after it was closed; its reader waits much longer than that. */
 const publishedWithinMs = 30_000;
-const filesMax = 64 * 1024;
+/** The largest deposit, in bytes. */
+const depositBytesMax = 64 * 1024;
 
 export class Bystanders {
   readonly #scene: Scene;
@@ -29,12 +30,12 @@ export class Bystanders {
     this.#done = Promise.all([this.#loop('partner'), this.#loop('internal')]);
   }
 
-  /** What failed or was late since the last question. */
+  /** Returns what failed or was late since the last call, and forgets it. */
   take(): readonly string[] {
     return this.#failures.splice(0);
   }
 
-  /** Resolves when everything that is waited for now is done, or is late. */
+  /** Resolves when everything that is waited for now is done, or was abandoned after `3 * lateMs`. */
   async underWay(): Promise<void> {
     await Promise.allSettled([...this.#underWay]);
   }
@@ -81,7 +82,7 @@ export class Bystanders {
         await (plane === 'partner' ? this.#deposits(sftp) : this.#serves(sftp));
         this.rounds += 1;
       } catch {
-        // It is noted.
+        // `#measured` has noted the failure.
         await sleep(pauseMs);
       } finally {
         sftp?.end();
@@ -93,7 +94,7 @@ export class Bystanders {
   readonly #deposited = new Map<string, { readonly sha: string; readonly bytes: number; readonly at: number }>();
 
   async #deposits(sftp: SftpClient): Promise<void> {
-    const content = randomBytes(1 + randomInt(filesMax));
+    const content = randomBytes(1 + randomInt(depositBytesMax));
     this.#number += 1;
     const name = `d-${this.#number}`;
     await this.#timed('partner put', () => put(sftp, `/deposit/${name}`, content));

@@ -26,6 +26,7 @@ export async function monthsMark(tx: Transaction): Promise<string> {
   return row?.mark ?? '';
 }
 
+/** A line of a dump. `at` is the position of its head, leaf or entry, or the index of its block. */
 export type Line = { readonly at: number; readonly line: string };
 
 export async function pageOfHeads(

@@ -1,9 +1,10 @@
-// Owns: the SQL of the parts of proofs: notes, heads, trees, blocks, leaves.
+// Owns: the SQL of the parts of proofs: checkpoints, heads, trees, blocks, leaves.
 import { blockLeaves } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 export type HeadRow = {
   readonly position: number;
+  /** The time of the head, in microseconds since 1970. */
   readonly at: number;
   readonly number: number;
   readonly secret: Buffer;
@@ -14,18 +15,21 @@ const rowColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_ro
 
 type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: string };
 export type Newest = HeadRow & {
-  readonly note: string;
+  /** The text of the newest checkpoint. */
+  readonly checkpoint: string;
+  /** The number of heads that every required witness has. */
   readonly witnessedSize: number;
   readonly all: readonly TreeRow[];
 };
 
 /**
- * Returns the newest head with its note and all trees, read in one statement so that they belong together; frontiers
- * are in base64. Returns undefined when nothing is sealed and signed.
+ * Returns the newest head, the newest checkpoint (which may not cover that head yet) and all trees. One statement reads
+ * them, so that they are of one moment. Frontiers are in base64. Returns undefined when no head or no checkpoint
+ * exists.
  */
 export async function newestHead(tx: Transaction): Promise<Newest | undefined> {
   const [row] = await tx.query<Newest>(
-    `select ${rowColumns}, s.checkpoint as note, s.witnessed_size as "witnessedSize",
+    `select ${rowColumns}, s.checkpoint, s.witnessed_size as "witnessedSize",
        (select json_agg(json_build_object('tree', t.tree, 'size', t.size, 'frontier', translate(encode(t.frontier, 'base64'), E'\\n', ''))) from ledger_tree t) as all
      from ledger_state s cross join lateral (select * from ledger_head order by position desc limit 1) h where s.checkpoint is not null`,
   );
@@ -33,14 +37,14 @@ export async function newestHead(tx: Transaction): Promise<Newest | undefined> {
 }
 
 /**
- * Returns the newest note that every required witness has, or the newest note of all when there is none such. Returns
- * undefined when nothing was signed.
+ * Returns the newest checkpoint that every required witness has, or the newest checkpoint of all when there is none
+ * such. Returns undefined when nothing was signed.
  */
-export async function witnessedNote(tx: Transaction): Promise<string | undefined> {
-  const [row] = await tx.query<{ note: string | null }>(
-    'select coalesce(witnessed_checkpoint, checkpoint) as note from ledger_state',
+export async function witnessedCheckpoint(tx: Transaction): Promise<string | undefined> {
+  const [row] = await tx.query<{ checkpoint: string | null }>(
+    'select coalesce(witnessed_checkpoint, checkpoint) as checkpoint from ledger_state',
   );
-  return row?.note ?? undefined;
+  return row?.checkpoint ?? undefined;
 }
 
 /**
@@ -79,6 +83,7 @@ export async function leavesOf(tx: Transaction, tree: string, first: number, end
   return rows.map((row) => row.leaf);
 }
 
+/** Returns the heads from position `first` up to, but not including, `end`; fewer when some are missing. */
 export async function headsBetween(tx: Transaction, first: number, end: number): Promise<readonly HeadRow[]> {
   return tx.query<HeadRow>(
     `select ${rowColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`,

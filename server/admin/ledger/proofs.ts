@@ -25,7 +25,7 @@ import {
   leavesOf,
   type Newest as NewestRow,
   newestHead,
-  witnessedNote,
+  witnessedCheckpoint,
 } from './proof-queries.ts';
 
 const sha256: Sha256 = (data) => hash('sha256', data, 'buffer');
@@ -99,8 +99,8 @@ function treeIn(map: TreeMap, { tree, size, root }: Grown): Anchor['tree'] {
   return { size, root, blind: base64(way.blind), slot: way.slot, path: way.siblings.map(base64) };
 }
 
-async function headIn(tx: Transaction, note: string, head: HeadRow): Promise<Anchor['head']> {
-  const { size } = parseNote(note).checkpoint;
+async function headIn(tx: Transaction, checkpoint: string, head: HeadRow): Promise<Anchor['head']> {
+  const { size } = parseNote(checkpoint).checkpoint;
   const heads = await TreeProofs.load(size, await blocksOf(tx, headsTree, size), async (first, end) =>
     (await headsBetween(tx, first, end)).map(headLeaf),
   );
@@ -138,7 +138,7 @@ async function signedHead(tx: Transaction): Promise<NewestRow | undefined> {
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
   ) {
     const row = await newestHead(tx);
-    if (row === undefined || parseNote(row.note).checkpoint.size > row.position) return row;
+    if (row === undefined || parseNote(row.checkpoint).checkpoint.size > row.position) return row;
     if (performance.now() > end)
       throw new CofferdamError('conflict', 'the newest entries have no checkpoint yet: ask again in a moment');
   }
@@ -161,8 +161,8 @@ export async function newestAnchor(tx: Transaction, tree: string): Promise<Newes
   );
   return {
     anchor: {
-      checkpoint: row.note,
-      head: await headIn(tx, row.note, row),
+      checkpoint: row.checkpoint,
+      head: await headIn(tx, row.checkpoint, row),
       tree: treeIn(mapOf(row.secret, trees), own),
     },
     witnessedSize: row.witnessedSize,
@@ -186,16 +186,17 @@ export class EpochAnchors {
   readonly #maps = new Map<string, { readonly map: TreeMap; readonly trees: ReadonlyMap<string, Grown> }>();
 
   /**
-   * Finds the newest head that began an epoch and is covered by `witnessedNote`, not later than `at` (microseconds
-   * since 1970) when it is given. `of` returns the proof from the checkpoint to a tree as that head states it.
+   * Finds the newest head that began an epoch and is covered by `witnessedCheckpoint`, not later than `at`
+   * (microseconds since 1970) when it is given. `of` returns the proof from the checkpoint to a tree as that head
+   * states it.
    */
   async find(
     tx: Transaction,
     at: number | null,
   ): Promise<{ readonly at: number; of(tree: string): Promise<Anchor | undefined> } | undefined> {
-    const note = await witnessedNote(tx);
-    if (note === undefined) return undefined;
-    const head = await epochBefore(tx, parseNote(note).checkpoint.size, at);
+    const checkpoint = await witnessedCheckpoint(tx);
+    if (checkpoint === undefined) return undefined;
+    const head = await epochBefore(tx, parseNote(checkpoint).checkpoint.size, at);
     if (head === undefined) return undefined;
     const { map, trees } = this.#mapOf(head);
     return {
@@ -203,7 +204,7 @@ export class EpochAnchors {
       of: async (tree) => {
         const own = trees.get(tree);
         if (own === undefined) return undefined;
-        return { checkpoint: note, head: await headIn(tx, note, head), tree: treeIn(map, own) };
+        return { checkpoint, head: await headIn(tx, checkpoint, head), tree: treeIn(map, own) };
       },
     };
   }

@@ -103,6 +103,7 @@ export async function bounds(tx: Transaction): Promise<{ readonly oldest: number
 type HashedTexts = {
   readonly tree: string;
   readonly position: number;
+  /** The time of the entry, in microseconds since 1970. */
   readonly at: number;
   readonly publicText: string;
   readonly sensitiveText: string;

@@ -106,7 +106,7 @@ export type BirthsOptions = {
    * server can still be committing it.
    */
   readonly unsureMs: number;
-  /** So far an entry's time may be from the database's clock as it was read last. */
+  /** The largest distance, in milliseconds, of an entry's time from the database's clock as it was read last. */
   readonly clockJumpMs: number;
 };
 

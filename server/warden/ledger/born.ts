@@ -23,12 +23,12 @@ const askedMax = 4000;
  * of a connection that was lost during its commit.
  */
 const unsureMs = 120_000;
-/** So many sealed entries are searched for what a release gave up. */
+/** The largest number of sealed entries that are searched for what a release gave up. */
 const givenUpNumbersMax = 40_000;
 
 /**
- * Returns the memory of the entries that this process wrote and has not yet seen sealed, with at most
- * `unseenEntriesMax` of them.
+ * Returns the keeper of the entries that this process wrote and has not yet seen sealed. Beyond `unseenEntriesMax` of
+ * them nothing begins that would write more.
  */
 export const createBirths = ({
   unseenEntriesMax,

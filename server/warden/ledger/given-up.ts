@@ -20,8 +20,8 @@ async function tell(tx: Transaction, text: string, facts: Readonly<Record<string
 }
 
 /**
- * Entries that this warden wrote, that no signed head contains, and that a release gave up. Their times are by the
- * database's clock.
+ * Tells of entries that this warden wrote, that no signed head contains, and that a release gave up. Their times are
+ * told by the database's clock.
  */
 export async function tellGivenUp(
   tx: Transaction,
@@ -41,7 +41,7 @@ export async function tellGivenUp(
   await tell(tx, text, { era, entries: lost.length, kinds, from, to });
 }
 
-/** A checkpoint of the last moment before a loss, which the operators of the release did not know of. */
+/** Tells of a checkpoint that was signed just before a loss, and that the operators of the release did not know of. */
 export async function tellUnnamed(tx: Transaction, { era }: Pick<Look, 'era'>, unnamed: Vouched): Promise<void> {
   const { by, size, time } = unnamed;
   const text = `more was given up than the release named: ${by} has a checkpoint of ${size} heads, era ${unnamed.era}, of ${time}, which was signed in the last moment before the loss`;

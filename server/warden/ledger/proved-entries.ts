@@ -1,5 +1,5 @@
-// Owns: which entries a signed head contains, as this process has hashed them itself: as the sealer, or behind another
-// one (decision 0042).
+// Owns: which entries a signed head contains, as this process has hashed them itself: as the sealer, or when
+// recomputing what another sealer sealed (decision 0042).
 // Must never: take a row of the sealed record for sealed before the head that counts it was recomputed and its
 // checkpoint opened.
 import { hash } from 'node:crypto';
@@ -24,9 +24,9 @@ export class ProvedEntries {
   readonly #database: Database;
   /** The proved record up to a genuine checkpoint. */
   #at: Standing | undefined;
-  /** Entries up to there with a number above the one below which nobody asks, in the order of their numbers. */
+  /** Proved entries that `find` may still be asked for, by ascending number. */
   #entries: Proved[] = [];
-  /** The record beyond that, while it is longer than one look can follow. */
+  /** Heads after `#at` that were recomputed, and their entries, while their checkpoint is not reached yet. */
   #ahead: { readonly standing: Standing; readonly entries: readonly Proved[] } | undefined;
 
   constructor(database: Database) {
@@ -39,7 +39,8 @@ export class ProvedEntries {
   }
 
   /**
-   * Begins at the state of the record as it is now, which is proved. What was sealed before that nobody may ask for.
+   * Proves the state of the record as it is now, and begins there. `find` does not know entries sealed before this.
+   * Throws RecordDiverged when the state is not what was signed.
    */
   async begin(signing: Signing, vouched: readonly Signed[]): Promise<void> {
     const signal = AbortSignal.timeout(loadMs);
@@ -52,15 +53,15 @@ export class ProvedEntries {
     this.#ahead = undefined;
   }
 
-  /** An era began with a release that gave up nothing: the record goes on from what is proved, and so does this. */
+  /** Carries everything that was proved over into era `era`. Call it after a release that gave up nothing. */
   continueIn(era: number): void {
     if (this.#at !== undefined) this.#at = { ...this.#at, era };
     if (this.#ahead !== undefined) this.#ahead = { ...this.#ahead, standing: { ...this.#ahead.standing, era } };
   }
 
   /**
-   * A round that a sealer of this process committed and signed. When others sealed before it, it is followed like
-   * theirs.
+   * Adds a round that the sealer of this process committed and signed. Does nothing when another sealer sealed before
+   * it: `follow` then recomputes this round, too.
    */
   signed({ before, next, entries }: Omit<SignedRound, 'note'>): void {
     if (this.#at?.era === before.era && this.#at.log.size === before.log.size)
@@ -71,8 +72,9 @@ export class ProvedEntries {
   }
 
   /**
-   * Follows the record up to its newest checkpoint, or as far as one look can. Throws RecordDiverged when what was
-   * sealed is not what a sealer would have made of the entries, or not what was signed.
+   * Follows the record up to its newest checkpoint, or as far as one call can. Does nothing before `begin`, for another
+   * era, for a checkpoint that our key did not sign, or for one that is not beyond what is proved. Throws
+   * RecordDiverged when what was sealed is not what a sealer would have made of the entries, or not what was signed.
    */
   async follow({ checkpoint }: Look, signing: Signing): Promise<void> {
     const at = this.#at;
@@ -109,7 +111,7 @@ export class ProvedEntries {
     return found;
   }
 
-  /** Nobody will ask for an entry with this number or a lower one. */
+  /** Forgets the entries up to this number: nobody will ask for them. */
   forgetUpTo(number: number): void {
     const first = this.#entries.findIndex((one) => one.number > number);
     if (first !== 0) this.#entries = first === -1 ? [] : this.#entries.slice(first);

@@ -337,7 +337,10 @@ export async function lookClosely(tx: Transaction, countFrom: number | null): Pr
 /** Does the same as `lookClosely` without counting the waiting entries. */
 export const look = (tx: Transaction): Promise<Look> => lookClosely(tx, null);
 
-/** A row of the heads log. `epoch` is the position of the head that began its epoch; `trees` holds its lines. */
+/**
+ * A row of the heads log. `at` is its time in microseconds since 1970, `epoch` is the position of the head that began
+ * its epoch, and `trees` holds its lines.
+ */
 export type HeadRow = {
   readonly position: number;
   readonly at: number;

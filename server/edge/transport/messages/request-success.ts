@@ -1,4 +1,5 @@
-// Owns: SSH_MSG_REQUEST_SUCCESS (RFC 4254 section 4): the answer to a global request, in the form which that has.
+// Owns: SSH_MSG_REQUEST_SUCCESS (RFC 4254 section 4): the answer to a global request; its data have the form that this
+// kind of request defines.
 import { type Codec, fieldsOf, numberOf } from './codec.ts';
 import { number } from './numbers.ts';
 
