@@ -417,7 +417,7 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
     {
       check: 'budgets',
       verdict: 'fault',
-      text: /^the budget in of account north, customer acme is missing/,
+      text: /^the budget of account north at customer acme for direction in is missing/,
       next: /^cofferctl budget set --account north --customer acme --direction in /,
     },
   ]);

@@ -3,6 +3,7 @@ import { amountText, countText, parseAmount, sizeText } from '../../server/domai
 import { historyOf } from '../../server/domain/budgets/history.ts';
 import {
   budgetDirections,
+  budgetInWords,
   budgetWindows,
   capMax,
   consequences,
@@ -87,7 +88,7 @@ test('the names of budgets are also the names that the database uses', (t) => {
   t.end();
 });
 
-test('a scope is read as an operator types it', (t) => {
+test('a scope is written as an operator types it, and a budget as a sentence names it', (t) => {
   t.equal(scopeOnCommandLine('gateway', null, null), '--gateway');
   t.equal(scopeOnCommandLine('plane', 'partner', null), '--plane partner');
   t.equal(scopeOnCommandLine('account', 'acme', null), '--account acme');
@@ -96,6 +97,12 @@ test('a scope is read as an operator types it', (t) => {
     scopeOnCommandLine('credential', 'SHA256:x', 'acme'),
     '--credential SHA256:x',
     'only an account has a budget at a customer',
+  );
+  t.equal(budgetInWords('gateway', null, null, 'out'), 'the budget of the gateway for direction out');
+  t.equal(budgetInWords('customer', 'acme', 'acme', 'in'), 'the budget of customer acme for direction in');
+  t.equal(
+    budgetInWords('account', 'processor', 'acme', 'list'),
+    'the budget of account processor at customer acme for direction list',
   );
   t.end();
 });

@@ -137,7 +137,7 @@ test('a narrowed cap does not come back at a start after its row was deleted', a
   await watchMissing(warden);
   t.match(
     await alarms(),
-    [/the budget out of customer acme is missing: somebody deleted it/],
+    [/the budget of customer acme for direction out is missing: somebody deleted it/],
     'the regular pass says so',
   );
   await sql.query('delete from alert');

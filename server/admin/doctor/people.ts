@@ -1,5 +1,5 @@
 // Owns: the findings about operators, about emergencies, and about rows that somebody else wrote or deleted.
-import { scopeOnCommandLine } from '../../domain/budgets/words.ts';
+import { budgetInWords, scopeOnCommandLine } from '../../domain/budgets/words.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 import type { MissingBudget, PeopleFacts } from './people-queries.ts';
 
@@ -29,13 +29,13 @@ function officersFinding({ officers, operators }: PeopleFacts, isProduction: boo
 
 /**
  * Returns the finding about a missing budget. The warden makes missing budgets when it starts, except those that
- * operators had changed; these return only by a change of two operators (decision 0033).
+ * operators had changed: only a change of two operators brings those back (decision 0033).
  */
 function missingFinding({ scope, name, customer, direction }: MissingBudget): Finding {
   const words = scopeOnCommandLine(scope, name, customer);
   return fault(
     'budgets',
-    `the budget ${direction} of ${words.replace(/^--/, '').replace(' --', ', ')} is missing: somebody deleted it, and nothing is granted through it`,
+    `${budgetInWords(scope, name, customer, direction)} is missing: somebody deleted it, and nothing is granted through it`,
     `cofferctl budget set ${words} --direction ${direction} --files-day N --reason TEXT`,
   );
 }

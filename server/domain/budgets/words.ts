@@ -19,6 +19,18 @@ export function scopeOnCommandLine(kind: ScopeKind, name: string | null, custome
   return `--${kind} ${name ?? ''}${kind === 'account' && customer !== null ? ` --customer ${customer}` : ''}`;
 }
 
+/** Returns the name of a budget in a sentence, such as `the budget of customer acme for direction out`. */
+export function budgetInWords(
+  kind: ScopeKind,
+  name: string | null,
+  customer: string | null,
+  direction: BudgetDirection,
+): string {
+  const scope = kind === 'gateway' ? 'the gateway' : `${kind} ${name ?? ''}`;
+  const place = kind === 'account' && customer !== null ? ` at customer ${customer}` : '';
+  return `the budget of ${scope}${place} for direction ${direction}`;
+}
+
 /** What is counted. `out`: what is released to readers. `in`: what writers store. `list`: names that were told. */
 export const budgetDirections = ['out', 'in', 'list'] as const;
 export type BudgetDirection = (typeof budgetDirections)[number];

@@ -6,6 +6,7 @@ import type { BudgetDefaults } from '../../config/default-budgets.ts';
 import {
   type BudgetDirection,
   budgetDirections,
+  budgetInWords,
   type Caps,
   type ScopeBudget,
   scopeOnCommandLine,
@@ -42,16 +43,16 @@ export async function createBudgets(tx: Transaction, scope: Scope, defaults: Bud
 }
 
 /**
- * Gives every scope that exists its budgets, at the warden's start. A budget of which the record says that it was
- * changed is not made anew: somebody deleted its row, and the default would undo what operators had narrowed. Such
- * budgets are reported in alerts, and grant nothing until two operators set them again.
+ * Gives every scope that exists its budgets, at the warden's start. A missing budget of which the record says that it
+ * was changed is not made anew: somebody deleted its row, and the default would undo what operators had narrowed. Such
+ * budgets are reported in alerts, and nothing is granted through them until two operators set them again.
  */
 export async function completeBudgets(tx: Transaction, keys: KeyRing, defaults: BudgetDefaults): Promise<void> {
   const missing = await missingBudgets(tx);
   if (missing.length === 0) return;
   const known = generationsOf(keys);
   // An entry about a budget may fail to say which scope the budget belonged to. While the row of such a budget is
-  // missing, it could be any of the missing ones.
+  // missing, every missing budget could be the one that operators had changed.
   const mayBeAny = (await firstBroken(tx, keys, known.unplacedBudgets())) !== undefined;
   for (const one of missing) {
     if (mayBeAny || known.budgetAt(one.place) > 0) await tellMissing(tx, one);
@@ -59,7 +60,10 @@ export async function completeBudgets(tx: Transaction, keys: KeyRing, defaults: 
   }
 }
 
-/** Raises the alert that a budget is missing. Its scope grants nothing until two operators set the budget again. */
+/**
+ * Raises the alert that a budget is missing. The scope grants nothing in this direction until two operators set the
+ * budget again.
+ */
 async function tellMissing(
   tx: Transaction,
   { scope, direction, name, customerName, place }: MissingBudget,
@@ -70,15 +74,15 @@ async function tellMissing(
     severity: 'critical',
     subject: place,
     ...('customer' in scope ? { customer: scope.customer } : {}),
-    text: `the budget ${direction} of ${words.replace(/^--/, '').replace(' --', ', ')} is missing: somebody deleted it. Nothing is granted through it until two operators set it anew`,
+    text: `${budgetInWords(scope.kind, name, customerName, direction)} is missing: somebody deleted it. Nothing is granted through it until two operators set it anew`,
     facts: { scope: scope.kind, direction, name, customer: customerName },
     nextCommand: `cofferctl budget set ${words} --direction ${direction} --files-day N --reason TEXT`,
   });
 }
 
 /**
- * Reports, as a regular pass, budgets that were deleted since the start. The budgets of self-test accounts are left
- * out, since their nodes create them.
+ * Raises, as a regular pass, the alert for every missing budget, except those of self-test accounts, which their nodes
+ * create.
  */
 export async function watchMissing(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
   const find = async (tx: Transaction): Promise<readonly MissingBudget[]> =>
