@@ -14,9 +14,9 @@ export const changeApprove: Verb = {
   positionals: ['CHANGE'],
   options: [
     { name: 'hash', value: 'HASH', help: `of the text that you were shown, all ${hashLetters} digits of it` },
-    executeOption,
+    executeOption('approve the change; without --execute only its text is shown'),
   ],
-  help: "Approves another operator's change: signs the hash of exactly this text, and the warden applies it. Without --execute it is shown.",
+  help: "Approves another operator's change: signs the hash of exactly this text, and the warden applies the change. Without --execute only the text is shown.",
   example: 'cofferctl change approve 6f1c… --hash 3b1f… --execute',
   operations: ['change.approve', 'change.show'],
   run: async (client, given) => {

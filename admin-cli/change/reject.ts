@@ -6,7 +6,7 @@ import { fetchAndShow } from './shown.ts';
 export const changeReject: Verb = {
   words: ['change', 'reject'],
   positionals: ['CHANGE'],
-  options: [reasonOption(), executeOption],
+  options: [reasonOption(), executeOption('reject the change; without --execute only its text is shown')],
   help: 'Rejects a change for good; its proposer may take it back the same way.',
   example: 'cofferctl change reject 6f1c… --reason "not agreed with the bank" --execute',
   operations: ['change.reject', 'change.show'],

@@ -6,7 +6,7 @@ const colours = { ok: 'green', warning: 'yellow', fault: 'red' } as const;
 
 export const doctor = read({
   words: ['doctor'],
-  help: 'Examines the installation; each finding says what to do next. Exit code 1 when there is a fault.',
+  help: 'Examines the installation; each warning and fault says what to do next. Exit code 1 when there is a fault.',
   example: 'cofferctl doctor',
   operation: 'doctor',
   text: ({ findings }, given) => {

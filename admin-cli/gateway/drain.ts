@@ -17,7 +17,7 @@ export const drain: Verb = {
       value: 'MINUTES',
       help: `how many minutes transfers that are under way get (default ${minutesDefault}, 0 to 1440)`,
     },
-    executeOption,
+    executeOption('drain the edge; without --execute only the plan is shown'),
   ],
   help: 'Restarts one edge in order: no new sessions, transfers finish, idle sessions end; then it starts anew.',
   example: 'cofferctl drain partner-1 --within 10 --reason "kernel update" --execute',
@@ -28,7 +28,7 @@ export const drain: Verb = {
     const reason = given.options.reason ?? '';
     if (given.options.execute !== undefined) {
       const data = await client.call('node.drain', { node, reason, withinMinutes: minutes });
-      const text = `${node} takes no new sessions and drains until ${when(data.until)} at the latest; ${data.sessions} sessions\nnext: ${nextLine(given, 'status')}\n`;
+      const text = `${node} takes no new sessions and drains until ${when(data.until)} at the latest; ${data.sessions} sessions are open\nnext: ${nextLine(given, 'status')}\n`;
       return { data: { ...data, executed: true }, text };
     }
     const data = await client.call('node.drain-plan', { node });

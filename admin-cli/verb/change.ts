@@ -19,16 +19,25 @@ type Performed<R> = {
   readonly altered: readonly string[];
 } & ({ readonly result: R; readonly proposed: null } | { readonly result: null; readonly proposed: Proposed });
 
-export const executeOption: Option = {
-  name: 'execute',
-  value: null,
-  help: 'do it, or propose it to a second operator; without --execute only the plan is shown',
-};
-/** The options that every changing verb has in addition to its own. */
-const executeOptions: readonly Option[] = [
-  executeOption,
-  { name: 'break-glass', value: 'ID', help: 'do it alone, in an emergency that two operators had prepared' },
-];
+/** Returns the option without which a verb changes nothing. `help` says what is done with it, and what without it. */
+export const executeOption = (help: string): Option => ({ name: 'execute', value: null, help });
+
+/** Returns the options that a changing verb has in addition to its own: what they do depends on its operations. */
+function executeOptions(operations: readonly OperatorOperation[]): readonly Option[] {
+  const mayNeedSecond = operations.some((one) => operatorToAdmin[one].second !== 'never');
+  return [
+    executeOption(
+      `do it${mayNeedSecond ? ', or propose it to a second operator' : ''}; without --execute only the plan is shown`,
+    ),
+    {
+      name: 'break-glass',
+      value: 'ID',
+      help: mayNeedSecond
+        ? 'do it alone, in an emergency that two operators had prepared'
+        : 'has no effect here: one operator may do this alone',
+    },
+  ];
+}
 /** The option that says why. `help` is for a verb whose reason must say something in particular. */
 export const reasonOption = (help = 'why; goes on the record'): Option => ({
   name: 'reason',
@@ -170,7 +179,7 @@ export function changingVerb(words: Words, operations: readonly OperatorOperatio
   return {
     positionals: [],
     ...words,
-    options: [...(words.options ?? []), ...executeOptions],
+    options: [...(words.options ?? []), ...executeOptions(operations)],
     operations,
     changes: true,
     run,

@@ -1,9 +1,10 @@
-// What is typed twice, what cannot be read, and what says nothing is refused in our own words. What is printed to be
-// typed next is valid where it was printed.
+// An option that is given twice or would have no effect, a file that cannot be read, and a reason that says nothing are
+// refused in our own words. A command that is printed to be typed next is valid where it was printed.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { readLine } from '../../admin-cli/arguments.ts';
+import type { Client } from '../../admin-cli/connection/client.ts';
 import { inputText } from '../../admin-cli/terminal/input-file.ts';
 import { nextLine } from '../../admin-cli/terminal/next-line.ts';
 import { withExecute } from '../../admin-cli/verb/change.ts';
@@ -31,6 +32,53 @@ test('an option that is given twice is refused, whatever its values are', async 
     'acme',
     'the twin',
   );
+});
+
+test('--manages is refused for an internal account, which would not get it', async (t) => {
+  const asked: unknown[] = [];
+  const client = {
+    call: async (_operation: string, { params }: { readonly params: unknown }) => {
+      asked.push(params);
+      throw new Error('the admin process was asked');
+    },
+  } as unknown as Client;
+  const create = async (...options: readonly string[]): Promise<unknown> => {
+    const line = readLine(['account', 'create', 'x1', '--kind', 'person', ...options]);
+    if (line === undefined) throw new Error('the line asked for help');
+    return line.verb.run(client, { ...line, words: line.verb.words, positionals: line.rest } as unknown as Given);
+  };
+  for (const value of ['yes', 'no'])
+    await t.rejects(create('--internal', 'acme', '--manages', value), {
+      name: 'RangeError',
+      message: '--manages belongs to --customer: an internal account manages no accounts of a customer',
+    });
+  t.same(asked, [], 'nothing was asked');
+  await t.rejects(create('--customer', 'acme', '--manages', 'yes'), { message: 'the admin process was asked' });
+  await t.rejects(create('--internal', 'acme'), { message: 'the admin process was asked' });
+  t.match(
+    asked,
+    [
+      { plane: 'partner', manages: true },
+      { plane: 'internal', customers: ['acme'] },
+    ],
+    'the twins',
+  );
+});
+
+test('--execute is said to propose something only where a second operator may be needed', async (t) => {
+  const helpOf = (name: string): string | undefined =>
+    verbs.find(({ words }) => words.join(' ') === name)?.options.find((one) => one.name === 'execute')?.help;
+  for (const name of [
+    'account lock',
+    'customer create',
+    'drain',
+    'change approve',
+    'change reject',
+    'credential revoke',
+  ])
+    t.notMatch(helpOf(name), /second operator/, name);
+  for (const name of ['account unlock', 'account set', 'credential rotate', 'window open', 'ledger release'])
+    t.match(helpOf(name), /^do it, or propose it to a second operator; without --execute only the plan/, name);
 });
 
 test('a command that is printed to be typed next names the same operator and the same connection', async (t) => {
