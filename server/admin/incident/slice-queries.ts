@@ -1,26 +1,26 @@
-// Owns: the SQL of one customer's part of the record, and of which of its entries a scope concerns.
+// Owns: the SQL of one customer's tree of the record, and of which of its entries belong to a selection.
 import type { PlacedEntry } from '../../domain/ledger/leaf.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import { belongingValues, belongs, type Chosen } from './selection-queries.ts';
 
-type Extent = {
-  /**
-   * How many of the tree's entries the scope concerns: before the first position (`before`), from there up to the
-   * second (`within`), and from the second position on, or not sealed yet (`behind`).
-   */
+/** Numbers of the customer's entries that belong to the selection. */
+type SelectedCounts = {
+  /** Those before position `first`. */
   readonly before: number;
+  /** Those from position `first` up to, but not including, `end`. */
   readonly within: number;
+  /** Those from position `end` on, and those that are not sealed yet. */
   readonly behind: number;
 };
 
-export async function extentOf(
+export async function selectedCounts(
   tx: Snapshot,
   chosen: Chosen,
   customer: string,
   first: number,
   end: number,
-): Promise<Extent> {
-  const [row] = await tx.query<Extent>(
+): Promise<SelectedCounts> {
+  const [row] = await tx.query<SelectedCounts>(
     `select count(*) filter (where l.position < $14) as before, count(*) filter (where l.position >= $14 and l.position < $15) as within,
        count(*) filter (where l.position >= $15) + (select count(*) from ledger_fresh l where l.customer_id = $13 and ${belongs}) as behind
      from ledger_sealed l where l.tree = $13 and ${belongs}`,
@@ -36,8 +36,8 @@ const entryColumns = `l.tree, l.position, l.number, micros(l.at) as at, l.kind, 
        host(l.source) as source, l.source_port as "sourcePort", l.client, l.operator, l.sensitive::text as "sensitiveText", l.salt`;
 
 /**
- * Returns the last entry of the tree, of this size, by which its customer got a name: it was created, or renamed.
- * Returns undefined when the database does not have it.
+ * Returns the last entry among the tree's first `size` entries that created or renamed the customer. Returns undefined
+ * when the database does not have it.
  */
 export async function namingEntry(tx: Snapshot, customer: string, size: number): Promise<SliceEntry | undefined> {
   const [row] = await tx.query<SliceEntry>(
@@ -49,8 +49,8 @@ export async function namingEntry(tx: Snapshot, customer: string, size: number):
 }
 
 /**
- * Returns up to `limit` entries of the tree from position `first` up to, but not including, `end`, in order. Sensitive
- * fields are read only to compute their digest.
+ * Returns up to `limit` entries of the customer's tree from position `first` up to, but not including, `end`, in order.
+ * Sensitive fields serve to compute their digest and to decide `selected`; the customer is not shown them.
  */
 export async function pageOfSlice(
   tx: Snapshot,

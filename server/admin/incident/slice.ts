@@ -10,7 +10,7 @@ import type { Snapshot } from '../../postgres/snapshot.ts';
 import { blocksOf, leavesOf } from '../ledger/proof-queries.ts';
 import { type Anchor, type EpochAnchors, frontierAt, TreeProofs } from '../ledger/proofs.ts';
 import { beginOf, type Chosen } from './selection-queries.ts';
-import { extentOf, namingEntry, pageOfSlice, type SliceEntry } from './slice-queries.ts';
+import { namingEntry, pageOfSlice, type SliceEntry, selectedCounts } from './slice-queries.ts';
 
 const sha256 = (data: Uint8Array): Buffer => hash('sha256', data, 'buffer');
 const pageRows = 2000;
@@ -100,14 +100,14 @@ export async function writeSlice(
   const { to, begin, end: until } = ends;
   const end = to.tree.size;
   let { from } = ends;
-  let extent = await extentOf(tx, chosen, customer, from?.tree.size ?? 0, end);
-  if (extent.before > 0 && begin !== null) {
-    // An entry of the window was written by a clock that was ahead. No entry is further ahead of its head than this.
+  let counts = await selectedCounts(tx, chosen, customer, from?.tree.size ?? 0, end);
+  if (counts.before > 0 && begin !== null) {
+    // An entry of the window was written by a clock that was ahead. No entry is more than `aheadDays` ahead of its head.
     const earlier = await anchors.find(tx, Math.max(0, begin - aheadDays * dayMicros));
     from = await earlier?.of(customer);
-    extent = await extentOf(tx, chosen, customer, from?.tree.size ?? 0, end);
+    counts = await selectedCounts(tx, chosen, customer, from?.tree.size ?? 0, end);
   }
-  const { before, within, behind } = extent;
+  const { before, within, behind } = counts;
   if (behind > 0) throw tooNew();
   if (before > 0) throw outside();
   const first = from?.tree.size ?? 0;

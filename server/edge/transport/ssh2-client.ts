@@ -1,4 +1,4 @@
-// Owns: ssh2's client, narrowly typed, for the self-test: one connection to our own listener.
+// Owns: the access to ssh2's client, narrowly typed, for the self-test: one connection to our own listener.
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 
@@ -59,7 +59,7 @@ type Client = {
   destroy(): void;
 };
 
-/** Creates a client. The module is loaded when it is first needed, so an edge without a self-test never loads it. */
+/** Creates a client. ssh2's client is loaded at the first call, so an edge without a self-test never loads it. */
 export function newClient(): Client {
   const Client = require('ssh2/lib/client.js') as new () => Client;
   return new Client();

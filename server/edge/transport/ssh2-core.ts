@@ -1,4 +1,5 @@
-// Owns: the only access to ssh2: its transport core, narrowly typed. Its server (server.js, SFTP.js) is never loaded.
+// Owns: the access to ssh2's transport core, narrowly typed. ssh2's server is never loaded; its client and SFTP.js are
+// loaded only for the self-test (ssh2-client.ts).
 import { createRequire } from 'node:module';
 import { CofferdamError } from '../../domain/errors.ts';
 
@@ -26,7 +27,10 @@ export type CoreKeyExchange = {
   computeSecret: (value: Buffer) => Buffer | Error;
   getPublicKey: () => Buffer;
 };
-/** One direction of a connection. ssh2 makes a new one after each key exchange. */
+/**
+ * `CoreCipher` encrypts one direction of a connection, and `CoreDecipher` decrypts the other. ssh2 makes new ones after
+ * each key exchange.
+ */
 export type CoreCipher = { outSeqno: number; readonly _dead: boolean; encrypt(packet: Buffer): void; free(): void };
 export type CoreDecipher = {
   inSeqno: number;
@@ -97,15 +101,18 @@ const crypto = require('ssh2/lib/protocol/crypto.js') as {
   createDecipher(config: object): CoreDecipher;
 };
 const { version } = require('ssh2/package.json') as { version: string };
-/** What ssh2 makes its ciphers of, and its version, for the verification of what we use of their insides. */
+/**
+ * What ssh2 makes its ciphers of, and ssh2's version. own-packets-check.ts verifies by them the private parts of ciphers
+ * that we use.
+ */
 export const coreCiphers = { ...crypto, version };
 
 /** Whether ssh2's native cipher is available. Without it ssh2 uses Node's own ciphers, which cost more. */
 export const hasNativeCipher = crypto.bindingAvailable;
 
 /**
- * Resolves when the cipher is ready. Throws `configuration` when
- * the native cipher is missing, unless `allowSlowCipher` is true.
+ * Resolves when the cipher is ready. Throws `configuration` when the native cipher is missing, unless `allowSlowCipher`
+ * is true.
  */
 export async function readyCore(allowSlowCipher: boolean): Promise<void> {
   if (!hasNativeCipher && !allowSlowCipher)
