@@ -68,6 +68,18 @@ test('every file of a room that a document of today names by its room exists', a
   t.notOk(existsInRoom('warden/nowhere.ts'), 'the twin');
 });
 
+test('the map of ARCHITECTURE.md has a row for each folder of the server, and for each folder of the warden', async (t) => {
+  const rows = textOf('ARCHITECTURE.md')
+    .split('\n')
+    .filter((line) => line.startsWith('|'));
+  const isInRow = (folder: string): boolean => rows.some((row) => (row.split('|')[1] ?? '').includes(`\`${folder}\``));
+  const inWarden = readdirSync(join(root, 'server', 'warden'), { withFileTypes: true })
+    .filter((one) => one.isDirectory())
+    .map(({ name }) => `${name}/`);
+  for (const folder of [...rooms.map((name) => `server/${name}`), ...inWarden]) t.ok(isInRow(folder), folder);
+  t.notOk(isInRow('server/nowhere'), 'the twin');
+});
+
 const scripts = Object.keys(
   (JSON.parse(textOf('package.json')) as { readonly scripts: Readonly<Record<string, string>> }).scripts,
 );

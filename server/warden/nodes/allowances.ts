@@ -26,8 +26,7 @@ type Exchange = Params<EdgeToWarden, 'exchange.sign'>;
  * - `ends-what-began`: it happens at most once for each thing that was opened, and the opening was taken from an
  *   allowance.
  * - `by-source`: a message that proves something takes one of `logins` if it comes from a known source, and otherwise
- *   one
- *   of `strangers`. A message that proves nothing stores nothing and takes nothing.
+ *   one of `strangers`. A message that proves nothing stores nothing and takes nothing.
  * - `by-exchange`: it takes one signature, from the allowance of known sources, of strangers, or of connections that
  *   exist already.
  * - `by-key`: it takes one proof for each host key that is named.
