@@ -24,7 +24,7 @@ const objectsOf = (world: World): number =>
 
 const patience = { withinMs: 120_000, everyMs: 100 };
 
-/** Days pass for published versions: only the database's owner can do that. */
+/** Sets the times of published versions back by so many days. Only the owner of the database can do that. */
 async function age(world: World, days: number): Promise<void> {
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
@@ -78,14 +78,14 @@ test('a version leaves after its window or its reads, an operator brings it back
     world.sftp('acme-batch', [`get collect/${name} ${got}`]);
   t.equal((await read('a')).code, 0);
   t.equal((await world.sftp('processor', ['ls acme/collect/a'])).code, 0);
-  t.equal((await find(world, '/collect/a'))?.state, 'published', 'one read of two');
+  t.equal((await find(world, '/collect/a'))?.state, 'published', 'it was read once, and two reads are allowed');
   t.equal((await read('a')).code, 0);
   t.ok(
     await holdsSoon(async () => (await find(world, '/collect/a'))?.state === 'withdrawn', patience),
-    'after the second it leaves the tree',
+    'after the second read the file leaves the folder',
   );
   t.match(await find(world, '/collect/a'), { withdrawnWhy: 'reads' });
-  t.equal((await read('a')).code, 1, 'and can no longer be read');
+  t.equal((await read('a')).code, 1, 'and the file can no longer be read');
   t.notMatch((await world.sftp('acme-batch', ['ls collect'])).out, /collect\/a/);
   t.match((await world.sftp('acme-batch', ['ls collect'])).out, /collect\/b/, 'the other one stays');
 
@@ -93,7 +93,7 @@ test('a version leaves after its window or its reads, an operator brings it back
   const b = (await find(world, '/collect/b'))?.version ?? '';
   const released = await world.cofferctl(['file', 'release', a, '--days', '3', '--reason', 'lost its copy']);
   t.match([released.code, released.out], [0, /until 20/], released.err);
-  t.equal((await read('a')).code, 0, 'an operator released it again');
+  t.equal((await read('a')).code, 0, 'an operator released the file again');
   t.ok(readFileSync(got).equals(content));
   t.match(
     [(await world.cofferctl(['file', 'release', b, '--reason', 'x'])).code],
@@ -109,7 +109,7 @@ test('a version leaves after its window or its reads, an operator brings it back
   t.match(await find(world, '/collect/b'), { withdrawnWhy: 'window' });
   t.ok(
     await holdsSoon(async () => (await find(world, '/collect/a'))?.state === 'withdrawn', patience),
-    'and so is the release',
+    'and the release is over as well',
   );
 
   const hold = await world.cofferctlJson<{ hold: string }>([
@@ -122,13 +122,13 @@ test('a version leaves after its window or its reads, an operator brings it back
     'investigation',
   ]);
   t.match((await world.cofferctl(['hold', 'list'])).out, new RegExp(`${hold.hold}[\\s\\S]*investigation`));
-  t.equal(objectsOf(world), 2, 'both are in the store');
+  t.equal(objectsOf(world), 2, 'the objects of both files are in the store');
   await age(world, 10);
   t.ok(
     await holdsSoon(async () => (await find(world, '/collect/a'))?.state === 'destroyed', patience),
-    'retention has ended',
+    'the retention of the file has ended',
   );
-  t.equal((await find(world, '/collect/b'))?.state, 'withdrawn', 'the hold keeps the other one');
+  t.equal((await find(world, '/collect/b'))?.state, 'withdrawn', 'the hold keeps the other file');
   const keys = await query<{ id: string; bytes: number; gone: boolean }>(
     world,
     'select v.id, octet_length(c.wrapped_key) as bytes, c.destroyed_at is not null as gone from version v join content c on c.id = v.content_id where v.id = any ($1::uuid[])',
@@ -137,36 +137,36 @@ test('a version leaves after its window or its reads, an operator brings it back
   t.match(
     keys.find((one) => one.id === a),
     { bytes: 0, gone: true },
-    'the key is gone',
+    'the key of the destroyed file is gone',
   );
   t.match(
     keys.find((one) => one.id === b),
     { gone: false },
-    'the held one is not',
+    'the key of the held file is not',
   );
-  t.ok(await holdsSoon(async () => objectsOf(world) === 1, patience), 'its object is collected');
+  t.ok(await holdsSoon(async () => objectsOf(world) === 1, patience), 'the object of the destroyed file is collected');
   const never = await world.cofferctl(['file', 'release', a, '--reason', 'please']);
   t.match([never.code, never.err], [5, /destroyed; nobody can read it again/]);
   t.equal(
     (await world.cofferctl(['file', 'release', b, '--days', '1', '--reason', 'the court asks'])).code,
     0,
-    'what is held can be released',
+    'a file under a hold can be released',
   );
   t.equal((await read('b')).code, 0);
-  t.ok(readFileSync(got).equals(content), 'whole');
+  t.ok(readFileSync(got).equals(content), 'the file is whole');
   t.equal((await world.cofferctl(['file', 'withdraw', b, '--reason', 'done'])).code, 0);
   t.equal((await world.cofferctl(['hold', 'lift', hold.hold, '--reason', 'closed'])).code, 0);
-  t.equal((await world.cofferctl(['hold', 'lift', hold.hold, '--reason', 'again'])).code, 3, 'once');
+  t.equal((await world.cofferctl(['hold', 'lift', hold.hold, '--reason', 'again'])).code, 3, 'a hold is lifted once');
   t.ok(
     await holdsSoon(async () => (await find(world, '/collect/b'))?.state === 'destroyed', patience),
-    'lifted: destroyed',
+    'when the hold is lifted, the file is destroyed',
   );
-  t.ok(await holdsSoon(async () => objectsOf(world) === 0, patience), 'and nothing of it is left');
+  t.ok(await holdsSoon(async () => objectsOf(world) === 0, patience), 'and no object of it is left');
 
   await t.rejects(
     query(world, "update version set state = 'published' where id = $1", [a]),
     /final/,
-    'not even the owner brings it back',
+    'not even the owner of the database brings a destroyed file back',
   );
   await t.rejects(query(world, "update content set wrapped_key = 'x', destroyed_at = null"), /stays destroyed/);
   const kinds = await query<{ kind: string; n: string }>(
@@ -199,7 +199,7 @@ test('a version leaves after its window or its reads, an operator brings it back
   }
 });
 
-test('a read counts when it was complete: halves, repeats of one half, and lost connections', async (t) => {
+test('a read counts when it was complete: half reads, repeated half reads, and lost connections', async (t) => {
   const world = await startWorld(t);
   const local = join(world.directory, 'r');
   writeFileSync(local, randomBytes(20 * 1024 ** 2));
@@ -219,34 +219,34 @@ test('a read counts when it was complete: halves, repeats of one half, and lost 
     await first.read(handle, 0, 1000);
     await first.close(handle);
   }
-  t.equal(await state(), 'published', 'the first extent twice is no whole read');
+  t.equal(await state(), 'published', 'two reads of the first extent are no complete read');
   const ours = await world.sftp('processor', ['ls -l acme/collect/big']);
   t.equal(ours.code, 0);
-  // The second extent is known to the same credential, but not through one handle together with the first.
+  // The keys of both extents were released to this credential, but not on one handle.
   const tail = await first.open('collect/big');
   await first.read(tail, 17 * 1024 ** 2, 1000);
   await first.close(tail);
-  t.equal(await state(), 'published', 'halves of two handles do not add up');
+  t.equal(await state(), 'published', 'reads on two handles do not add up to a complete read');
   const late = await connect();
   const open = await late.open('collect/big');
   await late.read(open, 0, 1000);
   const both = await first.open('collect/big');
   await first.read(both, 0, 1000);
   await first.read(both, 17 * 1024 ** 2, 1000);
-  t.equal(await state(), 'published', 'not while it is open');
+  t.equal(await state(), 'published', 'the file stays while the handle is open');
   first.destroy();
   t.ok(
     await holdsSoon(async () => (await state()) === 'withdrawn', patience),
     'a lost connection closes the handle: what was released counts as read',
   );
-  // Somebody else has it open, and reads on after it has left the tree.
-  await t.rejects(late.read(open, 17 * 1024 ** 2, 1000), 'nothing more of it is released');
+  // Another session of the same account has the file open, and reads on after the file has left the folder.
+  await t.rejects(late.read(open, 17 * 1024 ** 2, 1000), 'no further extent of the file is released');
   await new Promise((resolve) => setTimeout(resolve, 2000));
   t.match(
     await world.cofferctlJson(['ledger', 'status']),
     { freeze: null },
-    'and that is no reason to doubt the record',
+    'and the refusal does not freeze the record',
   );
-  t.notOk((await late.list('collect')).includes('big'), 'the session goes on, and the file is out of the tree');
+  t.notOk((await late.list('collect')).includes('big'), 'the session goes on, and the file is not in the folder');
   late.end();
 });

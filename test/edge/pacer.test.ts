@@ -1,5 +1,5 @@
-// The flow of one session: nothing overtakes its permits or what was asked for before, and a session that soon asks
-// again asks for more.
+// The flow of one session: no byte is sent without a permit or out of order, and a session that soon asks again asks
+// for more.
 import { test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import type { WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
@@ -41,25 +41,25 @@ test('bytes go in the order of the calls, and a small piece does not overtake a 
   (await next()).give({ bytes: 50, waitMs: 0 });
   await Promise.all(all);
   t.same(done, ['large', 'small']);
-  t.equal(asked[0], 100, 'what waits is asked for');
-  t.equal(asked[1], 200, 'and twice as much as before when it is asked again at once');
-  t.same(asked.length, 2, 'what was given is used up first');
+  t.equal(asked[0], 100, 'a permit is asked for as many bytes as wait');
+  t.equal(asked[1], 200, 'and for twice as many as before when the next permit is asked for at once');
+  t.same(asked.length, 2, 'bytes of an earlier permit are used up first');
 });
 
-test('what is left of a permit needs no further permit; a wait is observed', async (t) => {
+test('what is left of a permit needs no further permit; the pacer waits as long as the permit says', async (t) => {
   const { warden, asked, next } = scripted();
   const pacer = new Pacer(testSession, warden, 'c', 'out');
   const first = pacer.pass(10);
   const started = performance.now();
   (await next()).give({ bytes: 30, waitMs: 40 });
   await first;
-  t.ok(performance.now() - started >= 39, 'the wait of the permit');
+  t.ok(performance.now() - started >= 39, 'the pacer waits as long as the permit says');
   await pacer.pass(20);
   t.equal(asked.length, 1);
   const more = pacer.pass(1);
   (await next()).give({ bytes: 1, waitMs: 0 });
   await more;
-  t.equal(asked.length, 2, 'not a byte more');
+  t.equal(asked.length, 2, 'one byte more needs another permit');
 });
 
 test('an ended session sends nothing more, and what was acknowledged to it is still stored', async (t) => {
@@ -82,7 +82,7 @@ test('an ended session sends nothing more, and what was acknowledged to it is st
     const again = pacer.pass(10);
     (await next()).give({ bytes: 10, waitMs: 0 });
     await again;
-    t.pass('and what failed does not stand in the way of the next');
+    t.pass('a permit that was refused does not stand in the way of the next');
   }
 });
 

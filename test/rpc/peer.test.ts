@@ -92,10 +92,14 @@ test('calls, refusals and defects', async (t) => {
     'the text of an unknown error stays inside',
   );
   t.same(bugs, ['broken']);
-  await t.rejects(peer.call('echo', { text: 'x'.repeat(101) }), { code: 'invalid' }, 'the receiver validates');
-  t.same(await peer.call('echo', { text: 'b' }), { text: 'b' }, 'and goes on');
-  await t.rejects(peer.call('long', {}), { code: 'over-limit' }, 'an answer that no frame holds is a refusal');
-  t.same(await peer.call('echo', { text: 'c' }), { text: 'c' }, 'not the end');
+  await t.rejects(
+    peer.call('echo', { text: 'x'.repeat(101) }),
+    { code: 'invalid' },
+    'the receiver validates the parameters',
+  );
+  t.same(await peer.call('echo', { text: 'b' }), { text: 'b' }, 'and the connection goes on');
+  await t.rejects(peer.call('long', {}), { code: 'over-limit' }, 'an answer that fits into no frame is a refusal');
+  t.same(await peer.call('echo', { text: 'c' }), { text: 'c' }, 'and not the end of the connection');
 });
 
 test('a peer that breaks the rules is disconnected; other peers are not disturbed', async (t) => {
@@ -123,7 +127,7 @@ test('a peer that breaks the rules is disconnected; other peers are not disturbe
   }
 });
 
-test('a flood of calls is held back, and a peer that does not read is disconnected', async (t) => {
+test('a flood of calls is held back, and a peer that does not read is disconnected or no longer read', async (t) => {
   const { path, closed } = await serve(t);
   const good = client(path, t);
   const flood = connect(path);
@@ -145,12 +149,12 @@ test('a flood of calls is held back, and a peer that does not read is disconnect
   }, 5);
   await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 15_000))]);
   clearInterval(timer);
-  t.ok(closed.length > before || deaf.writableLength >= 900_000, 'cut off, or stopped being read');
+  t.ok(closed.length > before || deaf.writableLength >= 900_000, 'the peer is disconnected, or no longer read');
   t.same(await good.call('echo', { text: 'after' }), { text: 'after' });
   deaf.destroy();
 });
 
-/** A server whose door the test controls, and which reports what was read of its calls. */
+/** Starts a server with the door that is given, and returns the list of what it read of calls and served. */
 async function serveBehind(
   t: Parameters<typeof serve>[0],
   door: Door<undefined>,
@@ -228,7 +232,7 @@ async function raw(path: string, messages: readonly unknown[]): Promise<readonly
   return answers;
 }
 
-test('a call has its place before it is read; without a place, nothing is read, and its caller is not read for a moment', async (t) => {
+test('a call has its place before its parameters are read; without a place they are not read, and neither is its caller for a moment', async (t) => {
   let admit = (): void => {};
   const admitted = new Promise<void>((resolve) => {
     admit = resolve;
@@ -248,7 +252,7 @@ test('a call has its place before it is read; without a place, nothing is read, 
   socket.write(encodeFrame({ id: 1, op: 'look', params: { text: 'a' } }));
   for (const end = performance.now() + 20_000; seen.length === 0 && performance.now() < end; )
     await new Promise((resolve) => setTimeout(resolve, 5));
-  t.same(seen, ['asked look {"text":"a"}'], 'the door has it, nobody has read it');
+  t.same(seen, ['asked look {"text":"a"}'], 'the door has the call, and nobody has read its parameters');
   admit();
   await once(socket, 'data');
   t.same(seen.slice(1), ['read a', 'served a']);
@@ -272,15 +276,15 @@ test('a call has its place before it is read; without a place, nothing is read, 
     await new Promise((resolve) => setImmediate(resolve));
   }
   const elapsed = performance.now() - started;
-  t.ok(answers > 0, 'it is told');
+  t.ok(answers > 0, 'the caller is told');
   t.ok(
     answers <= (elapsed / 100 + 2) * 66,
-    `and read a piece of 64 KiB at a time, each tenth of a second: ${answers} answers`,
+    `and a piece of 64 KiB of its calls is read in each tenth of a second: ${answers} answers`,
   );
   t.same(crowded.seen, []);
 });
 
-test('malformed calls are refused by name, up to a number a minute for their sender; after that each ends its connection', async (t) => {
+test('malformed calls are refused with the name of the wrong field, up to a number a minute for each sender; each further one ends its connection', async (t) => {
   const faults = faultsOf(3);
   const { path, seen, closed } = await serveBehind(t, doorWith(faults));
   const good = connect(path);
@@ -299,22 +303,22 @@ test('malformed calls are refused by name, up to a number a minute for their sen
     /^invalid/,
     /^over-limit: too many messages of a wrong form in a minute: this connection ends.* text: /,
   ]);
-  t.equal(first.length, 5, 'and what comes behind it is not');
+  t.equal(first.length, 5, 'nothing after it is answered');
   t.match(closed, [/too many messages of a wrong form/]);
-  t.match(await raw(path, [wrong, right]), [/^over-limit/], 'a new connection is no new number');
-  t.equal(faults.used, 3, 'no more is remembered than may be');
+  t.match(await raw(path, [wrong, right]), [/^over-limit/], 'a new connection gets no new allowance');
+  t.equal(faults.used, 3, 'no more faults are counted than are forgiven');
   const before = seen.length;
   good.write(encodeFrame(right));
   await once(good, 'data');
-  t.same(seen.slice(before), ['read a', 'served a'], 'his other connection goes on');
+  t.same(seen.slice(before), ['read a', 'served a'], 'the other connection of the sender goes on');
 });
 
-test('answers to unknown calls count as well; late answers do not', async (t) => {
+test('answers to unknown calls count as faults as well; late answers do not', async (t) => {
   const { path, closed } = await serveBehind(t, doorWith(faultsOf(2)));
   t.same(await raw(path, Array(4).fill({ id: 9, result: {} })), []);
   t.match(closed, [/answers to unknown calls/]);
 
-  // The caller's side: it stops waiting before the answer comes, twice as often as is forgiven.
+  // The caller's side: five calls time out before their answers come, and only two faults are forgiven.
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-rpc-'));
   const held: (() => void)[] = [];
   const server = createServer((socket) => {
@@ -365,7 +369,7 @@ test('what we send is checked before it is sent: for a union, the error names th
   t.throws(() => checkCall(table, 'echo', { text: 1 } as never), { code: 'invalid', message: /: text: / });
 });
 
-test('frames come out complete, also when they arrive byte by byte; frames that are too large are not sent', async (t) => {
+test('frames are read complete, also when they arrive byte by byte; frames that are too large are not sent', async (t) => {
   const messages = [{ a: 1 }, { b: 'ö'.repeat(1000) }, [1, 2, 3]];
   const stream = Buffer.concat(messages.map(encodeFrame));
   for (const step of [1, 3, 7, 1000, stream.length]) {
