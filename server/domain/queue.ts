@@ -1,4 +1,4 @@
-// Owns: the one queue of the product: first in, first out. Its cost for each item is constant on average, at any
+// Owns: the queue class of the product: first in, first out. The cost for each item is constant on average, at any
 // length.
 // Must never: move the waiting items whenever one leaves. Shifting an array costs its whole length each time, so a
 // client that fills the queue could stop the process that serves everybody (T-34).

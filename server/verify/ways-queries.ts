@@ -1,5 +1,5 @@
-// Owns: the SQL that compares what is in the months of the record with what is found there by each way that questions
-// go: indexes, bounds of months, and stored columns (decision 0051).
+// Owns: the SQL that compares what is in the months of the record with what is found there through each index, month
+// bound and stored column that incident reports use (decision 0051).
 // Must never: count what was sealed after it began, or read by an index what it counts as the whole.
 import type { Transaction } from '../postgres/database.ts';
 import { beginSnapshot } from '../postgres/snapshot.ts';

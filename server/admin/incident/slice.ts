@@ -102,7 +102,8 @@ export async function writeSlice(
   let { from } = ends;
   let counts = await selectedCounts(tx, chosen, customer, from?.tree.size ?? 0, end);
   if (counts.before > 0 && begin !== null) {
-    // An entry of the window was written by a clock that was ahead. No entry is more than `aheadDays` ahead of its head.
+    // An entry of the window was written by a clock that was ahead. No entry is further ahead of its head than
+    // `aheadDays`.
     const earlier = await anchors.find(tx, Math.max(0, begin - aheadDays * dayMicros));
     from = await earlier?.of(customer);
     counts = await selectedCounts(tx, chosen, customer, from?.tree.size ?? 0, end);

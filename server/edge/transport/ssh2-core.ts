@@ -102,8 +102,8 @@ const crypto = require('ssh2/lib/protocol/crypto.js') as {
 };
 const { version } = require('ssh2/package.json') as { version: string };
 /**
- * What ssh2 makes its ciphers of, and ssh2's version. own-packets-check.ts verifies by them the private parts of ciphers
- * that we use.
+ * What ssh2 makes its ciphers of, and ssh2's version. By these, own-packets-check.ts verifies the private parts of
+ * ciphers that we use.
  */
 export const coreCiphers = { ...crypto, version };
 
