@@ -1,7 +1,7 @@
-// Owns: `npm test`, `npm run test:gateway` and `npm run test:attacks`: one database server and one installation to copy
-// for the run, then the test files, some beside each other, and a few alone at the end. Arguments are parts of names, or
-// the name of a group; without them the group `quick` runs. What failed beside others runs once more alone (decision
-// 55). Ends with the line `N passed, N failed`.
+// Owns: `npm test`, `npm run test:gateway` and `npm run test:attacks`: one database server and one installation to
+// copy for the run, then the test files, some beside each other, and a few alone at the end. Arguments are parts of
+// names, or the name of a group; without them the group `quick` runs. What failed beside others runs once more alone
+// (decision 55). Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,8 +18,8 @@ const measure = '--measure';
 const filter = process.argv.slice(2).filter((word) => word !== measure);
 /** Files in these folders start whole gateways, from one that was started once. */
 const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
-/** How many files run beside each other: each waits for a third of its time. */
-const lanes = 3;
+/** How many files run beside each other: each waits for half of its time. */
+const lanes = 4;
 /**
  * The seconds of the files that take longest, by name; `npm test -- --measure` writes those of the files that it ran.
  * What takes longest begins first, so that no lane is idle at the end. The figures decide nothing else.
@@ -74,7 +74,7 @@ function testFiles(): readonly string[] {
     .filter((file) => asked.some((one) => groups[one]?.(file) ?? file.includes(one)));
 }
 
-/** The seconds of processor time, in user mode and in the kernel, of all processes that this one started and that ended. */
+/** Seconds of processor time, in user mode and in the kernel, of all processes below this one that have ended. */
 function processorSeconds(): number {
   const fields = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ') ?? [];
   return Math.round((Number(fields[13]) + Number(fields[14])) / 100);
