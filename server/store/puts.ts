@@ -1,6 +1,6 @@
-// Owns: one connection of an edge to the store: its puts, the memory for their pieces, and what each is answered.
+// Owns: one connection of an edge to the store: its puts, and what each is answered.
 // Must never: store anything without a ticket of a warden for this node, say that an object is durable before it is,
-// or let one connection hold more memory or more puts than its share.
+// or let one connection hold more puts than its share.
 import type { Socket } from 'node:net';
 import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
@@ -21,10 +21,9 @@ import {
   type Head,
   storeFrames,
 } from '../rpc/store-frames.ts';
+import type { Pieces } from './pieces.ts';
 import type { Holding, Unsettled } from './unsettled.ts';
 
-/** How many pieces of one connection may be on their way to the disk: 8 MiB. */
-const piecesMax = 32;
 /**
  * How many numbers of puts one connection may have in use, those of failed puts included. How many objects an edge may
  * be writing is a line of the table of shares, because each is an open file.
@@ -56,6 +55,8 @@ type Given = {
   readonly plane: Plane;
   /** Places for objects that are being written, of all connections of all edges. */
   readonly places: Slots;
+  /** The memory for pieces, of all connections of all edges. */
+  readonly pieces: Pieces;
   /** The keys of tickets that count now, the newest first. */
   readonly keys: () => readonly Buffer[];
   readonly unsettled: Unsettled;
@@ -74,8 +75,9 @@ export class Puts {
   readonly #cutter: FrameCutter;
   readonly #puts = new Map<number, Put | typeof lost>();
   readonly #small = Buffer.alloc(ticketBytes);
-  readonly #free: Buffer[] = [];
-  #made = 0;
+  readonly #wake = (): void => this.#reader.resume();
+  /** The memory of the piece that is arriving. */
+  #arriving: Buffer | undefined;
 
   constructor(reader: SocketReader, given: Given) {
     this.#given = given;
@@ -123,18 +125,13 @@ export class Puts {
   }
 
   #takeMemory(): Buffer | undefined {
-    const free = this.#free.pop();
-    if (free !== undefined || this.#made === piecesMax) return free;
-    this.#made += 1;
-    return this.#given.store.memory(bodyBytesMax);
-  }
-
-  #giveMemory(memory: Buffer): void {
-    this.#free.push(memory);
-    this.#reader.resume();
+    const { node, plane, pieces } = this.#given;
+    this.#arriving = pieces.take({ holder: node, group: plane }, this.#wake);
+    return this.#arriving;
   }
 
   #take({ type, put, length }: Head, memory: Buffer): void {
+    this.#arriving = undefined;
     switch (type) {
       case edgeFrames.begin:
         return this.#begin(put, memory);
@@ -164,14 +161,14 @@ export class Puts {
 
   #piece(number: number, memory: Buffer, length: number): void {
     const put = this.#puts.get(number);
-    if (put === undefined || put === lost) return this.#giveMemory(memory);
+    if (put === undefined || put === lost) return this.#given.pieces.give(memory);
     try {
       if (!put.isFull || put.bytes + length > put.ticket.bytesMax)
         throw new CofferdamError('invalid', 'this piece does not belong to the object of the ticket');
       put.digest.add(memory.subarray(0, length));
       put.holding.add(length);
     } catch (error) {
-      this.#giveMemory(memory);
+      this.#given.pieces.give(memory);
       return this.#fail(
         number,
         put,
@@ -184,7 +181,7 @@ export class Puts {
       put.writer
         .write(memory, length)
         .catch((error: unknown) => this.#fail(number, put, error))
-        .then(() => this.#giveMemory(memory)),
+        .then(() => this.#given.pieces.give(memory)),
       unexpected,
     );
   }
@@ -253,7 +250,12 @@ export class Puts {
     if (this.#socket.writableLength > answersMax) this.#socket.destroy();
   }
 
+  /** Ends every put. The memory of pieces that are being written comes back when their writes have ended. */
   #close(): void {
+    const { pieces } = this.#given;
+    pieces.leave(this.#wake);
+    if (this.#arriving !== undefined) pieces.give(this.#arriving);
+    this.#arriving = undefined;
     for (const put of this.#puts.values()) if (put !== lost) this.#discard(put);
     this.#puts.clear();
   }

@@ -19,6 +19,7 @@ import { Peer } from '../rpc/peer.ts';
 import { Slots } from '../rpc/slots.ts';
 import { listenOn } from '../rpc/unix-listener.ts';
 import { entriesMax, objectsMax, storeToWarden, type WardenToStore, wardenToStore } from '../rpc/warden-store.ts';
+import { Pieces } from './pieces.ts';
 import { Puts } from './puts.ts';
 import { Unsettled } from './unsettled.ts';
 
@@ -142,6 +143,7 @@ export async function startStore(config: Config): Promise<RunningStore> {
   const keys = new TicketKeys();
   const unsettled = new Unsettled(config.limits.unsettledBytesMax);
   const places = new Slots(config.shares.store.puts);
+  const pieces = new Pieces(store, new Slots(config.shares.store.pieces));
   const handlers = wardenHandlers(store, keys, unsettled);
   stopsWith(
     starting,
@@ -151,7 +153,7 @@ export async function startStore(config: Config): Promise<RunningStore> {
   log.info(text);
   for (const edge of config.edges) {
     const { node, plane } = edge;
-    const given = { store, node: idOf<NodeName>(node), plane, places, keys: () => keys.all, unsettled, log };
+    const given = { store, node: idOf<NodeName>(node), plane, places, pieces, keys: () => keys.all, unsettled, log };
     stopsWith(
       starting,
       await listenOn(
