@@ -60,11 +60,12 @@ function wardenHandlers(
   unsettled: Unsettled,
 ): Handlers<WardenToStore, undefined> {
   const run = randomUUID();
+  const since = performance.now();
   const ids = (objects: readonly string[]): readonly ObjectId[] => objects.map((one) => idOf<ObjectId>(one));
   return {
     'store.hello': async ({ key }) => {
       keys.add(Buffer.from(key, 'base64'));
-      return { run };
+      return { run, runMs: performance.now() - since };
     },
     'store.room': async () => ({ freeBytes: await store.freeBytes(), held: [...unsettled.held()] }),
     'store.settle': async ({ objects }) => {

@@ -41,6 +41,8 @@ export type Store = {
   settle(objects: readonly ObjectId[]): Promise<void>;
   /** Names the run of the store that is connected; undefined while none is. */
   readonly run: string | undefined;
+  /** How long that run has lasted at least, in milliseconds; 0 while none is connected. */
+  readonly runMs: number;
   /** Returns objects that are whole and that nobody settled for `ageMs` milliseconds. */
   unsettled(ageMs: number): Promise<readonly ObjectId[]>;
   /** Deletes objects, any number of them. */
@@ -72,7 +74,8 @@ export class StoreClient implements Store {
   readonly #settled = new Queue<ObjectId>();
   readonly #patienceMs: number;
   #peer: StorePeer | undefined;
-  #run: string | undefined;
+  /** The run that is connected, and when it began (`performance.now()`). */
+  #run: { readonly id: string; readonly since: number } | undefined;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
   #free: { readonly at: number; readonly bytes: Promise<number> } | undefined;
@@ -103,7 +106,11 @@ export class StoreClient implements Store {
   }
 
   get run(): string | undefined {
-    return this.#run;
+    return this.#run?.id;
+  }
+
+  get runMs(): number {
+    return this.#run === undefined ? 0 : performance.now() - this.#run.since;
   }
 
   #wake(): void {
@@ -131,9 +138,9 @@ export class StoreClient implements Store {
       onBug: (op, error) => this.#log.error({ op, err: error }, 'defect in a handler'),
     });
     detach(
-      peer.call('store.hello', { protocol: 1, key: this.key.toString('base64') }).then(({ run }) => {
+      peer.call('store.hello', { protocol: 1, key: this.key.toString('base64') }).then(({ run, runMs }) => {
         this.#peer = peer;
-        this.#run = run;
+        this.#run = { id: run, since: performance.now() - runMs };
         this.#wake();
       }),
       () => peer.close(),
