@@ -89,12 +89,17 @@ class DirectoryWriter implements ObjectWriter {
   #pieces: Promise<unknown>[] = [];
   #bytes = 0;
   #isPadded = false;
+  #isNamed = false;
 
   constructor(objects: string, object: ObjectId, isDirect: boolean) {
     this.#objects = objects;
     this.#object = object;
     this.#isDirect = isDirect;
     this.#path = join(unfinished(objects), filePart(`${objectPart(object)}.${randomBytes(8).toString('hex')}`));
+  }
+
+  get isNamed(): boolean {
+    return this.#isNamed;
   }
 
   async #open(): Promise<FileHandle> {
@@ -140,16 +145,24 @@ class DirectoryWriter implements ObjectWriter {
     }
   }
 
-  /** Gives the object its name, durably. */
+  /** Gives the object its name, durably. A name that is not known to be durable is taken away again. */
   async #publish(): Promise<void> {
     const directory = join(this.#objects, objectDirectoryPart(this.#object));
+    const path = objectPath(this.#objects, this.#object);
     await ensureDirectory(this.#objects, directory);
-    await link(this.#path, objectPath(this.#objects, this.#object)).catch((error: unknown) => {
+    await link(this.#path, path).catch((error: unknown) => {
       if (codeOf(error) === 'EEXIST')
         throw new CofferdamError('conflict', 'this object is already stored; send the file again');
       throw error;
     });
-    await syncDirectoryMeanwhile(directory);
+    this.#isNamed = true;
+    await syncDirectoryMeanwhile(directory).catch(async (error: unknown) => {
+      await rm(path, { force: true }).then(
+        () => (this.#isNamed = false),
+        () => {},
+      );
+      throw error;
+    });
   }
 
   async abort(): Promise<void> {
@@ -158,7 +171,8 @@ class DirectoryWriter implements ObjectWriter {
     const file = await this.#file?.catch(() => undefined);
     this.#file = undefined;
     if (file === undefined) return;
-    await file.close();
+    // What is durable stays so, whether the file can be closed or not, and what is given up is removed all the same.
+    await file.close().catch(() => {});
     // The published object keeps its own name. A file that cannot be removed is found among the unfinished ones.
     await rm(this.#path, { force: true }).catch(() => {});
   }

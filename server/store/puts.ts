@@ -196,10 +196,17 @@ export class Puts {
         .finally(put.release)
         .then(
           () => this.#durable(number, put),
-          (error: unknown) => this.#answerFailure(number, put, error),
+          (error: unknown) => this.#unfinished(number, put, error),
         ),
       unexpected,
     );
+  }
+
+  /** An object whose name could not be taken away counts like one that is whole, and is deleted like one. */
+  #unfinished(number: number, { ticket, writer, holding }: Put, error: unknown): void {
+    if (writer.isNamed) holding.whole(ticket.object);
+    else holding.release();
+    this.#answerFailure(number, error);
   }
 
   #durable(number: number, { ticket, digest, bytes, holding }: Put): void {
@@ -226,12 +233,11 @@ export class Puts {
     if (put !== undefined && this.#puts.get(number) !== put) return;
     this.#puts.set(number, lost);
     if (put !== undefined) this.#discard(put);
-    this.#answerFailure(number, undefined, error);
+    this.#answerFailure(number, error);
   }
 
-  #answerFailure(number: number, put: Put | undefined, error: unknown): void {
+  #answerFailure(number: number, error: unknown): void {
     const { node, log } = this.#given;
-    put?.holding.release();
     const failure = failureOf(error);
     log[failure === 'unavailable' ? 'error' : 'warn']({ node, err: error }, 'an object was not stored');
     this.#answer(storeFrames.failed, number, Buffer.of(failures.indexOf(failure)));
