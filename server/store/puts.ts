@@ -22,6 +22,7 @@ import {
   storeFrames,
 } from '../rpc/store-frames.ts';
 import type { Pieces } from './pieces.ts';
+import type { TicketKeys } from './ticket-keys.ts';
 import type { Holding, Unsettled } from './unsettled.ts';
 
 /**
@@ -34,6 +35,11 @@ const putsMax = 16_384;
  * may be writing. An answer that waits takes many times its length in memory.
  */
 const answersMax = 512 * 1024;
+/**
+ * How long a connection waits, unread, for a warden to say which tickets count, in milliseconds: as long as an edge
+ * looks for a store that is away.
+ */
+const unreadMs = 5000;
 const nothing = Buffer.alloc(0);
 
 type Put = {
@@ -57,8 +63,7 @@ type Given = {
   readonly places: Slots;
   /** The memory for pieces, of all connections of all edges. */
   readonly pieces: Pieces;
-  /** The keys of tickets that count now, the newest first. */
-  readonly keys: () => readonly Buffer[];
+  readonly keys: TicketKeys;
   readonly unsettled: Unsettled;
   readonly log: Logger;
 };
@@ -76,6 +81,11 @@ export class Puts {
   readonly #puts = new Map<number, Put | typeof lost>();
   readonly #small = Buffer.alloc(ticketBytes);
   readonly #wake = (): void => this.#reader.resume();
+  readonly #begins = (): void => {
+    clearTimeout(this.#unread);
+    this.#reader.resume();
+  };
+  readonly #unread: NodeJS.Timeout;
   /** The memory of the piece that is arriving. */
   #arriving: Buffer | undefined;
 
@@ -93,7 +103,8 @@ export class Puts {
     socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.destroy());
     socket.on('close', () => this.#close());
-    reader.resume();
+    this.#unread = setTimeout(() => socket.destroy(), unreadMs);
+    given.keys.whenKnown(this.#begins);
   }
 
   /**
@@ -147,8 +158,7 @@ export class Puts {
   #begin(number: number, memory: Buffer): void {
     const { keys, node, plane, places, store, unsettled } = this.#given;
     try {
-      if (keys().length === 0) throw new CofferdamError('unavailable', 'no warden has said which tickets count');
-      const ticket = readTicket(keys(), node, Buffer.from(memory), Date.now());
+      const ticket = readTicket(keys.all, node, Buffer.from(memory), Date.now());
       const release = places.take({ holder: node, group: plane });
       const writer = store.begin(ticket.object);
       const digest = new SealedDigest();
@@ -212,7 +222,7 @@ export class Puts {
   #durable(number: number, { ticket, digest, bytes, holding }: Put): void {
     const { node, object } = ticket;
     holding.whole(object);
-    const [key] = this.#given.keys();
+    const [key] = this.#given.keys.all;
     if (key === undefined) throw new CofferdamError('bug', 'an object was written without a key for its ticket');
     const durable = { node, object, bytes, digest: digest.end() };
     const body = Buffer.alloc(durableBytes);
@@ -258,7 +268,9 @@ export class Puts {
 
   /** Ends every put. The memory of pieces that are being written comes back when their writes have ended. */
   #close(): void {
-    const { pieces } = this.#given;
+    const { keys, pieces } = this.#given;
+    clearTimeout(this.#unread);
+    keys.leave(this.#begins);
     pieces.leave(this.#wake);
     if (this.#arriving !== undefined) pieces.give(this.#arriving);
     this.#arriving = undefined;

@@ -21,6 +21,7 @@ import { listenOn } from '../rpc/unix-listener.ts';
 import { entriesMax, objectsMax, storeToWarden, type WardenToStore, wardenToStore } from '../rpc/warden-store.ts';
 import { Pieces } from './pieces.ts';
 import { Puts } from './puts.ts';
+import { TicketKeys } from './ticket-keys.ts';
 import { Unsettled } from './unsettled.ts';
 
 /** How many connections one edge may have at once: its own, and one of a former run that has not been closed yet. */
@@ -29,26 +30,7 @@ const edgeConnectionsMax = 4;
 const memory: ReadMemory = { take: () => true, need: () => {}, give: () => {} };
 /** How many connections of wardens there may be at once. */
 const wardenConnectionsMax = 32;
-/**
- * How many keys of tickets count at once. Wardens that share a master key have the same one; a second one is there
- * while the master key is being replaced.
- */
-const keysMax = 2;
-
 export type RunningStore = { stop(): Promise<void> };
-
-/** The keys of tickets, the newest first. */
-class TicketKeys {
-  #keys: readonly Buffer[] = [];
-
-  get all(): readonly Buffer[] {
-    return this.#keys;
-  }
-
-  add(key: Buffer): void {
-    this.#keys = [key, ...this.#keys.filter((one) => !one.equals(key))].slice(0, keysMax);
-  }
-}
 
 const nameOf = (text: string): string => Buffer.from(text, 'base64').toString('latin1');
 const textOf = (name: string): string => Buffer.from(name, 'latin1').toString('base64');
@@ -154,7 +136,7 @@ export async function startStore(config: Config): Promise<RunningStore> {
   log.info(text);
   for (const edge of config.edges) {
     const { node, plane } = edge;
-    const given = { store, node: idOf<NodeName>(node), plane, places, pieces, keys: () => keys.all, unsettled, log };
+    const given = { store, node: idOf<NodeName>(node), plane, places, pieces, keys, unsettled, log };
     stopsWith(
       starting,
       await listenOn(

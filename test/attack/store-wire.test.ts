@@ -83,11 +83,25 @@ test('no ticket counts before a warden has said under which key', async (t) => {
   await store.stop('SIGKILL');
   const { ticket } = store.ticket('p1');
   await store.run({ greets: false });
-  const client = await store.connect('p1');
-  t.same(await client.put(ticket, sealed), { kind: 'failed', failure: 'unavailable' }, 'before');
+  const early = await store.connect('p1');
+  t.same(await early.put(ticket, sealed), { kind: 'gone' }, 'no warden comes');
+  // They have ended without being read, and are gone when somebody can be read.
+  for (let i = 0; i < 2; i += 1) {
+    const ended = await store.connect('p1');
+    ended.begin(ticket);
+    ended.close();
+  }
+  const [waiting, refused] = await Promise.all([store.connect('p1'), store.connect('p1')]);
+  const answers = [
+    waiting.put(ticket, sealed),
+    refused.put(store.ticket('p1', { key: randomBytes(32) }).ticket, sealed),
+  ];
+  await nothingIsLeft(t, store, 'before a warden has come');
   await store.greet();
-  t.equal((await client.put(ticket, sealed)).kind, 'durable', 'and after');
-  client.close();
+  t.match(await Promise.all(answers), [{ kind: 'durable' }, { kind: 'failed', failure: 'denied' }], 'one comes');
+  const others = await Promise.all([store.connect('p1'), store.connect('p1')]);
+  for (const client of others) t.equal((await client.put(store.ticket('p1').ticket, sealed)).kind, 'durable', 'after');
+  for (const client of [waiting, refused, ...others]) client.close();
 });
 
 test('an object that does not fit its ticket, or is no sealed object, is refused and leaves nothing', async (t) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
+import { held } from '../../server/domain/detached.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { StoreLink } from '../../server/edge/sftp/store-link.ts';
 import { objectPath } from '../../server/extents/directory-store.ts';
@@ -21,6 +22,7 @@ import { until } from '../support/until.ts';
 
 const piece = randomBytes(262_144);
 const node = idOf<NodeName>('partner-1');
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const unavailable = { code: 'unavailable', message: 'the store is not available at the moment; try again' };
 
 function setUp(t: Teardown) {
@@ -82,17 +84,40 @@ test('a store that ends in the middle of an object', async (t) => {
   t.notOk(existsSync(objectPath(paths.objects, whole)));
 });
 
+test('what an edge puts before a warden has come waits for it, and not for ever', async (t) => {
+  const { config, paths, client, link } = setUp(t);
+  const first = await startStore(config);
+  t.teardown(() => first.stop());
+  const put = async () => {
+    const one = link.put(testTicket(newObject()));
+    try {
+      await one.write([piece]);
+      return await one.end();
+    } finally {
+      one.abort();
+    }
+  };
+  const from = performance.now();
+  await t.rejects(put(), unavailable, 'no warden comes');
+  const tookMs = performance.now() - from;
+  t.ok(tookMs > 3000 && tookMs < 20_000, `it fails after ${Math.round(tookMs)} ms`);
+  const early = held(put());
+  await pause(300);
+  t.same(readdirSync(join(paths.objects, 'new')), [], 'nothing is written without a key of tickets');
+  await client.start(5000);
+  t.match(await early, { sealedBytes: piece.length }, 'a warden comes');
+  await first.stop();
+  const second = await startStore(config);
+  t.teardown(() => second.stop());
+  t.match(await put(), { sealedBytes: piece.length }, 'after a restart the next put succeeds');
+  const unready = await Promise.all(Array.from({ length: 20 }, put));
+  t.equal(unready.length, 20, 'and all others');
+});
+
 test('puts beside each other, of which some are given up or refused, do not disturb the others', async (t) => {
   const { config, paths, client, link } = setUp(t);
   const store = await startStore(config);
   t.teardown(() => store.stop());
-  const early = link.put(testTicket(newObject()));
-  await t.rejects(
-    early.write([piece]).then(() => early.end()),
-    unavailable,
-    'before a warden has come',
-  );
-  early.abort();
   await client.start(5000);
   const kinds = ['good', 'given up', 'too long', 'a piece behind the last one', 'of another node', 'expired'] as const;
   const outcomes = await Promise.all(
