@@ -21,6 +21,7 @@ import {
   type Head,
   storeFrames,
 } from '../rpc/store-frames.ts';
+import type { EndedPuts } from './ended-puts.ts';
 import type { Pieces } from './pieces.ts';
 import type { TicketKeys } from './ticket-keys.ts';
 import type { Holding, Unsettled } from './unsettled.ts';
@@ -64,6 +65,7 @@ type Given = {
   /** The memory for pieces, of all connections of all edges. */
   readonly pieces: Pieces;
   readonly keys: TicketKeys;
+  readonly ended: EndedPuts;
   readonly unsettled: Unsettled;
   readonly log: Logger;
 };
@@ -156,8 +158,9 @@ export class Puts {
   }
 
   #begin(number: number, memory: Buffer): void {
-    const { keys, node, plane, places, store, unsettled } = this.#given;
+    const { ended, keys, node, plane, places, store, unsettled } = this.#given;
     try {
+      if (ended.isClosing) throw new CofferdamError('unavailable', 'the store stops');
       const ticket = readTicket(keys.all, node, Buffer.from(memory), Date.now());
       const release = places.take({ holder: node, group: plane });
       const writer = store.begin(ticket.object);
@@ -200,7 +203,7 @@ export class Puts {
     const put = this.#puts.get(number);
     this.#puts.delete(number);
     if (put === undefined || put === lost) return;
-    detach(
+    this.#given.ended.add(
       put.writer
         .finish()
         .finally(put.release)
@@ -208,7 +211,6 @@ export class Puts {
           () => this.#durable(number, put),
           (error: unknown) => this.#unfinished(number, put, error),
         ),
-      unexpected,
     );
   }
 

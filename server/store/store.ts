@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { lastPutsMs } from '../config/stop-times.ts';
 import { idOf, type NodeName, type ObjectId } from '../domain/ids.ts';
 import { stopsWith } from '../domain/lifetimes.ts';
 import { DirectoryStore } from '../extents/directory-store.ts';
@@ -17,8 +18,9 @@ import { type ReadMemory, SocketReader } from '../rpc/own-buffer.ts';
 import { checkOwnBuffer } from '../rpc/own-buffer-check.ts';
 import { Peer } from '../rpc/peer.ts';
 import { Slots } from '../rpc/slots.ts';
-import { listenOn } from '../rpc/unix-listener.ts';
+import { type Listening, listenOn } from '../rpc/unix-listener.ts';
 import { entriesMax, objectsMax, storeToWarden, type WardenToStore, wardenToStore } from '../rpc/warden-store.ts';
+import { EndedPuts } from './ended-puts.ts';
 import { Pieces } from './pieces.ts';
 import { Puts } from './puts.ts';
 import { TicketKeys } from './ticket-keys.ts';
@@ -134,19 +136,20 @@ export async function startStore(config: Config): Promise<RunningStore> {
   );
   const { isOwn, text } = await checkOwnBuffer(`${dirname(paths.storeControlSocket)}/check.sock`);
   log.info(text);
+  const ended = new EndedPuts();
+  const sockets: Listening[] = [];
   for (const edge of config.edges) {
     const { node, plane } = edge;
-    const given = { store, node: idOf<NodeName>(node), plane, places, pieces, keys, unsettled, log };
-    stopsWith(
-      starting,
-      await listenOn(
-        paths.storeSocket(edge.node),
-        edgeConnectionsMax,
-        (socket) => serveEdge(socket, isOwn, given),
-        true,
-      ),
-    );
+    const given = { store, node: idOf<NodeName>(node), plane, places, pieces, keys, ended, unsettled, log };
+    const serve = (socket: Socket): void => serveEdge(socket, isOwn, given);
+    sockets.push(stopsWith(starting, await listenOn(paths.storeSocket(node), edgeConnectionsMax, serve, true)));
   }
+  // An edge that comes now waits for the next run of the store.
+  starting.defer(async () => {
+    for (const socket of sockets) socket.refuse();
+    const unanswered = await ended.close(lastPutsMs);
+    if (unanswered > 0) log.error({ unanswered }, 'objects were not durable in time; nobody was told that they are');
+  });
   log.info({ nodes: config.edges.map((edge) => edge.node) }, 'store serves');
   const started = starting.move();
   return {

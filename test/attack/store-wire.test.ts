@@ -296,3 +296,28 @@ test('what one edge puts and no upload takes is bounded, and takes nothing from 
   await store.wardens.call('store.delete', { objects: objects.map(({ object }) => object) });
   await nothingIsLeft(t, store, 'at the end');
 });
+
+test('a store that is asked to stop has answered every object that it stored', async (t) => {
+  const store = await LoneStore.start(t);
+  let stored = 0;
+  for (let round = 0; round < 5; round += 1) {
+    const client = await store.connect('p1');
+    const puts = Array.from({ length: 200 }, () => {
+      const { object, ticket } = store.ticket('p1');
+      return { object, answer: client.put(ticket, sealed) };
+    });
+    await Promise.race(puts.slice(30 * round).map(({ answer }) => answer));
+    await store.stop('SIGTERM');
+    const answers = await Promise.all(puts.map(async ({ object, answer }) => ({ object, kind: (await answer).kind })));
+    const durable = answers.filter(({ kind }) => kind === 'durable').map(({ object }) => object);
+    t.ok(durable.length > 0, `${durable.length} of ${puts.length} were answered`);
+    t.same(store.files().objects, durable.sort(), 'and nothing else is stored');
+    stored += durable.length;
+    await store.run();
+    await store.wardens.call('store.delete', { objects: durable });
+    t.equal((await (await store.connect('p1')).put(store.ticket('p1').ticket, sealed)).kind, 'durable', 'it goes on');
+    await store.wardens.call('store.delete', { objects: [...store.files().objects] });
+  }
+  t.comment(`${stored} objects`);
+  await nothingIsLeft(t, store, 'at the end');
+});
