@@ -24,13 +24,13 @@ export function placeStore(config: Pick<Config, 'runtimeDirectory' | 'storeDirec
 
 /**
  * Starts a store for the edges of this configuration, and connects a warden to it. Both stop with the test. `restart`
- * ends the store, starts another run of it, and resolves when the warden is connected to that.
+ * stops the store, starts another run of it, and resolves when the warden is connected to that.
  */
 export async function startAgainStore(
   t: Teardown,
   config: Config,
   key: Buffer = testStoreKey,
-): Promise<{ readonly client: StoreClient; restart(): Promise<void> }> {
+): Promise<{ readonly client: StoreClient; stop(): Promise<void>; restart(): Promise<void> }> {
   placeStore(config);
   const start = () => startStore({ ...config, log: { level: 'error', pretty: false } });
   let store = await start();
@@ -42,6 +42,7 @@ export async function startAgainStore(
   await client.start(10_000);
   return {
     client,
+    stop: () => store.stop(),
     restart: async () => {
       await store.stop();
       await until('the warden has noticed', () => client.run === undefined);

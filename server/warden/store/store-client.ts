@@ -52,6 +52,8 @@ export type Store = {
 };
 
 const reconnectMs = 100;
+/** How long a store may take for its last answers when the warden takes its leave, in milliseconds. */
+const lastAnswersMs = 3000;
 /** How old a reading of the free space may be, in milliseconds. */
 const freshMs = 1000;
 /** How long settled objects are gathered before the store is told, in milliseconds. */
@@ -77,6 +79,8 @@ export class StoreClient implements Store {
   /** The run that is connected, and when it began (`performance.now()`). */
   #run: { readonly id: string; readonly since: number } | undefined;
   #isStopped = false;
+  #isLeaving = false;
+  #leaving: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
   #free: { readonly at: number; readonly bytes: Promise<number> } | undefined;
 
@@ -97,8 +101,19 @@ export class StoreClient implements Store {
     this.#timer = setInterval(() => this.#tellSettled(), gatherMs);
   }
 
+  /**
+   * The warden is about to stop: from now on nothing waits for a store that is away, nor for long when it does not
+   * answer.
+   */
+  leave(): void {
+    this.#isLeaving = true;
+    this.#wake();
+    this.#leaving = setTimeout(() => this.#peer?.close(), lastAnswersMs);
+  }
+
   stop(): void {
     this.#isStopped = true;
+    clearTimeout(this.#leaving);
     clearInterval(this.#timer);
     this.#tellSettled();
     this.#peer?.close();
@@ -151,7 +166,7 @@ export class StoreClient implements Store {
     const until = performance.now() + withinMs;
     while (this.#peer?.isOpen !== true) {
       const leftMs = until - performance.now();
-      if (this.#isStopped || leftMs <= 0) throw away();
+      if (this.#isStopped || this.#isLeaving || leftMs <= 0) throw away();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(wake, leftMs);
         const waiting = this.#waiting;
