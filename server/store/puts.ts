@@ -45,6 +45,8 @@ const nothing = Buffer.alloc(0);
 
 type Put = {
   readonly ticket: Ticket;
+  /** The key of the ticket, with which the object is acknowledged. */
+  readonly key: Buffer;
   readonly writer: ObjectWriter;
   readonly digest: SealedDigest;
   readonly holding: Holding;
@@ -161,12 +163,12 @@ export class Puts {
     const { ended, keys, node, plane, places, store, unsettled } = this.#given;
     try {
       if (ended.isClosing) throw new CofferdamError('unavailable', 'the store stops');
-      const ticket = readTicket(keys.all, node, Buffer.from(memory), Date.now());
+      const { ticket, key } = readTicket(keys.all, node, Buffer.from(memory), Date.now());
       const release = places.take({ holder: node, group: plane });
       const writer = store.begin(ticket.object);
       const digest = new SealedDigest();
       const holding = unsettled.hold(node);
-      this.#puts.set(number, { ticket, writer, digest, holding, release, bytes: 0, isFull: true });
+      this.#puts.set(number, { ticket, key, writer, digest, holding, release, bytes: 0, isFull: true });
     } catch (error) {
       this.#fail(number, undefined, error);
     }
@@ -221,11 +223,9 @@ export class Puts {
     this.#answerFailure(number, error);
   }
 
-  #durable(number: number, { ticket, digest, bytes, holding }: Put): void {
+  #durable(number: number, { ticket, key, digest, bytes, holding }: Put): void {
     const { node, object } = ticket;
     holding.whole(object);
-    const [key] = this.#given.keys.all;
-    if (key === undefined) throw new CofferdamError('bug', 'an object was written without a key for its ticket');
     const durable = { node, object, bytes, digest: digest.end() };
     const body = Buffer.alloc(durableBytes);
     body.writeUInt32BE(bytes, 0);
