@@ -5,8 +5,8 @@ import type { ObjectId } from '../domain/ids.ts';
 
 /**
  * One object that is being written. Pieces are given in the order of the object, all of one size except the last, and
- * may be under way side by side. After a rejected `finish` nothing of the object remains (unless it `isNamed`), and after
- * a rejected `write` nothing once `abort` has resolved.
+ * may be under way side by side. After a rejected `finish` nothing of the object remains (unless it `isNamed`), and
+ * after a rejected `write` nothing once `abort` has resolved.
  */
 export type ObjectWriter = {
   /**

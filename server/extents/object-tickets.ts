@@ -52,8 +52,8 @@ export function issueTicket(key: Buffer, { node, object, bytesMax, until }: Tick
 
 /**
  * Reads a ticket that came from this node. `keys` are those that count; one of them must have issued it, and is
- * returned with it: whoever issued the ticket believes only what is acknowledged with the same key. Throws `denied` when
- * none has, or when its time is over.
+ * returned with it: whoever issued the ticket believes only what is acknowledged with the same key. Throws `denied`
+ * when none has, or when its time is over.
  */
 export function readTicket(
   keys: readonly Buffer[],

@@ -21,8 +21,8 @@ type Whole = { readonly node: NodeName; readonly bytes: number; readonly since: 
 /** The bytes of one object on its way. */
 export type Holding = {
   /**
-   * Counts bytes before they are written, in whole blocks. Throws `over-limit` when they exceed the node's allowance, and
-   * counts nothing then.
+   * Counts bytes before they are written, in whole blocks. Throws `over-limit` when they exceed the node's allowance,
+   * and counts nothing then.
    */
   add(bytes: number): void;
   /** Keeps the bytes counted under the name of the object, which is whole now. */

@@ -17,7 +17,7 @@ const moreMibMax = 80;
 const rssMib = ({ pid }: LoneStore): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 
-/** Connects, sends an object without its end, and drops the connection. Returns what the store takes at most, in MiB. */
+/** Connects, sends an object without its end, and drops the connection. Returns the most that the store has, in MiB. */
 async function drop(t: Test, store: LoneStore, cycles: number, of: 'p1' | 'i1'): Promise<number> {
   let mostMib = 0;
   for (let cycle = 0; cycle < cycles; cycle += 1) {

@@ -1,5 +1,5 @@
-// T-31 in the edge: when an extent of an upload is not stored, the warden is not asked to seal those behind it, which it
-// would charge and refuse. Those before it are sealed.
+// T-31 in the edge: when an extent of an upload is not stored, the warden is not asked to seal those behind it, which
+// it would charge and refuse. Those before it are sealed.
 import { randomBytes } from 'node:crypto';
 import { t as file, type Test, test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';

@@ -57,7 +57,8 @@ export async function collectUnsettled(given: Given, ageMs: number = graceMs): P
 
 /**
  * The search of one run of the store, and how many groups of objects it is through. It is due when the run is older
- * than what may be deleted: then what was there before the run is old enough, and what is younger is known to the store.
+ * than what may be deleted: then what was there before the run is old enough, and what is younger is known to the
+ * store.
  */
 type Search = { readonly run: string; readonly isDue: boolean; done: number };
 const searches = new WeakMap<Store, Search>();
