@@ -45,6 +45,8 @@ export const defaultShares = {
   store: {
     // Each has a file open: the process must be allowed more open files than this.
     puts: node('objects being written', { total: 12_288, each: 4096, reserve: 4096 }),
+    // Each has 256 KiB of memory, which the store keeps. Whoever has none free waits: its connection is not read.
+    pieces: node('pieces of objects on their way to the disk', { total: 256, each: 32, reserve: 64 }),
   },
   edge: {
     // The total must be less than the number of calls that the warden reads ahead for one node (`warden.calls`, each),

@@ -9,6 +9,11 @@ import type { Limits } from './config.ts';
  * acknowledged and to report them to the warden.
  */
 export const lastWordsMs = 10_000;
+/**
+ * How long a store that stops waits until the objects that edges have ended are durable and answered. Nothing new
+ * begins meanwhile.
+ */
+export const lastPutsMs = 3000;
 /** The additional time that a process needs to end its threads and to write the last lines of its log. */
 const restMs = 5000;
 
@@ -23,5 +28,5 @@ export const stopGraceMs = (
   admin: restMs,
   // The warden waits two seconds for edges that are in the middle of a call, and answers the calls that are under way.
   warden: 2 * restMs,
-  store: restMs,
+  store: lastPutsMs + restMs,
 });

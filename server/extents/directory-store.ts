@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, rm, rmdir, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectoryMeanwhile } from '../disk/durable-file.ts';
-import { held } from '../domain/detached.ts';
+import { detach, held } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ObjectId } from '../domain/ids.ts';
 import { entryPart, filePart, objectDirectoryPart, objectPart, prefixPart } from '../domain/path-parts.ts';
@@ -71,18 +71,51 @@ async function writeAll(file: FileHandle, memory: Buffer, bytes: number, offset:
   for (let done = 0; done < bytes; ) done += (await file.write(memory, done, bytes - done, offset + done)).bytesWritten;
 }
 
-/**
- * Creates a directory of the store if it is missing, and makes its name durable. The kernel gives it the group of the
- * store's directory, and the bit by which that goes on; a role may not ask for such a bit itself.
- */
-async function ensureDirectory(objects: string, path: string): Promise<void> {
-  if ((await mkdir(path, { recursive: true, mode: 0o750 })) !== undefined) await syncDirectoryMeanwhile(objects);
+/** The directories of one store. Nothing in one of them is durable before the name of the directory is. */
+class Directories {
+  readonly #objects: string;
+  /** Those whose names this process has made durable, or is making so. */
+  readonly #durable = new Map<string, Promise<void>>();
+
+  constructor(objects: string) {
+    this.#objects = objects;
+  }
+
+  /**
+   * Creates a directory if it is missing, and makes its name durable, once for all who ask: one that exists may have
+   * been created a moment ago. The kernel gives it the group of the store's directory, and the bit by which that goes
+   * on; a role may not ask for such a bit itself.
+   */
+  ensure(path: string): Promise<void> {
+    const known = this.#durable.get(path);
+    if (known !== undefined) return known;
+    const making = held(
+      mkdir(path, { recursive: true, mode: 0o750 }).then(() => syncDirectoryMeanwhile(this.#objects)),
+    );
+    this.#durable.set(path, making);
+    detach(making, () => this.#durable.delete(path));
+    return making;
+  }
+
+  /** Does something in a directory, and once more when somebody had removed the directory meanwhile. */
+  async within<T>(path: string, work: () => Promise<T>): Promise<T> {
+    await this.ensure(path);
+    try {
+      return await work();
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+      this.#durable.delete(path);
+      await this.ensure(path);
+      return work();
+    }
+  }
 }
 
 const asNew = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 class DirectoryWriter implements ObjectWriter {
   readonly #objects: string;
+  readonly #directories: Directories;
   readonly #object: ObjectId;
   readonly #isDirect: boolean;
   readonly #path: string;
@@ -92,17 +125,24 @@ class DirectoryWriter implements ObjectWriter {
   #pieces: Promise<unknown>[] = [];
   #bytes = 0;
   #isPadded = false;
+  #isNamed = false;
 
-  constructor(objects: string, object: ObjectId, isDirect: boolean) {
+  constructor(objects: string, directories: Directories, object: ObjectId, isDirect: boolean) {
     this.#objects = objects;
+    this.#directories = directories;
     this.#object = object;
     this.#isDirect = isDirect;
     this.#path = join(unfinished(objects), filePart(`${objectPart(object)}.${randomBytes(8).toString('hex')}`));
   }
 
+  get isNamed(): boolean {
+    return this.#isNamed;
+  }
+
   async #open(): Promise<FileHandle> {
-    await ensureDirectory(this.#objects, unfinished(this.#objects));
-    return open(this.#path, this.#isDirect ? asNew | constants.O_DIRECT : asNew, 0o440);
+    return this.#directories.within(unfinished(this.#objects), () =>
+      open(this.#path, this.#isDirect ? asNew | constants.O_DIRECT : asNew, 0o440),
+    );
   }
 
   write(memory: Buffer, bytes: number): Promise<void> {
@@ -143,16 +183,25 @@ class DirectoryWriter implements ObjectWriter {
     }
   }
 
-  /** Gives the object its name, durably. */
+  /** Gives the object its name, durably. A name that is not known to be durable is taken away again. */
   async #publish(): Promise<void> {
     const directory = join(this.#objects, objectDirectoryPart(this.#object));
-    await ensureDirectory(this.#objects, directory);
-    await link(this.#path, objectPath(this.#objects, this.#object)).catch((error: unknown) => {
-      if (codeOf(error) === 'EEXIST')
-        throw new CofferdamError('conflict', 'this object is already stored; send the file again');
+    const path = objectPath(this.#objects, this.#object);
+    await this.#directories
+      .within(directory, () => link(this.#path, path))
+      .catch((error: unknown) => {
+        if (codeOf(error) === 'EEXIST')
+          throw new CofferdamError('conflict', 'this object is already stored; send the file again');
+        throw error;
+      });
+    this.#isNamed = true;
+    await syncDirectoryMeanwhile(directory).catch(async (error: unknown) => {
+      await rm(path, { force: true }).then(
+        () => (this.#isNamed = false),
+        () => {},
+      );
       throw error;
     });
-    await syncDirectoryMeanwhile(directory);
   }
 
   async abort(): Promise<void> {
@@ -161,7 +210,8 @@ class DirectoryWriter implements ObjectWriter {
     const file = await this.#file?.catch(() => undefined);
     this.#file = undefined;
     if (file === undefined) return;
-    await file.close();
+    // What is durable stays so, whether the file can be closed or not, and what is given up is removed all the same.
+    await file.close().catch(() => {});
     // The published object keeps its own name. A file that cannot be removed is found among the unfinished ones.
     await rm(this.#path, { force: true }).catch(() => {});
   }
@@ -169,11 +219,13 @@ class DirectoryWriter implements ObjectWriter {
 
 export class DirectoryStore implements ObjectStore {
   readonly #objects: string;
+  readonly #directories: Directories;
   /** Whether pieces pass the page cache by. */
   readonly isDirect: boolean;
 
-  private constructor(objects: string, isDirect: boolean) {
+  private constructor(objects: string, directories: Directories, isDirect: boolean) {
     this.#objects = objects;
+    this.#directories = directories;
     this.isDirect = isDirect;
   }
 
@@ -182,8 +234,9 @@ export class DirectoryStore implements ObjectStore {
    * `mayBeDirect` is false where the page cache is to be used all the same.
    */
   static async open(objects: string, mayBeDirect = true): Promise<DirectoryStore> {
-    if (!mayBeDirect) return new DirectoryStore(objects, false);
-    await ensureDirectory(objects, unfinished(objects));
+    const directories = new Directories(objects);
+    if (!mayBeDirect) return new DirectoryStore(objects, directories, false);
+    await directories.ensure(unfinished(objects));
     const path = join(unfinished(objects), filePart(`probe.${randomBytes(8).toString('hex')}`));
     try {
       const file = await open(path, asNew | constants.O_DIRECT, 0o440);
@@ -193,10 +246,10 @@ export class DirectoryStore implements ObjectStore {
       } finally {
         await file.close();
       }
-      return new DirectoryStore(objects, true);
+      return new DirectoryStore(objects, directories, true);
     } catch (error) {
       if (codeOf(error) !== 'EINVAL') throw explained(error);
-      return new DirectoryStore(objects, false);
+      return new DirectoryStore(objects, directories, false);
     } finally {
       await rm(path, { force: true });
     }
@@ -207,7 +260,7 @@ export class DirectoryStore implements ObjectStore {
   }
 
   begin(object: ObjectId): ObjectWriter {
-    return new DirectoryWriter(this.#objects, object, this.isDirect);
+    return new DirectoryWriter(this.#objects, this.#directories, object, this.isDirect);
   }
 
   async read(object: ObjectId, offset: number, into: Buffer): Promise<Buffer> {

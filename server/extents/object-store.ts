@@ -5,8 +5,8 @@ import type { ObjectId } from '../domain/ids.ts';
 
 /**
  * One object that is being written. Pieces are given in the order of the object, all of one size except the last, and
- * may be under way side by side. After a rejected `finish` nothing of the object remains, and after a rejected `write`
- * nothing once `abort` has resolved.
+ * may be under way side by side. After a rejected `finish` nothing of the object remains (unless it `isNamed`), and
+ * after a rejected `write` nothing once `abort` has resolved.
  */
 export type ObjectWriter = {
   /**
@@ -19,6 +19,11 @@ export type ObjectWriter = {
    * when an object of this name exists, which then stays as it is.
    */
   finish(): Promise<void>;
+  /**
+   * True when the object has its name. After a rejected `finish` it may have it, because a store that fails may not let
+   * it be removed: then it takes space until it is deleted.
+   */
+  readonly isNamed: boolean;
   abort(): Promise<void>;
 };
 

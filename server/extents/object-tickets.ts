@@ -51,18 +51,25 @@ export function issueTicket(key: Buffer, { node, object, bytesMax, until }: Tick
 }
 
 /**
- * Reads a ticket that came from this node. `keys` are those that count; one of them must have issued it. Throws
- * `denied` when none has, or when its time is over.
+ * Reads a ticket that came from this node. `keys` are those that count; one of them must have issued it, and is
+ * returned with it: whoever issued the ticket believes only what is acknowledged with the same key. Throws `denied`
+ * when none has, or when its time is over.
  */
-export function readTicket(keys: readonly Buffer[], node: NodeName, bytes: Buffer, now: number): Ticket {
+export function readTicket(
+  keys: readonly Buffer[],
+  node: NodeName,
+  bytes: Buffer,
+  now: number,
+): { readonly ticket: Ticket; readonly key: Buffer } {
   const fields = bytes.subarray(0, fieldBytes);
   const given = bytes.subarray(fieldBytes);
-  if (bytes.length !== ticketBytes || !keys.some((key) => isSame(given, mac(key, 'put', node, fields))))
+  const key = keys.find((one) => isSame(given, mac(one, 'put', node, fields)));
+  if (bytes.length !== ticketBytes || key === undefined)
     throw new CofferdamError('denied', 'this ticket was not issued to this node');
   const until = fields.readUIntBE(objectBytes + 4, 6);
   if (until <= now) throw new CofferdamError('denied', 'the time of this ticket is over');
   const object = idOf<ObjectId>(fields.toString('hex', 0, objectBytes));
-  return { node, object, bytesMax: fields.readUInt32BE(objectBytes), until };
+  return { ticket: { node, object, bytesMax: fields.readUInt32BE(objectBytes), until }, key };
 }
 
 const durableFields = ({ object, bytes, digest }: Durable): Buffer => {

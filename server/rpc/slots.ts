@@ -45,12 +45,17 @@ export class Slots {
 
   /** Takes a place now. Throws `over-limit` when there is none for this claim. */
   take(claim: Claim): Release {
+    const release = this.tryTake(claim);
+    if (release === undefined) throw this.#refusal(claim);
+    return release;
+  }
+
+  /** Takes a place now. Returns undefined when there is none for this claim. */
+  tryTake(claim: Claim): Release | undefined {
     const holder = this.#holderOf(claim);
-    if (!this.#fits(holder)) {
-      this.#tidy(holder);
-      throw this.#refusal(claim);
-    }
-    return this.#give(holder);
+    if (this.#fits(holder)) return this.#give(holder);
+    this.#tidy(holder);
+    return undefined;
   }
 
   /**

@@ -19,12 +19,12 @@ export const entriesMax = 250;
 export const wardenToStore = {
   /**
    * Greets the store with the key under which tickets are issued from now on. `run` names this run of the store: what
-   * it remembers of unsettled objects began with it.
+   * it remembers of unsettled objects began with it, `runMs` milliseconds ago.
    */
   'store.hello': operation({
     changes: false,
     params: z.strictObject({ protocol: z.literal(1), key: z.base64().length(44) }),
-    result: z.strictObject({ run: z.uuid() }),
+    result: z.strictObject({ run: z.uuid(), runMs: z.number().min(0) }),
   }),
   /** Returns the free space, and what each node has put that no warden has settled. */
   'store.room': operation({

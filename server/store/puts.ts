@@ -1,6 +1,6 @@
-// Owns: one connection of an edge to the store: its puts, the memory for their pieces, and what each is answered.
+// Owns: one connection of an edge to the store: its puts, and what each is answered.
 // Must never: store anything without a ticket of a warden for this node, say that an object is durable before it is,
-// or let one connection hold more memory or more puts than its share.
+// or let one connection hold more puts than its share.
 import type { Socket } from 'node:net';
 import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
@@ -21,10 +21,11 @@ import {
   type Head,
   storeFrames,
 } from '../rpc/store-frames.ts';
+import type { EndedPuts } from './ended-puts.ts';
+import type { Pieces } from './pieces.ts';
+import type { TicketKeys } from './ticket-keys.ts';
 import type { Holding, Unsettled } from './unsettled.ts';
 
-/** How many pieces of one connection may be on their way to the disk: 8 MiB. */
-const piecesMax = 32;
 /**
  * How many numbers of puts one connection may have in use, those of failed puts included. How many objects an edge may
  * be writing is a line of the table of shares, because each is an open file.
@@ -35,10 +36,17 @@ const putsMax = 16_384;
  * may be writing. An answer that waits takes many times its length in memory.
  */
 const answersMax = 512 * 1024;
+/**
+ * How long a connection waits, unread, for a warden to say which tickets count, in milliseconds: as long as an edge
+ * looks for a store that is away.
+ */
+const unreadMs = 5000;
 const nothing = Buffer.alloc(0);
 
 type Put = {
   readonly ticket: Ticket;
+  /** The key of the ticket, with which the object is acknowledged. */
+  readonly key: Buffer;
   readonly writer: ObjectWriter;
   readonly digest: SealedDigest;
   readonly holding: Holding;
@@ -56,8 +64,10 @@ type Given = {
   readonly plane: Plane;
   /** Places for objects that are being written, of all connections of all edges. */
   readonly places: Slots;
-  /** The keys of tickets that count now, the newest first. */
-  readonly keys: () => readonly Buffer[];
+  /** The memory for pieces, of all connections of all edges. */
+  readonly pieces: Pieces;
+  readonly keys: TicketKeys;
+  readonly ended: EndedPuts;
   readonly unsettled: Unsettled;
   readonly log: Logger;
 };
@@ -74,8 +84,14 @@ export class Puts {
   readonly #cutter: FrameCutter;
   readonly #puts = new Map<number, Put | typeof lost>();
   readonly #small = Buffer.alloc(ticketBytes);
-  readonly #free: Buffer[] = [];
-  #made = 0;
+  readonly #wake = (): void => this.#reader.resume();
+  readonly #begins = (): void => {
+    clearTimeout(this.#unread);
+    this.#reader.resume();
+  };
+  readonly #unread: NodeJS.Timeout;
+  /** The memory of the piece that is arriving. */
+  #arriving: Buffer | undefined;
 
   constructor(reader: SocketReader, given: Given) {
     this.#given = given;
@@ -91,7 +107,8 @@ export class Puts {
     socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.destroy());
     socket.on('close', () => this.#close());
-    reader.resume();
+    this.#unread = setTimeout(() => socket.destroy(), unreadMs);
+    given.keys.whenKnown(this.#begins);
   }
 
   /**
@@ -123,18 +140,13 @@ export class Puts {
   }
 
   #takeMemory(): Buffer | undefined {
-    const free = this.#free.pop();
-    if (free !== undefined || this.#made === piecesMax) return free;
-    this.#made += 1;
-    return this.#given.store.memory(bodyBytesMax);
-  }
-
-  #giveMemory(memory: Buffer): void {
-    this.#free.push(memory);
-    this.#reader.resume();
+    const { node, plane, pieces } = this.#given;
+    this.#arriving = pieces.take({ holder: node, group: plane }, this.#wake);
+    return this.#arriving;
   }
 
   #take({ type, put, length }: Head, memory: Buffer): void {
+    this.#arriving = undefined;
     switch (type) {
       case edgeFrames.begin:
         return this.#begin(put, memory);
@@ -148,15 +160,15 @@ export class Puts {
   }
 
   #begin(number: number, memory: Buffer): void {
-    const { keys, node, plane, places, store, unsettled } = this.#given;
+    const { ended, keys, node, plane, places, store, unsettled } = this.#given;
     try {
-      if (keys().length === 0) throw new CofferdamError('unavailable', 'no warden has said which tickets count');
-      const ticket = readTicket(keys(), node, Buffer.from(memory), Date.now());
+      if (ended.isClosing) throw new CofferdamError('unavailable', 'the store stops');
+      const { ticket, key } = readTicket(keys.all, node, Buffer.from(memory), Date.now());
       const release = places.take({ holder: node, group: plane });
       const writer = store.begin(ticket.object);
       const digest = new SealedDigest();
       const holding = unsettled.hold(node);
-      this.#puts.set(number, { ticket, writer, digest, holding, release, bytes: 0, isFull: true });
+      this.#puts.set(number, { ticket, key, writer, digest, holding, release, bytes: 0, isFull: true });
     } catch (error) {
       this.#fail(number, undefined, error);
     }
@@ -164,14 +176,14 @@ export class Puts {
 
   #piece(number: number, memory: Buffer, length: number): void {
     const put = this.#puts.get(number);
-    if (put === undefined || put === lost) return this.#giveMemory(memory);
+    if (put === undefined || put === lost) return this.#given.pieces.give(memory);
     try {
       if (!put.isFull || put.bytes + length > put.ticket.bytesMax)
         throw new CofferdamError('invalid', 'this piece does not belong to the object of the ticket');
       put.digest.add(memory.subarray(0, length));
       put.holding.add(length);
     } catch (error) {
-      this.#giveMemory(memory);
+      this.#given.pieces.give(memory);
       return this.#fail(
         number,
         put,
@@ -184,7 +196,7 @@ export class Puts {
       put.writer
         .write(memory, length)
         .catch((error: unknown) => this.#fail(number, put, error))
-        .then(() => this.#giveMemory(memory)),
+        .then(() => this.#given.pieces.give(memory)),
       unexpected,
     );
   }
@@ -193,23 +205,27 @@ export class Puts {
     const put = this.#puts.get(number);
     this.#puts.delete(number);
     if (put === undefined || put === lost) return;
-    detach(
+    this.#given.ended.add(
       put.writer
         .finish()
         .finally(put.release)
         .then(
           () => this.#durable(number, put),
-          (error: unknown) => this.#answerFailure(number, put, error),
+          (error: unknown) => this.#unfinished(number, put, error),
         ),
-      unexpected,
     );
   }
 
-  #durable(number: number, { ticket, digest, bytes, holding }: Put): void {
+  /** An object whose name could not be taken away counts like one that is whole, and is deleted like one. */
+  #unfinished(number: number, { ticket, writer, holding }: Put, error: unknown): void {
+    if (writer.isNamed) holding.whole(ticket.object);
+    else holding.release();
+    this.#answerFailure(number, error);
+  }
+
+  #durable(number: number, { ticket, key, digest, bytes, holding }: Put): void {
     const { node, object } = ticket;
     holding.whole(object);
-    const [key] = this.#given.keys();
-    if (key === undefined) throw new CofferdamError('bug', 'an object was written without a key for its ticket');
     const durable = { node, object, bytes, digest: digest.end() };
     const body = Buffer.alloc(durableBytes);
     body.writeUInt32BE(bytes, 0);
@@ -229,12 +245,11 @@ export class Puts {
     if (put !== undefined && this.#puts.get(number) !== put) return;
     this.#puts.set(number, lost);
     if (put !== undefined) this.#discard(put);
-    this.#answerFailure(number, undefined, error);
+    this.#answerFailure(number, error);
   }
 
-  #answerFailure(number: number, put: Put | undefined, error: unknown): void {
+  #answerFailure(number: number, error: unknown): void {
     const { node, log } = this.#given;
-    put?.holding.release();
     const failure = failureOf(error);
     log[failure === 'unavailable' ? 'error' : 'warn']({ node, err: error }, 'an object was not stored');
     this.#answer(storeFrames.failed, number, Buffer.of(failures.indexOf(failure)));
@@ -253,7 +268,14 @@ export class Puts {
     if (this.#socket.writableLength > answersMax) this.#socket.destroy();
   }
 
+  /** Ends every put. The memory of pieces that are being written comes back when their writes have ended. */
   #close(): void {
+    const { keys, pieces } = this.#given;
+    clearTimeout(this.#unread);
+    keys.leave(this.#begins);
+    pieces.leave(this.#wake);
+    if (this.#arriving !== undefined) pieces.give(this.#arriving);
+    this.#arriving = undefined;
     for (const put of this.#puts.values()) if (put !== lost) this.#discard(put);
     this.#puts.clear();
   }

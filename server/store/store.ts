@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { lastPutsMs } from '../config/stop-times.ts';
 import { idOf, type NodeName, type ObjectId } from '../domain/ids.ts';
 import { stopsWith } from '../domain/lifetimes.ts';
 import { DirectoryStore } from '../extents/directory-store.ts';
@@ -17,40 +18,24 @@ import { type ReadMemory, SocketReader } from '../rpc/own-buffer.ts';
 import { checkOwnBuffer } from '../rpc/own-buffer-check.ts';
 import { Peer } from '../rpc/peer.ts';
 import { Slots } from '../rpc/slots.ts';
-import { listenOn } from '../rpc/unix-listener.ts';
+import { type Listening, listenOn } from '../rpc/unix-listener.ts';
 import { entriesMax, objectsMax, storeToWarden, type WardenToStore, wardenToStore } from '../rpc/warden-store.ts';
+import { EndedPuts } from './ended-puts.ts';
+import { Pieces } from './pieces.ts';
 import { Puts } from './puts.ts';
+import { TicketKeys } from './ticket-keys.ts';
 import { Unsettled } from './unsettled.ts';
 
 /**
  * How many connections one edge may have at once. An edge needs one. Three that it gave up, or that former runs of it
- * left and that are not closed yet, do not keep a new one out. Each may use 1 MiB for reads and 8 MiB for pieces.
+ * left and that are not closed yet, do not keep a new one out. Each may use 1 MiB for reads.
  */
 const edgeConnectionsMax = 4;
 /** Nothing is counted: each connection of an edge reads into at most 1 MiB, and these connections are bounded. */
 const memory: ReadMemory = { take: () => true, need: () => {}, give: () => {} };
 /** How many connections of wardens there may be at once. */
 const wardenConnectionsMax = 32;
-/**
- * How many keys of tickets count at once. Wardens that share a master key have the same one; a second one is there
- * while the master key is being replaced.
- */
-const keysMax = 2;
-
 export type RunningStore = { stop(): Promise<void> };
-
-/** The keys of tickets (of objects), the newest first. */
-class TicketKeys {
-  #keys: readonly Buffer[] = [];
-
-  get all(): readonly Buffer[] {
-    return this.#keys;
-  }
-
-  add(key: Buffer): void {
-    this.#keys = [key, ...this.#keys.filter((one) => !one.equals(key))].slice(0, keysMax);
-  }
-}
 
 // The names of files are arbitrary bytes: base64 in messages, latin1 (one character for each byte) in memory.
 const nameOf = (text: string): string => Buffer.from(text, 'base64').toString('latin1');
@@ -63,11 +48,12 @@ function wardenHandlers(
   unsettled: Unsettled,
 ): Handlers<WardenToStore, undefined> {
   const run = randomUUID();
+  const since = performance.now();
   const ids = (objects: readonly string[]): readonly ObjectId[] => objects.map((one) => idOf<ObjectId>(one));
   return {
     'store.hello': async ({ key }) => {
       keys.add(Buffer.from(key, 'base64'));
-      return { run };
+      return { run, runMs: performance.now() - since };
     },
     'store.room': async () => ({ freeBytes: await store.freeBytes(), held: [...unsettled.bytesByNode()] }),
     'store.settle': async ({ objects }) => {
@@ -146,6 +132,7 @@ export async function startStore(config: Config): Promise<RunningStore> {
   const keys = new TicketKeys();
   const unsettled = new Unsettled(config.limits.unsettledBytesMax);
   const places = new Slots(config.shares.store.puts);
+  const pieces = new Pieces(store, new Slots(config.shares.store.pieces));
   const handlers = wardenHandlers(store, keys, unsettled);
   stopsWith(
     starting,
@@ -153,19 +140,20 @@ export async function startStore(config: Config): Promise<RunningStore> {
   );
   const { isOwn, text } = await checkOwnBuffer(`${dirname(paths.storeControlSocket)}/check.sock`);
   log.info(text);
+  const ended = new EndedPuts();
+  const sockets: Listening[] = [];
   for (const edge of config.edges) {
     const { node, plane } = edge;
-    const given = { store, node: idOf<NodeName>(node), plane, places, keys: () => keys.all, unsettled, log };
-    stopsWith(
-      starting,
-      await listenOn(
-        paths.storeSocket(edge.node),
-        edgeConnectionsMax,
-        (socket) => serveEdge(socket, isOwn, given),
-        true,
-      ),
-    );
+    const given = { store, node: idOf<NodeName>(node), plane, places, pieces, keys, ended, unsettled, log };
+    const serve = (socket: Socket): void => serveEdge(socket, isOwn, given);
+    sockets.push(stopsWith(starting, await listenOn(paths.storeSocket(node), edgeConnectionsMax, serve, true)));
   }
+  // An edge that comes now waits for the next run of the store.
+  starting.defer(async () => {
+    for (const socket of sockets) socket.refuse();
+    const unanswered = await ended.close(lastPutsMs);
+    if (unanswered > 0) log.error({ unanswered }, 'objects were not durable in time; nobody was told that they are');
+  });
   log.info({ nodes: config.edges.map((edge) => edge.node) }, 'store serves');
   const started = starting.move();
   return {

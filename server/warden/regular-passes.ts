@@ -158,7 +158,7 @@ export const regularPasses: readonly RegularPass[] = [
     every: 60_000,
     restsInDoubt: true,
     rows: [],
-    run: ({ warden }) => searchStrays(warden, 1),
+    run: ({ warden }) => searchStrays(warden),
   },
 ];
 

@@ -207,7 +207,7 @@ async function makeRooms(starting: AsyncDisposableStack, base: Base) {
     starting,
     new Logins({ config, database, keys, sessions, exchanges, slots, accounts, startIdOf }),
   );
-  return { warden, nodes, sessions, charges, exchanges, accounts, logins };
+  return { warden, store, nodes, sessions, charges, exchanges, accounts, logins };
 }
 type Rooms = Awaited<ReturnType<typeof makeRooms>>;
 
@@ -287,6 +287,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   stopsWith(starting, await serveMetrics(config.metrics.wardenPort, readings));
   await startOwnWork(starting, base, rooms);
   await serveEdges(starting, base, rooms);
+  // First of all, because calls of edges and passes are waited for, which may wait for the store.
+  starting.defer(() => rooms.store.leave());
   log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
   const started = starting.move();
   return {

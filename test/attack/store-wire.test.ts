@@ -83,11 +83,25 @@ test('no ticket counts before a warden has said under which key', async (t) => {
   await store.stop('SIGKILL');
   const { ticket } = store.ticket('p1');
   await store.run({ greets: false });
-  const client = await store.connect('p1');
-  t.same(await client.put(ticket, sealed), { kind: 'failed', failure: 'unavailable' }, 'before');
+  const early = await store.connect('p1');
+  t.same(await early.put(ticket, sealed), { kind: 'gone' }, 'no warden comes');
+  // They have ended without being read, and are gone when somebody can be read.
+  for (let i = 0; i < 2; i += 1) {
+    const ended = await store.connect('p1');
+    ended.begin(ticket);
+    ended.close();
+  }
+  const [waiting, refused] = await Promise.all([store.connect('p1'), store.connect('p1')]);
+  const answers = [
+    waiting.put(ticket, sealed),
+    refused.put(store.ticket('p1', { key: randomBytes(32) }).ticket, sealed),
+  ];
+  await nothingIsLeft(t, store, 'before a warden has come');
   await store.greet();
-  t.equal((await client.put(ticket, sealed)).kind, 'durable', 'and after');
-  client.close();
+  t.match(await Promise.all(answers), [{ kind: 'durable' }, { kind: 'failed', failure: 'denied' }], 'one comes');
+  const others = await Promise.all([store.connect('p1'), store.connect('p1')]);
+  for (const client of others) t.equal((await client.put(store.ticket('p1').ticket, sealed)).kind, 'durable', 'after');
+  for (const client of [waiting, refused, ...others]) client.close();
 });
 
 test('an object that does not fit its ticket, or is no sealed object, is refused and leaves nothing', async (t) => {
@@ -280,5 +294,30 @@ test('what one edge puts and no upload takes is bounded, and takes nothing from 
   t.equal((await third.put(objects[3].ticket, sealed)).kind, 'durable', 'the allow twin');
   third.close();
   await store.wardens.call('store.delete', { objects: objects.map(({ object }) => object) });
+  await nothingIsLeft(t, store, 'at the end');
+});
+
+test('a store that is asked to stop has answered every object that it stored', async (t) => {
+  const store = await LoneStore.start(t);
+  let stored = 0;
+  for (let round = 0; round < 5; round += 1) {
+    const client = await store.connect('p1');
+    const puts = Array.from({ length: 200 }, () => {
+      const { object, ticket } = store.ticket('p1');
+      return { object, answer: client.put(ticket, sealed) };
+    });
+    await Promise.race(puts.slice(30 * round).map(({ answer }) => answer));
+    await store.stop('SIGTERM');
+    const answers = await Promise.all(puts.map(async ({ object, answer }) => ({ object, kind: (await answer).kind })));
+    const durable = answers.filter(({ kind }) => kind === 'durable').map(({ object }) => object);
+    t.ok(durable.length > 0, `${durable.length} of ${puts.length} were answered`);
+    t.same(store.files().objects, durable.sort(), 'and nothing else is stored');
+    stored += durable.length;
+    await store.run();
+    await store.wardens.call('store.delete', { objects: durable });
+    t.equal((await (await store.connect('p1')).put(store.ticket('p1').ticket, sealed)).kind, 'durable', 'it goes on');
+    await store.wardens.call('store.delete', { objects: [...store.files().objects] });
+  }
+  t.comment(`${stored} objects`);
   await nothingIsLeft(t, store, 'at the end');
 });

@@ -61,12 +61,35 @@ test('bytes, name and directories are durable, in this order, before an object i
   await putObject(store, object, Buffer.alloc(4096));
   t.same(
     lasting(),
-    ['mkdir new', `write ${file}`, `datasync ${file}`, 'mkdir ab', `link ${file}`, 'sync ab', `rm ${file}`],
-    'a directory that exists is durable already, and a whole block needs no cut',
+    [`write ${file}`, `datasync ${file}`, `link ${file}`, 'sync ab', `rm ${file}`],
+    'a directory is made durable once, and a whole block needs no cut',
   );
   await store.delete(object);
   isQuiet('deleted');
   t.notOk(existsSync(objectPath(objects, object)));
+});
+
+test('an object is durable only when the name of its group is, whoever of several created the group', async (t) => {
+  const { objects, store, files, lasting, isQuiet } = await storeOf(t);
+  const other = 'ab'.padEnd(32, '1') as ObjectId;
+  await putObject(store, 'cd'.padEnd(32, '0') as ObjectId, Buffer.alloc(10));
+  lasting();
+  let isRefusing = true;
+  files.before = (call, path) => {
+    if (isRefusing && call === 'sync' && path === objects) throw fault('EIO');
+  };
+  const both = [object, other] as const;
+  const failed = await Promise.allSettled(both.map((one) => putObject(store, one, Buffer.alloc(10))));
+  t.same(
+    failed.map(({ status }) => status),
+    ['rejected', 'rejected'],
+    'neither is said to be durable',
+  );
+  isRefusing = false;
+  lasting();
+  await Promise.all(both.map((one) => putObject(store, one, Buffer.alloc(10))));
+  t.equal(lasting().filter((one) => one === 'sync .').length, 1, 'the name is made durable once more, for both');
+  isQuiet('put');
 });
 
 test('writes and reads that do a part only are continued', async (t) => {
@@ -112,19 +135,57 @@ test('an object that fails anywhere leaves nothing and says why: a full store, a
         `${call}: ${code}`,
       );
       isQuiet(`${call}: ${code}`);
-      rmSync(objectPath(objects, object), { force: true });
+      t.notOk(existsSync(objectPath(objects, object)), `${call}: ${code}`);
     }
     failing.code = 'EIO';
     await t.rejects(putObject(store, object, Buffer.alloc(10)), { code: 'EIO' }, `${call}: EIO`);
     t.same(unfinished(), [], `${call} leaves nothing`);
     isQuiet(`${call}: EIO`);
-    // A name whose directory could not be made durable may stand there. Nobody was told of it.
-    t.equal(existsSync(objectPath(objects, object)), call === 'sync', call);
-    rmSync(objectPath(objects, object), { force: true });
+    t.notOk(existsSync(objectPath(objects, object)), `${call}: and no name`);
   }
   files.before = () => undefined;
   await putObject(store, object, Buffer.alloc(10));
   t.equal(await store.exists(object), 10, 'the twin');
+});
+
+test('an object that has its name is counted for as long as it has it, and a fault behind it takes nothing back', async (t) => {
+  const { objects, store, files, unfinished } = await storeOf(t);
+  await putObject(store, `${object.slice(0, -1)}1` as ObjectId, Buffer.alloc(10));
+  const writer = async () => {
+    const one = store.begin(object);
+    const memory = store.memory(65_536);
+    await one.write(memory, 10);
+    return one;
+  };
+  files.before = (call, path) => {
+    if (call === 'sync' || (call === 'rm' && path === objectPath(objects, object))) throw fault('EIO');
+  };
+  const stays = await writer();
+  await t.rejects(stays.finish(), { code: 'EIO' });
+  t.ok(stays.isNamed, 'its name could not be taken away, and it says so');
+  t.equal(await store.exists(object), 10);
+  files.before = () => undefined;
+  const second = await writer();
+  await t.rejects(second.finish(), { code: 'conflict' });
+  t.notOk(second.isNamed, 'the name is that of the other');
+  t.equal(await store.exists(object), 10, 'and stays');
+  await store.delete(object);
+  files.before = (call) => {
+    if (call === 'sync') throw fault('EIO');
+  };
+  const removed = await writer();
+  await t.rejects(removed.finish(), { code: 'EIO' });
+  t.notOk(removed.isNamed, 'nothing remains');
+  t.equal(await store.exists(object), undefined);
+  files.before = (call, path) => {
+    if (call === 'close' && path.includes('/new/')) throw fault('EIO');
+  };
+  const closes = await writer();
+  await closes.finish();
+  t.equal(await store.exists(object), 10, 'what is durable is not undone by a file that cannot be closed');
+  t.same(unfinished(), [], 'and leaves nothing');
+  await (await writer()).abort();
+  t.same(unfinished(), [], 'nor does what is given up');
 });
 
 test('a list leaves out what vanished meanwhile; what cannot be looked at is a fault', async (t) => {

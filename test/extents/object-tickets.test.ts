@@ -23,8 +23,8 @@ const ticket = { node, object, bytesMax: 16_777_216, until: now + 1 };
 test('a ticket is read as it was issued, by every key that counts, until its end', (t) => {
   const bytes = issueTicket(key, ticket);
   t.equal(bytes.length, ticketBytes);
-  t.same(readTicket([key], node, bytes, now), ticket);
-  t.same(readTicket([otherKey, key], node, bytes, now), ticket);
+  t.same(readTicket([key], node, bytes, now), { ticket, key });
+  t.same(readTicket([otherKey, key], node, bytes, now), { ticket, key }, 'with the key that issued it');
   for (const [why, keys, of, at] of [
     ['another key', [otherKey], node, now],
     ['no key', [], node, now],

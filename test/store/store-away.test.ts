@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
+import { lastPutsMs, stopGraceMs } from '../../server/config/stop-times.ts';
+import { held } from '../../server/domain/detached.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
-import { StoreLink } from '../../server/edge/sftp/store-link.ts';
+import { type Put, StoreLink } from '../../server/edge/sftp/store-link.ts';
 import { objectPath } from '../../server/extents/directory-store.ts';
 import { isAcknowledged } from '../../server/extents/object-tickets.ts';
 import { createLogger } from '../../server/observability/logger.ts';
@@ -16,11 +18,13 @@ import { countedBytes } from '../../server/store/unsettled.ts';
 import { StoreClient } from '../../server/warden/store/store-client.ts';
 import { newObject } from '../extents/conformance.ts';
 import { type Teardown, temporaryDirectory } from '../support/database.ts';
+import { slowFiles } from '../support/slow-files.ts';
 import { placeStore, testStoreKey, testTicket } from '../support/store.ts';
 import { until } from '../support/until.ts';
 
 const piece = randomBytes(262_144);
 const node = idOf<NodeName>('partner-1');
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const unavailable = { code: 'unavailable', message: 'the store is not available at the moment; try again' };
 
 function setUp(t: Teardown) {
@@ -100,17 +104,40 @@ test('a store that ends in the middle of an object', async (t) => {
   t.notOk(existsSync(objectPath(paths.objects, whole)));
 });
 
+test('what an edge puts before a warden has come waits for it, and not for ever', async (t) => {
+  const { config, paths, client, link } = setUp(t);
+  const first = await startStore(config);
+  t.teardown(() => first.stop());
+  const put = async () => {
+    const one = link.put(testTicket(newObject()));
+    try {
+      await one.write([piece]);
+      return await one.end();
+    } finally {
+      one.abort();
+    }
+  };
+  const from = performance.now();
+  await t.rejects(put(), unavailable, 'no warden comes');
+  const tookMs = performance.now() - from;
+  t.ok(tookMs > 3000 && tookMs < 20_000, `it fails after ${Math.round(tookMs)} ms`);
+  const early = held(put());
+  await pause(300);
+  t.same(readdirSync(join(paths.objects, 'new')), [], 'nothing is written without a key of tickets');
+  await client.start(5000);
+  t.match(await early, { sealedBytes: piece.length }, 'a warden comes');
+  await first.stop();
+  const second = await startStore(config);
+  t.teardown(() => second.stop());
+  t.match(await put(), { sealedBytes: piece.length }, 'after a restart the next put succeeds');
+  const unready = await Promise.all(Array.from({ length: 20 }, put));
+  t.equal(unready.length, 20, 'and all others');
+});
+
 test('puts beside each other, of which some are given up or refused, do not disturb the others', async (t) => {
   const { config, paths, client, link } = setUp(t);
   const store = await startStore(config);
   t.teardown(() => store.stop());
-  const early = link.put(testTicket(newObject()));
-  await t.rejects(
-    early.write([piece]).then(() => early.end()),
-    unavailable,
-    'before a warden has come',
-  );
-  early.abort();
   await client.start(5000);
   const kinds = ['good', 'given up', 'too long', 'a piece behind the last one', 'of another node', 'expired'] as const;
   const outcomes = await Promise.all(
@@ -158,4 +185,56 @@ test('puts beside each other, of which some are given up or refused, do not dist
   );
   await client.settle(good);
   t.match((await client.room()).held, [{ node, bytes: 0 }]);
+});
+
+test('a store that is asked to stop answers what was ended, takes nothing new, and waits for nothing else', async (t) => {
+  const { config, paths, client, link } = setUp(t);
+  const first = await startStore(config);
+  t.teardown(() => first.stop());
+  await client.start(5000);
+  const files = slowFiles(t);
+  let syncMs = 1000;
+  files.before = async (call) => {
+    if (call === 'datasync') await pause(syncMs);
+  };
+  const [ended, open] = [newObject(), newObject()];
+  const puts = [ended, open].map((object) => link.put(testTicket(object)));
+  const [endedPut, openPut] = puts as [Put, Put];
+  for (const put of puts) await put.write([piece]);
+  const answer = held(endedPut.end());
+  await until('it is being made durable', () => files.underWay > 0);
+  await pause(200);
+  const stopping = first.stop();
+  const late = link.put(testTicket(newObject()));
+  await t.rejects(
+    late.write([piece]).then(() => late.end()),
+    unavailable,
+    'nothing begins any more',
+  );
+  t.match(await answer, { sealedBytes: piece.length }, 'what was ended is answered');
+  t.ok(existsSync(objectPath(paths.objects, ended)), 'and is there');
+  const from = performance.now();
+  await stopping;
+  t.ok(performance.now() - from < 1000, 'what was not ended is not waited for');
+  await t.rejects(openPut.end(), unavailable);
+  for (const put of [late, openPut]) put.abort();
+  t.notOk(existsSync(objectPath(paths.objects, open)));
+
+  const second = await startStore(config);
+  t.teardown(() => second.stop());
+  await until('the warden is connected again', () => client.run !== undefined);
+  syncMs = 8000;
+  const slow = link.put(testTicket(newObject()));
+  await slow.write([piece]);
+  const never = held(slow.end());
+  await pause(200);
+  const begun = performance.now();
+  await second.stop();
+  const tookMs = performance.now() - begun;
+  t.ok(
+    tookMs >= lastPutsMs - 100 && tookMs < stopGraceMs(config.limits).store,
+    `${Math.round(tookMs)} ms and no longer`,
+  );
+  await t.rejects(never, unavailable, 'and nothing is said of what was not durable');
+  await pause(syncMs);
 });

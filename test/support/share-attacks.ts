@@ -22,6 +22,7 @@ import type { Handlers } from '../../server/rpc/operation.ts';
 import { Peer } from '../../server/rpc/peer.ts';
 import { Shelf } from '../../server/rpc/shelf.ts';
 import { onBehalfOf, Slots } from '../../server/rpc/slots.ts';
+import { Pieces } from '../../server/store/pieces.ts';
 import { createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';
 import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
 import { claimOf, doorOf, wardenSlots } from '../../server/warden/callers/shares.ts';
@@ -266,5 +267,31 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
     t.equal(again.kind, 'durable', 'who gives up some has room again');
     partner.close();
     internal.close();
+  },
+
+  // What one plane has arriving, and what a slow disk has not written: the other plane still has memory for its own.
+  'store.pieces': async (t) => {
+    const { pieces: share } = defaultShares.store;
+    const pieces = new Pieces({ memory: () => Buffer.alloc(1) }, new Slots(share));
+    const takeAll = (caller: EdgeCaller): readonly Buffer[] => {
+      const memories: Buffer[] = [];
+      for (;;) {
+        const memory = pieces.take(claimOf(caller), () => {});
+        if (memory === undefined) return memories;
+        memories.push(memory);
+      }
+    };
+    const [first] = takeAll(thief);
+    const nodes = Array.from({ length: share.total }, (_, i) => ({ ...thief, node: `partner-${i + 2}` as NodeName }));
+    const counts = nodes.map((node) => takeAll(node).length);
+    t.equal(Math.max(...counts), share.each, 'so many of one node');
+    t.equal(
+      counts.reduce((sum, one) => sum + one, share.each),
+      groupMax(share, thief.plane),
+      'so many of one plane',
+    );
+    t.equal(takeAll(honest).length, share.reserve > share.each ? share.each : share.reserve, 'the other has its own');
+    pieces.give(first ?? Buffer.alloc(0));
+    t.equal(takeAll(thief).length, 1, 'what was given back is there again');
   },
 };

@@ -9,6 +9,7 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { startStore } from '../../server/store/store.ts';
 import { StoreClient } from '../../server/warden/store/store-client.ts';
 import { type Teardown, temporaryDirectory } from './database.ts';
+import { until } from './until.ts';
 
 /** The key of tickets where a test has no keys of a warden. */
 export const testStoreKey = Buffer.alloc(32, 5);
@@ -21,17 +22,39 @@ export function placeStore(config: Pick<Config, 'runtimeDirectory' | 'storeDirec
     mkdirSync(directory, { recursive: true });
 }
 
-/** Starts a store for the edges of this configuration, and connects a warden to it. Both stop with the test. */
-export async function startTestStore(t: Teardown, config: Config, key: Buffer = testStoreKey): Promise<StoreClient> {
+/**
+ * Starts a store for the edges of this configuration, and connects a warden to it. Both stop with the test. `restart`
+ * stops the store, starts another run of it, and resolves when the warden is connected to that.
+ */
+export async function startAgainStore(
+  t: Teardown,
+  config: Config,
+  key: Buffer = testStoreKey,
+): Promise<{ readonly client: StoreClient; stop(): Promise<void>; restart(): Promise<void> }> {
   placeStore(config);
-  const store = await startStore({ ...config, log: { level: 'error', pretty: false } });
+  const start = () => startStore({ ...config, log: { level: 'error', pretty: false } });
+  let store = await start();
   t.teardown(() => store.stop());
   const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
   log.level = 'silent';
   const client = new StoreClient(runtimePaths(config).storeControlSocket, key, 2000, log);
   t.teardown(() => client.stop());
   await client.start(10_000);
-  return client;
+  return {
+    client,
+    stop: () => store.stop(),
+    restart: async () => {
+      await store.stop();
+      await until('the warden has noticed', () => client.run === undefined);
+      store = await start();
+      await until('the warden is connected again', () => client.run !== undefined);
+    },
+  };
+}
+
+/** The same for a test in which one run of the store is enough. */
+export async function startTestStore(t: Teardown, config: Config, key?: Buffer): Promise<StoreClient> {
+  return (await startAgainStore(t, config, key)).client;
 }
 
 /** A ticket by which the partner's edge may put this object. */

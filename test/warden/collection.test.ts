@@ -11,6 +11,7 @@ import { StoreLink } from '../../server/edge/sftp/store-link.ts';
 import { objectPath } from '../../server/extents/directory-store.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
+import { countedBytes } from '../../server/store/unsettled.ts';
 import type { VersionState } from '../../server/warden/catalogue/tree-queries.ts';
 import { settingsOf, type Warden } from '../../server/warden/context/context.ts';
 import type { StoreClient } from '../../server/warden/store/store-client.ts';
@@ -26,7 +27,7 @@ import {
   addFolder,
   addVersion,
 } from '../support/rows.ts';
-import { startTestStore, testTicket } from '../support/store.ts';
+import { startAgainStore, testTicket } from '../support/store.ts';
 
 const partner = idOf<NodeName>('partner-1');
 const newObject = (): ObjectId => idOf<ObjectId>(randomBytes(16).toString('hex'));
@@ -38,6 +39,8 @@ async function setUp(
   readonly sql: TestDatabase;
   readonly warden: Pick<Warden, 'limits' | 'paths' | 'edges' | 'database' | 'log'> & { readonly store: StoreClient };
   readonly paths: ReturnType<typeof runtimePaths>;
+  /** Ends the store and starts it again. */
+  readonly restart: () => Promise<void>;
 }> {
   const sql = await createTestDatabase(t);
   const given = loadConfig({
@@ -49,12 +52,13 @@ async function setUp(
   });
   const config = { ...given, limits: { ...given.limits, unsettledBytesMax } };
   const paths = runtimePaths(config);
-  const store = await startTestStore(t, config);
+  const { client: store, restart } = await startAgainStore(t, config);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
   return {
     sql,
     paths,
+    restart,
     warden: {
       ...settingsOf(config),
       store,
@@ -167,12 +171,12 @@ async function issue(sql: TestDatabase, object: ObjectId): Promise<void> {
   await sql.query('set session_replication_role = origin');
 }
 
-test('strays of earlier runs of the store are deleted; young ones, known ones and issued ones stay', async (t) => {
+test('strays of earlier runs are deleted, and what was issued is taken back; young and known ones stay', async (t) => {
   const { sql, warden, paths } = await setUp(t);
   const known = newObject();
   await seedVersion(sql, 'published', known, 1);
-  const issued = newObject();
-  await issue(sql, issued);
+  const [issued, begun] = [newObject(), newObject()];
+  for (const object of [issued, begun]) await issue(sql, object);
   const inRow = newObject();
   await seedVersion(sql, 'published', inRow, 1);
   await keepInRow(sql, inRow);
@@ -182,13 +186,67 @@ test('strays of earlier runs of the store are deleted; young ones, known ones an
     issued: putObject(paths.objects, issued, 60),
     old: putObject(paths.objects, newObject(), 60),
     young: putObject(paths.objects, newObject(), 1),
+    begun: putObject(paths.objects, begun, 1),
   };
-  await searchStrays(warden, 256);
+  await searchStrays(warden);
   const left = () => Object.entries(files).flatMap(([name, path]) => (existsSync(path) ? [name] : []));
-  t.same(left(), ['known', 'issued', 'young']);
+  t.same(left(), ['known', 'young', 'begun']);
+  t.same(await sql.query('select object_id from pending_extent'), [{ object_id: begun }], 'nobody can seal it now');
   utimesSync(files.young, 1, 1);
-  await searchStrays(warden, 256);
-  t.same(left(), ['known', 'issued', 'young'], 'one run of the store is searched once');
+  await searchStrays(warden);
+  t.same(left(), ['known', 'young', 'begun'], 'what was searched is left alone until the run is old enough');
+});
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('what an edge left shortly before a restart of the store is deleted soon after the time for it is over', async (t) => {
+  const { sql, warden, paths, restart } = await setUp(t);
+  const ageMs = 2000;
+  const objects = { sealed: newObject(), unknown: newObject(), issued: newObject(), interrupted: newObject() };
+  for (const object of Object.values(objects)) await putAsEdge(paths, object);
+  await seedVersion(sql, 'published', objects.sealed, 1);
+  for (const object of [objects.issued, objects.interrupted]) await issue(sql, object);
+  await restart();
+  const from = performance.now();
+  const left = () =>
+    Object.entries(objects).flatMap(([name, object]) => (existsSync(objectPath(paths.objects, object)) ? [name] : []));
+  await searchStrays(warden, { ageMs });
+  t.same(left(), Object.keys(objects), 'all are young');
+  await sql.query('delete from pending_extent where object_id = $1', [objects.interrupted]);
+  await pause(ageMs / 2);
+  // The allow twin: of the present run, and young when the earlier ones are not any more.
+  const present = newObject();
+  await putAsEdge(paths, present);
+  await issue(sql, present);
+  while (left().length > 1 && performance.now() - from < 2 * ageMs) {
+    await pause(50);
+    await searchStrays(warden, { ageMs });
+    if (performance.now() - from < 1.4 * ageMs)
+      t.ok(existsSync(objectPath(paths.objects, present)), 'what is young stays');
+  }
+  t.same(left(), ['sealed'], `within ${Math.round(performance.now() - from)} ms, and what has a row stays`);
+  t.same(await sql.query('select object_id from pending_extent'), [{ object_id: present }], 'it can still be sealed');
+  t.match((await warden.store.room()).held, [{ node: partner, bytes: countedBytes(1000) }], 'and is counted');
+});
+
+test('a search is carried out in parts, and ends when the warden is stopped', async (t) => {
+  const { warden, paths } = await setUp(t);
+  const files = Array.from({ length: 40 }, () => putObject(paths.objects, newObject(), 60));
+  const left = () => files.filter((path) => existsSync(path)).length;
+  await searchStrays({ ...warden, mayGoOn: () => false });
+  t.equal(left(), 40, 'nothing is begun');
+  await searchStrays(warden, { withinMs: 0 });
+  t.equal(left(), 40, 'nor without time');
+  let groups = 0;
+  const mayGoOn = (): boolean => {
+    groups += 1;
+    return groups % 10 !== 0;
+  };
+  for (let seen = 40; left() > 0; seen = left()) {
+    t.ok(left() <= seen);
+    await searchStrays({ ...warden, mayGoOn });
+  }
+  t.ok(groups >= 256, 'and all of it is done in the end');
 });
 
 test('what stands in the store and is no object is told, and stops nothing', async (t) => {
@@ -197,7 +255,7 @@ test('what stands in the store and is no object is told, and stops nothing', asy
   writeFileSync(join(paths.objects, 'ab', 'a name'), '');
   writeFileSync(join(paths.objects, 'ff'), '');
   const stray = putObject(paths.objects, idOf<ObjectId>(`ab${newObject().slice(2)}`), 60);
-  await searchStrays(warden, 256);
+  await searchStrays(warden);
   t.notOk(existsSync(stray));
   t.match(await sql.query("select subject, text, facts from alert where kind = 'store.stray' order by subject"), [
     { subject: 'objects/ab', text: /2 entries that are not objects/, facts: { foreign: 2 } },

@@ -116,7 +116,10 @@ export class StoreLink {
     for (;;)
       try {
         this.#connection ??= held(this.#connect());
-        return await this.#connection;
+        const connection = await this.#connection;
+        // A socket that was destroyed a moment ago has not told its end yet.
+        if (connection.socket.destroyed) throw failed('unavailable');
+        return connection;
       } catch (error) {
         if (performance.now() > until) throw error;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));

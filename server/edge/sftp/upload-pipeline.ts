@@ -66,6 +66,11 @@ export class UploadPipeline implements Filler {
   /** Settles when the warden was asked, in their order, to seal all extents that were handed to the thread. */
   #asked: Promise<void> = Promise.resolve();
   #seals: Promise<void> = Promise.resolve();
+  /**
+   * True when an extent was not sealed, or the upload was let go. The warden would charge what comes behind that, and
+   * then refuse it.
+   */
+  #isCutOff = false;
   #fresh: Promise<FreshExtent | undefined> = Promise.resolve(undefined);
   #backlog = 0;
   #failure: CofferdamError | undefined;
@@ -250,19 +255,30 @@ export class UploadPipeline implements Filler {
           done.then(() => this.#lighter(1)),
           unexpected,
         );
-        this.#askInOrder(done, isCut);
+        this.#askInOrder(done, isLast, isCut);
       }),
     );
   }
 
-  /** Asks the warden to seal an extent, once it is stored and the extents before it were asked for. */
-  #askInOrder(done: Promise<Sealed | undefined>, isCut?: true): void {
+  /**
+   * Asks the warden to seal an extent, once it is stored and the extents before it were asked for. When one of them was
+   * not stored, or is refused by then, it is not asked. That the upload has failed for another reason changes nothing
+   * until it is let go: what was acknowledged is kept.
+   */
+  #askInOrder(done: Promise<Sealed | undefined>, isLast: boolean, isCut?: true): void {
     this.#asked = held(
       this.#asked.then(async () => {
         const sealed = await done;
-        if (sealed !== undefined) this.#sealWithWarden(isCut === undefined ? sealed : { ...sealed, isCut });
+        if (isLast && sealed === undefined) this.#isCutOff = true;
+        if (sealed !== undefined && !this.#isCutOff)
+          this.#sealWithWarden(isCut === undefined ? sealed : { ...sealed, isCut });
       }),
     );
+  }
+
+  /** The upload was let go: what is durable later is sealed no more. */
+  cutOff(): void {
+    this.#isCutOff = true;
   }
 
   /** Returns the next extent with its key, or undefined when the warden gives none; the upload has then failed. */
@@ -354,7 +370,10 @@ export class UploadPipeline implements Filler {
     const sealing = warden
       .call('upload.seal-extent', { token: session.token, upload: this.#id, extent })
       .then(() => {})
-      .catch((error: unknown) => this.fail(error))
+      .catch((error: unknown) => {
+        this.#isCutOff = true;
+        this.fail(error);
+      })
       .then(() => this.#context.filling.arrived(copiesBytes));
     this.#seals = held(
       this.#seals.then(async () => {
@@ -389,7 +408,7 @@ export class UploadPipeline implements Filler {
     if (segment !== undefined) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
     this.#chain = held(
       this.#chain.then(async () => {
-        if (segment !== undefined) this.#askInOrder((await this.#hand(segment, true, true)).done);
+        if (segment !== undefined) this.#askInOrder((await this.#hand(segment, true, true)).done, true);
       }),
     );
     await this.#chain;

@@ -341,6 +341,7 @@ export class Upload {
     const { warden, session, node } = this.#context;
     const lastExtent = this.#pipeline.failure === undefined ? (tail ?? (await this.#pipeline.takeTail())) : undefined;
     const isSound = this.#pipeline.failure === undefined;
+    this.#pipeline.cutOff();
     // The running hash is kept only for the bytes that the warden reports as
     // stored, because another upload may have taken the place of this one.
     const stored = await warden

@@ -44,6 +44,8 @@ export type Store = {
   settle(objects: readonly ObjectId[]): Promise<void>;
   /** Names the run of the store that is connected; undefined while none is. */
   readonly run: string | undefined;
+  /** How long that run has lasted at least, in milliseconds; 0 while none is connected. */
+  readonly runMs: number;
   /** Returns objects that are whole and that nobody settled for `ageMs` milliseconds. */
   unsettled(ageMs: number): Promise<readonly ObjectId[]>;
   /** Deletes objects, any number of them. */
@@ -53,6 +55,8 @@ export type Store = {
 };
 
 const reconnectMs = 100;
+/** How long a store may take for its last answers when the warden takes its leave, in milliseconds. */
+const lastAnswersMs = 3000;
 /**
  * How old a reading of the free space may be, and how long a new one is waited for where there is an older one, in
  * milliseconds. An object that finds no space is refused by the store itself: the reading only keeps a floor.
@@ -86,8 +90,11 @@ export class StoreClient implements Store {
   readonly #settled = new Queue<ObjectId>();
   readonly #patienceMs: number;
   #peer: StorePeer | undefined;
-  #run: string | undefined;
+  /** The run that is connected, and when it began (`performance.now()`). */
+  #run: { readonly id: string; readonly since: number } | undefined;
   #isStopped = false;
+  #isLeaving = false;
+  #leaving: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** The last reading of the free space. */
   #free: { readonly at: number; readonly bytes: number } | undefined;
@@ -114,8 +121,19 @@ export class StoreClient implements Store {
     this.#timer = setInterval(() => this.#tellSettled(), gatherMs);
   }
 
+  /**
+   * The warden is about to stop: from now on nothing waits for a store that is away, nor for long when it does not
+   * answer.
+   */
+  leave(): void {
+    this.#isLeaving = true;
+    this.#wake();
+    this.#leaving = setTimeout(() => this.#peer?.close(), lastAnswersMs);
+  }
+
   stop(): void {
     this.#isStopped = true;
+    clearTimeout(this.#leaving);
     clearInterval(this.#timer);
     this.#tellSettled();
     this.#peer?.close();
@@ -123,7 +141,11 @@ export class StoreClient implements Store {
   }
 
   get run(): string | undefined {
-    return this.#run;
+    return this.#run?.id;
+  }
+
+  get runMs(): number {
+    return this.#run === undefined ? 0 : performance.now() - this.#run.since;
   }
 
   #wake(): void {
@@ -151,9 +173,9 @@ export class StoreClient implements Store {
       onBug: (op, error) => this.#log.error({ op, err: error }, 'defect in a handler'),
     });
     detach(
-      peer.call('store.hello', { protocol: 1, key: this.key.toString('base64') }).then(({ run }) => {
+      peer.call('store.hello', { protocol: 1, key: this.key.toString('base64') }).then(({ run, runMs }) => {
         this.#peer = peer;
-        this.#run = run;
+        this.#run = { id: run, since: performance.now() - runMs };
         this.#wake();
       }),
       () => peer.close(),
@@ -164,7 +186,7 @@ export class StoreClient implements Store {
     const until = performance.now() + withinMs;
     while (this.#peer?.isOpen !== true) {
       const leftMs = until - performance.now();
-      if (this.#isStopped || leftMs <= 0) throw away();
+      if (this.#isStopped || this.#isLeaving || leftMs <= 0) throw away();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(wake, leftMs);
         const waiting = this.#waiting;

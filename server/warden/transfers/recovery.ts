@@ -7,6 +7,7 @@ import type { Found } from '../../extents/object-store.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context/context.ts';
 import type { LedgerGuard } from '../ledger/guard.ts';
+import type { PassingWarden } from '../passes/row-passes.ts';
 import type { Store, Storing } from '../store/store-client.ts';
 import { knownObjects, sealedAmong, takePending } from './sweep-queries.ts';
 
@@ -17,24 +18,37 @@ type Given = Pick<Warden, 'database' | 'log' | 'limits'> & Storing;
  * row may be under way, on this warden or another.
  */
 const graceMs = 10 * 60_000;
+/**
+ * How long one turn of the regular pass searches for strays, in milliseconds: a sixth of the time, as long as groups of
+ * objects are left. And how long a start does, which leaves the rest to that pass.
+ */
+const turnMs = 10_000;
+const atStartMs = 2000;
 const objectName = /^[0-9a-f]{32}$/;
 
 /** The 256 groups of objects, two hexadecimal digits each. */
 const prefixes: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
- * Deletes objects that became whole a while ago and that no upload has taken. An object that is still issued is taken
- * back first, so that no row can be given to it afterwards: an honest edge reports an object at once. `ageMs` says how
- * long they have been whole.
+ * Takes back what is still issued among these objects, so that no row can be given to it any more, and returns those
+ * that have a row.
  */
-export async function collectUnsettled({ database, store, log }: Given, ageMs: number = graceMs): Promise<void> {
+const takeBack = ({ database }: Given, objects: readonly ObjectId[]): Promise<ReadonlySet<ObjectId>> =>
+  database.withSystem(async (tx) => {
+    await takePending(tx, objects);
+    return knownObjects(tx, objects);
+  });
+
+/**
+ * Deletes objects that became whole a while ago and that no upload has taken. An object that is still issued is taken
+ * back first: an honest edge reports an object at once. `ageMs` says how long they have been whole.
+ */
+export async function collectUnsettled(given: Given, ageMs: number = graceMs): Promise<void> {
+  const { store, log } = given;
   for (;;) {
     const objects = await store.unsettled(ageMs);
     if (objects.length === 0) return;
-    const sealed = await database.withSystem(async (tx) => {
-      await takePending(tx, objects);
-      return sealedAmong(tx, objects);
-    });
+    const sealed = await takeBack(given, objects);
     const strays = objects.filter((one) => !sealed.has(one));
     await store.settle([...sealed]);
     await store.delete(strays);
@@ -42,35 +56,59 @@ export async function collectUnsettled({ database, store, log }: Given, ageMs: n
   }
 }
 
-/** Which run of the store was searched, and how many groups of objects were. */
-type Search = { run: string; done: number };
+/**
+ * The search of one run of the store, and how many groups of objects it is through. It is due when the run is older
+ * than what may be deleted: then what was there before the run is old enough, and what is younger is known to the
+ * store.
+ */
+type Search = { readonly run: string; readonly isDue: boolean; done: number };
 const searches = new WeakMap<Store, Search>();
+/** The ages of files are on another clock, which may be set meanwhile and then runs a little slower or faster. */
+const clocksApart = 1.05;
 
-/** Returns the objects of this listing that are old enough and that no row names. */
-async function strayAmong({ database }: Given, found: readonly Found[]): Promise<readonly ObjectId[]> {
-  const old = found
-    .filter((one) => one.kind === 'file' && one.ageMs > graceMs && objectName.test(one.name))
-    .map((one) => idOf<ObjectId>(one.name));
-  if (old.length === 0) return [];
-  const known = await database.withSystem((tx) => knownObjects(tx, old));
-  return old.filter((one) => !known.has(one));
+function searchOf(store: Store, run: string, ageMs: number): Search {
+  const isDue = store.runMs > clocksApart * ageMs;
+  const known = searches.get(store);
+  if (known?.run === run && known.isDue === isDue) return known;
+  const search = { run, isDue, done: 0 };
+  searches.set(store, search);
+  return search;
 }
 
-/** Deletes the objects of one group that no row names. Returns how many. */
-async function searchGroup(given: Given, prefix: string): Promise<number> {
-  const { store, log } = given;
+/** Returns the objects of this listing that are old enough and that no row names. */
+async function strayAmong(given: Given, found: readonly Found[], ageMs: number): Promise<readonly ObjectId[]> {
+  const old = found
+    .filter((one) => one.kind === 'file' && one.ageMs > ageMs && objectName.test(one.name))
+    .map((one) => idOf<ObjectId>(one.name));
+  if (old.length === 0) return [];
+  const sealed = await given.database.withSystem((tx) => sealedAmong(tx, old));
+  const without = old.filter((one) => !sealed.has(one));
+  if (without.length === 0) return [];
+  const sealedMeanwhile = await takeBack(given, without);
+  return without.filter((one) => !sealedMeanwhile.has(one));
+}
+
+type Searching = Given & Pick<PassingWarden, 'mayGoOn'>;
+
+/** Deletes the objects of one group that no row names. Says how many, and whether it came to the end of the group. */
+async function searchGroup(
+  given: Searching,
+  prefix: string,
+  ageMs: number,
+): Promise<{ readonly deleted: number; readonly isDone: boolean }> {
+  const { store, log, mayGoOn = () => true } = given;
   let deleted = 0;
-  for (let after: string | null = null, isDone = false; !isDone; ) {
+  for (let after: string | null = null; mayGoOn(); ) {
     const { found, next, fault } = await store.list(prefix, after);
     if (fault !== null) log.error({ prefix, fault }, 'a group of objects cannot be listed');
     await tellForeign(given, prefix, found, fault);
-    const strays = await strayAmong(given, found);
+    const strays = await strayAmong(given, found, ageMs);
     await store.delete(strays);
     deleted += strays.length;
     after = next;
-    isDone = next === null;
+    if (next === null) return { deleted, isDone: true };
   }
-  return deleted;
+  return { deleted, isDone: false };
 }
 
 /** Raises an alert about what is no object: nothing of the product puts anything else there. */
@@ -96,21 +134,27 @@ async function tellForeign(
 }
 
 /**
- * Searches the groups of objects for what was left behind before the present run of the store, `groups` of them at
- * most, as far as it comes within `withinMs` milliseconds. Each run is searched once: what an edge leaves behind later
- * is known to the store.
+ * Searches the groups of objects for what was left behind before the present run of the store, as far as it comes
+ * within `withinMs` milliseconds; the next call goes on from there. Each run is searched when it is seen for the first
+ * time, and once more when it is due, because an object that was whole shortly before the run is too young until then.
+ * What an edge leaves behind in this run is known to the store. `ageMs` says how old an object without a row must be.
  */
-export async function searchStrays(given: Given, groups: number, withinMs = Number.POSITIVE_INFINITY): Promise<void> {
+export async function searchStrays(
+  given: Searching,
+  { ageMs = graceMs, withinMs = turnMs }: { readonly ageMs?: number; readonly withinMs?: number } = {},
+): Promise<void> {
   const { store, log } = given;
   const { run } = store;
   if (run === undefined) return;
-  const known = searches.get(store);
-  const search = known?.run === run ? known : { run, done: 0 };
-  searches.set(store, search);
+  const search = searchOf(store, run, ageMs);
   const end = performance.now() + withinMs;
   let deleted = 0;
-  for (let i = 0; i < groups && search.done < prefixes.length && performance.now() < end; i += 1) {
-    deleted += await searchGroup(given, prefixes[search.done] ?? '');
+  while (performance.now() < end) {
+    const prefix = prefixes[search.done];
+    if (prefix === undefined) break;
+    const one = await searchGroup(given, prefix, ageMs);
+    deleted += one.deleted;
+    if (!one.isDone) break;
     search.done += 1;
   }
   if (deleted > 0) log.info({ deleted }, 'objects without a row were deleted');
@@ -146,9 +190,6 @@ function tellAllowance(
   });
 }
 
-/** How long a start searches for strays, in milliseconds. The regular pass does what is left. */
-const atStartMs = 2000;
-
 /**
  * Searches for strays at the start. Everything that was committed is whole already, because bytes are durable before
  * their row is written, and the row before the answer. Nothing is deleted while the database is in doubt, because to an
@@ -157,7 +198,7 @@ const atStartMs = 2000;
 export async function recover(given: Given, guard: Pick<LedgerGuard, 'state'>): Promise<void> {
   if (guard.state.is !== 'open') return;
   try {
-    await searchStrays(given, prefixes.length, atStartMs);
+    await searchStrays(given, { withinMs: atStartMs });
   } catch (error) {
     if (toCofferdamError(error).code !== 'unavailable') throw error;
     given.log.warn({ err: error }, 'the search for objects without a row is done later');
