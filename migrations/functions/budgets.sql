@@ -1,7 +1,7 @@
 -- Budgets: what their windows hold, what refuses, and when there is more. Decision 11 has the proof that nothing released ever exceeds a cap.
 
--- Promises: what was counted never goes down, and a row never changes its scope; a budget becomes wider or narrower in its caps only. The condition is
--- written so that a server that reads it from a dump prints it in the same words.
+-- Promises: an UPDATE never lowers a total, sets the minute back, or changes the scope of a row; caps and the rest may
+-- change. The condition is written so that a server that reads it from a dump prints it in the same words.
 create or replace function budget_guard() returns trigger language plpgsql as $$
 begin
   raise exception 'a budget is never refunded and keeps its scope' using errcode = 'check_violation';
@@ -12,8 +12,8 @@ create or replace trigger budget_guard before update on budget for each row
     or new.account_id is distinct from old.account_id or new.customer_id is distinct from old.customer_id or new.plane is distinct from old.plane)
   execute function budget_guard();
 
--- Promises: the windows of one budget end at `now_minute`, and the total before that minute is kept as a snapshot. The caller holds the lock of the row.
--- Called by `charge_batch` and `charge_ending`.
+-- Promises: advances the windows of one budget: they end at `now_minute`, and the total before that minute is kept as a
+-- snapshot. The caller holds the lock of the row. Called by `charge_batch` and `charge_ending`.
 create or replace function turn_budget(budget_id_in bigint, now_minute int) returns void language plpgsql as $$
 begin
   insert into budget_snapshot (budget_id, minute, bytes, items)
@@ -31,7 +31,8 @@ begin
   where b.id = budget_id_in and b.minute < now_minute;
 end $$;
 
--- Promises: what the windows of a budget hold now, in bytes and items, without turning them. Called by the admin process and the auditor.
+-- Promises: what the windows of a budget hold now, in bytes and items, without advancing them. Called by `upload_room`,
+-- the admin process and the auditor.
 create or replace function budget_use(budget_id_in bigint) returns table (window_name text, used_bytes bigint, used_items bigint) language sql stable as $$
   select w.name,
     b.total_bytes - greatest(w.base_bytes, coalesce(s.bytes, 0), case when b.minute + 1 <= n.minute - w.minutes then b.total_bytes else 0 end),
@@ -43,9 +44,10 @@ create or replace function budget_use(budget_id_in bigint) returns table (window
   where b.id = budget_id_in
 $$;
 
--- Promises: what an account may still store for a customer: cap and room of the tightest window of its credential, its own and its customer's budgets. Plane,
--- gateway and their windows are used by others too, so they count only as no room at all; so does a budget that is missing. Without a customer, the room of the
--- credential alone. Nothing is turned or charged. Called by the warden.
+-- Promises: what an account may still store for a customer: cap and room of the tightest window of its credential, its
+-- own and its customer's budgets. Plane, gateway and their windows are used by others too, so they count only as no
+-- room at all; so does a budget that is missing. Without a customer, the room of the credential alone. No window is
+-- advanced and nothing is charged. Called by the warden.
 create or replace function upload_room(credential_in uuid, account_in uuid, customer_in uuid, plane_in text)
 returns table (cap_bytes bigint, free_bytes bigint, cap_items bigint, free_items bigint) language sql stable as $$
   with scope as materialized (
@@ -82,8 +84,8 @@ create or replace function find_budgets(kind_in text, name_in text, customer_in 
   order by b.rank, b.id
 $$;
 
--- Promises: when so many bytes and items more fit into one window. That is the time of the first snapshot that leaves room once it is the window's base. Null
--- means never. Called by `refusal_of` and the admin process.
+-- Promises: when so many bytes and items more fit into one window. That is the time of the first snapshot that leaves
+-- room once it is the window's base. Null means never. Called by `refusal_of`.
 create or replace function budget_free_at(budget_id_in bigint, window_minutes int, cap_bytes bigint, cap_items bigint, bytes_in bigint, items_in bigint)
 returns timestamptz language sql stable as $$
   select to_timestamp((min(m) + window_minutes) * 60.0) from (
@@ -100,9 +102,11 @@ language sql immutable parallel safe as $$
   select case when headroom_until > moment then given * (100 + headroom_percent) / 100 else given end
 $$;
 
--- The six windows of a budget are an array in one order: bytes an hour, a day, a week; items an hour, a day, a week. The planner puts these functions in place.
+-- The six windows of a budget are an array in one order: bytes an hour, a day, a week; items an hour, a day, a week.
+-- The planner inlines these SQL functions.
 
--- Promises: the caps of a budget that hold at a moment, released headroom included. Called by `charge_scopes` and `refusal_of`.
+-- Promises: the caps of a budget that hold at a moment, released headroom included. Called by `charge_scopes`,
+-- `refusal_of` and `upload_room`.
 create or replace function caps_at(b budget, moment timestamptz) returns bigint[] language sql immutable parallel safe as $$
   select array[
     effective_cap(b.cap_hour_bytes, b.headroom_percent, b.headroom_until, moment),
@@ -113,7 +117,7 @@ create or replace function caps_at(b budget, moment timestamptz) returns bigint[
     effective_cap(b.cap_week_items, b.headroom_percent, b.headroom_until, moment)]
 $$;
 
--- Promises: what the windows of a budget hold, once they were turned. Called by `charge_scopes` and `refusal_of`.
+-- Promises: what the windows of a budget hold, once they were advanced. Called by `charge_scopes` and `refusal_of`.
 create or replace function budget_used(b budget) returns bigint[] language sql immutable parallel safe as $$
   select array[
     b.total_bytes - b.base_hour_bytes, b.total_bytes - b.base_day_bytes, b.total_bytes - b.base_week_bytes,
@@ -130,8 +134,9 @@ create or replace function room_for_items(caps bigint[], percent int, used bigin
   select least(caps[4] * percent / 100 - used[4], caps[5] * percent / 100 - used[5], caps[6] * percent / 100 - used[6])
 $$;
 
--- Promises: whether several credentials could use this customer's budget now. A key and the one that replaces it are one credential here: nobody is throttled
--- because of a rotation. Nor does the password of a machine make two of it. Called by `charge_batch` and the admin process.
+-- Promises: whether several credentials could use this customer's budget now. A key and the one that replaces it are
+-- one credential here: nobody is throttled because of a rotation. Nor does the password of a machine make two of it.
+-- Called by `decide_charges`, `upload_room` and the admin process.
 create or replace function has_several_credentials(customer uuid) returns boolean language sql stable as $$
   select count(*) > 1 from (
     select 1 from credential c join account a on a.id = c.account_id

@@ -1,12 +1,15 @@
--- Charges: every byte and item that is granted is charged here to five budgets, and recorded, before anything is released (decision 11).
--- `charge_batch` looks and locks, decides, and writes. What it decides by stands in three types (0006_charge_types.sql).
+-- Charges: every byte and item that is granted is charged here to five budgets, before anything is released, told or
+-- entered into the catalogue (decision 11). An extent that is granted is also recorded here. What else is granted is
+-- recorded by the operation that asked for it. `charge_batch` looks and locks, decides, and writes. What it decides by
+-- stands in three types (0006_charge_types.sql).
 
--- Promises: charge, record, commit. The batch is decided in memory and written in one go; the key follows only after the commit is known.
--- An item is an extent of an open download (download and index given; customer, bytes and items come from the catalogue), or an amount (customer, direction,
--- bytes and items given). There is one answer per item, in order. Its outcome is one of these words (`chargeOutcomes`, server/domain/budgets/words.ts):
---   granted     charged to every scope, and recorded
+-- Promises: the batch is decided in memory, and charged and recorded in one transaction. The warden derives a key only
+-- after the commit is known. An item is an extent of an open download (download and index given; customer, bytes and
+-- items come from the catalogue), or an amount (customer, direction, bytes and items given). There is one answer per
+-- item, in order. Its outcome is one of these words (`chargeOutcomes`, server/domain/budgets/words.ts):
+--   granted     charged to every scope; for an extent, also recorded
 --   repeat      the same credential paid for this extent in the last 24 h: recorded, not charged
---   later       plane or gateway is past its cap: nothing was charged, ask again after `after_ms`
+--   later       plane or gateway is past its cap: nothing was charged or recorded, ask again after `after_ms`
 --   over-limit  a cap refuses: which scope (rank), unit, window and cap, and when there is more
 --   session     the session, account, credential or customer is not good (any more)
 --   missing     there is no such extent, scope or budget
@@ -21,7 +24,7 @@ declare
   asked charge_item[]; locked bigint[]; scopes charge_scope[]; decided charge_decision[]; is_good boolean[]; entries text[];
   oldest int; moment timestamptz; now_minute int;
 begin
-  -- 1. What never changes.
+  -- 1. Identities and prices; the state of version and download and the 24-hour marks, too.
   asked := charge_items(p_session, p_download, p_index, p_customer, p_direction, p_bytes, p_items);
 
   -- 2. Lock all budgets of the batch, in the one order that every writer keeps.
@@ -35,7 +38,8 @@ begin
   end if;
   scopes := charge_scopes(locked, moment);
 
-  -- 3. What may change is read after the locks: a revocation that committed before is seen.
+  -- 3. Whether session, account, credential and customer are good is read after the locks: a revocation that committed
+  -- before is seen.
   select array_agg(se.state = 'open' and se.expires_at > moment and a.state = 'active' and (a.expires_at is null or a.expires_at > moment)
       and cr.state in ('active', 'retiring') and cr.expires_at > moment and cu.state = 'active' order by x.ordinality)
     into is_good
@@ -46,7 +50,8 @@ begin
   -- 4. Decide in memory.
   select d.decided, d.scopes into decided, scopes from decide_charges(asked, is_good, scopes, moment) d;
 
-  -- 5. Write: one update, one mark per item paid for, one ledger entry per item.
+  -- 5. Write: the totals; a mark for each extent and each file that was paid for; an entry for each extent and each
+  -- refusal (`later` leaves none); and that a version was read for the first time.
   update budget q set total_bytes = q.total_bytes + s.added_bytes, total_items = q.total_items + s.added_items, slow_until = s.slow_until
     from unnest(scopes) s where q.id = s.id and (s.added_bytes > 0 or s.added_items > 0);
   insert into charged_item as t (credential_id, item, charged_at)
@@ -82,8 +87,9 @@ begin
     order by x.ordinality;
 end $$;
 
--- Promises: who asks, for what, what it costs, and which budgets it touches: one element per item, in order. Called by `charge_batch`, before the locks, so
--- it reads only what never changes.
+-- Promises: who asks, for what, what it costs, and which budgets it touches: one element per item, in order. It
+-- resolves identities and prices. The state of version and download and the 24-hour marks are read here too, although
+-- they may change before the locks. Called by `charge_batch`, before the locks.
 create or replace function charge_items(p_session uuid[], p_download uuid[], p_index int[], p_customer uuid[], p_direction text[], p_bytes bigint[], p_items bigint[])
 returns charge_item[] language plpgsql stable as $$
 begin
@@ -114,8 +120,9 @@ begin
     offset 0) r);
 end $$;
 
--- Promises: what each locked budget has room for, in the order of `locked`. The rule is `roomOf` (server/domain/budgets/room.ts), and a test compares the two.
--- Called by `charge_batch` and `charge_ending`, under the locks, when the windows were turned.
+-- Promises: what each locked budget has room for, in the order of `locked`. The rule is `roomOf`
+-- (server/domain/budgets/room.ts), and a test compares the two. Called by `charge_batch` and `charge_ending`, under the
+-- locks, after the windows were advanced.
 create or replace function charge_scopes(locked bigint[], moment timestamptz) returns charge_scope[] language plpgsql stable as $$
 begin
   return (select array_agg(row(g.id, 0, 0,
@@ -225,9 +232,10 @@ create or replace function slow_step(scope charge_scope, bytes bigint, items big
     array[interval '1 hour', interval '24 hours', interval '7 days', interval '1 hour', interval '24 hours', interval '7 days']) w(cap, used, amount, length)
 $$;
 
--- Promises: the last bytes of an upload whose session is over, within the grace, are charged to all five scopes like any other bytes, or refused by any of
--- them. They were acknowledged before the session ended, so whether the account is still good does not matter any more. True means charged. Called by the
--- warden.
+-- Promises: the last bytes of an upload whose session is over, within its grace period, are charged to all five scopes,
+-- or refused by any of them. They cost no item, and neither half of the customer's caps nor the slow-down of plane and
+-- gateway holds for them. They were acknowledged before the session ended, so whether the account is still good does
+-- not matter any more. True means charged. Called by the warden.
 create or replace function charge_ending(p_session uuid, p_customer uuid, p_bytes bigint, p_grace_ms bigint) returns boolean
 language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare

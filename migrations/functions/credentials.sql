@@ -34,8 +34,8 @@ returns text language sql stable as $$
 $$;
 
 -- Promises: which credential a name means, for every look-up. Several rows may have one fingerprint: keys that nobody proved to have and that are revoked,
--- beside the one whose it is. Chosen is the one that is not revoked, then the one that was proved, then the newest. Called by the warden, the admin process
--- and the auditor.
+-- beside the one whose it is. Chosen is the one that is not revoked, then the one that was proved, then the newest. Called by `find_budgets`, the warden,
+-- the admin process and the auditor.
 create or replace function credential_named(print text) returns uuid language sql stable as $$
   select id from credential where fingerprint = print order by state = 'revoked', proved_at is null, created_at desc, id limit 1
 $$;

@@ -5,7 +5,7 @@ create or replace function hold_lock(customer uuid) returns bigint language sql 
   select hashtextextended('cofferdam/hold/' || customer, 0)
 $$;
 
--- Promises: whether a hold lies on a version. It is read behind the lock, so a hold that is being placed counts. Called by the warden and by the guards of
+-- Promises: whether a hold lies on a version. It is read behind the lock, so a hold that is being placed counts. Called by the warden and the guards of
 -- versions and contents.
 create or replace function is_held(v version) returns boolean language plpgsql as $$
 begin

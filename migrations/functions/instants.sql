@@ -1,7 +1,7 @@
 -- Numbers and instants that every reader can hold.
 
 -- Promises: the number as one that every reader holds exactly (at most 2^53 - 1); an unknown number stays unknown. Used where sums of any size are shown,
--- which then say "at least so much". Called by the warden, the admin process and the auditor.
+-- which then say "at least so much". Called by `could_have_moved`, `count_in`, the admin process and the auditor.
 create or replace function whole_number(given numeric) returns bigint language sql immutable parallel safe as $$
   select case when given is not null then least(greatest(given, -9007199254740991), 9007199254740991) end::bigint
 $$;

@@ -1,8 +1,9 @@
 -- Pacing: how fast the bytes of a scope go over the wire. It steers and guards nothing: an edge that does not ask still cannot pass a cap.
 
--- Promises: one steady flow per scope, wherever its transfers run. Each permit is the next piece of the scope's own time line. Answers how many bytes may go,
--- and how long to wait for them. Nothing is reserved that begins later than in 3 s and one piece: who would have to wait longer gets 0 bytes, and asks again
--- after the wait. What a row says beyond that is not believed. While both planes want the gateway's flow, each has half of it. Called by the warden.
+-- Promises: one steady flow per scope, wherever its transfers run. Each permit is the next part of the scope's own time
+-- line. Answers how many bytes may go, and how long to wait for them. A permit begins at most 3 s ahead, plus the time of
+-- one permit: who would have to wait longer gets 0 bytes, and asks again after the wait. What a row says beyond that is
+-- not believed. While both planes want the gateway's flow, each has half of it. Called by the warden.
 create or replace function pace(p_session uuid[], p_customer uuid[], p_direction text[], p_bytes bigint[])
 returns table (item int, bytes bigint, wait_ms int)
 language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set synchronous_commit = off as $$

@@ -1,7 +1,7 @@
 // Owns: the one table of shares. For every shared resource of the warden, of the store, of the admin process, and of
 // the connection between edge and warden, it says how much there is, how much one node or person may have, and how much
 // is reserved for the other plane or for security officers (T-35, T-38).
-// Must never: have a line that one holder can use up.
+// Must never: have a line that one holder can use up, except a line that has only one holder (`warden`, `stranger`).
 import { type Share, shareFault } from '../domain/share.ts';
 
 type Numbers = Partial<Omit<Share, 'of' | 'what'>> & { readonly total: number; readonly each: number };

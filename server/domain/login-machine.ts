@@ -195,7 +195,11 @@ export function stillOpens(
   return decision.outcome === 'accepted' ? accepted(whole, facts, decision) : undefined;
 }
 
-/** Returns the methods that remain. Only the proofs that counted so far decide them. */
+/**
+ * Returns the methods that remain after the proofs that counted so far, by the facts of the account: its kind, the rows
+ * that it is allowed, whether it is bound to networks, and whether its window is open. A proof that did not count
+ * changes nothing.
+ */
 function remaining(state: LoginState, facts: LoginFacts | null): readonly Method[] {
   const decision = evaluate(facts, new Set(state.given.keys()));
   return decision.outcome === 'partial' ? decision.methods : firstMethods;

@@ -22,7 +22,7 @@ const others: Readonly<Record<string, string>> = {
   'server/warden/credentials/rotation-queries.ts openItems':
     'the rotation is locked before; the update of the credentials looks at them again',
   'migrations charge_ending':
-    'whose budgets they are never changes; an end that is older by the wait is within what its grace is for',
+    'whose budgets they are never changes; an end that is older by the wait is within what its grace period is for',
   'migrations pace': 'it steers, and guards nothing: a rate that was changed meanwhile counts from the next piece on',
 };
 

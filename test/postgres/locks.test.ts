@@ -48,7 +48,7 @@ test('what was undone because of a lock is retried, and holds no connection mean
   t.equal(places.given, places.taken, 'every place was given back');
 });
 
-test('it ends when its time is over; without such a time, at once', async (t) => {
+test('a blocked transaction fails when its time is over; without such a time, at once', async (t) => {
   for (const patienceMs of [0, 500]) {
     const { database, places } = await scene(t, patienceMs);
     let runs = 0;

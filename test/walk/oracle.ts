@@ -9,7 +9,7 @@ import { Stored } from './stored.ts';
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** A key of something stored that the edge was given. */
+/** A key that the edge was given for something stored. */
 type Loot = {
   readonly handle: string;
   readonly index: number;
@@ -21,7 +21,7 @@ type Loot = {
   readonly op: string;
 };
 
-/** Length-prefixed purpose, customer, content, index and object. */
+/** Returns the parts of a context, each prefixed with its length: purpose, customer, content, index and object. */
 function partsOfContext(text: string): readonly string[] {
   const bytes = Buffer.from(text, 'base64');
   const parts: string[] = [];
@@ -39,22 +39,24 @@ function* objectsIn(value: unknown): Generator<Readonly<Record<string, unknown>>
   for (const part of Object.values(value)) yield* objectsIn(part);
 }
 
-/** Of a call: the stored thing for which it asks a key. It must be a text. */
+/** The handle named by a call, or ''. */
 const handleIn = (params: unknown): string => {
   const { upload, download } = params as { readonly upload?: unknown; readonly download?: unknown };
   return String(download ?? upload ?? '');
 };
 
-/** One call may leave at most this many rows of one table, and this many are those of others. */
+/** The most rows that one call may leave in one table. */
 const rowsPerCall = 6;
+/** The most rows that others than the compromised edge may leave in one table while a list is played. */
 const rowsOfOthers = 3000;
+/** The most bytes by which the resident memory of the warden, or of the store, may grow during a walk. */
 const rssGrowthMax = 300 * 2 ** 20;
 /**
- * Keys for the node's own account: ten at once and one a minute; each leaves at most two credentials until they are
- * forgotten.
+ * The keys that a node may make for its self-test account: ten at once, and one more a minute (`selfTestKeys` of its
+ * allowances). Each is one credential.
  */
 const selfTestKeysAtOnce = 10;
-/** What gives a name to something. */
+/** The operations that give a name to something. */
 const naming: ReadonlySet<string> = new Set(['tree.make-directory', 'tree.rename', 'upload.open']);
 
 type Counts = Readonly<Record<string, number>>;
@@ -118,7 +120,7 @@ export class Oracle {
     return this.#calls;
   }
 
-  /** From here on a list of calls is examined by itself. */
+  /** Forgets the violations, and remembers the present state: from here on a list of calls is examined by itself. */
   async begin(): Promise<void> {
     this.#violations.length = 0;
     this.#logAt = this.#scene.complaints(this.#logAt).at;
@@ -129,7 +131,7 @@ export class Oracle {
   }
 
   /**
-   * A call that is about to be made: from now on its customer may read there whatever it names in the customer's own
+   * Takes in a call that is about to be made. From now on answers may tell this customer the names it gives in its own
    * tree.
    */
   say({ op, params, by }: Spoken): void {
@@ -141,7 +143,7 @@ export class Oracle {
     this.#given.set(by.person.customer, given);
   }
 
-  /** One answer, as it comes. */
+  /** Takes in one answer, as it comes. */
   hear(spoken: Spoken, answer: Answer): void {
     this.#calls += 1;
     const code = 'code' in answer ? answer.code : 'answered';
@@ -156,8 +158,8 @@ export class Oracle {
   }
 
   /**
-   * No names and numbers except those of the customer of the call, those that the call itself named, and names that its
-   * customer gave before.
+   * An answer tells no names and numbers except those of the customer of the call, those that the call itself named,
+   * and names that its customer gave before.
    */
   #mustNotTell({ op, params, by }: Spoken, answer: Answer): void {
     const asked = JSON.stringify(params);
@@ -188,7 +190,7 @@ export class Oracle {
     });
   }
 
-  /** After a list of calls: everything that was wrong. `everything`: also checks that take longer. */
+  /** Returns what was wrong with a list of calls. With `everything`, checks that take longer are made, too. */
   async look(everything: boolean): Promise<readonly string[]> {
     await this.#settled();
     await this.#nothingOfOthersChanged();
@@ -202,7 +204,7 @@ export class Oracle {
     return this.found();
   }
 
-  /** What was answered may still be being written: everything that was begun has an end. */
+  /** Waits 50 ms when something is still running. */
   async #settled(): Promise<void> {
     const [row] = await this.#scene.rows<{ n: string }>(
       "select count(*) as n from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid() and backend_type = 'client backend'",
@@ -210,7 +212,7 @@ export class Oracle {
     if (Number(row?.n ?? 0) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
-  /** Every row and file of a bank that is on another node. */
+  /** Returns every row, and the hash of every object, of the bank that is on another node. */
   async #still(): Promise<string> {
     const tables = await this.#scene.rows<{ name: string }>(
       `select c.table_name as name from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
@@ -295,7 +297,7 @@ export class Oracle {
     }
   }
 
-  /** By what was given away, by what is on record, and by the counters: nobody has more than their cap. */
+  /** Nobody has more than their cap: by the keys that were given, by the entries of the record, and by the counters. */
   async #noCapWasPassed(): Promise<void> {
     const loot = new Map<string, number>();
     const seen = new Set<string>();
@@ -361,7 +363,7 @@ export class Oracle {
     for (const line of lines) this.violate(`logged: ${line.slice(0, 600)}`);
   }
 
-  /** The questions that follow an incident, and the record as its verifier sees it. */
+  /** Asks which files an incident exposed, and verifies the record. */
   async recordAnswers(): Promise<void> {
     const scope = await this.#scene.cluster.cofferctlAlone(['incident', 'scope', '--node', 'p2', '--json']);
     if (scope.code !== 0) this.violate(`incident scope does not answer: ${scope.code} ${scope.err.slice(0, 400)}`);
@@ -371,7 +373,7 @@ export class Oracle {
       this.violate(`ledger verify: ${verified.code} ${verified.out.slice(0, 400)} ${verified.err.slice(0, 400)}`);
   }
 
-  /** No sum can be made untrue by an edge: what was sent is no more than a network connection carries. */
+  /** Sums are safe non-negative integers, and released bytes are no fewer than left. */
   #scopeNames(out: string): void {
     const { totals } = JSON.parse(out) as { readonly totals: Readonly<Record<string, number>> };
     const released = this.#distinctReleased();

@@ -100,7 +100,7 @@ test('the last bytes of an ended session: to the byte of each cap, with the head
   await sql.query("update session set ended_at = clock_timestamp() - interval '31 seconds' where id = $1", [
     reader.session,
   ]);
-  t.equal(await charge(1), false, 'beyond the grace');
+  t.equal(await charge(1), false, 'beyond the grace period');
 });
 
 test('the last bytes of an account that serves several customers are charged at the one whose file it is', async (t) => {

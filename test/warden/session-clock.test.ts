@@ -1,4 +1,4 @@
-// The one idle clock of a session, its ends to the second, and what it may still do in its last moments.
+// The one idle clock of a session, its ends to the second, and what it may still do in its grace period.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -139,7 +139,7 @@ test('the table of lives names bounds and words that exist', async (t) => {
   const said = [...section.matchAll(/"([^"]+)"/g)].map(([, one]) => one ?? '');
   t.ok(said.length >= 3);
   for (const one of said) t.ok(words.includes(one), `a client reads: ${one}`);
-  t.match(section, new RegExp(`last moments of an ended session \\| ${graceMs / 1000} s `));
+  t.match(section, new RegExp(`grace period of an ended session \\| ${graceMs / 1000} s `));
 });
 
 /** An incomplete version that this session holds open. */
@@ -152,7 +152,7 @@ async function uploadOf(sql: TestDatabase, bank: Bank, holder: Reader) {
   return { version: await addVersion(sql, held), upload };
 }
 
-test('an ended session may release what it holds, for a moment, and can do nothing else', async (t) => {
+test('an ended session may release what it holds within its grace period, and can do nothing else', async (t) => {
   const { session, bank, sql, warden } = await scene(t);
   const holder = await session(0);
   const token = randomBytes(32).toString('base64url');
@@ -229,7 +229,7 @@ test('an ended session may release what it holds, for a moment, and can do nothi
   t.ok(await ending(), 'two seconds are left');
   t.ok(await held());
   await endedAgo(graceMs);
-  t.equal(await ending(), undefined, 'the grace is over');
+  t.equal(await ending(), undefined, 'the grace period is over');
   t.same([await going(false), await going(true), await charged(0)], [false, false, false]);
   t.notOk(await held(), 'and the upload is let go');
   // Its own life begins here, however long ago it was first opened.

@@ -1,4 +1,4 @@
-// Owns: how amounts of a budget are written and read: bytes, and numbers of files or names.
+// Owns: how amounts of a budget are written and read: bytes, and items, which texts call files or names.
 import { type BudgetDirection, type BudgetUnit, capMax } from './words.ts';
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
@@ -17,7 +17,7 @@ export function sizeText(bytes: number): string {
 /** Writes a number of items as `12,000`. */
 export const countText = (items: number): string => items.toLocaleString('en-US');
 
-/** Writes an amount with its unit: bytes, or a number of files or names. */
+/** Writes an amount with its unit: bytes, or the number of items as files, or as names in the direction `list`. */
 export function amountText(direction: BudgetDirection, unit: BudgetUnit, amount: number): string {
   return unit === 'bytes' ? sizeText(amount) : `${countText(amount)} ${direction === 'list' ? 'names' : 'files'}`;
 }

@@ -89,8 +89,8 @@ function refusalBy(budgets: readonly Charged[], wanted: Amount, hasSeveralCreden
 }
 
 /**
- * Decides about one item. `budgets` are its five, in the order of their ranks, turned and locked; with fewer nothing is
- * granted. All five are charged, or none.
+ * Decides about one item. `budgets` are its five, in the order of their ranks, locked and with their windows advanced;
+ * with fewer nothing is granted. All five are charged, or none.
  */
 export function decide(ask: Ask, budgets: readonly Charged[], nowMs: number): Decided {
   const answer = (decision: Decision): Decided => ({ decision, budgets });

@@ -15,7 +15,7 @@ import {
 export type StoredBudget = {
   /** Everything that was ever charged. It never becomes less. */
   readonly total: Amount;
-  /** The minute up to which the windows were turned. */
+  /** The minute up to which the windows were advanced. */
   readonly minute: number;
   /** For each window the total at its beginning: total minus base is what the window holds. */
   readonly base: WindowAmounts;
@@ -55,9 +55,9 @@ const inEach = (work: (unit: BudgetUnit, window: BudgetWindow) => number): Windo
 const percentOf = (amount: number, percent: number): number => Math.floor((amount * percent) / 100);
 
 /**
- * Turns the windows of a budget: they end at `nowMinute`. `snapshots` are its totals at the beginnings of minutes that
- * are past, in any order; the total that it has now was that of every minute after its own. A base is the newest of
- * these totals that is at least as old as the window, and never becomes less, also when snapshots are missing.
+ * Advances the windows of a budget: they end at `nowMinute`. `snapshots` are its totals at the beginnings of minutes
+ * that are past, in any order; the total that it has now was that of every minute after its own. A base is the newest
+ * of these totals that is at least as old as the window, and never becomes less, also when snapshots are missing.
  */
 export function turned(budget: StoredBudget, snapshots: readonly TotalAt[], nowMinute: number): StoredBudget {
   if (nowMinute <= budget.minute) return budget;
@@ -96,8 +96,8 @@ function roomUnder(caps: WindowAmounts, percent: number, used: WindowAmounts): A
 }
 
 /**
- * Returns the room of a budget whose windows were turned. `customer` is the budget of the customer whose caps it shares
- * with other credentials; null when it shares none.
+ * Returns the room of a budget whose windows were advanced. `customer` is the budget of the customer whose caps it
+ * shares with other credentials; null when it shares none.
  */
 export function roomOf(budget: StoredBudget, customer: StoredBudget | null, nowMs: number): Room {
   const caps = capsAt(budget, nowMs);

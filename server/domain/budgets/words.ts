@@ -34,6 +34,7 @@ export function budgetInWords(
 /** What is counted. `out`: what is released to readers. `in`: what writers store. `list`: names that were told. */
 export const budgetDirections = ['out', 'in', 'list'] as const;
 export type BudgetDirection = (typeof budgetDirections)[number];
+/** An item is a file in the directions `out` and `in`, and a name in the direction `list`. */
 export type BudgetUnit = 'bytes' | 'items';
 export const budgetWindows = ['hour', 'day', 'week'] as const;
 export type BudgetWindow = (typeof budgetWindows)[number];
@@ -43,9 +44,9 @@ export type Consequence = (typeof consequences)[number];
 
 /**
  * What becomes of an item that is to be charged; the functions of the database say the same words
- * (migrations/functions/charges.sql). `granted`: charged to every scope. `repeat`: the credential paid for it within a
- * day. `later`: plane or gateway is past its cap. `over-limit`: a cap refuses. `session`: the session, or what it
- * relies on, is not good any more. `missing`: there is no such extent, scope or budget.
+ * (migrations/functions/charges.sql). `granted`: charged to every scope. `repeat`: an extent for which the credential
+ * paid within 24 h. `later`: plane or gateway is past its cap. `over-limit`: a cap refuses. `session`: the session, or
+ * what it relies on, is not good any more. `missing`: there is no such extent, scope or budget.
  */
 export const chargeOutcomes = ['granted', 'repeat', 'later', 'over-limit', 'session', 'missing'] as const;
 export type ChargeOutcome = (typeof chargeOutcomes)[number];

@@ -12,10 +12,14 @@ import type { Pacer } from './pacer.ts';
 import type { UploadContext } from './upload.ts';
 
 type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
-/** A segment that is kept or being opened. `gone` is called when it is dropped, and takes it out of the account. */
+/**
+ * A segment that is kept or being opened. `gone` is called when it is dropped, and then no longer counts it as buffer
+ * memory.
+ */
 type Kept = { readonly bytes: Promise<Buffer>; gone(): void };
 type OpenExtent = { readonly located: Located; readonly reader: Promise<string>; readonly segments: Map<number, Kept> };
 
+/** How many extents are kept open. A READ may start more, and the oldest is closed. */
 const openExtentsMax = 3;
 /**
  * How many extents one READ opens at the same time; it opens further ones after these. A file may

@@ -1,5 +1,5 @@
-// Owns: charging and pacing for the rest of the warden. Each plane has three queues (extents that are released; bytes
-// and names that are stored or listed; pacing), each with a connection of its own.
+// Owns: charging and pacing for the rest of the warden. Each plane has three queues (extents that are released; amounts
+// that are stored, listed or verified; pacing), each with a connection of its own.
 // Must never: resolve before the charge and its entry are committed. Without a charged budget no key leaves the warden.
 import type { Config, Directories } from '../../config/config.ts';
 import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/errors.ts';
@@ -49,7 +49,7 @@ export type Charges = {
   ): Promise<Result>;
   /**
    * Charges one extent of an open download to every scope and records it. Only after that does it resolve, with what
-   * the key of the extent is derived from. An extent for which the same credential paid within a day is free; when the
+   * the key of the extent is derived from. An extent for which the same credential paid within 24 h is free; when the
    * credential has no place for unpaid entries left, a name is charged in addition.
    */
   release(session: OpenSession, of: OpenedFile, download: string, index: number): Promise<ReleasedExtent>;

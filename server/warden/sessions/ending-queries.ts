@@ -10,8 +10,8 @@ import { lockVersions } from '../versions/version-queries.ts';
 import { type RawSession, type SessionRow, sessionColumns, shapeSession } from './session-queries.ts';
 
 /**
- * How long after its end a session may still seal the bytes that were acknowledged to its client, in milliseconds (the
- * grace period).
+ * The grace period: how long after its end a session may still seal the bytes that were acknowledged to its client, in
+ * milliseconds.
  */
 export const graceMs = 30_000;
 /**

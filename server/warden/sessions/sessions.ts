@@ -88,8 +88,7 @@ export class SessionRegistry implements Sessions {
   readonly #byHash: Shelf<Cached>;
   readonly #hashById = new Map<SessionId, string>();
   /**
-   * The sessions for which calls were made of which their rows do not know yet, with the time of the last call
-   * (`performance.now()`).
+   * The sessions whose last call is not in their rows yet, with the time of that call (`performance.now()`).
    */
   readonly #unwritten = new Map<SessionId, number>();
   /** How many times a session was forgotten. */
@@ -201,6 +200,7 @@ export class SessionRegistry implements Sessions {
     return { customer, account: id, name };
   }
 
+  /** See `Sessions.requireLettingGo` and `LettingGo` (open-session.ts). */
   async requireLettingGo(token: string, caller: EdgeCaller): Promise<LettingGo> {
     const ending = (): Promise<OpenSession> => this.#ending(token, caller);
     const orEnding = async <T>(work: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> => {
@@ -249,7 +249,7 @@ export class SessionRegistry implements Sessions {
 
   /**
    * Returns the condition for the beginning of a transaction: it throws `session-ended` when the session's row says
-   * that it has ended.
+   * that it has ended. For an `isOver` session, a row that ended within the grace period satisfies it.
    */
   goingOn(session: OpenSession): Condition {
     return { ...goesOn(session.id, session.isOver), otherwise: sessionEnded };
@@ -366,16 +366,15 @@ export class SessionRegistry implements Sessions {
   }
 
   /**
-   * Ends a session because its edge says that the connection is over. The numbers of bytes are what the edge says, as
-   * far as possible.
+   * Ends a session because its edge says that the connection is over. The numbers of bytes that are recorded are what
+   * the edge reports, capped at what the wire can have carried.
    */
   async close(session: OpenSession, reason: EdgeEnd, bytesIn: number, bytesOut: number): Promise<void> {
     const done = await this.#database.withSystem(async (tx) => {
       const moved = await recordTransferred(tx, session.id, { bytesIn, bytesOut });
       if (moved.bytesIn < bytesIn || moved.bytesOut < bytesOut)
         await alarmImpossible(tx, session, Math.max(bytesIn, bytesOut));
-      // The client itself ended the session, so nothing is withdrawn from anybody, and `lockForWithdrawal` is not
-      // needed.
+      // The connection ended; no right is withdrawn, so `lockForWithdrawal` is not needed.
       return this.#end(tx, { session: session.id }, reason, reason, moved);
     });
     this.#forget(session.id);

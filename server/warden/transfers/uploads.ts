@@ -1,5 +1,5 @@
-// Owns: the steps of which the operations of an upload are made: its locked and verified row, extents that become
-// durable and get their rows in order, and its close.
+// Owns: the steps of which the operations of an upload are made: its locked and verified row, extents that are charged
+// and get their rows in order, and its close.
 // Must never: write the row of an extent before its bytes are durable.
 import * as detached from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
@@ -77,7 +77,8 @@ export class Uploads {
 
   /**
    * Runs `work` and notes with the upload when something is refused. An edge that later says that the upload is whole
-   * is then not believed (T-31). Faults of the gateway itself are not refusals, since the call may be repeated.
+   * is then not believed (T-31). Faults of the gateway itself are not refusals, since the call may be repeated; nor is
+   * the end of the session, after which its edge cannot close the upload.
    */
   async noting<T>(session: OpenSession, id: string, work: () => Promise<T>): Promise<T> {
     try {
@@ -102,8 +103,8 @@ export class Uploads {
   }
 
   /**
-   * Charges an extent whose bytes are durable; its row follows in the caller's transaction. The bytes of an object are
-   * believed by the word of the store alone, which the edge only carries.
+   * Charges an extent whose bytes are durable; its row follows in the caller's transaction. That the bytes of an object
+   * are durable is believed by the word of the store alone, which the edge only carries.
    */
   async #admit({ session, run }: LettingGo, id: string, extent: SealedExtent): Promise<NewExtent> {
     const { index, bytes, sealedBytes, isCut } = extent;
@@ -164,8 +165,8 @@ export class Uploads {
   }
 
   /**
-   * Seals an extent. Several extents of one upload are made durable at the same time, and their rows are written in the
-   * order of the calls.
+   * Seals an extent. Several extents of one upload are charged concurrently, and their rows are written in the order of
+   * the calls. `letting` is the session, which may end meanwhile (`LettingGo`).
    */
   async seal(letting: LettingGo, id: string, given: SealedExtent): Promise<OpenUpload> {
     const admitted = detached.held(this.#admit(letting, id, given));
@@ -182,8 +183,9 @@ export class Uploads {
   }
 
   /**
-   * Releases the key of a stored extent to the edge. It is charged like any other, and recorded for the version to
-   * which the bytes belong.
+   * Releases the key of a stored extent to the edge for verification. Its bytes are charged to the direction `out`,
+   * also when the same credential has paid for them before, and one item to the direction `list`. It is recorded for
+   * the version to which the bytes belong.
    */
   async openStored(
     session: OpenSession,
