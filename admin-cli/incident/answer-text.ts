@@ -4,6 +4,7 @@ import { countText, sizeText } from '../../server/domain/budgets/amounts.ts';
 import type { IncidentPart, IncidentRow, IncidentSummary } from '../../server/rpc/operators/incident.ts';
 import { type CsvCell, csv } from '../terminal/csv.ts';
 import { colour, plain, table, when } from '../terminal/output.ts';
+import { provedText } from './proved-answer.ts';
 
 export type Shown = { readonly [P in IncidentPart]: readonly IncidentRow<P>[] };
 type Counts = Readonly<Partial<Record<IncidentPart, number>>>;
@@ -237,6 +238,7 @@ export function scopeText(
     ...part('ACTIONS of the operator', 'actions', actionTable(shown.actions)),
     '',
     'certain: a client closed the file itself after bytes went out. possible: keys left and what arrived is unknown. unsent: the edge says nothing went out.',
+    provedText(summary),
     `found in ${(summary.tookMs / 1000).toFixed(1)} s`,
   ].join('\n')}\n`;
 }

@@ -66,13 +66,17 @@ export function selectionOf({ options }: Given): Selection {
 
 const codeOf = (text: string): ErrorCode => (Object.hasOwn(errorCodes, text) ? (text as ErrorCode) : 'bug');
 
-/** Asks the question, and waits until everything is found. */
+/** Asks the question, and waits until everything is found, and proved where `proved` asks for it. */
 export async function ask(
   client: Client,
   selection: Selection,
-  options: { readonly unread: boolean; readonly isTerminal: boolean },
+  options: { readonly unread: boolean; readonly proved: boolean; readonly isTerminal: boolean },
 ): Promise<Answer> {
-  const { scope } = await client.call('incident.scope', { selection, unread: options.unread });
+  const { scope } = await client.call('incident.scope', {
+    selection,
+    unread: options.unread,
+    ...(options.proved ? { proved: true } : {}),
+  });
   try {
     for (;;) {
       const now = await client.call('incident.progress', { scope, waitMs });

@@ -7,6 +7,7 @@ import type { Verb } from '../verb/verb.ts';
 import { ask, rowsOf, selectionOf, selectionOptions } from './answer.ts';
 import { folderOf, makeEmpty, type Slice, save, saveSlice, saveVerifier, waitForEpoch } from './folder.ts';
 import { addressee, assurance, verifying } from './letters.ts';
+import { provedText, requireProved } from './proved-answer.ts';
 import { checkingOf, checkOptions, requireFound, witnessText } from './slice-check.ts';
 
 type Assured = { readonly customer: string; readonly folder: string; readonly entries: number };
@@ -51,12 +52,13 @@ export const incidentAssure: Verb = {
     const { out = '' } = given.options;
     makeEmpty(out);
     const selection = selectionOf(given);
-    const answer = await ask(client, selection, { unread: false, isTerminal: given.isTerminal });
+    const answer = await ask(client, selection, { unread: false, proved: true, isTerminal: given.isTerminal });
     requireFound(answer.summary, given);
     await waitForEpoch(client);
-    const { window, isEmpty } = answer.summary;
+    const { window, isEmpty, record } = answer.summary;
     const checking = await checkingOf(client, given, answer.summary);
-    const asked = { selection, window, isEmpty };
+    await requireProved(answer.summary, checking);
+    const asked = { selection, window, isEmpty, completeFrom: record.completeFrom };
     const concerned = new Set(
       (await rowsOf(client, answer, 'customers')).flatMap((one) => (one.entries > 0 ? (one.customerId ?? []) : [])),
     );
@@ -99,8 +101,8 @@ export const incidentAssure: Verb = {
       ...(unknown.length === 0 ? [] : [`nothing on record to prove it by: ${unknown.join(', ')}\n`]),
     ];
     return {
-      data: { out, assured, touched, unknown, notShown },
-      text: `${isEmpty ? 'Nothing was found at all, and the letters say so.\n' : ''}${[...lines, ...others].join('')}${witnessText(checking)}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
+      data: { out, assured, touched, unknown, notShown, proved: answer.summary.proved },
+      text: `${isEmpty ? 'Nothing was found at all, and the letters say so.\n' : ''}${[...lines, ...others].join('')}${provedText(answer.summary)}\n${witnessText(checking)}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
     };
   },
 };

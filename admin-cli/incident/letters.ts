@@ -11,6 +11,7 @@ import { shown } from '../terminal/next-line.ts';
 import { when } from '../terminal/output.ts';
 import { oddText } from './answer-text.ts';
 import { type SliceHead, verifierSum } from './folder.ts';
+import { provedText } from './proved-answer.ts';
 import type { ProvedName } from './slice-check.ts';
 
 type Named = { readonly customer: string | null; readonly customerId: string | null };
@@ -41,11 +42,13 @@ export type Asked = {
   readonly selection: Selection;
   readonly window: IncidentSummary['window'];
   readonly isEmpty: boolean;
+  /** What is older is in archives and was not looked at; null: everything was. */
+  readonly completeFrom: string | null;
 };
 
 /** Returns what a customer is told of the selection: by what was asked, and never whom, who may be another customer. */
-const askedText = ({ selection, window }: Asked): string =>
-  `${kindOfSelection(selection)} [which: name it where it may be told], ${window.since === null ? 'from the beginning' : `from ${when(window.since)}`} up to ${when(window.until)} (UTC)`;
+const askedText = ({ selection, window, completeFrom }: Asked): string =>
+  `${kindOfSelection(selection)} [which: name it where it may be told], ${window.since === null ? 'from the beginning' : `from ${when(window.since)}`} up to ${when(window.until)} (UTC)${completeFrom === null ? '' : `; our record before ${when(completeFrom)} is in archives, and was not looked at`}`;
 
 const addressText = ({ name, before, id, isProved }: Addressee): readonly string[] => [
   id === null
@@ -115,8 +118,10 @@ export function overallPage(given: {
     '## The record behind it',
     '',
     '```',
-    (record.checkpoint ?? 'nothing is sealed').trimEnd(),
+    (summary.proved?.checkpoint ?? record.checkpoint ?? 'nothing is sealed').trimEnd(),
     '```',
+    '',
+    provedText(summary),
     '',
   ].join('\n');
 }

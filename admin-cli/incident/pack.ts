@@ -20,6 +20,7 @@ import {
   overallPage,
   verifying,
 } from './letters.ts';
+import { provedText, requireProved } from './proved-answer.ts';
 import { type Checking, checkingOf, checkOptions, requireFound, witnessText } from './slice-check.ts';
 
 type Shown = {
@@ -103,12 +104,14 @@ export const incidentPack: Verb = {
     if (aware.getTime() > Date.now()) throw new RangeError('--aware lies in the future');
     makeEmpty(out);
     const selection = selectionOf(given);
-    const answer = await ask(client, selection, { unread: false, isTerminal: given.isTerminal });
+    const answer = await ask(client, selection, { unread: false, proved: true, isTerminal: given.isTerminal });
     const { summary } = answer;
     requireFound(summary, given);
     await waitForEpoch(client);
     const checking = await checkingOf(client, given, summary);
-    const asked = { selection, window: summary.window, isEmpty: summary.isEmpty };
+    await requireProved(summary, checking);
+    const { window, isEmpty, record } = summary;
+    const asked = { selection, window, isEmpty, completeFrom: record.completeFrom };
     // Whoever has one entry of the selection is concerned, whatever it is.
     const isConcerned = ({ entries, certain, possible, unsent, names, deposits }: CustomerPack['totals']): boolean =>
       entries + certain + possible + unsent + names + deposits > 0;
@@ -151,7 +154,7 @@ export const incidentPack: Verb = {
       .join('');
     return {
       data: { out, customers: shown, summary, warnings },
-      text: `${warnings.map((one) => `${plain(one)}\n`).join('')}${lines}${witnessText(checking)}${out}/incident.md: the clocks, and what is known. Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
+      text: `${warnings.map((one) => `${plain(one)}\n`).join('')}${lines}${provedText(summary)}\n${witnessText(checking)}${out}/incident.md: the clocks, and what is known. Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
     };
   },
 };

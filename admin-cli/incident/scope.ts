@@ -17,6 +17,7 @@ export const incidentScope: Verb = {
     const isCsv = given.options.csv !== undefined;
     const answer = await ask(client, selectionOf(given), {
       unread: given.isJson && !isCsv,
+      proved: false,
       isTerminal: given.isTerminal,
     });
     const { summary, rows: counts } = answer;

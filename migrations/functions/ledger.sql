@@ -75,16 +75,19 @@ begin
 end $$;
 create or replace trigger ledger_forward_guard before update on ledger_forward for each row execute function ledger_forward_guard();
 
--- Promises: raises the alert `ledger.entry-missed` when an entry of the admin process is gone, changed, refused (then its call was undone), or late. There is
+-- Promises: raises the alert `ledger.entry-missed` when an entry of the admin process is gone, changed, refused (then its call was undone), or late; or when a
+-- proof found that what is sealed is not what was signed (`altered`: the kind then says what does not fit, and the id is the number of an entry, or 0). There is
 -- one alert an hour, however often this is called. It runs with its owner's rights: the admin role raises no other alert. Called by the admin process.
 create or replace function miss_entry_of_admin(missing_id bigint, missing_kind text, missing_is text) returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp set cofferdam.customers = '*' as $$
 declare
-  is_known text := case when missing_is in ('changed', 'refused', 'late') then missing_is else 'gone' end;
+  is_known text := case when missing_is in ('changed', 'refused', 'late', 'altered') then missing_is else 'gone' end;
 begin
   insert into alert (kind, severity, subject, hour, text, facts, next_command, count, logged_at)
     values ('ledger.entry-missed', 'critical', 'admin', date_trunc('hour', clock_timestamp()),
       case when is_known = 'refused' then format('the database did not write an entry (%s) as the admin process sent it, and the call was undone: the record was touched', left(missing_kind, 64))
+        when is_known = 'altered' then format('the record is not what was signed (%s%s): somebody changed what is sealed, and the question that found it was not answered', left(missing_kind, 64),
+          case when missing_id > 0 then format(', entry %s', missing_id) else '' end)
         when is_known = 'late' then format('the entry %s that the admin process wrote has not been seen sealed for too long', missing_id)
         else format('the entry %s (%s) that the admin process wrote is %s: the record was touched', missing_id, left(missing_kind, 64),
           case when is_known = 'changed' then 'not what was written' else 'neither waiting nor sealed' end) end,

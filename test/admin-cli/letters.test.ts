@@ -5,7 +5,12 @@ import { type CustomerPack, notice } from '../../admin-cli/incident/letters.ts';
 type Certainty = CustomerPack['files'][number]['certainty'];
 const day = '2026-11-20T10:00:00.000Z';
 const acme = { id: '6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11', isProved: true, name: 'acme' };
-const asked = { selection: { account: 'acme' }, window: { since: null, until: day }, isEmpty: false };
+const asked = {
+  selection: { account: 'acme' },
+  window: { since: null, until: day },
+  isEmpty: false,
+  completeFrom: null,
+};
 
 /** Returns the notice to a customer of whose files these things are known. */
 function noticeOf(...files: readonly Certainty[]): string {

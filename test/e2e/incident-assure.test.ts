@@ -208,6 +208,43 @@ test('a stolen key without a session, a selection that finds nothing, and slices
     );
   });
 
+  await t.test('a row that is changed while it is asked writes no letter', async (t) => {
+    const owner = new pg.Client({ connectionString: world.databaseUrl });
+    await owner.connect();
+    t.teardown(() => owner.end());
+    await owner.query("set session_replication_role = replica; set cofferdam.customers = '*'");
+    const change = async (from: string, to: string): Promise<void> => {
+      const { rowCount } = await owner.query(
+        "update ledger_sealed set client = $2 where client = $1 and kind = 'session.opened'",
+        [from, to],
+      );
+      t.ok(rowCount !== null && rowCount > 0, `${rowCount} rows are changed`);
+    };
+    const { rows } = await owner.query<{ client: string }>(
+      "select client from ledger_sealed where kind = 'session.opened' limit 1",
+    );
+    const client = rows[0]?.client ?? '';
+    for (const [verb, ...more] of [['pack', '--aware', '1m'], ['assure']]) {
+      const command = (out: string): string[] => ['incident', verb ?? '', ...stolen, ...more, '--out', place(out)];
+      await change(client, 'SSH-2.0-none');
+      const refused = await world.cofferctl(command(`${verb}-changed`));
+      await change('SSH-2.0-none', client);
+      t.equal(refused.code, 10, refused.err);
+      t.match(refused.err, /tree [0-9a-f-]{36} of the record was changed.*give nobody anything of this/s);
+      t.same(readdirSync(place(`${verb}-changed`)), [], 'nothing was written');
+      const done = await world.cofferctl(command(`${verb}-put-back`));
+      t.equal(done.code, 0, done.err);
+      t.match(
+        done.out,
+        /Proved: [\d,]+ entries of \d+ trees, .* lead to head \d+ \([\d.]+ s, [\d,]+ a second\)/,
+        'twin',
+      );
+    }
+    t.match(readFileSync(join(place('pack-put-back'), 'incident.md'), 'utf8'), /\nProved: [\d,]+ entries of/);
+    const alerts = await world.cofferctl(['alert', 'list']);
+    t.match(alerts.out, /critical the record is not what was signed \(tree [0-9a-f-]{36}, entry \d+\)/);
+  });
+
   await t.test('a customer is named by its own record', async (t) => {
     const owner = new pg.Client({ connectionString: world.databaseUrl });
     await owner.connect();

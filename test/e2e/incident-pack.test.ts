@@ -282,7 +282,7 @@ test('an answer covers the time until it was asked for: later events are neither
   t.teardown(() => client.close());
   const { customers } = await client.call('customer.list', {});
   const idOf = (name: string): string => customers.find((one) => one.name === name)?.id ?? '';
-  const options = { unread: false, isTerminal: false };
+  const options = { unread: false, proved: true, isTerminal: false };
   const answers = [
     await ask(client, { account: 'processor' }, options),
     await ask(client, { node: 'internal-1' }, options),

@@ -84,13 +84,15 @@ export async function recordCall(
 
 /**
  * Raises the critical alert that an entry of this process is missing, was changed, was not written as it was sent, or
- * is not sealed for too long. It is the only alert that the admin role can raise.
+ * is not sealed for too long; or (`altered`) that a proof found sealed entries to be other than what was signed: `kind`
+ * then says what does not fit, and `id` is the number of the entry, or 0. It is the only alert that the admin role can
+ * raise.
  */
 export async function missEntry(
   tx: Transaction,
   id: number,
   kind: string,
-  is: 'gone' | 'changed' | 'refused' | 'late',
+  is: 'gone' | 'changed' | 'refused' | 'late' | 'altered',
 ): Promise<void> {
   await tx.query('select miss_entry_of_admin($1, $2, $3)', [id, kind, is]);
 }

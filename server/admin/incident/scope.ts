@@ -84,6 +84,8 @@ type Found = {
   /** The time from the start of the first session to the end of the last one. */
   readonly from: string;
   readonly until: string;
+  /** When the first session was opened. */
+  readonly first: string;
 };
 
 async function findSessions(
@@ -138,7 +140,7 @@ async function findSessions(
   const stop = until === null || Date.parse(until) > Date.parse(asked) ? asked : until;
   const of = { sessions: isChosen ? ids : null, node, account };
   const open = since === null ? null : await openHandles(snapshot, { ...of, sessions: isChosen ? older : null, since });
-  return { chosen: { ...of, since, open, until: stop, subject, marks }, accounts, from, until: end };
+  return { chosen: { ...of, since, open, until: stop, subject, marks }, accounts, from, until: end, first };
 }
 
 /** Returns what an entry of no session must name. A session was asked for by its id: then no other entry belongs. */
@@ -357,6 +359,18 @@ async function totalled(
   };
 }
 
+/** An answer, and how far back it reaches. */
+export type Answered = {
+  readonly summary: IncidentSummary;
+  readonly chosen: Chosen;
+  /** When the first session of the answer was opened. */
+  readonly first: string;
+  /** Whether the answer reads the whole record, whenever its window begins. */
+  readonly isEverything: boolean;
+  /** What is older is in archives; null: nothing is. */
+  readonly oldestOnline: string | null;
+};
+
 /**
  * Answers `selection` into `spool`. With `isListed` the files that were not read are listed, and otherwise only
  * counted.
@@ -367,7 +381,7 @@ export async function findScope(
   selection: Selection,
   isListed: boolean,
   progress: Progress,
-): Promise<{ readonly summary: IncidentSummary; readonly chosen: Chosen }> {
+): Promise<Answered> {
   const started = performance.now();
   const work = { snapshot, spool, totals: new Totals(), progress };
   progress('selection');
@@ -386,9 +400,12 @@ export async function findScope(
   spool.flush();
   const summary: IncidentSummary = {
     record,
+    proved: null,
     ...(await totalled(work, { found, question, actions, logins })),
     hasUnread: isListed,
     tookMs: Math.round(performance.now() - started),
   };
-  return { summary, chosen: found.chosen };
+  // What an operator touched is asked from the beginning of the record.
+  const isEverything = selection.operator !== undefined;
+  return { summary, chosen: found.chosen, first: found.first, isEverything, oldestOnline: span.oldestOnline };
 }

@@ -12,7 +12,7 @@ import type { Claim } from '../../domain/share.ts';
 import { incidentConnections } from '../../postgres/connection-limits.ts';
 import { Database } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
-import type { Snapshot } from '../../postgres/snapshot.ts';
+import type { Snapshot, SnapshotOptions } from '../../postgres/snapshot.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { IncidentPart, IncidentSummary } from '../../rpc/operators/incident.ts';
 import { incidentParts } from '../../rpc/operators/incident.ts';
@@ -20,10 +20,14 @@ import type { ListedArchive } from '../../rpc/operators/ledger.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { Shelf } from '../../rpc/shelf.ts';
 import { Slots } from '../../rpc/slots.ts';
+import { missEntry } from '../calls/operator-queries.ts';
 import { EpochAnchors } from '../ledger/proofs.ts';
+import { witnessedHeads } from '../ledger/proving.ts';
+import { AlteredRecord } from '../ledger/proving-tree.ts';
 import { listArchives } from './archive-queries.ts';
 import { hunt } from './hunt.ts';
-import { findScope } from './scope.ts';
+import { proveAnswer } from './proof.ts';
+import { type Answered, findScope } from './scope.ts';
 import type { Chosen } from './selection-queries.ts';
 import { nameProof, writeSlice } from './slice.ts';
 import { Spool } from './spool.ts';
@@ -32,6 +36,10 @@ export const scopeLimits = {
   livesMs: 15 * 60_000,
   /** How long an answer may take. An older snapshot would slow down everybody's grants, so the answer is given up. */
   takesMs: 5 * 60_000,
+  /** How much longer it may take when it is proved as well. */
+  provesMs: 15 * 60_000,
+  /** The longest life of a session: it can have been opened so long before the window. */
+  sessionLifeMs: 24 * 3_600_000,
   /** How long a question may take that is answered within one call. A call must be answered within 30 s. */
   huntMs: 25_000,
   bytesMax: 4 * 1024 ** 3,
@@ -43,6 +51,7 @@ type State =
   | { readonly is: 'running' }
   | { readonly is: 'failed'; readonly error: CofferdamError }
   | { readonly is: 'done'; readonly summary: IncidentSummary; readonly chosen: Chosen };
+type Step = IncidentPart | 'selection' | 'proof';
 /**
  * The connection on which a question came: the same function for all questions of one connection. It returns whether
  * the connection is gone.
@@ -55,7 +64,9 @@ type Held = {
   readonly giveUp: AbortController;
   readonly timer: NodeJS.Timeout;
   state: State;
-  step: IncidentPart | 'selection';
+  step: Step;
+  /** The number of entries that were proved so far. */
+  provedRows: number;
   readonly settled: Promise<void>;
   /** The last slice that is being written. Slices go into the spool one after the other. */
   slicing: Promise<void>;
@@ -84,7 +95,7 @@ export class Scopes {
     const connectionsMax = incidentConnections(shares);
     this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax });
     this.#questions = new Slots(shares.questions);
-    this.#held = new Shelf(shares.answers, limits.livesMs, ({ timer, giveUp, spool }) => {
+    this.#held = new Shelf(shares.answers, limits.livesMs + limits.provesMs, ({ timer, giveUp, spool }) => {
       clearTimeout(timer);
       giveUp.abort(new CofferdamError('not-found', 'this answer was given up'));
       spool.close();
@@ -93,10 +104,13 @@ export class Scopes {
     this.#limits = limits;
   }
 
-  static of(config: Directories & Pick<Config, 'database' | 'shares'>): Scopes {
+  static of(config: Directories & Pick<Config, 'database' | 'shares' | 'limits'>): Scopes {
     return new Scopes(
       { url: roleUrl(config, 'admin'), directory: dirname(runtimePaths(config).adminSocket) },
-      scopeLimits,
+      {
+        ...scopeLimits,
+        sessionLifeMs: Math.max(scopeLimits.sessionLifeMs, config.limits.sessionAbsoluteLifeMs + scopeLimits.livesMs),
+      },
       config.shares.admin,
     );
   }
@@ -105,22 +119,18 @@ export class Scopes {
    * Starts an answer and returns its id. When the person has no place left, the oldest answer of the same person that
    * `mayGo` allows is removed for it. Throws `over-limit` when there is none.
    */
-  start(by: Claim, { selection, unread }: ScopeParams, from?: Asker): string {
+  start(by: Claim, { selection, unread, proved = false }: ScopeParams, from?: Asker): string {
     const id = randomUUID();
     const spool = new Spool(this.#directory, this.#limits);
     const giveUp = new AbortController();
-    const timer = setTimeout(() => this.#held.delete(id), this.#limits.livesMs);
+    const { takesMs, livesMs, provesMs } = this.#limits;
+    const more = proved ? provesMs : 0;
+    const timer = setTimeout(() => this.#held.delete(id), livesMs + more);
     timer.unref();
-    const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: giveUp.signal } as const;
+    const options = { timeoutMs: takesMs + more, workMemory: '256MB', signal: giveUp.signal } as const;
     const begun = Promise.withResolvers<void>();
     const running = begun.promise.then(() =>
-      this.#questions.within(by, () =>
-        this.#database.withSnapshot(options, (snapshot) =>
-          findScope(snapshot, spool, selection, unread === true, (step) => {
-            held.step = step;
-          }),
-        ),
-      ),
+      this.#questions.within(by, () => this.#answer(options, held, { selection, unread, proved })),
     );
     const settled = running.then(
       ({ summary, chosen }) => {
@@ -139,6 +149,7 @@ export class Scopes {
       timer,
       state: { is: 'running' },
       step: 'selection',
+      provedRows: 0,
       settled,
       slicing: Promise.resolve(),
     };
@@ -151,6 +162,51 @@ export class Scopes {
       throw error;
     }
     return id;
+  }
+
+  /**
+   * Finds an answer, and proves it in the same snapshot when that was asked for. The checkpoint is waited for after the
+   * snapshot has ended.
+   */
+  async #answer(
+    options: SnapshotOptions,
+    held: Held,
+    { selection, unread, proved }: ScopeParams,
+  ): Promise<Pick<Answered, 'summary' | 'chosen'>> {
+    const started: { proof?: number } = {};
+    const onRows = (count: number): void => {
+      held.provedRows += count;
+    };
+    try {
+      const { answered, proving } = await this.#database.withSnapshot(options, async (snapshot) => {
+        const found = await findScope(snapshot, held.spool, selection, unread === true, (step) => {
+          held.step = step;
+        });
+        if (proved !== true) return { answered: found, proving: undefined };
+        held.step = 'proof';
+        started.proof = performance.now();
+        return {
+          answered: found,
+          proving: await proveAnswer(snapshot, found, this.#limits.sessionLifeMs, onRows),
+        };
+      });
+      const { summary, chosen } = answered;
+      if (proving === undefined) return { summary, chosen };
+      const tookMs = Math.round(performance.now() - (started.proof ?? 0));
+      const { entries, trees, archived } = proving;
+      const heads = await witnessedHeads(this.#database, proving, options.signal);
+      return { summary: { ...summary, proved: { entries, trees, archived, ...heads, tookMs } }, chosen };
+    } catch (error) {
+      if (started.proof !== undefined && error instanceof CofferdamError && error.code === 'corrupt')
+        await this.#alarm(error);
+      throw error;
+    }
+  }
+
+  /** Raises the critical alert that the record was changed. The answer fails, whether that is written or not. */
+  async #alarm(error: CofferdamError): Promise<void> {
+    const [what, number] = error instanceof AlteredRecord ? [error.what, error.number] : ['the heads', 0];
+    await this.#database.withSystem((tx) => missEntry(tx, number, what, 'altered')).catch(() => {});
   }
 
   /** Looks for a page of indicators. */
@@ -203,7 +259,7 @@ export class Scopes {
         summary: state.summary,
         rows: Object.fromEntries(parts.map((part) => [part, spool.rowsOf(part)])),
       };
-    return { state: 'running', step, rows: spool.rows };
+    return { state: 'running', step, rows: step === 'proof' ? held.provedRows : spool.rows };
   }
 
   page(
@@ -226,6 +282,8 @@ export class Scopes {
     const { state, spool } = held;
     if (state.is === 'failed') throw state.error;
     if (state.is === 'running') throw new CofferdamError('conflict', 'the answer is not complete yet');
+    if (state.summary.proved === null)
+      throw new CofferdamError('conflict', 'this answer was not proved, and nobody is told anything by it: ask anew');
     const part = `slice ${customerId}`;
     const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: held.giveUp.signal } as const;
     const made = held.slicing.then(async () => {

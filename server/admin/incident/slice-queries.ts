@@ -1,6 +1,6 @@
 // Owns: the SQL of one customer's tree of the record, and of which of its entries belong to a selection.
-import type { PlacedEntry } from '../../domain/ledger/leaf.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
+import { entryColumns, type SealedRow } from '../ledger/entry-columns.ts';
 import { belongingValues, belongs, type Chosen } from './selection-queries.ts';
 
 /** Numbers of the customer's entries that belong to the selection. */
@@ -29,11 +29,7 @@ export async function selectedCounts(
   return row ?? { before: 0, within: 0, behind: 0 };
 }
 
-export type SliceEntry = PlacedEntry & { readonly salt: Buffer; readonly selected: boolean };
-
-const entryColumns = `l.tree, l.position, l.number, micros(l.at) as at, l.kind, l.observer, l.customer_id as customer, l.account_id as account, l.session_id as session, l.node, l.plane,
-       l.handle_id as handle, l.version_id as version, l.extent, l.bytes, l.public::text as "publicText", l.credential, l.also_credential as "alsoCredential",
-       host(l.source) as source, l.source_port as "sourcePort", l.client, l.operator, l.sensitive::text as "sensitiveText", l.salt`;
+export type SliceEntry = SealedRow & { readonly selected: boolean };
 
 /**
  * Returns the last entry among the tree's first `size` entries that created or renamed the customer. Returns undefined

@@ -99,7 +99,8 @@ function treeIn(map: TreeMap, { tree, size, root }: Grown): Anchor['tree'] {
   return { size, root, blind: base64(way.blind), slot: way.slot, path: way.siblings.map(base64) };
 }
 
-async function headIn(tx: Transaction, checkpoint: string, head: HeadRow): Promise<Anchor['head']> {
+/** Returns a head and the audit path that leads from it to this checkpoint. */
+export async function headIn(tx: Transaction, checkpoint: string, head: HeadRow): Promise<Anchor['head']> {
   const { size } = parseNote(checkpoint).checkpoint;
   const heads = await TreeProofs.load(size, await blocksOf(tx, headsTree, size), async (first, end) =>
     (await headsBetween(tx, first, end)).map(headLeaf),
@@ -115,6 +116,16 @@ function mapOf(secret: Uint8Array, trees: readonly Grown[]): TreeMap {
       throw new CofferdamError('corrupt', 'two trees of the record have one slot of its map');
     throw error;
   }
+}
+
+/** Returns the map of these trees. Throws `corrupt` when the head does not commit to it. */
+export function committedMap(head: HeadRow, trees: readonly Grown[]): TreeMap {
+  const map = mapOf(head.secret, trees);
+  if (base64(map.root()) === base64(head.mapRoot)) return map;
+  throw new CofferdamError(
+    'corrupt',
+    `the trees of head ${head.position} of the record are not those that it commits to`,
+  );
 }
 
 type Newest = {
@@ -170,7 +181,8 @@ export async function newestAnchor(tx: Transaction, tree: string): Promise<Newes
   };
 }
 
-function rootIn(size: number, frontier: string): string {
+/** Returns the root of a tree of that size, in base64. Throws `corrupt` when the frontier is not that of one. */
+export function rootIn(size: number, frontier: string): string {
   try {
     return base64(rootOf(sha256, parseFrontier(size, Buffer.from(frontier, 'base64'))));
   } catch (cause) {
@@ -215,13 +227,7 @@ export class EpochAnchors {
     if (known !== undefined) return known;
     const trees = parseHeadLines(head.trees);
     if (trees === undefined) throw new CofferdamError('corrupt', 'the lines of a head of the record cannot be read');
-    const map = mapOf(head.secret, trees);
-    if (base64(map.root()) !== base64(head.mapRoot))
-      throw new CofferdamError(
-        'corrupt',
-        `the trees of head ${head.position} of the record are not those that it commits to`,
-      );
-    const made = { map, trees: new Map(trees.map((one) => [one.tree, one] as const)) };
+    const made = { map: committedMap(head, trees), trees: new Map(trees.map((one) => [one.tree, one] as const)) };
     const [oldest] = this.#maps.keys();
     if (this.#maps.size >= mapsMax && oldest !== undefined) this.#maps.delete(oldest);
     this.#maps.set(key, made);

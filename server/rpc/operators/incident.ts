@@ -207,6 +207,26 @@ const recordState = z.strictObject({
 });
 export type RecordState = z.infer<typeof recordState>;
 
+const provedHead = z.strictObject({ position: count, text: z.string(), proof: z.array(z.string()) });
+/**
+ * What an answer was proved by: every entry that it can rest on was hashed, in the snapshot in which it was found, and
+ * led to what this head commits to.
+ */
+const proved = z.strictObject({
+  /** The number of entries that were hashed, and of all trees. */
+  entries: count,
+  trees: count,
+  /** The number of entries that are in archives, and were not looked at. */
+  archived: count,
+  /** The newest head, a witnessed checkpoint that covers it, and the way from it to the checkpoint (base64). */
+  checkpoint: z.string(),
+  head: provedHead,
+  /** The head after which the entries were proved; null: from the first one on. */
+  from: provedHead.nullable(),
+  tookMs: count,
+});
+export type ProvedRecord = z.infer<typeof proved>;
+
 const totals = z.strictObject({
   customers: count,
   certain: count,
@@ -237,6 +257,8 @@ const totals = z.strictObject({
 });
 const summary = z.strictObject({
   record: recordState,
+  /** null: the answer is believed, and not proved. Nobody is told anything by it. */
+  proved: proved.nullable(),
   totals,
   /** The accounts of the selection, which could have read the files. */
   accounts: z.array(z.string()),
@@ -281,7 +303,8 @@ export const incidentOperations = {
   'incident.scope': rule(
     operation({
       changes: false,
-      params: z.strictObject({ selection, unread: z.boolean().optional() }),
+      /** With `proved` the answer is also proved, which takes longer. Slices are made of such an answer only. */
+      params: z.strictObject({ selection, unread: z.boolean().optional(), proved: z.boolean().optional() }),
       result: z.strictObject({ scope: uuid }),
     }),
     reads(),
@@ -317,8 +340,8 @@ export const incidentOperations = {
   /**
    * Returns lines of a slice (docs/reference/ledger-format.md): every sealed entry of one
    * customer between two epochs of the record, and which of them the answer is about. The
-   * first call creates the slice. It is answered with `conflict` when a part of it is in
-   * archives, or is newer than the newest epoch; in the latter case call `ledger.begin-epoch`.
+   * first call creates the slice. It is answered with `conflict` when the answer was not proved, when a part of it
+   * is in archives, or is newer than the newest epoch; in the latter case call `ledger.begin-epoch`.
    */
   'incident.slice': rule(
     operation({
