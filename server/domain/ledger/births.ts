@@ -16,6 +16,8 @@ export type Birth = {
   readonly id: number;
   readonly kind: string;
   readonly digest: string;
+  /** Whether its time was compared with a clock that goes as it should. */
+  readonly isTimed: boolean;
   /** The number that the entry gets in the record will be higher than this. */
   readonly above: number;
   /** When the entry was written, in milliseconds of the caller's clock. */
@@ -90,7 +92,7 @@ type ClockReading = { readonly database: number; readonly from: number; readonly
 
 const refusedMax = 100;
 
-type Head = { readonly id: number; readonly kind: string; readonly digest: string };
+type Head = Pick<Birth, 'id' | 'kind' | 'digest' | 'isTimed'>;
 type Age = { readonly id: number; readonly at: number };
 
 export type BirthsOptions = {
@@ -119,8 +121,11 @@ export class Births {
    * among them.
    */
   readonly #ages = new Queue<Age>();
-  /** Those that a sealer of this process set aside, by its own rule and with an alert. */
-  readonly #setAside = new Set<number>();
+  /**
+   * Those that a sealer of this process set aside, by its own rule and with an alert, with the digest of what it read;
+   * undefined: it could not read them.
+   */
+  readonly #setAside = new Map<number, string | undefined>();
   #newest = 0;
   /** Another one after each release. A draft that began before the release is not remembered when it ends. */
   #generation = {};
@@ -169,9 +174,25 @@ export class Births {
     return this.#oldest()?.id;
   }
 
-  /** A sealer of this process could not read this entry, set it aside, and raised the alert. */
-  setAside(id: number): void {
-    this.#setAside.add(id);
+  /**
+   * A sealer of this process set this entry aside, and raised the alert. `digest`: of what it read; undefined: it could
+   * not read it.
+   */
+  setAside(id: number, digest?: string): void {
+    this.#setAside.set(id, digest);
+  }
+
+  /**
+   * The entries of this process that its own sealer set aside although they could be sealed when they were written:
+   * what the sealer read was not that, or what decides about it was changed. One that was written while no time was
+   * judged may be of a time that cannot be sealed.
+   */
+  get wronglySetAside(): readonly Birth[] {
+    return [...this.#setAside].flatMap(([id, digest]) => {
+      const birth = this.#waiting.get(id);
+      if (birth === undefined || birth.isUnsure) return [];
+      return birth.isTimed || digest !== birth.digest ? [birth] : [];
+    });
   }
 
   get hasRoom(): boolean {
@@ -278,17 +299,18 @@ export class Births {
     const text = textOfWritten(written);
     if (written.kind === null || id === undefined || text === undefined)
       throw new CofferdamError('bug', 'the database gave back no entry');
-    return { id, kind: written.kind, digest: this.#options.digestOf(text) };
+    return { id, kind: written.kind, digest: this.#options.digestOf(text), isTimed: this.#clock !== undefined };
   }
 
   #remember(written: readonly Head[], above: number, isUnsure: boolean): void {
     const at = this.#options.now();
-    for (const { id, kind, digest } of written) {
+    for (const one of written) {
+      const { id } = one;
       // The database assigns an id twice only when it has forgotten that the id was assigned. The first entry is the
       // one that will be missed, so it stays, unless it was never committed: then the second one shows that.
       if (this.#waiting.get(id)?.isUnsure === false) continue;
       if (this.#waiting.delete(id)) this.#replaced.add(id);
-      this.#waiting.set(id, { id, kind, digest, above, at, isUnsure, isOfOtherServer: false });
+      this.#waiting.set(id, { ...one, above, at, isUnsure, isOfOtherServer: false });
       if (!isUnsure) this.#ages.push({ id, at });
     }
   }

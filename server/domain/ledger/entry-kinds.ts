@@ -303,6 +303,7 @@ export const entryKinds = {
     sensitive: ['freeze', 'why', 'text', 'facts'],
   },
   'ledger.given-up': { says: 'a release gave up more than its operators could see', sensitive: ['text', 'facts'] },
+  'ledger.set-aside': { says: 'an entry cannot be sealed: it waits for ever', sensitive: ['entry', 'why'] },
   'ledger.released': {
     says: 'two operators let a frozen record go on',
     sensitive: ['freeze', 'era', 'facts', ...byOperator],

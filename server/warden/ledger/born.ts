@@ -8,7 +8,8 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lookForEntries, lookForWaiting } from '../../postgres/entry-queries.ts';
 import { tellGivenUp } from './given-up.ts';
-import { digestOf, ProvedEntries } from './proved-entries.ts';
+import { digestOf } from './hashing.ts';
+import { ProvedEntries } from './proved-entries.ts';
 import type { Signing } from './seal.ts';
 import type { Freeze, Look } from './seal-queries.ts';
 import type { Signed } from './standing.ts';
@@ -53,6 +54,15 @@ function freezeOf(misses: readonly [Miss, ...(readonly Miss[])]): Omit<Freeze, '
     why: isLost ? 'behind' : 'diverged',
     text: `${whatOf(first)}${others}: ${isLost ? 'the database is another server or timeline, and lost what was committed' : 'the record was touched'}`,
     facts: { entry: first.id, kind: first.kind, is: first.is, missed: misses.length },
+  };
+}
+
+function freezeOfSetAside([first, ...others]: readonly [Birth, ...(readonly Birth[])]): Omit<Freeze, 'id'> {
+  const more = others.length === 0 ? '' : `, and so were ${others.length} more`;
+  return {
+    why: 'diverged',
+    text: `the entry ${first.id} (${first.kind}) that this warden wrote could not be sealed any more and was set aside${more}: the record was touched`,
+    facts: { entry: first.id, kind: first.kind, is: 'set-aside', missed: others.length + 1 },
   };
 }
 
@@ -121,7 +131,16 @@ export class Born {
     await this.#tell(seen);
     const [refused, ...others] = births.refusedUntil(clockAt);
     if (refused !== undefined) return freezeOfRefused([refused, ...others]);
-    return this.#missed(seen);
+    return this.setAside() ?? this.#missed(seen);
+  }
+
+  /**
+   * Returns the freeze to write because the sealer of this process set entries aside that could be sealed as this
+   * warden wrote them. The rows may look as they were written again: what was set aside is remembered here.
+   */
+  setAside(): Omit<Freeze, 'id'> | undefined {
+    const [first, ...others] = this.#births.wronglySetAside;
+    return first === undefined ? undefined : freezeOfSetAside([first, ...others]);
   }
 
   /** Tells which of the entries that a release gave up are in fact gone: those that the database has lost nothing. */

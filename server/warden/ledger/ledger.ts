@@ -104,7 +104,9 @@ export class Ledger {
       drafts: () => this.#births.begin(false),
       alerts: given.alerts,
     });
-    const rounds = new Rounds(this.#database, given.log, undefined, (id) => this.#births.setAside(id));
+    const rounds = new Rounds(this.#database, given.log, undefined, ({ id, digest }) =>
+      this.#births.setAside(id, digest),
+    );
     this.#born = new Born(this.#database, this.#births, (era) =>
       this.#database.withSystem((tx) => gaveUpSince(tx, given.keys, era)),
     );
@@ -288,7 +290,7 @@ export class Ledger {
     // The lag is judged before anything is sealed, because the sealing may block. From there on only `LagClock` judges.
     await this.#judge(seen);
     if (!this.#leadership.isLeading) return;
-    const diverged = await orDiverged(seen, () => this.#seal(seen, signing));
+    const diverged = (await orDiverged(seen, () => this.#seal(seen, signing))) ?? this.#born.setAside();
     if (diverged !== undefined) await this.#freeze(seen, diverged);
   }
 

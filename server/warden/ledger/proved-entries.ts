@@ -2,20 +2,16 @@
 // recomputing what another sealer sealed (decision 0042).
 // Must never: take a row of the sealed record for sealed before the head that counts it was recomputed and its
 // checkpoint opened.
-import { hash } from 'node:crypto';
 import type { Sighting } from '../../domain/ledger/births.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
 import { textOfHashed } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
-import { base64, sha256 } from './hashing.ts';
+import { base64, digestOf, sha256 } from './hashing.ts';
 import type { Signing } from './seal.ts';
 import { type FreshEntry, type Look, readState } from './seal-queries.ts';
 import type { SignedRound } from './sealer.ts';
 import { openNote } from './signatures.ts';
 import { followHeads, loadStanding, RecordDiverged, type Signed, type Standing } from './standing.ts';
-
-/** The digest by which an entry that was written is compared with one that was hashed. */
-export const digestOf = (text: string): string => hash('sha256', text, 'base64');
 
 const loadMs = 30_000;
 type Proved = { readonly number: number; readonly id: number; readonly digest: string };
