@@ -172,6 +172,25 @@ test('what an earlier run left is not taken for sealed because a row is there', 
   t.match(await sql.query('select why from ledger_freeze where released_at is null'), [{ why: 'diverged' }]);
 });
 
+test('what was left so long ago that it may be in an archive is told of when it is gone, and freezes nothing', async (t) => {
+  const { run, asOwner, releaseByTwo, writeUnsealed, freezes, alerts, memoryFile } = await setUp(t);
+  const first = await run();
+  await writeUnsealed(first, 'clock', 'old');
+  await first.stop();
+  const now = JSON.parse(readFileSync(memoryFile, 'utf8'));
+  const entries = now.left.entries.map((one: readonly unknown[]) => one.with(3, Number(one[3]) - 28 * 86_400_000_000));
+  writeFileSync(memoryFile, JSON.stringify({ ...now, left: { ...now.left, entries } }));
+  await asOwner("delete from ledger_fresh where public->>'digest' = 'old'");
+  const second = await run();
+  await releaseByTwo();
+  await until('it is told', async () => (await alerts('ledger.given-up')).length === 1);
+  t.match(await alerts('ledger.given-up'), [
+    { text: /^an earlier run of this warden left, too long ago .*entries by kind: 1 extent\.stored$/ },
+  ]);
+  await until('it goes on', () => second.guard.state.is === 'open' && second.births.size === 0);
+  t.same(await freezes(), []);
+});
+
 test('while a freeze stands, both entries to which the database gave one number are watched', async (t) => {
   for (const isHonest of [true, false]) {
     const { sql, run, asOwner, releaseByTwo, writeUnsealed, sealed, freezes } = await setUp(t);

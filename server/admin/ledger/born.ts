@@ -156,6 +156,15 @@ export class OwnEntries {
     await database.withSystem((tx) => missEntry(tx, id, kind, is));
     this.#saidAt = performance.now();
     // What is late may be so because too much waits: then nothing is added.
-    if (is !== 'late') await database.withSystem((tx) => recordMissed(tx, id, kind, is));
+    if (is === 'late') return;
+    try {
+      await database.withSystem((tx) => recordMissed(tx, id, kind, is));
+    } catch (error) {
+      // Whoever keeps entries from being written as they are sent keeps this one, too.
+      this.#log.error(
+        { err: error },
+        'that an entry is missed could not be written into the record; the alert says it',
+      );
+    }
   }
 }

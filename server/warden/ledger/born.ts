@@ -88,6 +88,8 @@ export class Born {
   readonly #gaveUp: (era: number) => Promise<boolean>;
   /** What a release gave up and nobody was told of yet. */
   #untold: readonly Birth[] = [];
+  /** Whether a release gave up some of them; otherwise they are out of reach. */
+  #isByRelease = false;
   #era: number | undefined;
   #identity: string | undefined;
 
@@ -157,6 +159,7 @@ export class Born {
     const found = new Set(proved.find(ids, above).map((one) => one.id));
     const isOutOfReach = ({ id, writtenAt }: Birth): boolean =>
       !found.has(id) && (upTo < proved.number || writtenAt / 1000 < now - searchedMs);
+    this.#isByRelease ||= !isKept;
     this.#untold = [...this.#untold, ...(isKept ? births.take(isOutOfReach) : births.forget(proved.number))];
   }
 
@@ -183,11 +186,12 @@ export class Born {
       const sightings = Map.groupBy([...waiting.sightings, ...proved.find(ids, above)], (one) => one.id);
       const are = Map.groupBy(untold, (one) => births.where(one, sightings.get(one.id) ?? []));
       const lost = (is: 'gone' | 'changed'): readonly Birth[] => (are.get(is) ?? []).filter((one) => !one.isUnsure);
-      await tellGivenUp(tx, seen, { gone: lost('gone'), changed: lost('changed') });
+      await tellGivenUp(tx, seen, { gone: lost('gone'), changed: lost('changed') }, this.#isByRelease);
       return are.get('waiting') ?? [];
     });
     births.recall(kept.map((one) => ({ ...one, above: proved.number, isUnsure: false, isOfOtherServer: false })));
     this.#untold = [];
+    this.#isByRelease = false;
   }
 
   async #missed({ era, identity }: Look): Promise<Omit<Freeze, 'id'> | undefined> {

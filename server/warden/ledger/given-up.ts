@@ -31,7 +31,12 @@ function listOf(lost: readonly Birth[]): string {
  * Tells of entries that this warden wrote, that no signed head contains, and that a release gave up, or that cannot be
  * looked for any more. Their times are those that the database gave them.
  */
-export async function tellGivenUp(tx: Transaction, { era }: Pick<Look, 'era'>, { gone, changed }: Lost): Promise<void> {
+export async function tellGivenUp(
+  tx: Transaction,
+  { era }: Pick<Look, 'era'>,
+  { gone, changed }: Lost,
+  isByRelease: boolean,
+): Promise<void> {
   const lost = [...gone, ...changed];
   if (lost.length === 0) return;
   const at = (micros: number): string => new Date(micros / 1000).toISOString();
@@ -40,7 +45,10 @@ export async function tellGivenUp(tx: Transaction, { era }: Pick<Look, 'era'>, {
   const isGone = `what is neither waiting nor sealed, entries by kind: ${listOf(gone)}`;
   const isChanged = `what does not say any more what was written, entries by kind: ${listOf(changed)}`;
   const parts = [...(gone.length > 0 ? [isGone] : []), ...(changed.length > 0 ? [isChanged] : [])];
-  const text = `the release that began era ${era} gave up what this warden wrote from ${from} to ${to} and ${parts.join('; and ')}`;
+  const who = isByRelease
+    ? `the release that began era ${era} gave up`
+    : 'an earlier run of this warden left, too long ago to be searched for,';
+  const text = `${who} what this warden wrote from ${from} to ${to} and ${parts.join('; and ')}`;
   const kinds = Object.fromEntries(
     [...Map.groupBy(lost, (one) => one.kind)].map(([kind, those]) => [kind, those.length]),
   );
