@@ -75,6 +75,8 @@ export const ledgerStatus = read({
       lines.push(
         `NOT WITHDRAWN      ${verifiedText(status.standingBad)}; no later full run of that host found nothing bad`,
       );
+    for (const { entry, at, why } of status.setAside)
+      lines.push(`SET ASIDE          entry ${entry} at ${when(at)}, and it will never be sealed: ${plain(why)}`);
     for (const one of status.archiving) lines.push(archivingLine(one));
     for (const one of status.forwards) lines.push(forwardLine(one));
     if (freeze !== null)

@@ -201,10 +201,18 @@ test('a number that is given again takes nothing away from the entry that had it
   births.moved();
   second.add(written(1, 'second'));
   second.end('committed');
+  const look = (...sightings: readonly Sighting[]) => births.learn([1], { number: 5, upTo: 5, sightings });
+  t.same(look(sighting(1, true, 'second')), [], 'what was asked for before says nothing of the second one');
+  t.same(births.ask(10).ids, [1]);
   t.match(
-    births.learn([1], { number: 5, upTo: 5, sightings: [{ id: 1, content: entry(1, 'second'), isSealed: true }] }),
-    [{ id: 1, is: 'changed', isOfOtherServer: true }],
+    look(sighting(1, false, 'first')),
+    [{ id: 1, is: 'changed', isOfOtherServer: false }],
+    'the second is missed',
   );
+  t.match(look(sighting(1, true, 'second')), [{ id: 1, is: 'changed', isOfOtherServer: true }], 'or the first one');
+  t.match(births.unseen, [{ id: 1, digest: /first/ }], 'and the second one was seen');
+  t.same(look(sighting(1, true, 'first')), []);
+  t.equal(births.size, 0, 'twin: now both');
   t.end();
 });
 

@@ -82,6 +82,15 @@ export async function recordCall(
   );
 }
 
+/** Writes the entry that one of this process is missed: whoever owns the database can delete an alert. */
+export async function recordMissed(tx: Transaction, entry: number, kind: string, is: string): Promise<void> {
+  await insertEntry(
+    tx,
+    ['kind', 'observer', 'sensitive'],
+    ['ledger.entry-missed', 'admin', JSON.stringify({ entry, kind, is })],
+  );
+}
+
 /**
  * Raises the critical alert that an entry of this process is missing, was changed, was not written as it was sent, or
  * is not sealed for too long; or (`altered`) that a proof found sealed entries to be other than what was signed: `kind`

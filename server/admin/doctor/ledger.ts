@@ -114,6 +114,20 @@ function fullyVerifiedFinding(hours: number | null, said: Status['fullyVerified'
   ];
 }
 
+/** An honest gateway never sets an entry aside, so there is a finding only when one was. */
+function setAsideFinding(setAside: Status['setAside']): readonly Finding[] {
+  const [first] = setAside;
+  if (first === undefined) return [];
+  const more = setAside.length === 1 ? '' : `, and ${setAside.length - 1} more`;
+  return [
+    fault(
+      'set aside',
+      `entry ${first.entry} cannot be sealed and was set aside at ${first.at}${more}: ${first.why}`,
+      'cofferctl ledger search --kind ledger.set-aside; docs/operations/at-night.md, `ledger.unreadable`',
+    ),
+  ];
+}
+
 export function ledgerFindings(
   config: Pick<Config, 'mode' | 'ledger' | 'limits' | 'runtimeDirectory'>,
   status: Status,
@@ -138,6 +152,7 @@ export function ledgerFindings(
           : ok('record', `${status.entries} entries sealed, checkpoint of ${status.checkpointAt ?? 'nothing yet'}`);
   return [
     state,
+    ...setAsideFinding(status.setAside),
     witnessFinding(config, behind),
     archiveFinding(status.archiving, Date.now()),
     verifiedFinding(config, status.verified, status.standingBad, Date.now()),

@@ -57,6 +57,17 @@ async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
   }));
 }
 
+const setAsideShown = 20;
+
+/** Entries that a sealer set aside, the oldest first. */
+async function setAsideOf(tx: Transaction): Promise<Status['setAside']> {
+  const rows = await tx.query<{ entry: number; at: Date; why: string }>(
+    'select id as entry, at, why from ledger_quarantine where isfinite(at) order by at, id limit $1',
+    [setAsideShown],
+  );
+  return rows.map(({ entry, at, why }) => ({ entry, at: at.toISOString(), why }));
+}
+
 /**
  * Returns what the warden said last about a record that is late, as long as it still is: the alert names the witnesses
  * that are behind, with the reasons, and after how long nothing more is served.
@@ -170,6 +181,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
     archiving: await archivingOf(tx),
     ...(await verdicts(tx)),
     forwards: await forwardsOf(tx, forwards),
+    setAside: await setAsideOf(tx),
     freeze: freeze === undefined ? null : shownFreeze(freeze),
   };
 }

@@ -16,9 +16,13 @@ export type Birth = {
   readonly id: number;
   readonly kind: string;
   readonly digest: string;
+  /** Whether its time was compared with a clock that goes as it should. */
+  readonly isTimed: boolean;
+  /** The time of the entry, in microseconds since 1970. */
+  readonly writtenAt: number;
   /** The number that the entry gets in the record will be higher than this. */
   readonly above: number;
-  /** When the entry was written, in milliseconds of the caller's clock. */
+  /** Since when this process waits for the entry, in milliseconds of the caller's clock. */
   readonly at: number;
   /** Whether it is unknown if the transaction was committed. */
   readonly isUnsure: boolean;
@@ -80,6 +84,9 @@ export type Miss = {
   readonly isOfOtherServer: boolean;
 };
 
+/** What became of an entry. */
+type Where = Miss['is'] | 'sealed' | 'waiting';
+
 /** An entry that the database did not take as it was written. `at`: by the caller's clock, milliseconds. */
 export type Refused = { readonly kind: string; readonly fault: string; readonly at: number };
 /**
@@ -90,7 +97,7 @@ type ClockReading = { readonly database: number; readonly from: number; readonly
 
 const refusedMax = 100;
 
-type Head = { readonly id: number; readonly kind: string; readonly digest: string };
+type Head = Pick<Birth, 'id' | 'kind' | 'digest' | 'isTimed' | 'writtenAt'>;
 type Age = { readonly id: number; readonly at: number };
 
 export type BirthsOptions = {
@@ -112,15 +119,25 @@ export type BirthsOptions = {
 
 export class Births {
   readonly #options: BirthsOptions;
-  /** The unseen entries, in the order in which they are asked for. */
-  #waiting = new Map<number, Birth>();
+  /**
+   * The unseen entries by their numbers, in the order in which they are asked for. Several have one number where the
+   * database gave it again while no number was judged.
+   */
+  #waiting = new Map<number, readonly Birth[]>();
+  /** How often entries were remembered or forgotten. */
+  #changes = 0;
+  /** The entries of this process have numbers above this one in the record. */
+  #start = 0;
   /**
    * The entries of which it is known that they were committed, oldest first; those that were seen sealed are still
    * among them.
    */
   readonly #ages = new Queue<Age>();
-  /** Those that a sealer of this process set aside, by its own rule and with an alert. */
-  readonly #setAside = new Set<number>();
+  /**
+   * Those that a sealer of this process set aside, by its own rule and with an alert, with the digest of what it read;
+   * undefined: it could not read them.
+   */
+  readonly #setAside = new Map<number, string | undefined>();
   #newest = 0;
   /** Another one after each release. A draft that began before the release is not remembered when it ends. */
   #generation = {};
@@ -149,7 +166,8 @@ export class Births {
 
   #oldest(): Age | undefined {
     for (let age = this.#ages.first(); age !== undefined; age = this.#ages.first()) {
-      if (this.#waiting.get(age.id)?.at === age.at && !this.#setAside.has(age.id)) return age;
+      const births = this.#waiting.get(age.id) ?? [];
+      if (births.some(({ at }) => at === age.at) && !this.#setAside.has(age.id)) return age;
       this.#ages.take();
     }
     return undefined;
@@ -169,9 +187,23 @@ export class Births {
     return this.#oldest()?.id;
   }
 
-  /** A sealer of this process could not read this entry, set it aside, and raised the alert. */
-  setAside(id: number): void {
-    this.#setAside.add(id);
+  /**
+   * A sealer of this process set this entry aside, and raised the alert. `digest`: of what it read; undefined: it could
+   * not read it.
+   */
+  setAside(id: number, digest?: string): void {
+    this.#setAside.set(id, digest);
+  }
+
+  /**
+   * The entries of this process that its own sealer set aside although they could be sealed when they were written:
+   * what the sealer read was not that, or what decides about it was changed. One that was written while no time was
+   * judged may be of a time that cannot be sealed.
+   */
+  get wronglySetAside(): readonly Birth[] {
+    return [...this.#setAside].flatMap(([id, digest]) =>
+      (this.#waiting.get(id) ?? []).filter((one) => !one.isUnsure && (one.isTimed || digest !== one.digest)),
+    );
   }
 
   get hasRoom(): boolean {
@@ -217,7 +249,12 @@ export class Births {
    * The number of an entry that may never have been committed is free: a server that crashed gives it again.
    */
   #isTaken(id: number): boolean {
-    return this.#clock !== undefined && (this.#waiting.get(id)?.isUnsure === false || this.#drafted.has(id));
+    return this.#clock !== undefined && (this.#isKnown(id) || this.#drafted.has(id));
+  }
+
+  /** Whether an entry is remembered that certainly was committed with this number. */
+  #isKnown(id: number): boolean {
+    return this.#waiting.get(id)?.some((one) => !one.isUnsure) === true;
   }
 
   #requireRoom(): void {
@@ -278,25 +315,87 @@ export class Births {
     const text = textOfWritten(written);
     if (written.kind === null || id === undefined || text === undefined)
       throw new CofferdamError('bug', 'the database gave back no entry');
-    return { id, kind: written.kind, digest: this.#options.digestOf(text) };
+    const isTimed = this.#clock !== undefined;
+    return {
+      id,
+      kind: written.kind,
+      digest: this.#options.digestOf(text),
+      isTimed,
+      writtenAt: microsOf(written.at ?? '') ?? 0,
+    };
   }
 
   #remember(written: readonly Head[], above: number, isUnsure: boolean): void {
     const at = this.#options.now();
-    for (const { id, kind, digest } of written) {
-      // The database assigns an id twice only when it has forgotten that the id was assigned. The first entry is the
-      // one that will be missed, so it stays, unless it was never committed: then the second one shows that.
-      if (this.#waiting.get(id)?.isUnsure === false) continue;
-      if (this.#waiting.delete(id)) this.#replaced.add(id);
-      this.#waiting.set(id, { id, kind, digest, above, at, isUnsure, isOfOtherServer: false });
-      if (!isUnsure) this.#ages.push({ id, at });
-    }
+    const least = Math.max(above, this.#start);
+    for (const one of written) this.#add({ ...one, above: least, at, isUnsure, isOfOtherServer: false });
+  }
+
+  /**
+   * The database assigns a number twice only when it has forgotten that the number was assigned. The first entry is
+   * missed then, so it stays, unless it was never committed: then the second one shows that. Both of two that were
+   * committed, with different contents, are watched.
+   */
+  #add(birth: Birth): void {
+    const { id, digest, at, isUnsure } = birth;
+    const before = this.#waiting.get(id) ?? [];
+    const known = before.filter((one) => !one.isUnsure);
+    if (known.some((one) => one.digest === digest)) return;
+    // What was found under this number since it was asked for last says nothing of this entry.
+    if (this.#waiting.delete(id)) this.#replaced.add(id);
+    this.#waiting.set(id, [...known, birth]);
+    this.#changes += 1;
+    if (!isUnsure) this.#ages.push({ id, at });
+  }
+
+  /** The unseen entries. */
+  get unseen(): readonly Birth[] {
+    return [...this.#waiting.values()].flat();
+  }
+
+  /** Another number whenever other entries are unseen than before. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Nothing that this process wrote has a number up to this one in the record. */
+  startAt(number: number): void {
+    this.#start = number;
+    this.#newest = Math.max(this.#newest, number);
+    for (const [id, births] of this.#waiting)
+      this.#waiting.set(
+        id,
+        births.map((one) => ({ ...one, above: Math.max(one.above, number) })),
+      );
+  }
+
+  /** Waits for these entries, as those of this process. */
+  recall(births: readonly Omit<Birth, 'at'>[]): void {
+    const at = this.#options.now();
+    for (const one of births) this.#add({ ...one, at });
+  }
+
+  /** Forgets those of the unseen entries for which `which` returns true, and returns them. */
+  take(which: (birth: Birth) => boolean): readonly Birth[] {
+    const taken = this.unseen.filter(which);
+    for (const one of taken)
+      this.#leave(
+        one.id,
+        (this.#waiting.get(one.id) ?? []).filter((other) => other !== one),
+      );
+    return taken;
+  }
+
+  #leave(id: number, births: readonly Birth[]): void {
+    if (births.length === 0) this.#waiting.delete(id);
+    else this.#waiting.set(id, births);
+    this.#changes += 1;
   }
 
   /** The number below which, itself included, no entry will be sealed that is waited for or is being written. */
   get floor(): number {
     let [floor = this.#newest] = this.#open.values();
-    for (const { above } of this.#waiting.values()) floor = Math.min(floor, above);
+    for (const births of this.#waiting.values()) for (const { above } of births) floor = Math.min(floor, above);
     return floor;
   }
 
@@ -308,10 +407,10 @@ export class Births {
     this.#replaced.clear();
     const ids: number[] = [];
     let above = Number.POSITIVE_INFINITY;
-    for (const birth of this.#waiting.values()) {
+    for (const [id, births] of this.#waiting) {
       if (ids.length === most) break;
-      ids.push(birth.id);
-      above = Math.min(above, birth.above);
+      ids.push(id);
+      for (const one of births) above = Math.min(above, one.above);
     }
     return { ids, above: ids.length === 0 ? this.#newest : above };
   }
@@ -321,14 +420,18 @@ export class Births {
    * finds it again until two operators give it up.
    */
   learn(asked: readonly number[], { number, upTo, sightings }: Sight): readonly Miss[] {
-    const found = new Map(sightings.map((one) => [one.id, one]));
+    const found = Map.groupBy(sightings, (one) => one.id);
     const misses: Miss[] = [];
     for (const id of asked) {
-      const birth = this.#waiting.get(id);
-      if (birth === undefined || this.#replaced.has(id)) continue;
-      const seen = found.get(id);
-      const miss = seen === undefined ? this.#unseen(birth, number, upTo) : this.#seen(birth, seen, number);
-      if (miss !== undefined) misses.push({ id, kind: birth.kind, is: miss, isOfOtherServer: birth.isOfOtherServer });
+      const births = this.#waiting.get(id);
+      if (births === undefined || this.#replaced.has(id)) continue;
+      const judged = births.map((one) => this.#judge(one, found.get(id) ?? [], number, upTo));
+      for (const { miss } of judged) if (miss !== undefined) misses.push(miss);
+      const left = judged.flatMap((one) => one.left ?? []);
+      // An entry that waits goes to the end of the order, so that all entries are asked for in turn.
+      if (judged.some((one) => one.isWaiting)) this.#waiting.delete(id);
+      if (left.length > 0) this.#waiting.set(id, left);
+      else this.#leave(id, []);
     }
     this.#newest = Math.max(this.#newest, number);
     return misses;
@@ -340,33 +443,45 @@ export class Births {
     return text === undefined ? undefined : this.#options.digestOf(text);
   }
 
-  #seen(birth: Birth, sighting: Sighting, number: number): Miss['is'] | undefined {
-    const { isSealed } = sighting;
-    const isSame = ('digest' in sighting ? sighting.digest : this.#digestOf(sighting.content)) === birth.digest;
-    if (!isSame && !birth.isUnsure) return 'changed';
-    this.#waiting.delete(birth.id);
-    // It was never committed, and acknowledged to nobody: a server that crashed gave its number to another entry.
-    if (!isSame) return undefined;
-    // An entry that still waits had no number at that moment. It goes to the end of the order, so that all entries are
-    // asked for in turn.
-    if (isSealed) this.#setAside.delete(birth.id);
-    else this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
-    return undefined;
+  /** What the sightings of one moment say of this entry. */
+  where({ id, digest }: Pick<Birth, 'id' | 'digest'>, sightings: readonly Sighting[]): Where {
+    const own = sightings.filter((one) => one.id === id);
+    const same = own.filter((one) => ('digest' in one ? one.digest : this.#digestOf(one.content)) === digest);
+    if (same.some((one) => one.isSealed)) return 'sealed';
+    if (same.length > 0) return 'waiting';
+    return own.length > 0 ? 'changed' : 'gone';
   }
 
-  #unseen(birth: Birth, number: number, upTo: number): Miss['is'] | undefined {
-    if (upTo < number) {
-      this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, upTo) });
-      return undefined;
+  /** `left`: the entry as it is waited for from now on; undefined: it is not any more. */
+  #judge(
+    birth: Birth,
+    sightings: readonly Sighting[],
+    number: number,
+    upTo: number,
+  ): { readonly miss?: Miss; readonly left?: Birth; readonly isWaiting?: boolean } {
+    const { id, kind, above, isUnsure, isOfOtherServer } = birth;
+    const is = this.where(birth, sightings);
+    if (is === 'sealed') {
+      this.#setAside.delete(id);
+      return {};
     }
-    if (!birth.isUnsure) return 'gone';
-    if (this.#options.now() - birth.at > this.#options.unsureMs) this.#waiting.delete(birth.id);
-    return undefined;
+    // It had no number at that moment.
+    if (is === 'waiting')
+      return { left: { ...birth, above: Math.max(above, number), isUnsure: false }, isWaiting: true };
+    if (is === 'gone' && upTo < number) return { left: { ...birth, above: Math.max(above, upTo) } };
+    if (!isUnsure) return { miss: { id, kind, is, isOfOtherServer }, left: birth };
+    // One of another content was never committed, and acknowledged to nobody: a server that crashed gave its number to
+    // another entry.
+    const isOver = is === 'changed' || this.#options.now() - birth.at > this.#options.unsureMs;
+    return isOver ? {} : { left: birth };
   }
 
   /** Marks all unseen entries as written to a former server or timeline, with which they may have been lost. */
   moved(): void {
-    this.#waiting = new Map([...this.#waiting].map(([id, birth]) => [id, { ...birth, isOfOtherServer: true }]));
+    this.#waiting = new Map(
+      [...this.#waiting].map(([id, births]) => [id, births.map((one) => ({ ...one, isOfOtherServer: true }))]),
+    );
+    this.#changes += 1;
   }
 
   /**
@@ -375,8 +490,9 @@ export class Births {
    * is the number at which the record continues.
    */
   forget(number: number): readonly Birth[] {
-    const forgotten = [...this.#waiting.values()];
+    const forgotten = this.unseen;
     this.#waiting.clear();
+    this.#changes += 1;
     this.#refused = [];
     this.#setAside.clear();
     // The numbers of before may have been higher than those at which the record continues.

@@ -303,6 +303,11 @@ export const entryKinds = {
     sensitive: ['freeze', 'why', 'text', 'facts'],
   },
   'ledger.given-up': { says: 'a release gave up more than its operators could see', sensitive: ['text', 'facts'] },
+  'ledger.entry-missed': {
+    says: 'an entry of the admin process is gone, or says something else than was written',
+    sensitive: ['entry', 'kind', 'is'],
+  },
+  'ledger.set-aside': { says: 'an entry cannot be sealed: it waits for ever', sensitive: ['entry', 'why'] },
   'ledger.released': {
     says: 'two operators let a frozen record go on',
     sensitive: ['freeze', 'era', 'facts', ...byOperator],

@@ -118,6 +118,11 @@ export const ledgerOperations = {
         standingBad: verdict.nullable(),
         freeze: freeze.nullable(),
         /**
+         * The first entries that a sealer set aside because they cannot be sealed, by their numbers among those that
+         * wait; an honest gateway has none.
+         */
+        setAside: z.array(z.strictObject({ entry: z.number(), at: instant, why: z.string() })),
+        /**
          * The receivers of live forwarding, as configured. `sent` is the last entry that was sent, and
          * `number` the last that was certainly received. Both are null when forwarding never began.
          */

@@ -4,11 +4,11 @@
 // up nothing, or untold; or treat a missing answer of the database as a finding.
 import type { Config } from '../../config/config.ts';
 import { type Birth, Births, type Miss, type Refused } from '../../domain/ledger/births.ts';
-import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
-import { lookForEntries, lookForWaiting } from '../../postgres/entry-queries.ts';
+import { lookForWaiting } from '../../postgres/entry-queries.ts';
 import { tellGivenUp } from './given-up.ts';
-import { digestOf, ProvedEntries } from './proved-entries.ts';
+import { digestOf } from './hashing.ts';
+import { ProvedEntries } from './proved-entries.ts';
 import type { Signing } from './seal.ts';
 import type { Freeze, Look } from './seal-queries.ts';
 import type { Signed } from './standing.ts';
@@ -23,8 +23,10 @@ const askedMax = 4000;
  * of a connection that was lost during its commit.
  */
 const unsureMs = 120_000;
-/** The largest number of sealed entries that are searched for what a release gave up. */
-const givenUpNumbersMax = 40_000;
+/**
+ * An entry that was left longer ago may be in an archive, if it was sealed: then it cannot be found in the database.
+ */
+const searchedMs = 27 * 86_400_000;
 
 /**
  * Returns the keeper of the entries that this process wrote and has not yet seen sealed. Beyond `unseenEntriesMax` of
@@ -56,6 +58,15 @@ function freezeOf(misses: readonly [Miss, ...(readonly Miss[])]): Omit<Freeze, '
   };
 }
 
+function freezeOfSetAside([first, ...others]: readonly [Birth, ...(readonly Birth[])]): Omit<Freeze, 'id'> {
+  const more = others.length === 0 ? '' : `, and so were ${others.length} more`;
+  return {
+    why: 'diverged',
+    text: `the entry ${first.id} (${first.kind}) that this warden wrote could not be sealed any more and was set aside${more}: the record was touched`,
+    facts: { entry: first.id, kind: first.kind, is: 'set-aside', missed: others.length + 1 },
+  };
+}
+
 function freezeOfRefused([{ kind, fault }, ...others]: readonly [Refused, ...(readonly Refused[])]): Omit<
   Freeze,
   'id'
@@ -77,6 +88,8 @@ export class Born {
   readonly #gaveUp: (era: number) => Promise<boolean>;
   /** What a release gave up and nobody was told of yet. */
   #untold: readonly Birth[] = [];
+  /** Whether a release gave up some of them; otherwise they are out of reach. */
+  #isByRelease = false;
   #era: number | undefined;
   #identity: string | undefined;
 
@@ -103,52 +116,82 @@ export class Born {
   ): Promise<Omit<Freeze, 'id'> | undefined> {
     const [births, proved] = [this.#births, this.proved];
     const { era, identity } = seen;
-    const isKept = this.#era === era || (this.#era !== undefined && !(await this.#gaveUp(this.#era)));
-    if (isKept) {
-      if (this.#era !== era) {
-        proved.continueIn(era);
-        // Their transactions were undone, and their times were judged by the clock that two operators examined.
-        births.forgetRefused();
-      }
-      if (this.#identity !== identity) births.moved();
+    const isSame = this.#era === undefined || this.#era === era;
+    const isKept = isSame || !(await this.#gaveUp(this.#era ?? era));
+    if (isKept && proved.hasBegun) {
+      if (!isSame) proved.continueIn(era);
       await proved.follow(seen, signing);
-    } else {
-      await proved.begin(signing, vouched);
-      this.#untold = [...this.#untold, ...births.forget(proved.number)];
-    }
-    this.#era = era;
+    } else await this.#begin(seen, signing, vouched, isKept);
+    // Their transactions were undone, and their times were judged by the clock that two operators examined.
+    if (!isSame) births.forgetRefused();
+    if (isKept && this.#identity !== undefined && this.#identity !== identity) births.moved();
     this.#identity = identity;
     await this.#tell(seen);
+    this.#era = era;
     const [refused, ...others] = births.refusedUntil(clockAt);
     if (refused !== undefined) return freezeOfRefused([refused, ...others]);
-    return this.#missed(seen);
+    return this.setAside() ?? this.#missed(seen);
   }
 
-  /** Tells which of the entries that a release gave up are in fact gone: those that the database has lost nothing. */
+  /** Of which era and server the entries are that this process waits for; undefined before its first look. */
+  get place(): { readonly era: number; readonly identity: string } | undefined {
+    const [era, identity] = [this.#era, this.#identity];
+    return era === undefined || identity === undefined ? undefined : { era, identity };
+  }
+
+  /** What this process waits for at its first look is of this era and server. */
+  beginAt({ era, identity }: { readonly era: number; readonly identity: string }): void {
+    this.#era = era;
+    this.#identity = identity;
+  }
+
+  /**
+   * Proves the record as it is now, at the first look and after a release that gave something up. What such a release
+   * gave up is told. Told as well, and not judged, is what cannot be found any more in the part of the record that can
+   * be searched.
+   */
+  async #begin({ now }: Look, signing: Signing, vouched: readonly Signed[], isKept: boolean): Promise<void> {
+    const [births, proved] = [this.#births, this.proved];
+    const asked = births.ask(Number.POSITIVE_INFINITY);
+    const ids = [...asked.ids, ...this.#untold.map((one) => one.id)];
+    const above = this.#untold.reduce((least, one) => Math.min(least, one.above), asked.above);
+    const upTo = await proved.begin(signing, vouched, { ids, above });
+    const found = new Set(proved.find(ids, above).map((one) => one.id));
+    const isOutOfReach = ({ id, writtenAt }: Birth): boolean =>
+      !found.has(id) && (upTo < proved.number || writtenAt / 1000 < now - searchedMs);
+    this.#isByRelease ||= !isKept;
+    this.#untold = [...this.#untold, ...(isKept ? births.take(isOutOfReach) : births.forget(proved.number))];
+  }
+
+  /**
+   * Returns the freeze to write because the sealer of this process set entries aside that could be sealed as this
+   * warden wrote them. The rows may look as they were written again: what was set aside is remembered here.
+   */
+  setAside(): Omit<Freeze, 'id'> | undefined {
+    const [first, ...others] = this.#births.wronglySetAside;
+    return first === undefined ? undefined : freezeOfSetAside([first, ...others]);
+  }
+
+  /**
+   * Tells which of the entries that a release gave up are in fact gone, or say something else: those that the database
+   * has as they were written lost nothing, and are watched on.
+   */
   async #tell(seen: Look): Promise<void> {
-    const untold = this.#untold;
+    const [births, proved, untold] = [this.#births, this.proved, this.#untold];
     if (untold.length === 0) return;
+    const ids = untold.map((one) => one.id);
     const above = Math.min(...untold.map((one) => one.above));
-    await this.#database.withSystem(async (tx) => {
-      const { sightings } = await lookForEntries(tx, { ids: untold.map((one) => one.id), above }, givenUpNumbersMax);
-      const found = new Set(sightings.map((one) => one.id));
-      await tellGivenUp(
-        tx,
-        seen,
-        untold.filter((one) => !found.has(one.id)),
-      );
+    const kept = await this.#database.withSystem(async (tx) => {
+      const waiting = await lookForWaiting(tx, ids);
+      const sightings = Map.groupBy([...waiting.sightings, ...proved.find(ids, above)], (one) => one.id);
+      const are = Map.groupBy(untold, (one) => births.where(one, sightings.get(one.id) ?? []));
+      const lost = (is: 'gone' | 'changed'): readonly Birth[] => (are.get(is) ?? []).filter((one) => !one.isUnsure);
+      await tellGivenUp(tx, seen, { gone: lost('gone'), changed: lost('changed') }, this.#isByRelease);
+      return are.get('waiting') ?? [];
     });
+    births.recall(kept.map((one) => ({ ...one, above: proved.number, isUnsure: false, isOfOtherServer: false })));
     this.#untold = [];
-  }
-
-  /** Says at the end of the process what nobody will watch any more. */
-  tellUnseen(log: Logger): void {
-    const { size: entries, oldestMs } = this.#births;
-    if (entries > 0)
-      log.error(
-        { entries, oldestMs: Math.round(oldestMs) },
-        'this warden ends and has not seen all of its entries sealed; nobody else watches them',
-      );
+    this.#isByRelease = false;
   }
 
   async #missed({ era, identity }: Look): Promise<Omit<Freeze, 'id'> | undefined> {

@@ -19,26 +19,40 @@ async function tell(tx: Transaction, text: string, facts: Readonly<Record<string
   });
 }
 
+/** Entries that this warden wrote, and that are neither waiting nor sealed as it wrote them. */
+type Lost = { readonly gone: readonly Birth[]; readonly changed: readonly Birth[] };
+
+function listOf(lost: readonly Birth[]): string {
+  const kinds = Map.groupBy(lost, (one) => one.kind);
+  return [...kinds].map(([kind, those]) => `${those.length} ${kind}`).join(', ');
+}
+
 /**
- * Tells of entries that this warden wrote, that no signed head contains, and that a release gave up. Their times are
- * told by the database's clock.
+ * Tells of entries that this warden wrote, that no signed head contains, and that a release gave up, or that cannot be
+ * looked for any more. Their times are those that the database gave them.
  */
 export async function tellGivenUp(
   tx: Transaction,
-  { era, now }: Pick<Look, 'era' | 'now'>,
-  lost: readonly Birth[],
+  { era }: Pick<Look, 'era'>,
+  { gone, changed }: Lost,
+  isByRelease: boolean,
 ): Promise<void> {
+  const lost = [...gone, ...changed];
   if (lost.length === 0) return;
-  const kinds: Record<string, number> = {};
-  for (const { kind } of lost) kinds[kind] = (kinds[kind] ?? 0) + 1;
-  const at = (birth: number): string => new Date(now - (performance.now() - birth)).toISOString();
-  const times = lost.map((one) => one.at);
+  const at = (micros: number): string => new Date(micros / 1000).toISOString();
+  const times = lost.map((one) => one.writtenAt);
   const [from, to] = [at(Math.min(...times)), at(Math.max(...times))];
-  const list = Object.entries(kinds)
-    .map(([kind, count]) => `${count} ${kind}`)
-    .join(', ');
-  const text = `the release that began era ${era} gave up what this warden wrote from ${from} to ${to} and what is neither waiting nor sealed, entries by kind: ${list}`;
-  await tell(tx, text, { era, entries: lost.length, kinds, from, to });
+  const isGone = `what is neither waiting nor sealed, entries by kind: ${listOf(gone)}`;
+  const isChanged = `what does not say any more what was written, entries by kind: ${listOf(changed)}`;
+  const parts = [...(gone.length > 0 ? [isGone] : []), ...(changed.length > 0 ? [isChanged] : [])];
+  const who = isByRelease
+    ? `the release that began era ${era} gave up`
+    : 'an earlier run of this warden left, too long ago to be searched for,';
+  const text = `${who} what this warden wrote from ${from} to ${to} and ${parts.join('; and ')}`;
+  const kinds = Object.fromEntries(
+    [...Map.groupBy(lost, (one) => one.kind)].map(([kind, those]) => [kind, those.length]),
+  );
+  await tell(tx, text, { era, entries: lost.length, changed: changed.length, kinds, from, to });
 }
 
 /** Tells of a checkpoint that was signed just before a loss, and that the operators of the release did not know of. */

@@ -15,3 +15,6 @@ export const sha256: Sha256 = (data) => {
 };
 
 export const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+/** The digest by which an entry that was written is compared with one that was hashed. */
+export const digestOf = (text: string): string => hash('sha256', text, 'base64');

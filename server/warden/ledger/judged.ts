@@ -9,7 +9,9 @@ import {
   deletedArchiveOf,
   sealingFault,
 } from '../../domain/ledger/sealable.ts';
+import { textOfHashed } from '../../domain/ledger/written.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { digestOf } from './hashing.ts';
 import { deletionsStated, isStatedAlready, rangesStated } from './judged-queries.ts';
 import type { Refused } from './quarantine-queries.ts';
 
@@ -68,7 +70,14 @@ export async function requireEntries(tx: Transaction, entries: readonly Judged[]
     return why === undefined ? [] : [{ id: entry.id, why }];
   });
   if (refused.length === 0) refused.push(...(await foreignStatements(tx, entries, true)));
-  if (refused.length > 0) throw new EntriesRefused(refused);
+  if (refused.length === 0) return;
+  const read = new Map(entries.map((entry) => [entry.id, entry]));
+  throw new EntriesRefused(
+    refused.map((one) => {
+      const entry = read.get(one.id);
+      return entry === undefined ? one : { ...one, digest: digestOf(textOfHashed(entry)) };
+    }),
+  );
 }
 
 /**

@@ -26,6 +26,7 @@ import type { Known, LedgerGuard } from './guard.ts';
 import { rootAt } from './heads.ts';
 import { behindOf, isOnlySlow, knownOf, LagClock, waitsOf } from './lag.ts';
 import { readingsOf } from './ledger-metrics.ts';
+import { LeftEntries } from './left-entries.ts';
 import { OwnMemory } from './own-memory.ts';
 import { gaveUpSince } from './releases.ts';
 import { Rounds } from './rounds.ts';
@@ -69,6 +70,7 @@ export class Ledger {
   readonly #memory: WitnessMemory;
   readonly #vouching: Vouching;
   readonly #own: OwnMemory;
+  readonly #left: LeftEntries;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   readonly #turns: Turns;
@@ -104,11 +106,20 @@ export class Ledger {
       drafts: () => this.#births.begin(false),
       alerts: given.alerts,
     });
-    const rounds = new Rounds(this.#database, given.log, undefined, (id) => this.#births.setAside(id));
+    const rounds = new Rounds(this.#database, given.log, undefined, ({ id, digest }) =>
+      this.#births.setAside(id, digest),
+    );
     this.#born = new Born(this.#database, this.#births, (era) =>
       this.#database.withSystem((tx) => gaveUpSince(tx, given.keys, era)),
     );
     this.#own = new OwnMemory(given.memoryFile);
+    this.#left = new LeftEntries({
+      births: this.#births,
+      place: () => this.#born.place,
+      begin: (place) => this.#born.beginAt(place),
+      own: this.#own,
+      log: given.log,
+    });
     this.#sealer = new Sealer(this.#database, given.log, rounds, async (round) => {
       await this.#own.signed(round.note);
       this.#born.proved.signed(round);
@@ -188,7 +199,8 @@ export class Ledger {
     // The second beat looks for the entries that the first one sealed.
     for (let i = 0; i < 2; i += 1)
       if (this.#given.guard.state.is === 'open' || this.#found.isUnwritten) await this.#beat().catch(() => {});
-    if (!this.#isFrozen) this.#born.tellUnseen(this.#given.log);
+    await this.#left.keep();
+    this.#left.tell();
     await Promise.all(this.#deliveries.map((one) => one.stop()));
     await this.#leadership.stop();
     await this.#database.close();
@@ -252,6 +264,7 @@ export class Ledger {
     const seen = await this.#database.withSystem((tx) => lookClosely(tx, this.#given.config.limits.unsealedEntriesMax));
     const to = performance.now();
     this.#look = seen;
+    this.#left.begin(seen);
     this.#lag.saw(seen, from);
     const isFull = seen.unsealed >= this.#given.config.limits.unsealedEntriesMax;
     this.#given.guard.hasRoom = !isFull && this.#births.hasRoom;
@@ -261,13 +274,14 @@ export class Ledger {
     if (found !== undefined) {
       this.#clock.forget();
       this.#closeFrozen(found.text);
-      return this.#found.keep(found);
+      await this.#found.keep(found);
+      return this.#left.keep();
     }
     if (seen.freeze !== null) {
       this.#clock.forget();
       this.#closeFrozen(seen.freeze.text);
       if (!this.#own.hasFound) await this.#alarms.foundByOthers(seen.freeze);
-      return;
+      return this.#left.keep();
     }
     await this.#own.settle();
     const jump = this.#clock.jump(seen, from, to);
@@ -281,6 +295,7 @@ export class Ledger {
     await this.#own.saw(this.#required.filter((one) => one.hasCheckpoint).map((one) => one.name));
     const missed = await orDiverged(seen, () => this.#born.look(seen, signing, this.#witnessed, from));
     if (missed !== undefined) return this.#freeze(seen, missed);
+    await this.#left.settle();
     // The alerts are raised before sealing, because the sealing may be what does not make progress.
     if (isFull) await this.#alarms.full(seen.unsealed, this.#given.config.limits.unsealedEntriesMax);
     for (const one of this.#deliveries) await tellBehind(one, this.#alarms, this.#given.config.limits.witnessAlarmMs);
@@ -288,7 +303,7 @@ export class Ledger {
     // The lag is judged before anything is sealed, because the sealing may block. From there on only `LagClock` judges.
     await this.#judge(seen);
     if (!this.#leadership.isLeading) return;
-    const diverged = await orDiverged(seen, () => this.#seal(seen, signing));
+    const diverged = (await orDiverged(seen, () => this.#seal(seen, signing))) ?? this.#born.setAside();
     if (diverged !== undefined) await this.#freeze(seen, diverged);
   }
 

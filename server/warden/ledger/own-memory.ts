@@ -1,10 +1,12 @@
 // Owns: the file in which this warden remembers, outside of the database and of every witness, what it signed last, a
-// freeze that it found, and which required witnesses had a checkpoint (decisions 0042 and 0047).
+// freeze that it found, which required witnesses had a checkpoint, and which of its entries nobody has seen sealed
+// (decisions 0042 and 0047).
 // Must never: let a note leave the process that is not on the disk yet, or forget a freeze that nobody released.
 import { readFile } from 'node:fs/promises';
 import { replaceDurablyMeanwhile } from '../../disk/durable-file.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Vouched } from './comparison.ts';
+import { type Left, parseLeft, storedLeft } from './left-entries.ts';
 import type { Signing } from './seal.ts';
 import type { Freeze } from './seal-queries.ts';
 import { openNote } from './signatures.ts';
@@ -14,9 +16,11 @@ type Remembered = {
   readonly freeze: Freeze | null;
   /** The names of the required witnesses that had a checkpoint; null: none is known. */
   readonly witnesses: readonly string[] | null;
+  /** Its entries that nobody has seen sealed. */
+  readonly left: Left | null;
 };
-const nothing: Remembered = { note: null, freeze: null, witnesses: null };
-const bytesMax = 65_536;
+const nothing: Remembered = { note: null, freeze: null, witnesses: null, left: null };
+const bytesMax = 8 * 1024 * 1024;
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -34,12 +38,14 @@ function parse(text: string): Remembered | undefined {
   if (!isObject(value) || (value.note !== null && typeof value.note !== 'string')) return undefined;
   const { note, freeze, witnesses = null } = value;
   if (witnesses !== null && !isNames(witnesses)) return undefined;
-  if (freeze === null) return { note, freeze, witnesses };
+  const left = parseLeft(value.left ?? null);
+  if (left === undefined) return undefined;
+  if (freeze === null) return { note, freeze, witnesses, left };
   if (!isObject(freeze) || typeof freeze.id !== 'string' || typeof freeze.text !== 'string' || !isObject(freeze.facts))
     return undefined;
   const { id, why, text: said, facts } = freeze;
   if (why !== 'behind' && why !== 'diverged' && why !== 'clock') return undefined;
-  return { note, freeze: { id, why, text: said, facts }, witnesses };
+  return { note, freeze: { id, why, text: said, facts }, witnesses, left };
 }
 
 /**
@@ -106,6 +112,16 @@ export class OwnMemory {
     return this.#remembered?.witnesses ?? undefined;
   }
 
+  /** The entries that nobody has seen sealed, as they were written here last; undefined: none are known. */
+  get left(): Left | undefined {
+    return this.#remembered?.left ?? undefined;
+  }
+
+  /** Throws `unavailable` when the disk does not take it. */
+  leave(left: Left | null): Promise<void> {
+    return this.#keep({ left });
+  }
+
   /** These required witnesses have a checkpoint. */
   async saw(names: readonly string[]): Promise<void> {
     const known = this.witnesses ?? [];
@@ -137,7 +153,11 @@ export class OwnMemory {
     if (this.#path === undefined) return;
     this.#isOwed = true;
     try {
-      await replaceDurablyMeanwhile({ path: this.#path, content: JSON.stringify(remembered), mode: 0o600 });
+      await replaceDurablyMeanwhile({
+        path: this.#path,
+        content: JSON.stringify({ ...remembered, left: storedLeft(remembered.left) }),
+        mode: 0o600,
+      });
     } catch (error) {
       const why = error instanceof Error ? error.message : toCofferdamError(error).message;
       throw new CofferdamError('unavailable', `the memory of this warden cannot be written: ${why}`, { cause: error });

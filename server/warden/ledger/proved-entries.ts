@@ -2,22 +2,21 @@
 // recomputing what another sealer sealed (decision 0042).
 // Must never: take a row of the sealed record for sealed before the head that counts it was recomputed and its
 // checkpoint opened.
-import { hash } from 'node:crypto';
 import type { Sighting } from '../../domain/ledger/births.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
 import { textOfHashed } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
-import { base64, sha256 } from './hashing.ts';
+import { containedIn } from './contained.ts';
+import { base64, digestOf, sha256 } from './hashing.ts';
 import type { Signing } from './seal.ts';
 import { type FreshEntry, type Look, readState } from './seal-queries.ts';
 import type { SignedRound } from './sealer.ts';
 import { openNote } from './signatures.ts';
 import { followHeads, loadStanding, RecordDiverged, type Signed, type Standing } from './standing.ts';
 
-/** The digest by which an entry that was written is compared with one that was hashed. */
-export const digestOf = (text: string): string => hash('sha256', text, 'base64');
-
 const loadMs = 30_000;
+/** The entries that are looked for in what was sealed before the beginning: with a number above `above`. */
+type Wanted = { readonly ids: readonly number[]; readonly above: number };
 type Proved = { readonly number: number; readonly id: number; readonly digest: string };
 
 export class ProvedEntries {
@@ -38,19 +37,30 @@ export class ProvedEntries {
     return this.#at?.number ?? 0;
   }
 
+  get hasBegun(): boolean {
+    return this.#at !== undefined;
+  }
+
   /**
-   * Proves the state of the record as it is now, and begins there. `find` does not know entries sealed before this.
-   * Throws RecordDiverged when the state is not what was signed.
+   * Proves the state of the record as it is now, and begins there. Of the entries that were sealed before this, `find`
+   * knows those of `wanted` that the proved trees contain; the record is searched for them up to the number that is
+   * returned. Throws RecordDiverged when the state is not what was signed.
    */
-  async begin(signing: Signing, vouched: readonly Signed[]): Promise<void> {
+  async begin(signing: Signing, vouched: readonly Signed[], wanted: Wanted = { ids: [], above: 0 }): Promise<number> {
     const signal = AbortSignal.timeout(loadMs);
-    this.#at = await this.#database.withSnapshot({ timeoutMs: loadMs, workMemory: '256MB', signal }, async (tx) => {
-      const state = await readState(tx);
-      const known = [...vouched, openNote(signing, state.checkpoint)].filter((one) => one !== undefined);
-      return loadStanding(tx, state, known, false);
-    });
-    this.#entries = [];
+    const { standing, found } = await this.#database.withSnapshot(
+      { timeoutMs: loadMs, workMemory: '256MB', signal },
+      async (tx) => {
+        const state = await readState(tx);
+        const known = [...vouched, openNote(signing, state.checkpoint)].filter((one) => one !== undefined);
+        const now = await loadStanding(tx, state, known, false);
+        return { standing: now, found: await containedIn(tx, now, wanted) };
+      },
+    );
+    this.#at = standing;
+    this.#entries = found.entries.map((entry) => ({ ...proved(entry), number: entry.number }));
     this.#ahead = undefined;
+    return found.upTo;
   }
 
   /** Carries everything that was proved over into era `era`. Call it after a release that gave up nothing. */

@@ -24,8 +24,11 @@ export async function quarantineFirst(
   return row?.id;
 }
 
-/** An entry that cannot be sealed, by its id in `ledger_fresh`, and why. */
-export type Refused = { readonly id: number; readonly why: string };
+/**
+ * An entry that cannot be sealed, by its id in `ledger_fresh`, and why. `digest`: of what was read; an entry that could
+ * not be read has none.
+ */
+export type Refused = { readonly id: number; readonly why: string; readonly digest?: string };
 
 /** Sets these entries aside, as far as that many may be. Returns the ids of those that were. */
 export async function quarantine(tx: Transaction, refused: readonly Refused[]): Promise<readonly number[]> {

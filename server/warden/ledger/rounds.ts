@@ -1,12 +1,13 @@
 // Owns: sealing rounds that go on in spite of an entry that cannot be sealed. One that was read is set aside at once,
-// with an alert; for one that cannot be read the rounds become smaller until it is alone. Also owns the size of a
-// round, which is what the machine can do in the time allowed.
+// with an alert and an entry of its own; for one that cannot be read the rounds become smaller until it is alone. Also
+// owns the size of a round, which is what the machine can do in the time allowed.
 // Must never: set an entry aside because of an error of a connection, of a lock or of another warden.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
+import { record } from './entries/record.ts';
 import { EntriesRefused } from './judged.ts';
 import { MonthMissing, makeMissing } from './months.ts';
 import { quarantine, quarantineFirst, type Refused } from './quarantine-queries.ts';
@@ -63,7 +64,7 @@ export class Rounds {
   readonly #database: Database;
   readonly #log: Logger;
   readonly #statementMs: number;
-  readonly #onSetAside: (id: number) => void;
+  readonly #onSetAside: (one: Refused) => void;
   #entriesMax = roundMax;
   /**
    * The queues from which a round takes entries. At the smallest size each queue is taken alone in turn, so that it is
@@ -76,7 +77,7 @@ export class Rounds {
     database: Database,
     log: Logger,
     statementMs = statementMsUsual,
-    onSetAside: (id: number) => void = () => {},
+    onSetAside: (one: Refused) => void = () => {},
   ) {
     this.#database = database;
     this.#log = log;
@@ -141,34 +142,38 @@ export class Rounds {
 
   /** Sets aside the first waiting entry of a queue, which cannot be read. */
   async #setAside(fault: unknown, line: keyof Taken): Promise<void> {
-    const why = innermost(fault).slice(0, 200);
-    const id = await this.#database.withSystem(async (tx) => {
+    const why = innermost(fault).slice(0, 200).toWellFormed();
+    const setAside = await this.#database.withSystem(async (tx) => {
       const first = await quarantineFirst(tx, why, line);
       // Either nothing waits, so the fault was not of an entry; or too many entries were set aside already, and then it
       // is better that nothing is served.
       if (first === undefined) throw fault;
-      await this.#alarm(tx, { id: Number(first), why });
-      return Number(first);
+      const one = { id: Number(first), why };
+      await this.#tell(tx, one);
+      return one;
     });
-    this.#onSetAside(id);
+    this.#onSetAside(setAside);
   }
 
   /** Sets aside entries that can be read, and that no verifier would call good. */
   async #setAsideAll(fault: EntriesRefused): Promise<void> {
-    const ids = await this.#database.withSystem(async (tx) => {
-      const setAside = await quarantine(tx, fault.refused);
-      if (setAside.length === 0) throw fault;
-      for (const one of fault.refused) if (setAside.includes(one.id)) await this.#alarm(tx, one);
-      return setAside;
+    const setAside = await this.#database.withSystem(async (tx) => {
+      const ids = await quarantine(tx, fault.refused);
+      if (ids.length === 0) throw fault;
+      const those = fault.refused.filter(({ id }) => ids.includes(id));
+      for (const one of those) await this.#tell(tx, one);
+      return those;
     });
-    for (const id of ids) this.#onSetAside(id);
+    for (const one of setAside) this.#onSetAside(one);
   }
 
-  async #alarm(tx: Transaction, { id, why }: Refused): Promise<void> {
+  /** Says it in the log, in an alert, and in an entry of the record: whoever owns the database can delete the alert. */
+  async #tell(tx: Transaction, { id, why }: Refused): Promise<void> {
     this.#log.error(
       { why, entry: id },
       'an entry of the record cannot be sealed; it is set aside, and sealing goes on',
     );
+    await record(tx, { kind: 'ledger.set-aside', observer: 'warden', sensitive: { entry: id, why } });
     await insertAlert(tx, {
       kind: 'ledger.unreadable',
       severity: 'critical',

@@ -29,6 +29,35 @@ export async function entriesUpTo(tx: Transaction, number: number, last: number)
   );
 }
 
+/** Returns the sealed entries of these ids among the `numbersMax` numbers above `number`. */
+export async function entriesWithIds(
+  tx: Transaction,
+  ids: readonly number[],
+  number: number,
+  numbersMax: number,
+): Promise<readonly SealedEntry[]> {
+  return tx.query<SealedEntry>(
+    `select ${entryColumns} from ledger_sealed l where l.number > $2 and l.number <= $2::bigint + $3::bigint and l.id = any ($1::bigint[]) order by l.number limit $3`,
+    [ids, number, numbersMax],
+  );
+}
+
+/** Returns the leaf hashes of one block of a tree of that size, in order; fewer when rows are missing. */
+export async function leavesOfBlock(
+  tx: Transaction,
+  tree: string,
+  block: number,
+  size: number,
+): Promise<readonly Buffer[]> {
+  const rows = await tx.query<{ leaf: Buffer }>(
+    `select leaf from (select position, leaf from ledger_sealed where tree = $1 and position >= $2 and position < $3
+       union all select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3
+       union all select position, leaf from ledger_kept where tree = $1 and position >= $2 and position < $3) x order by position`,
+    [tree, block * blockLeaves, Math.min((block + 1) * blockLeaves, size)],
+  );
+  return rows.map((row) => row.leaf);
+}
+
 /**
  * Returns the hashes of the whole blocks of a tree of that size, and the leaf hashes after the last whole block, from
  * whichever table holds them. When there are fewer than the size says, rows are missing.
