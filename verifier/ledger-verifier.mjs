@@ -439,6 +439,33 @@ function spanText(seconds) {
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
 }
 
+// ======== losses.js ======================================================================================================================
+
+// Owns: what an era lost that was abandoned: its words, and whether it reaches into the time and the heads of a slice.
+// Must never: leave out a loss because the record that went on has nothing of it.
+
+/**
+ * @typedef {{ readonly position: number, readonly begin: number | null, readonly end: number }} Covered `position`: of the last head; the window in microseconds since 1970.
+ */
+
+/** A seal may be so late before nothing is served, and clocks may differ by half of it. */
+const lateMs = 60_000;
+
+/**
+ * Returns whether entries of the window of a slice may have been sealed in what was lost.
+ * @param {Loss} loss
+ * @param {Covered} covered
+ */
+function isLostIn({ fromSize, kept, until }, { position, begin, end }) {
+  // The slice ends with a head of before the loss, and heads do not go back in time.
+  if (position < fromSize) return false;
+  return (begin === null || until + lateMs >= begin / 1000) && kept - lateMs < end / 1000;
+}
+
+/** @param {Loss} loss */
+const lossText = ({ era, nextEra, fromSize, toSize, since, until }) =>
+  `era ${era} had sealed up to size ${toSize}, era ${nextEra} went on from size ${fromSize}: its checkpoints beyond, witnessed ${instantText(since)} to ${instantText(until)}, were abandoned. What they covered is lost`;
+
 // ======== report.js ======================================================================================================================
 
 // Owns: what is printed about a verification, in sentences.
@@ -498,10 +525,7 @@ function recordText(report, maxAgeSeconds) {
     `${report.entries} entries, ${report.trees} trees, ${report.heads} heads, ${report.checkpoints} checkpoints`,
     `newest checkpoint: ${checkpointText(newest)}${age}`,
   ];
-  for (const loss of report.lost)
-    lines.push(
-      `LOST: era ${loss.era} had sealed up to size ${loss.toSize}, era ${loss.nextEra} went on from size ${loss.fromSize}: its checkpoints beyond, witnessed ${instantText(loss.since)} to ${instantText(loss.until)}, were abandoned. What they covered is lost; sizes and numbers were given again.`,
-    );
+  for (const loss of report.lost) lines.push(`LOST: ${lossText(loss)}; sizes and numbers were given again.`);
   if (unwitnessed.heads > 0)
     lines.push(
       `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
@@ -523,13 +547,19 @@ function conclusion(report) {
 function sliceText(report) {
   const { positions, says, begin, end, from, to } = report;
   const span = `${from === null ? 'from the first entry ever' : `behind ${sealedText(from)}`} up to ${sealedText(to)}`;
+  const isLost = report.lost.some(({ isInWindow }) => isInWindow);
   const lines = [
     `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${span}`,
     report.isWitnessed
       ? `the checkpoints that cover these heads were looked for among ${report.checkpoints} of the witness`
       : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
+    ...erasText(report),
+    ...report.lost.map(
+      (loss) =>
+        `LOST: ${lossText(loss)}. ${loss.isInWindow ? 'Entries of the window of this slice may be among it' : 'The window of this slice lies outside of that'}.`,
+    ),
   ];
-  if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
+  if (report.verdict === 'bad' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
   const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
   const said =
@@ -538,12 +568,29 @@ function sliceText(report) {
       : 'that none of these entries belongs to';
   return [
     ...lines,
-    `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
+    `${isLost ? 'NOT COMPLETE: the record lost what it had of the time of this slice (LOST, above), and of that nothing can be said. In the record that went on, these' : 'GOOD: these'} are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
     `They enclose the window for which the slice was made: ${begin === null ? 'everything' : `from ${begin}`} up to ${end}. An entry is sealed after what it tells of, as a rule within a second.`,
     `Nobody vouches for what follows: it is not signed, and whoever had this file may have written it: ${said} "${report.subject ?? ''}".`,
     'Compare the id of the customer with your own: it stands in every receipt that you have from this gateway. The internal fields of each entry are covered by a digest and not shown.',
     '',
   ].join('\n');
+}
+
+/**
+ * A head is proved by a checkpoint of its own era or of a later one.
+ * @param {SliceReport} report
+ * @returns {readonly string[]}
+ */
+function erasText({ from, to, isWitnessed }) {
+  if (to === null) return [];
+  const eras =
+    from === null
+      ? `the head at the end is proved by a checkpoint of era ${to.era}`
+      : `the head at the beginning is proved by a checkpoint of era ${from.era}, the one at the end by one of era ${to.era}`;
+  const isLater = to.era > 1 && !isWitnessed;
+  return [
+    `${eras}${isLater ? `. Era ${to.era}: what earlier eras lost is not in it, and only a witness says when` : ''}`,
+  ];
 }
 
 /** @param {ShownHead | null} head */
@@ -3877,8 +3924,11 @@ class Verification {
  * The head `head`, which was sealed at `at` by its own signed word, and the tree that it commits to.
  * @typedef {{ readonly note: Note, readonly head: number, readonly at: number, readonly size: number, readonly root: Buffer }} Anchor
  *
- * A head as a report shows it: its position, and when it was sealed.
- * @typedef {{ readonly position: number, readonly at: string }} ShownHead
+ * A head as a report shows it: its position, when it was sealed, and the era of the checkpoint that proves it.
+ * @typedef {{ readonly position: number, readonly at: string, readonly era: number }} ShownHead
+ *
+ * What an abandoned era lost, and whether entries of the window of the slice may be among it.
+ * @typedef {Loss & { readonly isInWindow: boolean }} SliceLoss
  *
  * A window that somebody demands, in microseconds since 1970; what is undefined is not demanded.
  * @typedef {{ readonly since?: number | undefined, readonly until?: number | undefined }} Demand
@@ -3898,6 +3948,7 @@ class Verification {
  * @property {ShownHead | null} from The head behind which the slice begins; null: it begins with the first entry ever.
  * @property {ShownHead | null} to The head with which it ends.
  * @property {boolean} isWitnessed Whether its checkpoints were looked for in a witness.
+ * @property {readonly SliceLoss[]} lost What earlier eras lost, as the witness shows it. A slice that lost something of its window is not complete.
  * @property {number} found
  * @property {Finding | null} firstRow
  * @property {readonly Finding[]} findings
@@ -3966,12 +4017,14 @@ class SliceVerification {
     this.#checkEnd();
     const { findings } = this;
     const slice = this.#slice;
-    const isGood = findings.count === 0 && slice !== undefined;
+    const lost = this.#lost();
+    const isBad = findings.count > 0 || slice === undefined;
+    const verdict = isBad ? 'bad' : lost.some(({ isInWindow }) => isInWindow) ? 'incomplete' : 'good';
     const shown = (/** @type {Anchor | null | undefined} */ anchor) =>
-      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at) };
+      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at), era: anchor.note.era };
     return {
-      verdict: isGood ? 'good' : 'bad',
-      ok: isGood,
+      verdict,
+      ok: verdict === 'good',
       tree: slice?.customer ?? null,
       says: slice?.says ?? null,
       subject: slice === undefined ? null : shownText(slice.subject),
@@ -3984,10 +4037,21 @@ class SliceVerification {
       from: shown(slice?.from),
       to: shown(slice?.to),
       isWitnessed: this.#witness !== undefined,
+      lost,
       found: findings.count,
       firstRow: findings.firstRow ?? null,
       findings: findings.list,
     };
+  }
+
+  /** @returns {readonly SliceLoss[]} */
+  #lost() {
+    const slice = this.#slice;
+    if (slice === undefined) return [];
+    const { begin, end, to } = slice;
+    return (this.#witness?.losses ?? [])
+      .toReversed()
+      .map((loss) => ({ ...loss, isInWindow: isLostIn(loss, { position: to.head, begin, end }) }));
   }
 
   /** @param {string} text @returns {undefined} */
@@ -4323,6 +4387,7 @@ class Passage {
  * @property {number} nextEra
  * @property {number} fromSize
  * @property {number} toSize
+ * @property {number} kept When a checkpoint of this era that was kept was signed last; the same as `since` when none was.
  * @property {number} since
  * @property {number} until
  */
@@ -4573,17 +4638,23 @@ class Witness {
    */
   #loss(era, nextEra, limit) {
     let [toSize, since, until] = [0, Number.POSITIVE_INFINITY, 0];
+    /** @type {Mark | undefined} */
+    let kept;
     const sizes = new Set();
     const order = this.#orders.get(era) ?? new Uint32Array();
     for (let i = order.length - 1; i >= 0; i -= 1) {
       const mark = this.#mark(era, order[i] ?? 0);
-      if (mark.size <= limit) break;
+      if (mark.size <= limit) {
+        if (kept !== undefined && kept.size > mark.size) break;
+        if (kept === undefined || mark.time > kept.time) kept = mark;
+        continue;
+      }
       sizes.add(mark.size);
       [toSize, since, until] = [Math.max(toSize, mark.size), Math.min(since, mark.time), Math.max(until, mark.time)];
     }
     if (sizes.size === 0) return;
     this.abandoned += sizes.size;
-    this.losses.push({ era, nextEra, fromSize: limit, toSize, since, until });
+    this.losses.push({ era, nextEra, fromSize: limit, toSize, kept: kept?.time ?? since, since, until });
   }
 }
 
@@ -4851,7 +4922,8 @@ Exit code:
   0  complete and good: every position up to the newest checkpoint was read and fits
   1  findings
   2  wrong usage (or --help), or something could not be read: nothing was verified
-  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint
+  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint.
+     Of a slice: the record lost entries of that time with an era that was abandoned (LOST)
 `;
 
 const exitCodes = /** @type {const} */ ({ good: 0, bad: 1, incomplete: 3 });

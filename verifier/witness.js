@@ -19,6 +19,7 @@ import { Rows, setUint, uint } from './rows.js';
  * @property {number} nextEra
  * @property {number} fromSize
  * @property {number} toSize
+ * @property {number} kept When a checkpoint of this era that was kept was signed last; the same as `since` when none was.
  * @property {number} since
  * @property {number} until
  */
@@ -269,16 +270,22 @@ export class Witness {
    */
   #loss(era, nextEra, limit) {
     let [toSize, since, until] = [0, Number.POSITIVE_INFINITY, 0];
+    /** @type {Mark | undefined} */
+    let kept;
     const sizes = new Set();
     const order = this.#orders.get(era) ?? new Uint32Array();
     for (let i = order.length - 1; i >= 0; i -= 1) {
       const mark = this.#mark(era, order[i] ?? 0);
-      if (mark.size <= limit) break;
+      if (mark.size <= limit) {
+        if (kept !== undefined && kept.size > mark.size) break;
+        if (kept === undefined || mark.time > kept.time) kept = mark;
+        continue;
+      }
       sizes.add(mark.size);
       [toSize, since, until] = [Math.max(toSize, mark.size), Math.min(since, mark.time), Math.max(until, mark.time)];
     }
     if (sizes.size === 0) return;
     this.abandoned += sizes.size;
-    this.losses.push({ era, nextEra, fromSize: limit, toSize, since, until });
+    this.losses.push({ era, nextEra, fromSize: limit, toSize, kept: kept?.time ?? since, since, until });
   }
 }

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import {
   type Base,
   type Known,
+  lossText,
   parseVerifierKey,
   proveKnown,
   type Report,
@@ -59,13 +60,17 @@ export const placeOf = ({ head, trees }: Base): ReadPosition => ({
   sizes: new Map([...trees].map(([tree, frontier]) => [tree, frontier.size])),
 });
 
-const foundOf = ({ verdict, newest, entries, findings, notRead }: Report, good: string): Found => ({
-  verdict,
-  heads: newest?.size ?? 0,
-  entries,
-  findings: findings.length,
-  text: findings[0]?.text ?? (verdict === 'good' ? good : `what was read verifies; not read: ${notRead.join('; ')}`),
-});
+function foundOf({ verdict, newest, entries, findings, notRead, lost }: Report, good: string): Found {
+  const losses = lost.map((loss) => `LOST: ${lossText(loss)}`);
+  const verified = verdict === 'good' ? good : `what was read verifies; not read: ${notRead.join('; ')}`;
+  return {
+    verdict,
+    heads: newest?.size ?? 0,
+    entries,
+    findings: findings.length,
+    text: findings[0]?.text ?? [verified, ...losses].join('; '),
+  };
+}
 
 /**
  * Verifies the whole record, and compares it with what an earlier run proved (`base`). Throws when a witness, an

@@ -248,7 +248,15 @@ test('an abandoned era is reported prominently and is no fault; what it had is n
   t.same(report.findings, []);
   t.match(report, { ok: true, abandoned: 8, newest: { size: 25, era: 2 } });
   t.same(report.lost, [
-    { era: 1, nextEra: 2, fromSize: 22, toSize: 30, since: startMs + 23_000, until: startMs + 30_000 },
+    {
+      era: 1,
+      nextEra: 2,
+      fromSize: 22,
+      toSize: 30,
+      kept: startMs + 22_000,
+      since: startMs + 23_000,
+      until: startMs + 30_000,
+    },
   ]);
   t.match(
     recordText(report, 600),
