@@ -6,50 +6,10 @@ import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { readWhole } from '../../server/verify/library.ts';
 import { parseStrictly, parseVerifierKey, SliceVerification, sliceText, Witness } from '../../verifier/index.js';
-import {
-  acme,
-  bank,
-  copyRecord,
-  dumpLines,
-  emptyRecord,
-  fileText,
-  makeSigner,
-  noteFor,
-  seal,
-  sliceLines,
-  startMs,
-  witnessText,
-} from './make-record.ts';
+import { earlySeconds, lostSeconds, notes, record, signer } from './lost-record.ts';
+import { acme, dumpLines, fileText, sliceLines, startMs, witnessText } from './make-record.ts';
 
-const signer = makeSigner();
 const keys = [parseVerifierKey(signer.verifierKey)];
-const [earlySeconds, lostSeconds] = [2000, 2010];
-
-/** Heads 0, 1, 2 and, in era 2, heads 3 to 5; era 1 had ten entries of acme in heads 3 and 4, about 33 minutes later than head 2. */
-function lostWorld() {
-  const first = emptyRecord();
-  seal(first, { [acme]: 2, [bank]: 1 });
-  seal(first, { [acme]: 1 }, { epoch: true });
-  first.clockMs += 300_000;
-  seal(first, { [bank]: 1 }, { epoch: true });
-  const kept = [1, 2].map((size) => noteFor(first, signer, size));
-  kept.push(noteFor(first, signer, 3, 1, earlySeconds));
-  const record = copyRecord(first);
-  first.clockMs = startMs + lostSeconds * 1000;
-  seal(first, { [acme]: 5 });
-  seal(first, { [acme]: 5 });
-  const lost = [4, 5].map((size) => noteFor(first, signer, size, 1, lostSeconds + size));
-  const begun = noteFor(record, signer, 3, 2, 3000);
-  record.clockMs = startMs + 3_001_000;
-  seal(record, { [bank]: 1 });
-  seal(record, { [bank]: 1 }, { epoch: true });
-  record.clockMs = startMs + 3_601_000;
-  seal(record, { [acme]: 1 }, { epoch: true });
-  const after = [4, 5, 6].map((size) => noteFor(record, signer, size, 2, 3000 + size));
-  record.notes = [...kept.slice(0, 2), begun, ...after];
-  return { record, notes: [...kept, ...lost, begun, ...after] };
-}
-const { record, notes } = lostWorld();
 
 function verified(lines: readonly string[], of: readonly string[] | null = notes) {
   const witness = of === null ? undefined : new Witness(keys);
