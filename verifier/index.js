@@ -14,6 +14,7 @@
  */
 
 export { leafOfShown, parseShown } from './entry.js';
+export { firstToName, isJunk } from './findings.js';
 export { fromBase64, fromHex, leafHash, nodeHash, sha256 } from './hash.js';
 export { parseStrictly } from './json.js';
 export { proveKnown } from './known.js';

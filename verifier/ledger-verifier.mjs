@@ -343,10 +343,26 @@ const treesMax = 1000;
  * @typedef {(better: Finding) => void} Better Says a finding in better words, when more is known.
  */
 
+/**
+ * What is wrong with lines and files of a witness: its holder alone can make any number of them.
+ * @type {readonly What[]}
+ */
+const junk = ['note malformed', 'note forged', 'unreadable'];
+
+/** @param {Finding} finding */
+const isJunk = ({ what }) => junk.includes(what);
+
+/**
+ * Returns the finding that is named when only one can be: about a row, else about the record, else any.
+ * @param {{ readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report
+ * @returns {Finding | undefined}
+ */
+const firstToName = ({ firstRow, findings }) => firstRow ?? findings.find((one) => !isJunk(one)) ?? findings[0];
+
 /** @param {Finding} finding */
 const isOfRow = (finding) => finding.tree !== undefined && finding.position !== undefined;
 
-/** Keeps the first twenty, the first of each tree, and the first that names a row; counts all. */
+/** Keeps the first twenty, the first of each tree and of each kind, and the first that names a row; counts all. */
 class Findings {
   /** @type {Finding[]} */
   list = [];
@@ -355,6 +371,8 @@ class Findings {
   #firstRow;
   /** @type {Set<string>} */
   #trees = new Set();
+  /** @type {Set<What>} */
+  #kinds = new Set();
 
   get firstRow() {
     return this.#firstRow;
@@ -376,7 +394,9 @@ class Findings {
   add(finding) {
     this.count += 1;
     let current = finding;
-    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree)) this.list.push(finding);
+    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree) || !this.#kinds.has(finding.what))
+      this.list.push(finding);
+    this.#kinds.add(finding.what);
     if (finding.tree !== undefined && this.#trees.size < treesMax) this.#trees.add(finding.tree);
     if (isOfRow(finding)) this.#firstRow ??= finding;
     return (better) => {
@@ -4453,13 +4473,17 @@ class Witness {
    * @param {unknown} text
    * @param {string} where
    * @param {Step | undefined} before
+   * @param {(text: string, note: Note) => void} [onBelieved]
    * @returns {Step | undefined}
    */
-  add(text, where, before) {
+  add(text, where, before, onBelieved) {
+    if (typeof text !== 'string') {
+      this.findings.say('note malformed', `${where}: this is not a JSON string`);
+      return before;
+    }
     /** @type {Note} */
     let note;
     try {
-      if (typeof text !== 'string') throw new Error('this is not a JSON string');
       note = parseNote(text);
     } catch (cause) {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
@@ -4471,6 +4495,7 @@ class Witness {
       return before;
     }
     this.checkpoints += 1;
+    onBelieved?.(text, note);
     this.#keep(note);
     this.#keepIfLatest(note, text);
     if (before === undefined || !isLater(before, note)) return note;
@@ -4670,8 +4695,10 @@ class Witness {
  * @typedef {Mileage & { readonly day: string, readonly last: Step | null }} ReadFile `last`: the checkpoint with which the next line is compared.
  * @typedef {{ readonly directory: string, readonly days: readonly string[], readonly files: readonly ReadFile[] }} Place
  *
- * What an earlier run left. `isSince`: what it read is passed over, once it was seen to be there still.
- * @typedef {{ readonly base: Base | undefined, readonly isSince: boolean }} Earlier
+ * @typedef {object} Reading
+ * @property {Base | undefined} [base] What an earlier run left.
+ * @property {boolean} [isSince] Whether what it read is passed over, once it was seen to be there still.
+ * @property {(text: string, note: Note) => void} [onBelieved] Gets every note that is believed.
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
@@ -4682,14 +4709,15 @@ const openDays = 2;
  * Reads every checkpoint of one or several witnesses, or those that came since. Throws when a directory cannot be read.
  * @param {readonly string[]} directories
  * @param {readonly VerifierKey[]} keys
- * @param {Earlier} [earlier]
+ * @param {Reading} [reading]
  */
-async function readWitness(directories, keys, { base, isSince } = { base: undefined, isSince: false }) {
+async function readWitness(directories, keys, reading = {}) {
+  const { base } = reading;
   const witness = new Witness(keys);
   if (base !== undefined) witness.remember(base.note, base.text);
   for (const directory of directories) {
     const known = base?.witnesses.find((place) => place.directory === directory);
-    witness.places.push(await readPlace(witness, directory, known, isSince));
+    witness.places.push(await readPlace(witness, directory, known, reading));
   }
   witness.close();
   return witness;
@@ -4714,10 +4742,10 @@ function daysOf(directory) {
  * @param {Witness} witness
  * @param {string} directory
  * @param {Place | undefined} known
- * @param {boolean} isSince
+ * @param {Reading} reading
  * @returns {Promise<Place>}
  */
-async function readPlace(witness, directory, known, isSince) {
+async function readPlace(witness, directory, known, { isSince = false, onBelieved }) {
   const days = daysOf(directory);
   for (const day of known?.days ?? []) if (!days.has(day)) sayGone(witness, `${directory}: its file of ${day} is gone`);
   /** @type {ReadFile[]} */
@@ -4740,7 +4768,10 @@ async function readPlace(witness, directory, known, isSince) {
       count += 1;
       const passage = new Passage(name === names[0] ? file : undefined, isSince);
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
-      const done = await readNotes(join(directory, name), witness, start, passage, name !== names[0]);
+      const done = await readNotes(join(directory, name), witness, start, passage, {
+        isSecond: name !== names[0],
+        onBelieved,
+      });
       // What was read of a compressed file that is not whole stands in the other one, too.
       if (name === names[0] || done.why === undefined) last = done.last;
       else
@@ -4787,10 +4818,10 @@ function said(directory, files, days) {
  * @param {Witness} witness
  * @param {Step | undefined} before
  * @param {Passage} passage
- * @param {boolean} isSecond Whether the day stands there in another file, too, which was read.
+ * @param {{ readonly isSecond: boolean, readonly onBelieved: Reading['onBelieved'] }} how `isSecond`: whether the day stands there in another file, too, which was read.
  * @returns {Promise<{ readonly last: Step | undefined, readonly why: string | undefined }>} `why`: it broke off.
  */
-async function readNotes(path, witness, before, passage, isSecond) {
+async function readNotes(path, witness, before, passage, { isSecond, onBelieved }) {
   let last = before;
   let line = 0;
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
@@ -4798,7 +4829,7 @@ async function readNotes(path, witness, before, passage, isSecond) {
     for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
       for (const text of batch) {
         line += 1;
-        last = witness.add(parseStrictly(text), `${where} line ${line}`, last);
+        last = witness.add(parseStrictly(text), `${where} line ${line}`, last, onBelieved);
       }
   } catch (cause) {
     if (isSecond) return { last, why: messageOf(cause) };

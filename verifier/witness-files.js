@@ -12,6 +12,7 @@ import { Witness } from './witness.js';
 
 /**
  * @typedef {import('./known.js').Base} Base
+ * @typedef {import('./note.js').Note} Note
  * @typedef {import('./note.js').VerifierKey} VerifierKey
  * @typedef {import('./passage.js').Mileage} Mileage
  * @typedef {import('./witness.js').Step} Step
@@ -19,8 +20,10 @@ import { Witness } from './witness.js';
  * @typedef {Mileage & { readonly day: string, readonly last: Step | null }} ReadFile `last`: the checkpoint with which the next line is compared.
  * @typedef {{ readonly directory: string, readonly days: readonly string[], readonly files: readonly ReadFile[] }} Place
  *
- * What an earlier run left. `isSince`: what it read is passed over, once it was seen to be there still.
- * @typedef {{ readonly base: Base | undefined, readonly isSince: boolean }} Earlier
+ * @typedef {object} Reading
+ * @property {Base | undefined} [base] What an earlier run left.
+ * @property {boolean} [isSince] Whether what it read is passed over, once it was seen to be there still.
+ * @property {(text: string, note: Note) => void} [onBelieved] Gets every note that is believed.
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
@@ -31,14 +34,15 @@ const openDays = 2;
  * Reads every checkpoint of one or several witnesses, or those that came since. Throws when a directory cannot be read.
  * @param {readonly string[]} directories
  * @param {readonly VerifierKey[]} keys
- * @param {Earlier} [earlier]
+ * @param {Reading} [reading]
  */
-export async function readWitness(directories, keys, { base, isSince } = { base: undefined, isSince: false }) {
+export async function readWitness(directories, keys, reading = {}) {
+  const { base } = reading;
   const witness = new Witness(keys);
   if (base !== undefined) witness.remember(base.note, base.text);
   for (const directory of directories) {
     const known = base?.witnesses.find((place) => place.directory === directory);
-    witness.places.push(await readPlace(witness, directory, known, isSince));
+    witness.places.push(await readPlace(witness, directory, known, reading));
   }
   witness.close();
   return witness;
@@ -63,10 +67,10 @@ function daysOf(directory) {
  * @param {Witness} witness
  * @param {string} directory
  * @param {Place | undefined} known
- * @param {boolean} isSince
+ * @param {Reading} reading
  * @returns {Promise<Place>}
  */
-async function readPlace(witness, directory, known, isSince) {
+async function readPlace(witness, directory, known, { isSince = false, onBelieved }) {
   const days = daysOf(directory);
   for (const day of known?.days ?? []) if (!days.has(day)) sayGone(witness, `${directory}: its file of ${day} is gone`);
   /** @type {ReadFile[]} */
@@ -89,7 +93,10 @@ async function readPlace(witness, directory, known, isSince) {
       count += 1;
       const passage = new Passage(name === names[0] ? file : undefined, isSince);
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
-      const done = await readNotes(join(directory, name), witness, start, passage, name !== names[0]);
+      const done = await readNotes(join(directory, name), witness, start, passage, {
+        isSecond: name !== names[0],
+        onBelieved,
+      });
       // What was read of a compressed file that is not whole stands in the other one, too.
       if (name === names[0] || done.why === undefined) last = done.last;
       else
@@ -136,10 +143,10 @@ function said(directory, files, days) {
  * @param {Witness} witness
  * @param {Step | undefined} before
  * @param {Passage} passage
- * @param {boolean} isSecond Whether the day stands there in another file, too, which was read.
+ * @param {{ readonly isSecond: boolean, readonly onBelieved: Reading['onBelieved'] }} how `isSecond`: whether the day stands there in another file, too, which was read.
  * @returns {Promise<{ readonly last: Step | undefined, readonly why: string | undefined }>} `why`: it broke off.
  */
-async function readNotes(path, witness, before, passage, isSecond) {
+async function readNotes(path, witness, before, passage, { isSecond, onBelieved }) {
   let last = before;
   let line = 0;
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
@@ -147,7 +154,7 @@ async function readNotes(path, witness, before, passage, isSecond) {
     for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
       for (const text of batch) {
         line += 1;
-        last = witness.add(parseStrictly(text), `${where} line ${line}`, last);
+        last = witness.add(parseStrictly(text), `${where} line ${line}`, last, onBelieved);
       }
   } catch (cause) {
     if (isSecond) return { last, why: messageOf(cause) };

@@ -85,13 +85,17 @@ export class Witness {
    * @param {unknown} text
    * @param {string} where
    * @param {Step | undefined} before
+   * @param {(text: string, note: Note) => void} [onBelieved]
    * @returns {Step | undefined}
    */
-  add(text, where, before) {
+  add(text, where, before, onBelieved) {
+    if (typeof text !== 'string') {
+      this.findings.say('note malformed', `${where}: this is not a JSON string`);
+      return before;
+    }
     /** @type {Note} */
     let note;
     try {
-      if (typeof text !== 'string') throw new Error('this is not a JSON string');
       note = parseNote(text);
     } catch (cause) {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
@@ -103,6 +107,7 @@ export class Witness {
       return before;
     }
     this.checkpoints += 1;
+    onBelieved?.(text, note);
     this.#keep(note);
     this.#keepIfLatest(note, text);
     if (before === undefined || !isLater(before, note)) return note;

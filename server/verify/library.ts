@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import {
   type Base,
+  firstToName,
   type Known,
   lossText,
   parseVerifierKey,
@@ -60,7 +61,7 @@ export const placeOf = ({ head, trees }: Base): ReadPosition => ({
   sizes: new Map([...trees].map(([tree, frontier]) => [tree, frontier.size])),
 });
 
-function foundOf({ verdict, newest, entries, findings, notRead, lost }: Report, good: string): Found {
+function foundOf({ verdict, newest, entries, firstRow, findings, notRead, lost }: Report, good: string): Found {
   const losses = lost.map((loss) => `LOST: ${lossText(loss)}`);
   const verified = verdict === 'good' ? good : `what was read verifies; not read: ${notRead.join('; ')}`;
   return {
@@ -68,7 +69,7 @@ function foundOf({ verdict, newest, entries, findings, notRead, lost }: Report, 
     heads: newest?.size ?? 0,
     entries,
     findings: findings.length,
-    text: findings[0]?.text ?? [verified, ...losses].join('; '),
+    text: firstToName({ firstRow, findings })?.text ?? [verified, ...losses].join('; '),
   };
 }
 
