@@ -347,7 +347,7 @@ const treesMax = 1000;
  * What is wrong with lines and files of a witness: its holder alone can make any number of them.
  * @type {readonly What[]}
  */
-const junk = ['note malformed', 'note forged', 'unreadable'];
+const junk = ['note malformed', 'note forged', 'unreadable', 'from the future'];
 
 /** @param {Finding} finding */
 const isJunk = ({ what }) => junk.includes(what);
@@ -4698,11 +4698,13 @@ class Witness {
  * @typedef {object} Reading
  * @property {Base | undefined} [base] What an earlier run left.
  * @property {boolean} [isSince] Whether what it read is passed over, once it was seen to be there still.
+ * @property {number} [now] Milliseconds since 1970. Without it, no day is too late.
  * @property {(text: string, note: Note) => void} [onBelieved] Gets every note that is believed.
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
-/** Files of the last days may still get lines; they are compared, byte by byte, with what was read of them. */
+const dayMs = 86_400_000;
+/** Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of them. */
 const openDays = 2;
 
 /**
@@ -4745,8 +4747,16 @@ function daysOf(directory) {
  * @param {Reading} reading
  * @returns {Promise<Place>}
  */
-async function readPlace(witness, directory, known, { isSince = false, onBelieved }) {
+async function readPlace(witness, directory, known, { isSince = false, now, onBelieved }) {
   const days = daysOf(directory);
+  const hasCome = hasComeBy(now);
+  for (const day of days.keys())
+    if (!hasCome(day))
+      witness.findings.say(
+        'from the future',
+        `witness ${directory}: it has a file of ${day}, more than a day ahead of this machine's clock: somebody put it there, or the clock is wrong`,
+      );
+  const lastKnown = known?.days.filter(hasCome).at(-1) ?? '';
   for (const day of known?.days ?? []) if (!days.has(day)) sayGone(witness, `${directory}: its file of ${day} is gone`);
   /** @type {ReadFile[]} */
   const files = [];
@@ -4755,7 +4765,7 @@ async function readPlace(witness, directory, known, { isSince = false, onBelieve
   let before;
   for (const [day, names] of days) {
     const file = known?.files.find((one) => one.day === day);
-    if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
+    if (isSince && file === undefined && day <= lastKnown) {
       passed += 1;
       if (known?.days.includes(day) !== true)
         witness.whyFullRun ??= `${directory} has a file of ${day} that the last good run did not see`;
@@ -4786,7 +4796,18 @@ async function readPlace(witness, directory, known, { isSince = false, onBelieve
       ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
       : said(directory, count, all),
   );
-  return { directory, days: all, files: files.slice(-openDays) };
+  return { directory, days: all, files: files.filter(({ day }) => hasCome(day)).slice(-openDays) };
+}
+
+/**
+ * Returns whether a day has come, by this machine's clock, or comes within a day: clocks differ.
+ * @param {number | undefined} now
+ * @returns {(day: string) => boolean}
+ */
+function hasComeBy(now) {
+  if (now === undefined) return () => true;
+  const last = new Date(now + dayMs).toISOString().slice(0, 10);
+  return (day) => day <= last;
 }
 
 /** @param {Step | undefined} step @returns {Step | null} */
@@ -4879,7 +4900,7 @@ const verifyRecord = async (options) => (await verifyWhole(options)).report;
  * @returns {Promise<Done>}
  */
 async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dump, now, base }) {
-  const witness = await readWitness(witnesses, keys, { base, isSince: false });
+  const witness = await readWitness(witnesses, keys, { base, now });
   const archives = [];
   if (archive !== undefined)
     for (const file of archivesIn(archive)) archives.push({ file, sha256: await sha256OfFile(join(archive, file)) });
@@ -4897,7 +4918,7 @@ async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dump, now,
  * @returns {Promise<Done | string>}
  */
 async function verifySince({ keys, witnesses, maxAgeSeconds, dump, now, base }) {
-  const witness = await readWitness(witnesses, keys, { base, isSince: true });
+  const witness = await readWitness(witnesses, keys, { base, isSince: true, now });
   const why = whyWhole(witness, base);
   if (why !== undefined) return why;
   const verification = new Verification({ witness, now, maxAgeSeconds, base });

@@ -23,11 +23,13 @@ import { Witness } from './witness.js';
  * @typedef {object} Reading
  * @property {Base | undefined} [base] What an earlier run left.
  * @property {boolean} [isSince] Whether what it read is passed over, once it was seen to be there still.
+ * @property {number} [now] Milliseconds since 1970. Without it, no day is too late.
  * @property {(text: string, note: Note) => void} [onBelieved] Gets every note that is believed.
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
-/** Files of the last days may still get lines; they are compared, byte by byte, with what was read of them. */
+const dayMs = 86_400_000;
+/** Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of them. */
 const openDays = 2;
 
 /**
@@ -70,8 +72,16 @@ function daysOf(directory) {
  * @param {Reading} reading
  * @returns {Promise<Place>}
  */
-async function readPlace(witness, directory, known, { isSince = false, onBelieved }) {
+async function readPlace(witness, directory, known, { isSince = false, now, onBelieved }) {
   const days = daysOf(directory);
+  const hasCome = hasComeBy(now);
+  for (const day of days.keys())
+    if (!hasCome(day))
+      witness.findings.say(
+        'from the future',
+        `witness ${directory}: it has a file of ${day}, more than a day ahead of this machine's clock: somebody put it there, or the clock is wrong`,
+      );
+  const lastKnown = known?.days.filter(hasCome).at(-1) ?? '';
   for (const day of known?.days ?? []) if (!days.has(day)) sayGone(witness, `${directory}: its file of ${day} is gone`);
   /** @type {ReadFile[]} */
   const files = [];
@@ -80,7 +90,7 @@ async function readPlace(witness, directory, known, { isSince = false, onBelieve
   let before;
   for (const [day, names] of days) {
     const file = known?.files.find((one) => one.day === day);
-    if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
+    if (isSince && file === undefined && day <= lastKnown) {
       passed += 1;
       if (known?.days.includes(day) !== true)
         witness.whyFullRun ??= `${directory} has a file of ${day} that the last good run did not see`;
@@ -111,7 +121,18 @@ async function readPlace(witness, directory, known, { isSince = false, onBelieve
       ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
       : said(directory, count, all),
   );
-  return { directory, days: all, files: files.slice(-openDays) };
+  return { directory, days: all, files: files.filter(({ day }) => hasCome(day)).slice(-openDays) };
+}
+
+/**
+ * Returns whether a day has come, by this machine's clock, or comes within a day: clocks differ.
+ * @param {number | undefined} now
+ * @returns {(day: string) => boolean}
+ */
+function hasComeBy(now) {
+  if (now === undefined) return () => true;
+  const last = new Date(now + dayMs).toISOString().slice(0, 10);
+  return (day) => day <= last;
 }
 
 /** @param {Step | undefined} step @returns {Step | null} */

@@ -26,7 +26,7 @@ async function judged(
   const distinct = new DistinctNotes();
   try {
     const onBelieved = (text: string, note: Note): void => distinct.add(text, note);
-    const witness = await readWitness(directories, keys.map(parseVerifierKey), { onBelieved });
+    const witness = await readWitness(directories, keys.map(parseVerifierKey), { now: Date.now(), onBelieved });
     return { witness, notes: distinct.inOrder() };
   } catch (cause) {
     if (cause instanceof CofferdamError) throw cause;
