@@ -659,6 +659,7 @@ function openFile(path, onBytes, isForeign = false) {
   if (!path.endsWith('.gz')) return raw;
   const unpacked = raw.pipe(createGunzip());
   raw.on('error', (/** @type {Error} */ cause) => unpacked.destroy(cause));
+  unpacked.on('close', () => raw.destroy());
   return unpacked;
 }
 
@@ -4315,9 +4316,7 @@ class SliceVerification {
 // before is still there.
 // Must never: continue after bytes that differ from those that were read before without saying so.
 
-/**
- * @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline.
- */
+/** @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline. */
 
 const newline = 10;
 
@@ -4355,7 +4354,7 @@ class Passage {
 
   /**
    * What is to be read of a file, as it comes.
-   * @param {Readable} stream
+   * @param {AsyncIterable<Buffer>} stream
    * @returns {AsyncGenerator<Buffer, void>}
    */
   async *through(stream) {
@@ -4390,6 +4389,47 @@ class Passage {
     if (end < bytes.length) this.#rest.push(bytes.subarray(end));
   }
 }
+
+// ======== lately.js ======================================================================================================================
+
+// Owns: which texts were seen lately, by their hash, so that what was verified need not be verified again.
+// Must never: grow with the number of texts, or say of a text that was not seen that it was.
+
+const textsMax = 32_768;
+
+/** Remembers at least this many texts that were seen last, and at most twice as many. */
+class Lately {
+  /** @type {Set<string>} */
+  #new = new Set();
+  /** @type {Set<string>} */
+  #old = new Set();
+
+  /**
+   * Returns whether this text was seen. A text that is not seen again is forgotten.
+   * @param {string} text
+   */
+  has(text) {
+    const key = keyOf(text);
+    if (this.#new.has(key)) return true;
+    if (!this.#old.has(key)) return false;
+    this.#add(key);
+    return true;
+  }
+
+  /** @param {string} text */
+  add(text) {
+    this.#add(keyOf(text));
+  }
+
+  /** @param {string} key */
+  #add(key) {
+    if (this.#new.size >= textsMax) [this.#old, this.#new] = [this.#new, new Set()];
+    this.#new.add(key);
+  }
+}
+
+/** @param {string} text */
+const keyOf = (text) => createHash('sha256').update(text).digest('base64');
 
 // ======== witness.js =====================================================================================================================
 
@@ -4447,6 +4487,8 @@ class Witness {
   /** @type {Mark | undefined} */
   #newest;
   #keys;
+  /** What was believed lately: somebody may repeat one text without end. */
+  #lately = new Lately();
   /** @type {Map<number, Rows>} */
   #eras = new Map();
   /** @type {Map<number, Uint32Array>} */
@@ -4489,15 +4531,19 @@ class Witness {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return before;
     }
-    const why = verifyNote(note, this.#keys);
+    const wasSeen = this.#lately.has(text);
+    const why = wasSeen ? undefined : verifyNote(note, this.#keys);
     if (why !== undefined) {
       this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
       return before;
     }
     this.checkpoints += 1;
     onBelieved?.(text, note);
-    this.#keep(note);
-    this.#keepIfLatest(note, text);
+    if (!wasSeen) {
+      this.#lately.add(text);
+      this.#keep(note);
+      this.#keepIfLatest(note, text);
+    }
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
@@ -4699,11 +4745,16 @@ class Witness {
  * @property {Base | undefined} [base] What an earlier run left.
  * @property {boolean} [isSince] Whether what it read is passed over, once it was seen to be there still.
  * @property {number} [now] Milliseconds since 1970. Without it, no day is too late.
+ * @property {number} [bytesMax] How much of one file is read, unpacked.
  * @property {(text: string, note: Note) => void} [onBelieved] Gets every note that is believed.
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
 const dayMs = 86_400_000;
+/** Unpacked. Four checkpoints a second, which is the most by default, make about 140 MB in a day. */
+const fileBytesMax = 512 * 2 ** 20;
+/** Lines of one file that are no checkpoints to be believed. What comes behind so many is not read. */
+const junkLinesMax = 100;
 /** Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of them. */
 const openDays = 2;
 
@@ -4747,7 +4798,8 @@ function daysOf(directory) {
  * @param {Reading} reading
  * @returns {Promise<Place>}
  */
-async function readPlace(witness, directory, known, { isSince = false, now, onBelieved }) {
+async function readPlace(witness, directory, known, reading) {
+  const { isSince = false, now } = reading;
   const days = daysOf(directory);
   const hasCome = hasComeBy(now);
   for (const day of days.keys())
@@ -4779,8 +4831,8 @@ async function readPlace(witness, directory, known, { isSince = false, now, onBe
       const passage = new Passage(name === names[0] ? file : undefined, isSince);
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
       const done = await readNotes(join(directory, name), witness, start, passage, {
+        ...reading,
         isSecond: name !== names[0],
-        onBelieved,
       });
       // What was read of a compressed file that is not whole stands in the other one, too.
       if (name === names[0] || done.why === undefined) last = done.last;
@@ -4835,22 +4887,43 @@ function said(directory, files, days) {
 }
 
 /**
+ * Throws when more comes than a day of checkpoints can be.
+ * @param {number} bytesMax
+ * @param {Readable} stream
+ * @returns {AsyncGenerator<Buffer, void>}
+ */
+async function* within(bytesMax, stream) {
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new Error(`it is longer than a day of checkpoints (${bytesMax} bytes, unpacked)`);
+    yield chunk;
+  }
+}
+
+/**
  * @param {string} path
  * @param {Witness} witness
  * @param {Step | undefined} before
  * @param {Passage} passage
- * @param {{ readonly isSecond: boolean, readonly onBelieved: Reading['onBelieved'] }} how `isSecond`: whether the day stands there in another file, too, which was read.
+ * @param {Reading & { readonly isSecond: boolean }} how `isSecond`: whether the day stands there in another file, too, which was read.
  * @returns {Promise<{ readonly last: Step | undefined, readonly why: string | undefined }>} `why`: it broke off.
  */
-async function readNotes(path, witness, before, passage, { isSecond, onBelieved }) {
+async function readNotes(path, witness, before, passage, { isSecond, onBelieved, bytesMax = fileBytesMax }) {
   let last = before;
-  let line = 0;
+  let [line, junk] = [0, 0];
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
+    const bytes = within(bytesMax, openFile(path, undefined, true));
+    for await (const batch of readLines(Readable.from(passage.through(bytes)), false))
       for (const text of batch) {
         line += 1;
+        const { checkpoints } = witness;
         last = witness.add(parseStrictly(text), `${where} line ${line}`, last, onBelieved);
+        if (witness.checkpoints > checkpoints) continue;
+        junk += 1;
+        if (junk >= junkLinesMax)
+          throw new Error(`${junk} lines of it are no checkpoints to be believed, and the rest was not read`);
       }
   } catch (cause) {
     if (isSecond) return { last, why: messageOf(cause) };

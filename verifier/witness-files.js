@@ -24,11 +24,16 @@ import { Witness } from './witness.js';
  * @property {Base | undefined} [base] What an earlier run left.
  * @property {boolean} [isSince] Whether what it read is passed over, once it was seen to be there still.
  * @property {number} [now] Milliseconds since 1970. Without it, no day is too late.
+ * @property {number} [bytesMax] How much of one file is read, unpacked.
  * @property {(text: string, note: Note) => void} [onBelieved] Gets every note that is believed.
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
 const dayMs = 86_400_000;
+/** Unpacked. Four checkpoints a second, which is the most by default, make about 140 MB in a day. */
+const fileBytesMax = 512 * 2 ** 20;
+/** Lines of one file that are no checkpoints to be believed. What comes behind so many is not read. */
+const junkLinesMax = 100;
 /** Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of them. */
 const openDays = 2;
 
@@ -72,7 +77,8 @@ function daysOf(directory) {
  * @param {Reading} reading
  * @returns {Promise<Place>}
  */
-async function readPlace(witness, directory, known, { isSince = false, now, onBelieved }) {
+async function readPlace(witness, directory, known, reading) {
+  const { isSince = false, now } = reading;
   const days = daysOf(directory);
   const hasCome = hasComeBy(now);
   for (const day of days.keys())
@@ -104,8 +110,8 @@ async function readPlace(witness, directory, known, { isSince = false, now, onBe
       const passage = new Passage(name === names[0] ? file : undefined, isSince);
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
       const done = await readNotes(join(directory, name), witness, start, passage, {
+        ...reading,
         isSecond: name !== names[0],
-        onBelieved,
       });
       // What was read of a compressed file that is not whole stands in the other one, too.
       if (name === names[0] || done.why === undefined) last = done.last;
@@ -160,22 +166,43 @@ function said(directory, files, days) {
 }
 
 /**
+ * Throws when more comes than a day of checkpoints can be.
+ * @param {number} bytesMax
+ * @param {import('./lines.js').Readable} stream
+ * @returns {AsyncGenerator<Buffer, void>}
+ */
+async function* within(bytesMax, stream) {
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new Error(`it is longer than a day of checkpoints (${bytesMax} bytes, unpacked)`);
+    yield chunk;
+  }
+}
+
+/**
  * @param {string} path
  * @param {Witness} witness
  * @param {Step | undefined} before
  * @param {Passage} passage
- * @param {{ readonly isSecond: boolean, readonly onBelieved: Reading['onBelieved'] }} how `isSecond`: whether the day stands there in another file, too, which was read.
+ * @param {Reading & { readonly isSecond: boolean }} how `isSecond`: whether the day stands there in another file, too, which was read.
  * @returns {Promise<{ readonly last: Step | undefined, readonly why: string | undefined }>} `why`: it broke off.
  */
-async function readNotes(path, witness, before, passage, { isSecond, onBelieved }) {
+async function readNotes(path, witness, before, passage, { isSecond, onBelieved, bytesMax = fileBytesMax }) {
   let last = before;
-  let line = 0;
+  let [line, junk] = [0, 0];
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
+    const bytes = within(bytesMax, openFile(path, undefined, true));
+    for await (const batch of readLines(Readable.from(passage.through(bytes)), false))
       for (const text of batch) {
         line += 1;
+        const { checkpoints } = witness;
         last = witness.add(parseStrictly(text), `${where} line ${line}`, last, onBelieved);
+        if (witness.checkpoints > checkpoints) continue;
+        junk += 1;
+        if (junk >= junkLinesMax)
+          throw new Error(`${junk} lines of it are no checkpoints to be believed, and the rest was not read`);
       }
   } catch (cause) {
     if (isSecond) return { last, why: messageOf(cause) };

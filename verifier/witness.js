@@ -3,6 +3,7 @@
 // Must never: choose by the name of a file, or by the order of lines alone.
 import { Findings, instantText } from './findings.js';
 import { messageOf } from './json.js';
+import { Lately } from './lately.js';
 import { isLater, parseNote, verifyNote } from './note.js';
 import { Rows, setUint, uint } from './rows.js';
 
@@ -59,6 +60,8 @@ export class Witness {
   /** @type {Mark | undefined} */
   #newest;
   #keys;
+  /** What was believed lately: somebody may repeat one text without end. */
+  #lately = new Lately();
   /** @type {Map<number, Rows>} */
   #eras = new Map();
   /** @type {Map<number, Uint32Array>} */
@@ -101,15 +104,19 @@ export class Witness {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return before;
     }
-    const why = verifyNote(note, this.#keys);
+    const wasSeen = this.#lately.has(text);
+    const why = wasSeen ? undefined : verifyNote(note, this.#keys);
     if (why !== undefined) {
       this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
       return before;
     }
     this.checkpoints += 1;
     onBelieved?.(text, note);
-    this.#keep(note);
-    this.#keepIfLatest(note, text);
+    if (!wasSeen) {
+      this.#lately.add(text);
+      this.#keep(note);
+      this.#keepIfLatest(note, text);
+    }
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
