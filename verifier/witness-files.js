@@ -5,8 +5,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { instantText } from './findings.js';
 import { messageOf, parseStrictly } from './json.js';
 import { openFile, readLines } from './lines.js';
+import { isLater } from './note.js';
 import { Passage } from './passage.js';
 import { Witness } from './witness.js';
 
@@ -79,6 +81,12 @@ function daysOf(directory) {
  */
 async function readPlace(witness, directory, known, reading) {
   const { isSince = false, now } = reading;
+  /** @type {Note | undefined} */
+  let newest;
+  const onBelieved = (/** @type {string} */ text, /** @type {Note} */ note) => {
+    if (newest === undefined || !isLater(newest, note)) newest = note;
+    reading.onBelieved?.(text, note);
+  };
   const days = daysOf(directory);
   const hasCome = hasComeBy(now);
   for (const day of days.keys())
@@ -111,6 +119,7 @@ async function readPlace(witness, directory, known, reading) {
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
       const done = await readNotes(join(directory, name), witness, start, passage, {
         ...reading,
+        onBelieved,
         isSecond: name !== names[0],
       });
       // What was read of a compressed file that is not whole stands in the other one, too.
@@ -122,11 +131,10 @@ async function readPlace(witness, directory, known, reading) {
     before = last;
   }
   const all = [...days.keys()];
-  witness.read.push(
-    isSince
-      ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
-      : said(directory, count, all),
-  );
+  const what = isSince
+    ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
+    : said(directory, count, all);
+  witness.read.push(`${what}; newest checkpoint: ${newestText(newest)}`);
   return { directory, days: all, files: files.filter(({ day }) => hasCome(day)).slice(-openDays) };
 }
 
@@ -140,6 +148,10 @@ function hasComeBy(now) {
   const last = new Date(now + dayMs).toISOString().slice(0, 10);
   return (day) => day <= last;
 }
+
+/** @param {Note | undefined} note */
+const newestText = (note) =>
+  note === undefined ? 'none' : `size ${note.size}, era ${note.era}, ${instantText(note.time)}`;
 
 /** @param {Step | undefined} step @returns {Step | null} */
 const stepOf = (step) => (step === undefined ? null : { size: step.size, era: step.era, time: step.time });

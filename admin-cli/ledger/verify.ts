@@ -10,6 +10,7 @@ import {
   recordFindingsText,
   type Witness,
 } from '../../verifier/index.js';
+import { plain } from '../terminal/output.ts';
 import { type Verb, wholeNumber } from '../verb/verb.ts';
 import { DistinctNotes, keysOf, witnessesOf } from './witness.ts';
 
@@ -70,7 +71,7 @@ export const ledgerVerify: Verb = {
     // The witnesses first: the database may only be ahead of them. Every note is read and judged here.
     const { witness, notes } = await judged(directories, keys);
     const { checkpoints, findings } = witness;
-    const read = `${checkpoints} checkpoints of ${directories.join(', ')} were read, every one of them that is to be believed.\n`;
+    const read = `${checkpoints} checkpoints of ${directories.join(', ')} were read, every one of them that is to be believed.\n${witness.read.map((one) => `${plain(one)}\n`).join('')}`;
     // Lines that are no checkpoints are the work of whoever holds that witness, and hide nothing of what others have.
     const isOdd = findings.count > 0;
     if ((checkpoints === 0 && isOdd) || !findings.list.every(isJunk))

@@ -1,8 +1,9 @@
 // What the holder of a witness can make a verification do has a limit: repeated checkpoints, lines that are none, and
 // compressed files that unpack to more than a day.
 import crypto from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type Test, test } from 'tap';
@@ -31,11 +32,9 @@ async function signaturesOf(work: () => Promise<void>): Promise<number> {
   }
 }
 
-let serial = 0;
 function placed(t: Test, content: string | Buffer): string {
-  serial += 1;
-  const place = join(t.testdir(), String(serial));
-  mkdirSync(place);
+  const place = mkdtempSync(join(tmpdir(), 'cofferdam-test-'));
+  t.teardown(() => rmSync(place, { recursive: true, force: true }));
   writeFileSync(join(place, 'checkpoints-2026-11-23.jsonl.gz'), gzipSync(content));
   return place;
 }
@@ -85,4 +84,14 @@ test('a file that unpacks to more than a day of checkpoints is not read to its e
   const cut = await readWitness([place], keys, { bytesMax: text.length - 1 });
   t.match(cut.findings.list, [{ what: 'unreadable', text: /it is longer than a day of checkpoints/ }]);
   t.equal((await readWitness([place], keys, { bytesMax: text.length })).findings.count, 0, 'the twin');
+});
+
+test('the newest checkpoint of each witness is told', async (t) => {
+  const places = [placed(t, witnessText(notes)), placed(t, witnessText(notes.slice(0, 9))), placed(t, 'junk\n')];
+  const { read } = await readWitness(places, keys);
+  t.match(read, [
+    /; newest checkpoint: size 30, era 1, 2026-11-24T18:00:30\.000Z$/,
+    /; newest checkpoint: size 9, era 1, 2026-11-24T18:00:09\.000Z$/,
+    /; newest checkpoint: none$/,
+  ]);
 });
