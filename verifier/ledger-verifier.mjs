@@ -465,7 +465,9 @@ function spanText(seconds) {
 // Must never: leave out a loss because the record that went on has nothing of it.
 
 /**
- * @typedef {{ readonly position: number, readonly begin: number | null, readonly end: number }} Covered `position`: of the last head; the window in microseconds since 1970.
+ *
+ * What a slice covers: the position of its last head, and its window in microseconds since 1970.
+ * @typedef {{ readonly position: number, readonly begin: number | null, readonly end: number }} Covered
  */
 
 /** A seal may be so late before nothing is served, and clocks may differ by half of it. */
@@ -4755,7 +4757,10 @@ const dayMs = 86_400_000;
 const fileBytesMax = 512 * 2 ** 20;
 /** Lines of one file that are no checkpoints to be believed. What comes behind so many is not read. */
 const junkLinesMax = 100;
-/** Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of them. */
+/**
+ * Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of
+ * them.
+ */
 const openDays = 2;
 
 /**

@@ -4,7 +4,9 @@ import { instantText } from './findings.js';
 
 /**
  * @typedef {import('./witness.js').Loss} Loss
- * @typedef {{ readonly position: number, readonly begin: number | null, readonly end: number }} Covered `position`: of the last head; the window in microseconds since 1970.
+ *
+ * What a slice covers: the position of its last head, and its window in microseconds since 1970.
+ * @typedef {{ readonly position: number, readonly begin: number | null, readonly end: number }} Covered
  */
 
 /** A seal may be so late before nothing is served, and clocks may differ by half of it. */

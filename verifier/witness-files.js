@@ -36,7 +36,10 @@ const dayMs = 86_400_000;
 const fileBytesMax = 512 * 2 ** 20;
 /** Lines of one file that are no checkpoints to be believed. What comes behind so many is not read. */
 const junkLinesMax = 100;
-/** Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of them. */
+/**
+ * Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of
+ * them.
+ */
 const openDays = 2;
 
 /**

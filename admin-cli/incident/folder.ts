@@ -73,8 +73,8 @@ export type SliceHead = {
 };
 
 /**
- * A slice that was verified. `lost`: what the record lost of its window, in sentences. `named`: the customer's name, as its own record states it; undefined: that cannot be
- * proved from here.
+ * A slice that was verified. `lost`: what the record lost of its window, in sentences. `named`: the customer's name, as
+ * its own record states it; undefined: that cannot be proved from here.
  */
 export type Slice = SliceHead & { readonly named: ProvedName | undefined; readonly lost: readonly string[] };
 

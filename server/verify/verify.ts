@@ -100,9 +100,9 @@ const textMax = 300;
 
 /**
  * Verifies once, reports the verdict to the gateway, and returns it, also when nothing could be verified. `onVerdict`
- * hears of it before the database does, whose owner can refuse it. A good run is kept in `memory` only after it was reported, so that the next run never goes on from a run that nobody heard of.
- * Throws `conflict` when another run with the same state is under way, and `unavailable` when the verdict could not be
- * reported.
+ * hears of it before the database does, whose owner can refuse it. A good run is kept in `memory` only after it was
+ * reported, so that the next run never goes on from a run that nobody heard of. Throws `conflict` when another run with
+ * the same state is under way, and `unavailable` when the verdict could not be reported.
  */
 export async function verifyOnce(
   database: Database,

@@ -443,7 +443,9 @@ const sliceDeeds: Readonly<Record<string, (lines: string[], chance: Chance) => v
   },
 };
 
-/** Notes of an era that ended at some head, and what it had beyond is lost; the record's own notes are then of the next. */
+/**
+ * Notes of an era that ended at some head, and what it had beyond is lost; the record's own notes are then of the next.
+ */
 function loseAnEra(record: MadeRecord, chance: Chance): readonly string[] {
   const size = 1 + chance.int(record.heads.length);
   const seconds = size + chance.pick([0, 100]);

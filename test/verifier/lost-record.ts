@@ -6,7 +6,10 @@ export const signer = makeSigner();
 /** When the last checkpoint that was kept was signed, and what was lost sealed, in seconds after the start. */
 export const [earlySeconds, lostSeconds] = [2000, 2010];
 
-/** Heads 0, 1, 2 and, in era 2, heads 3 to 5; era 1 had ten entries of acme in heads 3 and 4, about 33 minutes later than head 2. */
+/**
+ * Heads 0, 1, 2 and, in era 2, heads 3 to 5; era 1 had ten entries of acme in heads 3 and 4, about 33 minutes later
+ * than head 2.
+ */
 function lostWorld() {
   const first = emptyRecord();
   seal(first, { [acme]: 2, [bank]: 1 });
