@@ -338,7 +338,7 @@ test('what was read of a witness is reported: files, days, and days that have no
   const { notes } = whole;
   const files = { 'checkpoints-2026-11-21.jsonl': witnessText(notes.slice(0, 9)), [day]: witnessText(notes.slice(9)) };
   const report = await against(t, [files]);
-  t.match(report.read, [/witness .*: 2 files of 2 days, 2026-11-21 to 2026-11-24; 2 days between have no file$/]);
+  t.match(report.read, [/witness .*: 2 files of 2 days, 2026-11-21 to 2026-11-24; 2 days between have no file; newest checkpoint: size 30, era 1, [^;]*$/]);
   t.match(recordText(report, 600), /\nread: witness /);
 });
 
