@@ -28,7 +28,8 @@ Exit code:
   0  complete and good: every position up to the newest checkpoint was read and fits
   1  findings
   2  wrong usage (or --help), or something could not be read: nothing was verified
-  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint
+  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint.
+     Of a slice: the record lost entries of that time with an era that was abandoned (LOST)
 `;
 
 const exitCodes = /** @type {const} */ ({ good: 0, bad: 1, incomplete: 3 });

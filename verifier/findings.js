@@ -26,10 +26,26 @@ const treesMax = 1000;
  * @typedef {(better: Finding) => void} Better Says a finding in better words, when more is known.
  */
 
+/**
+ * What is wrong with lines and files of a witness: its holder alone can make any number of them.
+ * @type {readonly What[]}
+ */
+const junk = ['note malformed', 'note forged', 'unreadable', 'from the future'];
+
+/** @param {Finding} finding */
+export const isJunk = ({ what }) => junk.includes(what);
+
+/**
+ * Returns the finding that is named when only one can be: about a row, else about the record, else any.
+ * @param {{ readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report
+ * @returns {Finding | undefined}
+ */
+export const firstToName = ({ firstRow, findings }) => firstRow ?? findings.find((one) => !isJunk(one)) ?? findings[0];
+
 /** @param {Finding} finding */
 const isOfRow = (finding) => finding.tree !== undefined && finding.position !== undefined;
 
-/** Keeps the first twenty, the first of each tree, and the first that names a row; counts all. */
+/** Keeps the first twenty, the first of each tree and of each kind, and the first that names a row; counts all. */
 export class Findings {
   /** @type {Finding[]} */
   list = [];
@@ -38,6 +54,8 @@ export class Findings {
   #firstRow;
   /** @type {Set<string>} */
   #trees = new Set();
+  /** @type {Set<What>} */
+  #kinds = new Set();
 
   get firstRow() {
     return this.#firstRow;
@@ -59,7 +77,9 @@ export class Findings {
   add(finding) {
     this.count += 1;
     let current = finding;
-    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree)) this.list.push(finding);
+    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree) || !this.#kinds.has(finding.what))
+      this.list.push(finding);
+    this.#kinds.add(finding.what);
     if (finding.tree !== undefined && this.#trees.size < treesMax) this.#trees.add(finding.tree);
     if (isOfRow(finding)) this.#firstRow ??= finding;
     return (better) => {

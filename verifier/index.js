@@ -10,12 +10,15 @@
  * @typedef {import('./record.js').Report} Report
  * @typedef {import('./record.js').Verdict} Verdict
  * @typedef {import('./slice.js').SliceReport} SliceReport
+ * @typedef {import('./witness.js').Loss} Loss
  */
 
 export { leafOfShown, parseShown } from './entry.js';
+export { firstToName, isJunk } from './findings.js';
 export { fromBase64, fromHex, leafHash, nodeHash, sha256 } from './hash.js';
 export { parseStrictly } from './json.js';
 export { proveKnown } from './known.js';
+export { lossText } from './losses.js';
 export { Frontier, verifyAuditPath } from './merkle.js';
 export { hasKeyForm, parseNote, parseVerifierKey, requireOneInstallation, verifyNote } from './note.js';
 export { Verification } from './record.js';

@@ -343,10 +343,26 @@ const treesMax = 1000;
  * @typedef {(better: Finding) => void} Better Says a finding in better words, when more is known.
  */
 
+/**
+ * What is wrong with lines and files of a witness: its holder alone can make any number of them.
+ * @type {readonly What[]}
+ */
+const junk = ['note malformed', 'note forged', 'unreadable', 'from the future'];
+
+/** @param {Finding} finding */
+const isJunk = ({ what }) => junk.includes(what);
+
+/**
+ * Returns the finding that is named when only one can be: about a row, else about the record, else any.
+ * @param {{ readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report
+ * @returns {Finding | undefined}
+ */
+const firstToName = ({ firstRow, findings }) => firstRow ?? findings.find((one) => !isJunk(one)) ?? findings[0];
+
 /** @param {Finding} finding */
 const isOfRow = (finding) => finding.tree !== undefined && finding.position !== undefined;
 
-/** Keeps the first twenty, the first of each tree, and the first that names a row; counts all. */
+/** Keeps the first twenty, the first of each tree and of each kind, and the first that names a row; counts all. */
 class Findings {
   /** @type {Finding[]} */
   list = [];
@@ -355,6 +371,8 @@ class Findings {
   #firstRow;
   /** @type {Set<string>} */
   #trees = new Set();
+  /** @type {Set<What>} */
+  #kinds = new Set();
 
   get firstRow() {
     return this.#firstRow;
@@ -376,7 +394,9 @@ class Findings {
   add(finding) {
     this.count += 1;
     let current = finding;
-    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree)) this.list.push(finding);
+    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree) || !this.#kinds.has(finding.what))
+      this.list.push(finding);
+    this.#kinds.add(finding.what);
     if (finding.tree !== undefined && this.#trees.size < treesMax) this.#trees.add(finding.tree);
     if (isOfRow(finding)) this.#firstRow ??= finding;
     return (better) => {
@@ -439,6 +459,35 @@ function spanText(seconds) {
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
 }
 
+// ======== losses.js ======================================================================================================================
+
+// Owns: what an era lost that was abandoned: its words, and whether it reaches into the time and the heads of a slice.
+// Must never: leave out a loss because the record that went on has nothing of it.
+
+/**
+ *
+ * What a slice covers: the position of its last head, and its window in microseconds since 1970.
+ * @typedef {{ readonly position: number, readonly begin: number | null, readonly end: number }} Covered
+ */
+
+/** A seal may be so late before nothing is served, and clocks may differ by half of it. */
+const lateMs = 60_000;
+
+/**
+ * Returns whether entries of the window of a slice may have been sealed in what was lost.
+ * @param {Loss} loss
+ * @param {Covered} covered
+ */
+function isLostIn({ fromSize, kept, until }, { position, begin, end }) {
+  // The slice ends with a head of before the loss, and heads do not go back in time.
+  if (position < fromSize) return false;
+  return (begin === null || until + lateMs >= begin / 1000) && kept - lateMs < end / 1000;
+}
+
+/** @param {Loss} loss */
+const lossText = ({ era, nextEra, fromSize, toSize, since, until }) =>
+  `era ${era} had sealed up to size ${toSize}, era ${nextEra} went on from size ${fromSize}: its checkpoints beyond, witnessed ${instantText(since)} to ${instantText(until)}, were abandoned. What they covered is lost`;
+
 // ======== report.js ======================================================================================================================
 
 // Owns: what is printed about a verification, in sentences.
@@ -498,10 +547,7 @@ function recordText(report, maxAgeSeconds) {
     `${report.entries} entries, ${report.trees} trees, ${report.heads} heads, ${report.checkpoints} checkpoints`,
     `newest checkpoint: ${checkpointText(newest)}${age}`,
   ];
-  for (const loss of report.lost)
-    lines.push(
-      `LOST: era ${loss.era} had sealed up to size ${loss.toSize}, era ${loss.nextEra} went on from size ${loss.fromSize}: its checkpoints beyond, witnessed ${instantText(loss.since)} to ${instantText(loss.until)}, were abandoned. What they covered is lost; sizes and numbers were given again.`,
-    );
+  for (const loss of report.lost) lines.push(`LOST: ${lossText(loss)}; sizes and numbers were given again.`);
   if (unwitnessed.heads > 0)
     lines.push(
       `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
@@ -523,13 +569,19 @@ function conclusion(report) {
 function sliceText(report) {
   const { positions, says, begin, end, from, to } = report;
   const span = `${from === null ? 'from the first entry ever' : `behind ${sealedText(from)}`} up to ${sealedText(to)}`;
+  const isLost = report.lost.some(({ isInWindow }) => isInWindow);
   const lines = [
     `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${span}`,
     report.isWitnessed
       ? `the checkpoints that cover these heads were looked for among ${report.checkpoints} of the witness`
       : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
+    ...erasText(report),
+    ...report.lost.map(
+      (loss) =>
+        `LOST: ${lossText(loss)}. ${loss.isInWindow ? 'Entries of the window of this slice may be among it' : 'The window of this slice lies outside of that'}.`,
+    ),
   ];
-  if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
+  if (report.verdict === 'bad' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
   const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
   const said =
@@ -538,12 +590,29 @@ function sliceText(report) {
       : 'that none of these entries belongs to';
   return [
     ...lines,
-    `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
+    `${isLost ? 'NOT COMPLETE: the record lost what it had of the time of this slice (LOST, above), and of that nothing can be said. In the record that went on, these' : 'GOOD: these'} are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
     `They enclose the window for which the slice was made: ${begin === null ? 'everything' : `from ${begin}`} up to ${end}. An entry is sealed after what it tells of, as a rule within a second.`,
     `Nobody vouches for what follows: it is not signed, and whoever had this file may have written it: ${said} "${report.subject ?? ''}".`,
     'Compare the id of the customer with your own: it stands in every receipt that you have from this gateway. The internal fields of each entry are covered by a digest and not shown.',
     '',
   ].join('\n');
+}
+
+/**
+ * A head is proved by a checkpoint of its own era or of a later one.
+ * @param {SliceReport} report
+ * @returns {readonly string[]}
+ */
+function erasText({ from, to, isWitnessed }) {
+  if (to === null) return [];
+  const eras =
+    from === null
+      ? `the head at the end is proved by a checkpoint of era ${to.era}`
+      : `the head at the beginning is proved by a checkpoint of era ${from.era}, the one at the end by one of era ${to.era}`;
+  const isLater = to.era > 1 && !isWitnessed;
+  return [
+    `${eras}${isLater ? `. Era ${to.era}: what earlier eras lost is not in it, and only a witness says when` : ''}`,
+  ];
 }
 
 /** @param {ShownHead | null} head */
@@ -592,6 +661,7 @@ function openFile(path, onBytes, isForeign = false) {
   if (!path.endsWith('.gz')) return raw;
   const unpacked = raw.pipe(createGunzip());
   raw.on('error', (/** @type {Error} */ cause) => unpacked.destroy(cause));
+  unpacked.on('close', () => raw.destroy());
   return unpacked;
 }
 
@@ -3877,8 +3947,11 @@ class Verification {
  * The head `head`, which was sealed at `at` by its own signed word, and the tree that it commits to.
  * @typedef {{ readonly note: Note, readonly head: number, readonly at: number, readonly size: number, readonly root: Buffer }} Anchor
  *
- * A head as a report shows it: its position, and when it was sealed.
- * @typedef {{ readonly position: number, readonly at: string }} ShownHead
+ * A head as a report shows it: its position, when it was sealed, and the era of the checkpoint that proves it.
+ * @typedef {{ readonly position: number, readonly at: string, readonly era: number }} ShownHead
+ *
+ * What an abandoned era lost, and whether entries of the window of the slice may be among it.
+ * @typedef {Loss & { readonly isInWindow: boolean }} SliceLoss
  *
  * A window that somebody demands, in microseconds since 1970; what is undefined is not demanded.
  * @typedef {{ readonly since?: number | undefined, readonly until?: number | undefined }} Demand
@@ -3898,6 +3971,7 @@ class Verification {
  * @property {ShownHead | null} from The head behind which the slice begins; null: it begins with the first entry ever.
  * @property {ShownHead | null} to The head with which it ends.
  * @property {boolean} isWitnessed Whether its checkpoints were looked for in a witness.
+ * @property {readonly SliceLoss[]} lost What earlier eras lost, as the witness shows it. A slice that lost something of its window is not complete.
  * @property {number} found
  * @property {Finding | null} firstRow
  * @property {readonly Finding[]} findings
@@ -3966,12 +4040,14 @@ class SliceVerification {
     this.#checkEnd();
     const { findings } = this;
     const slice = this.#slice;
-    const isGood = findings.count === 0 && slice !== undefined;
+    const lost = this.#lost();
+    const isBad = findings.count > 0 || slice === undefined;
+    const verdict = isBad ? 'bad' : lost.some(({ isInWindow }) => isInWindow) ? 'incomplete' : 'good';
     const shown = (/** @type {Anchor | null | undefined} */ anchor) =>
-      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at) };
+      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at), era: anchor.note.era };
     return {
-      verdict: isGood ? 'good' : 'bad',
-      ok: isGood,
+      verdict,
+      ok: verdict === 'good',
       tree: slice?.customer ?? null,
       says: slice?.says ?? null,
       subject: slice === undefined ? null : shownText(slice.subject),
@@ -3984,10 +4060,21 @@ class SliceVerification {
       from: shown(slice?.from),
       to: shown(slice?.to),
       isWitnessed: this.#witness !== undefined,
+      lost,
       found: findings.count,
       firstRow: findings.firstRow ?? null,
       findings: findings.list,
     };
+  }
+
+  /** @returns {readonly SliceLoss[]} */
+  #lost() {
+    const slice = this.#slice;
+    if (slice === undefined) return [];
+    const { begin, end, to } = slice;
+    return (this.#witness?.losses ?? [])
+      .toReversed()
+      .map((loss) => ({ ...loss, isInWindow: isLostIn(loss, { position: to.head, begin, end }) }));
   }
 
   /** @param {string} text @returns {undefined} */
@@ -4231,9 +4318,7 @@ class SliceVerification {
 // before is still there.
 // Must never: continue after bytes that differ from those that were read before without saying so.
 
-/**
- * @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline.
- */
+/** @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline. */
 
 const newline = 10;
 
@@ -4271,7 +4356,7 @@ class Passage {
 
   /**
    * What is to be read of a file, as it comes.
-   * @param {Readable} stream
+   * @param {AsyncIterable<Buffer>} stream
    * @returns {AsyncGenerator<Buffer, void>}
    */
   async *through(stream) {
@@ -4307,6 +4392,47 @@ class Passage {
   }
 }
 
+// ======== lately.js ======================================================================================================================
+
+// Owns: which texts were seen lately, by their hash, so that what was verified need not be verified again.
+// Must never: grow with the number of texts, or say of a text that was not seen that it was.
+
+const textsMax = 32_768;
+
+/** Remembers at least this many texts that were seen last, and at most twice as many. */
+class Lately {
+  /** @type {Set<string>} */
+  #new = new Set();
+  /** @type {Set<string>} */
+  #old = new Set();
+
+  /**
+   * Returns whether this text was seen. A text that is not seen again is forgotten.
+   * @param {string} text
+   */
+  has(text) {
+    const key = keyOf(text);
+    if (this.#new.has(key)) return true;
+    if (!this.#old.has(key)) return false;
+    this.#add(key);
+    return true;
+  }
+
+  /** @param {string} text */
+  add(text) {
+    this.#add(keyOf(text));
+  }
+
+  /** @param {string} key */
+  #add(key) {
+    if (this.#new.size >= textsMax) [this.#old, this.#new] = [this.#new, new Set()];
+    this.#new.add(key);
+  }
+}
+
+/** @param {string} text */
+const keyOf = (text) => createHash('sha256').update(text).digest('base64');
+
 // ======== witness.js =====================================================================================================================
 
 // Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and
@@ -4323,6 +4449,7 @@ class Passage {
  * @property {number} nextEra
  * @property {number} fromSize
  * @property {number} toSize
+ * @property {number} kept When a checkpoint of this era that was kept was signed last; the same as `since` when none was.
  * @property {number} since
  * @property {number} until
  */
@@ -4362,6 +4489,8 @@ class Witness {
   /** @type {Mark | undefined} */
   #newest;
   #keys;
+  /** What was believed lately: somebody may repeat one text without end. */
+  #lately = new Lately();
   /** @type {Map<number, Rows>} */
   #eras = new Map();
   /** @type {Map<number, Uint32Array>} */
@@ -4388,26 +4517,35 @@ class Witness {
    * @param {unknown} text
    * @param {string} where
    * @param {Step | undefined} before
+   * @param {(text: string, note: Note) => void} [onBelieved]
    * @returns {Step | undefined}
    */
-  add(text, where, before) {
+  add(text, where, before, onBelieved) {
+    if (typeof text !== 'string') {
+      this.findings.say('note malformed', `${where}: this is not a JSON string`);
+      return before;
+    }
     /** @type {Note} */
     let note;
     try {
-      if (typeof text !== 'string') throw new Error('this is not a JSON string');
       note = parseNote(text);
     } catch (cause) {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return before;
     }
-    const why = verifyNote(note, this.#keys);
+    const wasSeen = this.#lately.has(text);
+    const why = wasSeen ? undefined : verifyNote(note, this.#keys);
     if (why !== undefined) {
       this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
       return before;
     }
     this.checkpoints += 1;
-    this.#keep(note);
-    this.#keepIfLatest(note, text);
+    onBelieved?.(text, note);
+    if (!wasSeen) {
+      this.#lately.add(text);
+      this.#keep(note);
+      this.#keepIfLatest(note, text);
+    }
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
@@ -4573,17 +4711,23 @@ class Witness {
    */
   #loss(era, nextEra, limit) {
     let [toSize, since, until] = [0, Number.POSITIVE_INFINITY, 0];
+    /** @type {Mark | undefined} */
+    let kept;
     const sizes = new Set();
     const order = this.#orders.get(era) ?? new Uint32Array();
     for (let i = order.length - 1; i >= 0; i -= 1) {
       const mark = this.#mark(era, order[i] ?? 0);
-      if (mark.size <= limit) break;
+      if (mark.size <= limit) {
+        if (kept !== undefined && kept.size > mark.size) break;
+        if (kept === undefined || mark.time > kept.time) kept = mark;
+        continue;
+      }
       sizes.add(mark.size);
       [toSize, since, until] = [Math.max(toSize, mark.size), Math.min(since, mark.time), Math.max(until, mark.time)];
     }
     if (sizes.size === 0) return;
     this.abandoned += sizes.size;
-    this.losses.push({ era, nextEra, fromSize: limit, toSize, since, until });
+    this.losses.push({ era, nextEra, fromSize: limit, toSize, kept: kept?.time ?? since, since, until });
   }
 }
 
@@ -4599,26 +4743,39 @@ class Witness {
  * @typedef {Mileage & { readonly day: string, readonly last: Step | null }} ReadFile `last`: the checkpoint with which the next line is compared.
  * @typedef {{ readonly directory: string, readonly days: readonly string[], readonly files: readonly ReadFile[] }} Place
  *
- * What an earlier run left. `isSince`: what it read is passed over, once it was seen to be there still.
- * @typedef {{ readonly base: Base | undefined, readonly isSince: boolean }} Earlier
+ * @typedef {object} Reading
+ * @property {Base | undefined} [base] What an earlier run left.
+ * @property {boolean} [isSince] Whether what it read is passed over, once it was seen to be there still.
+ * @property {number} [now] Milliseconds since 1970. Without it, no day is too late.
+ * @property {number} [bytesMax] How much of one file is read, unpacked.
+ * @property {(text: string, note: Note) => void} [onBelieved] Gets every note that is believed.
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
-/** Files of the last days may still get lines; they are compared, byte by byte, with what was read of them. */
+const dayMs = 86_400_000;
+/** Unpacked. Four checkpoints a second, which is the most by default, make about 140 MB in a day. */
+const fileBytesMax = 512 * 2 ** 20;
+/** Lines of one file that are no checkpoints to be believed. What comes behind so many is not read. */
+const junkLinesMax = 100;
+/**
+ * Files of the last days that have come may still get lines; they are compared, byte by byte, with what was read of
+ * them.
+ */
 const openDays = 2;
 
 /**
  * Reads every checkpoint of one or several witnesses, or those that came since. Throws when a directory cannot be read.
  * @param {readonly string[]} directories
  * @param {readonly VerifierKey[]} keys
- * @param {Earlier} [earlier]
+ * @param {Reading} [reading]
  */
-async function readWitness(directories, keys, { base, isSince } = { base: undefined, isSince: false }) {
+async function readWitness(directories, keys, reading = {}) {
+  const { base } = reading;
   const witness = new Witness(keys);
   if (base !== undefined) witness.remember(base.note, base.text);
   for (const directory of directories) {
     const known = base?.witnesses.find((place) => place.directory === directory);
-    witness.places.push(await readPlace(witness, directory, known, isSince));
+    witness.places.push(await readPlace(witness, directory, known, reading));
   }
   witness.close();
   return witness;
@@ -4643,11 +4800,26 @@ function daysOf(directory) {
  * @param {Witness} witness
  * @param {string} directory
  * @param {Place | undefined} known
- * @param {boolean} isSince
+ * @param {Reading} reading
  * @returns {Promise<Place>}
  */
-async function readPlace(witness, directory, known, isSince) {
+async function readPlace(witness, directory, known, reading) {
+  const { isSince = false, now } = reading;
+  /** @type {Note | undefined} */
+  let newest;
+  const onBelieved = (/** @type {string} */ text, /** @type {Note} */ note) => {
+    if (newest === undefined || !isLater(newest, note)) newest = note;
+    reading.onBelieved?.(text, note);
+  };
   const days = daysOf(directory);
+  const hasCome = hasComeBy(now);
+  for (const day of days.keys())
+    if (!hasCome(day))
+      witness.findings.say(
+        'from the future',
+        `witness ${directory}: it has a file of ${day}, more than a day ahead of this machine's clock: somebody put it there, or the clock is wrong`,
+      );
+  const lastKnown = known?.days.filter(hasCome).at(-1) ?? '';
   for (const day of known?.days ?? []) if (!days.has(day)) sayGone(witness, `${directory}: its file of ${day} is gone`);
   /** @type {ReadFile[]} */
   const files = [];
@@ -4656,7 +4828,7 @@ async function readPlace(witness, directory, known, isSince) {
   let before;
   for (const [day, names] of days) {
     const file = known?.files.find((one) => one.day === day);
-    if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
+    if (isSince && file === undefined && day <= lastKnown) {
       passed += 1;
       if (known?.days.includes(day) !== true)
         witness.whyFullRun ??= `${directory} has a file of ${day} that the last good run did not see`;
@@ -4669,7 +4841,11 @@ async function readPlace(witness, directory, known, isSince) {
       count += 1;
       const passage = new Passage(name === names[0] ? file : undefined, isSince);
       const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
-      const done = await readNotes(join(directory, name), witness, start, passage, name !== names[0]);
+      const done = await readNotes(join(directory, name), witness, start, passage, {
+        ...reading,
+        onBelieved,
+        isSecond: name !== names[0],
+      });
       // What was read of a compressed file that is not whole stands in the other one, too.
       if (name === names[0] || done.why === undefined) last = done.last;
       else
@@ -4679,13 +4855,27 @@ async function readPlace(witness, directory, known, isSince) {
     before = last;
   }
   const all = [...days.keys()];
-  witness.read.push(
-    isSince
-      ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
-      : said(directory, count, all),
-  );
-  return { directory, days: all, files: files.slice(-openDays) };
+  const what = isSince
+    ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there`
+    : said(directory, count, all);
+  witness.read.push(`${what}; newest checkpoint: ${newestText(newest)}`);
+  return { directory, days: all, files: files.filter(({ day }) => hasCome(day)).slice(-openDays) };
 }
+
+/**
+ * Returns whether a day has come, by this machine's clock, or comes within a day: clocks differ.
+ * @param {number | undefined} now
+ * @returns {(day: string) => boolean}
+ */
+function hasComeBy(now) {
+  if (now === undefined) return () => true;
+  const last = new Date(now + dayMs).toISOString().slice(0, 10);
+  return (day) => day <= last;
+}
+
+/** @param {Note | undefined} note */
+const newestText = (note) =>
+  note === undefined ? 'none' : `size ${note.size}, era ${note.era}, ${instantText(note.time)}`;
 
 /** @param {Step | undefined} step @returns {Step | null} */
 const stepOf = (step) => (step === undefined ? null : { size: step.size, era: step.era, time: step.time });
@@ -4712,22 +4902,43 @@ function said(directory, files, days) {
 }
 
 /**
+ * Throws when more comes than a day of checkpoints can be.
+ * @param {number} bytesMax
+ * @param {Readable} stream
+ * @returns {AsyncGenerator<Buffer, void>}
+ */
+async function* within(bytesMax, stream) {
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new Error(`it is longer than a day of checkpoints (${bytesMax} bytes, unpacked)`);
+    yield chunk;
+  }
+}
+
+/**
  * @param {string} path
  * @param {Witness} witness
  * @param {Step | undefined} before
  * @param {Passage} passage
- * @param {boolean} isSecond Whether the day stands there in another file, too, which was read.
+ * @param {Reading & { readonly isSecond: boolean }} how `isSecond`: whether the day stands there in another file, too, which was read.
  * @returns {Promise<{ readonly last: Step | undefined, readonly why: string | undefined }>} `why`: it broke off.
  */
-async function readNotes(path, witness, before, passage, isSecond) {
+async function readNotes(path, witness, before, passage, { isSecond, onBelieved, bytesMax = fileBytesMax }) {
   let last = before;
-  let line = 0;
+  let [line, junk] = [0, 0];
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
+    const bytes = within(bytesMax, openFile(path, undefined, true));
+    for await (const batch of readLines(Readable.from(passage.through(bytes)), false))
       for (const text of batch) {
         line += 1;
-        last = witness.add(parseStrictly(text), `${where} line ${line}`, last);
+        const { checkpoints } = witness;
+        last = witness.add(parseStrictly(text), `${where} line ${line}`, last, onBelieved);
+        if (witness.checkpoints > checkpoints) continue;
+        junk += 1;
+        if (junk >= junkLinesMax)
+          throw new Error(`${junk} lines of it are no checkpoints to be believed, and the rest was not read`);
       }
   } catch (cause) {
     if (isSecond) return { last, why: messageOf(cause) };
@@ -4777,7 +4988,7 @@ const verifyRecord = async (options) => (await verifyWhole(options)).report;
  * @returns {Promise<Done>}
  */
 async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dump, now, base }) {
-  const witness = await readWitness(witnesses, keys, { base, isSince: false });
+  const witness = await readWitness(witnesses, keys, { base, now });
   const archives = [];
   if (archive !== undefined)
     for (const file of archivesIn(archive)) archives.push({ file, sha256: await sha256OfFile(join(archive, file)) });
@@ -4795,7 +5006,7 @@ async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dump, now,
  * @returns {Promise<Done | string>}
  */
 async function verifySince({ keys, witnesses, maxAgeSeconds, dump, now, base }) {
-  const witness = await readWitness(witnesses, keys, { base, isSince: true });
+  const witness = await readWitness(witnesses, keys, { base, isSince: true, now });
   const why = whyWhole(witness, base);
   if (why !== undefined) return why;
   const verification = new Verification({ witness, now, maxAgeSeconds, base });
@@ -4851,7 +5062,8 @@ Exit code:
   0  complete and good: every position up to the newest checkpoint was read and fits
   1  findings
   2  wrong usage (or --help), or something could not be read: nothing was verified
-  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint
+  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint.
+     Of a slice: the record lost entries of that time with an era that was abandoned (LOST)
 `;
 
 const exitCodes = /** @type {const} */ ({ good: 0, bad: 1, incomplete: 3 });

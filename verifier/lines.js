@@ -42,6 +42,7 @@ export function openFile(path, onBytes, isForeign = false) {
   if (!path.endsWith('.gz')) return raw;
   const unpacked = raw.pipe(createGunzip());
   raw.on('error', (/** @type {Error} */ cause) => unpacked.destroy(cause));
+  unpacked.on('close', () => raw.destroy());
   return unpacked;
 }
 

@@ -3,10 +3,7 @@
 // Must never: continue after bytes that differ from those that were read before without saying so.
 import { createHash } from 'node:crypto';
 
-/**
- * @typedef {import('./lines.js').Readable} Readable
- * @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline.
- */
+/** @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline. */
 
 const newline = 10;
 
@@ -44,7 +41,7 @@ export class Passage {
 
   /**
    * What is to be read of a file, as it comes.
-   * @param {Readable} stream
+   * @param {AsyncIterable<Buffer>} stream
    * @returns {AsyncGenerator<Buffer, void>}
    */
   async *through(stream) {

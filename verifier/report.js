@@ -1,6 +1,6 @@
 // Owns: what is printed about a verification, in sentences.
 // Must never: print GOOD for anything except a good verdict, or let text of a dump control a terminal.
-import { instantText } from './findings.js';
+import { lossText } from './losses.js';
 
 /**
  * @typedef {import('./findings.js').Finding} Finding
@@ -60,10 +60,7 @@ export function recordText(report, maxAgeSeconds) {
     `${report.entries} entries, ${report.trees} trees, ${report.heads} heads, ${report.checkpoints} checkpoints`,
     `newest checkpoint: ${checkpointText(newest)}${age}`,
   ];
-  for (const loss of report.lost)
-    lines.push(
-      `LOST: era ${loss.era} had sealed up to size ${loss.toSize}, era ${loss.nextEra} went on from size ${loss.fromSize}: its checkpoints beyond, witnessed ${instantText(loss.since)} to ${instantText(loss.until)}, were abandoned. What they covered is lost; sizes and numbers were given again.`,
-    );
+  for (const loss of report.lost) lines.push(`LOST: ${lossText(loss)}; sizes and numbers were given again.`);
   if (unwitnessed.heads > 0)
     lines.push(
       `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
@@ -85,13 +82,19 @@ function conclusion(report) {
 export function sliceText(report) {
   const { positions, says, begin, end, from, to } = report;
   const span = `${from === null ? 'from the first entry ever' : `behind ${sealedText(from)}`} up to ${sealedText(to)}`;
+  const isLost = report.lost.some(({ isInWindow }) => isInWindow);
   const lines = [
     `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${span}`,
     report.isWitnessed
       ? `the checkpoints that cover these heads were looked for among ${report.checkpoints} of the witness`
       : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
+    ...erasText(report),
+    ...report.lost.map(
+      (loss) =>
+        `LOST: ${lossText(loss)}. ${loss.isInWindow ? 'Entries of the window of this slice may be among it' : 'The window of this slice lies outside of that'}.`,
+    ),
   ];
-  if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
+  if (report.verdict === 'bad' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
   const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
   const said =
@@ -100,12 +103,29 @@ export function sliceText(report) {
       : 'that none of these entries belongs to';
   return [
     ...lines,
-    `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
+    `${isLost ? 'NOT COMPLETE: the record lost what it had of the time of this slice (LOST, above), and of that nothing can be said. In the record that went on, these' : 'GOOD: these'} are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
     `They enclose the window for which the slice was made: ${begin === null ? 'everything' : `from ${begin}`} up to ${end}. An entry is sealed after what it tells of, as a rule within a second.`,
     `Nobody vouches for what follows: it is not signed, and whoever had this file may have written it: ${said} "${report.subject ?? ''}".`,
     'Compare the id of the customer with your own: it stands in every receipt that you have from this gateway. The internal fields of each entry are covered by a digest and not shown.',
     '',
   ].join('\n');
+}
+
+/**
+ * A head is proved by a checkpoint of its own era or of a later one.
+ * @param {SliceReport} report
+ * @returns {readonly string[]}
+ */
+function erasText({ from, to, isWitnessed }) {
+  if (to === null) return [];
+  const eras =
+    from === null
+      ? `the head at the end is proved by a checkpoint of era ${to.era}`
+      : `the head at the beginning is proved by a checkpoint of era ${from.era}, the one at the end by one of era ${to.era}`;
+  const isLater = to.era > 1 && !isWitnessed;
+  return [
+    `${eras}${isLater ? `. Era ${to.era}: what earlier eras lost is not in it, and only a witness says when` : ''}`,
+  ];
 }
 
 /** @param {ShownHead | null} head */

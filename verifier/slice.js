@@ -7,6 +7,7 @@ import { Findings, instantText, microsText, shownText } from './findings.js';
 import { fromBase64, fromHex, isCount, isUuid, leafHash } from './hash.js';
 import { parseHeadText } from './head.js';
 import { exactly, messageOf } from './json.js';
+import { isLostIn } from './losses.js';
 import { mapDepth, mapLeafOf, mapRootBy } from './map.js';
 import { Frontier, verifyAuditPath } from './merkle.js';
 import { isLater, parseNote, verifyNote } from './note.js';
@@ -17,13 +18,17 @@ import { isLater, parseNote, verifyNote } from './note.js';
  * @typedef {import('./note.js').Note} Note
  * @typedef {import('./note.js').VerifierKey} VerifierKey
  * @typedef {import('./record.js').Verdict} Verdict
+ * @typedef {import('./witness.js').Loss} Loss
  * @typedef {import('./witness.js').Witness} Witness
  *
  * The head `head`, which was sealed at `at` by its own signed word, and the tree that it commits to.
  * @typedef {{ readonly note: Note, readonly head: number, readonly at: number, readonly size: number, readonly root: Buffer }} Anchor
  *
- * A head as a report shows it: its position, and when it was sealed.
- * @typedef {{ readonly position: number, readonly at: string }} ShownHead
+ * A head as a report shows it: its position, when it was sealed, and the era of the checkpoint that proves it.
+ * @typedef {{ readonly position: number, readonly at: string, readonly era: number }} ShownHead
+ *
+ * What an abandoned era lost, and whether entries of the window of the slice may be among it.
+ * @typedef {Loss & { readonly isInWindow: boolean }} SliceLoss
  *
  * A window that somebody demands, in microseconds since 1970; what is undefined is not demanded.
  * @typedef {{ readonly since?: number | undefined, readonly until?: number | undefined }} Demand
@@ -43,6 +48,7 @@ import { isLater, parseNote, verifyNote } from './note.js';
  * @property {ShownHead | null} from The head behind which the slice begins; null: it begins with the first entry ever.
  * @property {ShownHead | null} to The head with which it ends.
  * @property {boolean} isWitnessed Whether its checkpoints were looked for in a witness.
+ * @property {readonly SliceLoss[]} lost What earlier eras lost, as the witness shows it. A slice that lost something of its window is not complete.
  * @property {number} found
  * @property {Finding | null} firstRow
  * @property {readonly Finding[]} findings
@@ -111,12 +117,14 @@ export class SliceVerification {
     this.#checkEnd();
     const { findings } = this;
     const slice = this.#slice;
-    const isGood = findings.count === 0 && slice !== undefined;
+    const lost = this.#lost();
+    const isBad = findings.count > 0 || slice === undefined;
+    const verdict = isBad ? 'bad' : lost.some(({ isInWindow }) => isInWindow) ? 'incomplete' : 'good';
     const shown = (/** @type {Anchor | null | undefined} */ anchor) =>
-      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at) };
+      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at), era: anchor.note.era };
     return {
-      verdict: isGood ? 'good' : 'bad',
-      ok: isGood,
+      verdict,
+      ok: verdict === 'good',
       tree: slice?.customer ?? null,
       says: slice?.says ?? null,
       subject: slice === undefined ? null : shownText(slice.subject),
@@ -129,10 +137,21 @@ export class SliceVerification {
       from: shown(slice?.from),
       to: shown(slice?.to),
       isWitnessed: this.#witness !== undefined,
+      lost,
       found: findings.count,
       firstRow: findings.firstRow ?? null,
       findings: findings.list,
     };
+  }
+
+  /** @returns {readonly SliceLoss[]} */
+  #lost() {
+    const slice = this.#slice;
+    if (slice === undefined) return [];
+    const { begin, end, to } = slice;
+    return (this.#witness?.losses ?? [])
+      .toReversed()
+      .map((loss) => ({ ...loss, isInWindow: isLostIn(loss, { position: to.head, begin, end }) }));
   }
 
   /** @param {string} text @returns {undefined} */

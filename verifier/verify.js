@@ -49,7 +49,7 @@ export const verifyRecord = async (options) => (await verifyWhole(options)).repo
  * @returns {Promise<Done>}
  */
 export async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dump, now, base }) {
-  const witness = await readWitness(witnesses, keys, { base, isSince: false });
+  const witness = await readWitness(witnesses, keys, { base, now });
   const archives = [];
   if (archive !== undefined)
     for (const file of archivesIn(archive)) archives.push({ file, sha256: await sha256OfFile(join(archive, file)) });
@@ -67,7 +67,7 @@ export async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dum
  * @returns {Promise<Done | string>}
  */
 export async function verifySince({ keys, witnesses, maxAgeSeconds, dump, now, base }) {
-  const witness = await readWitness(witnesses, keys, { base, isSince: true });
+  const witness = await readWitness(witnesses, keys, { base, isSince: true, now });
   const why = whyWhole(witness, base);
   if (why !== undefined) return why;
   const verification = new Verification({ witness, now, maxAgeSeconds, base });

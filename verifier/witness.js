@@ -3,6 +3,7 @@
 // Must never: choose by the name of a file, or by the order of lines alone.
 import { Findings, instantText } from './findings.js';
 import { messageOf } from './json.js';
+import { Lately } from './lately.js';
 import { isLater, parseNote, verifyNote } from './note.js';
 import { Rows, setUint, uint } from './rows.js';
 
@@ -19,6 +20,7 @@ import { Rows, setUint, uint } from './rows.js';
  * @property {number} nextEra
  * @property {number} fromSize
  * @property {number} toSize
+ * @property {number} kept When a checkpoint of this era that was kept was signed last; the same as `since` when none was.
  * @property {number} since
  * @property {number} until
  */
@@ -58,6 +60,8 @@ export class Witness {
   /** @type {Mark | undefined} */
   #newest;
   #keys;
+  /** What was believed lately: somebody may repeat one text without end. */
+  #lately = new Lately();
   /** @type {Map<number, Rows>} */
   #eras = new Map();
   /** @type {Map<number, Uint32Array>} */
@@ -84,26 +88,35 @@ export class Witness {
    * @param {unknown} text
    * @param {string} where
    * @param {Step | undefined} before
+   * @param {(text: string, note: Note) => void} [onBelieved]
    * @returns {Step | undefined}
    */
-  add(text, where, before) {
+  add(text, where, before, onBelieved) {
+    if (typeof text !== 'string') {
+      this.findings.say('note malformed', `${where}: this is not a JSON string`);
+      return before;
+    }
     /** @type {Note} */
     let note;
     try {
-      if (typeof text !== 'string') throw new Error('this is not a JSON string');
       note = parseNote(text);
     } catch (cause) {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return before;
     }
-    const why = verifyNote(note, this.#keys);
+    const wasSeen = this.#lately.has(text);
+    const why = wasSeen ? undefined : verifyNote(note, this.#keys);
     if (why !== undefined) {
       this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
       return before;
     }
     this.checkpoints += 1;
-    this.#keep(note);
-    this.#keepIfLatest(note, text);
+    onBelieved?.(text, note);
+    if (!wasSeen) {
+      this.#lately.add(text);
+      this.#keep(note);
+      this.#keepIfLatest(note, text);
+    }
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
@@ -269,16 +282,22 @@ export class Witness {
    */
   #loss(era, nextEra, limit) {
     let [toSize, since, until] = [0, Number.POSITIVE_INFINITY, 0];
+    /** @type {Mark | undefined} */
+    let kept;
     const sizes = new Set();
     const order = this.#orders.get(era) ?? new Uint32Array();
     for (let i = order.length - 1; i >= 0; i -= 1) {
       const mark = this.#mark(era, order[i] ?? 0);
-      if (mark.size <= limit) break;
+      if (mark.size <= limit) {
+        if (kept !== undefined && kept.size > mark.size) break;
+        if (kept === undefined || mark.time > kept.time) kept = mark;
+        continue;
+      }
       sizes.add(mark.size);
       [toSize, since, until] = [Math.max(toSize, mark.size), Math.min(since, mark.time), Math.max(until, mark.time)];
     }
     if (sizes.size === 0) return;
     this.abandoned += sizes.size;
-    this.losses.push({ era, nextEra, fromSize: limit, toSize, since, until });
+    this.losses.push({ era, nextEra, fromSize: limit, toSize, kept: kept?.time ?? since, since, until });
   }
 }

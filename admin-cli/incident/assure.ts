@@ -7,6 +7,7 @@ import type { Verb } from '../verb/verb.ts';
 import { ask, rowsOf, selectionOf, selectionOptions } from './answer.ts';
 import { folderOf, makeEmpty, type Slice, save, saveSlice, saveVerifier, waitForEpoch } from './folder.ts';
 import { addressee, assurance, verifying } from './letters.ts';
+import { limitsOf, notCompleteText, requireWhole, wholeOption } from './limits.ts';
 import { provedText, requireProved } from './proved-answer.ts';
 import { checkingOf, checkOptions, requireFound, witnessText } from './slice-check.ts';
 
@@ -54,11 +55,13 @@ export const incidentAssure: Verb = {
     const selection = selectionOf(given);
     const answer = await ask(client, selection, { unread: false, proved: true, isTerminal: given.isTerminal });
     requireFound(answer.summary, given);
+    requireWhole(answer.summary, given);
     await waitForEpoch(client);
     const { window, isEmpty, record } = answer.summary;
     const checking = await checkingOf(client, given, answer.summary);
     await requireProved(answer.summary, checking);
-    const asked = { selection, window, isEmpty, completeFrom: record.completeFrom };
+    const asked = { selection, window, isEmpty, completeFrom: record.completeFrom, limits: limitsOf(answer.summary) };
+    const lost = new Set<string>();
     const concerned = new Set(
       (await rowsOf(client, answer, 'customers')).flatMap((one) => (one.entries > 0 ? (one.customerId ?? []) : [])),
     );
@@ -84,11 +87,21 @@ export const incidentAssure: Verb = {
         (slice === undefined && !concerned.has(id) ? unknown : touched).push(name);
         continue;
       }
+      for (const one of slice.lost) lost.add(one);
+      if (slice.lost.length > 0 && given.options[wholeOption.name] === undefined) {
+        rmSync(directory, { recursive: true });
+        notShown.push({ customer: name, why: `${slice.lost.join(' ')} With --${wholeOption.name} the letter says so` });
+        continue;
+      }
       const to = addressee({ customer: name, customerId: id }, slice.named);
       save(join(directory, 'VERIFY.md'), verifying(checking.keys, to, window));
-      save(join(directory, 'assurance.md'), assurance(to, slice, asked));
+      save(
+        join(directory, 'assurance.md'),
+        assurance(to, slice, { ...asked, limits: [...asked.limits, ...slice.lost] }),
+      );
       assured.push({ customer: to.name, folder: folderOf(whose), entries: slice.entries });
     }
+    const limits = [...asked.limits, ...lost];
     saveVerifier(out);
     const lines = assured.map(
       (one) => `${one.folder}: ${one.entries} entries of the record, verified, none of the incident\n`,
@@ -101,8 +114,8 @@ export const incidentAssure: Verb = {
       ...(unknown.length === 0 ? [] : [`nothing on record to prove it by: ${unknown.join(', ')}\n`]),
     ];
     return {
-      data: { out, assured, touched, unknown, notShown, proved: answer.summary.proved },
-      text: `${isEmpty ? 'Nothing was found at all, and the letters say so.\n' : ''}${[...lines, ...others].join('')}${provedText(answer.summary)}\n${witnessText(checking)}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
+      data: { out, assured, touched, unknown, notShown, limits, proved: answer.summary.proved },
+      text: `${isEmpty ? 'Nothing was found at all, and the letters say so.\n' : ''}${notCompleteText(limits)}${[...lines, ...others].join('')}${provedText(answer.summary)}\n${witnessText(checking)}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
     };
   },
 };

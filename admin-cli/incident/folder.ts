@@ -6,6 +6,7 @@ import { appendFileSync, copyFileSync, mkdirSync, readdirSync, readFileSync, sta
 import { join } from 'node:path';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import type { Client } from '../connection/client.ts';
+import { lossesOf } from './limits.ts';
 import { type Checking, checkSlice, type ProvedName, provedName, type TreeSize } from './slice-check.ts';
 
 const verifier = join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.mjs');
@@ -72,10 +73,10 @@ export type SliceHead = {
 };
 
 /**
- * A slice that was verified. `named`: the customer's name, as its own record states it; undefined: that cannot be
- * proved from here.
+ * A slice that was verified. `lost`: what the record lost of its window, in sentences. `named`: the customer's name, as
+ * its own record states it; undefined: that cannot be proved from here.
  */
-export type Slice = SliceHead & { readonly named: ProvedName | undefined };
+export type Slice = SliceHead & { readonly named: ProvedName | undefined; readonly lost: readonly string[] };
 
 /**
  * Writes the customer's part of the record and verifies it; undefined: nothing of that customer is on record, and the
@@ -105,14 +106,14 @@ export async function saveSlice(
     offset = page.next;
   }
   if (head === undefined) return undefined;
-  await checkSlice(path, customerId, checking);
+  const lost = lossesOf(await checkSlice(path, customerId, checking));
   const named = await provedName(client, customerId, head.to.tree);
   if (named !== undefined && customer !== null && named.name !== customer)
     throw new CofferdamError(
       'corrupt',
       `the catalogue calls customer ${customerId} "${customer}", and its own record "${named.name}": it was renamed while this ran, or somebody wrote into the catalogue. Give nobody anything of this, and ask again: if it says the same, it was somebody`,
     );
-  return { ...head, named };
+  return { ...head, named, lost };
 }
 
 /**

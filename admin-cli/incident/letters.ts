@@ -44,11 +44,16 @@ export type Asked = {
   readonly isEmpty: boolean;
   /** What is older is in archives and was not looked at; null: everything was. */
   readonly completeFrom: string | null;
+  /** What the answer, or the record behind it, does not reach, each a sentence. */
+  readonly limits: readonly string[];
 };
 
 /** Returns what a customer is told of the selection: by what was asked, and never whom, who may be another customer. */
 const askedText = ({ selection, window, completeFrom }: Asked): string =>
   `${kindOfSelection(selection)} [which: name it where it may be told], ${window.since === null ? 'from the beginning' : `from ${when(window.since)}`} up to ${when(window.until)} (UTC)${completeFrom === null ? '' : `; our record before ${when(completeFrom)} is in archives, and was not looked at`}`;
+
+const limitsText = ({ limits }: Asked): readonly string[] =>
+  limits.length === 0 ? [] : ['This is not complete:', '', ...limits.map((one) => `- ${one}`), ''];
 
 const addressText = ({ name, before, id, isProved }: Addressee): readonly string[] => [
   id === null
@@ -165,6 +170,7 @@ export function notice(pack: CustomerPack, aware: Date, to: Addressee, asked: As
     ...(others <= 0 ? [] : [`${others} more entries tell of changes to your accounts or keys (attempts.csv).`]),
     `In this, no other file of yours was released: at most ${size(totals.releasedBytes)} left our store.`,
     '',
+    ...limitsText(asked),
     'Whether these statements are complete you can check yourself: our record is sealed when it is written, and every entry of it of that time that concerns you is attached, without a gap (slice.jsonl, VERIFY.md), whether it belongs to the above or not.',
     '',
     '[What happened, as far as it is known. What was done. What the customer should do: keys to change, payments to look at.]',
@@ -191,6 +197,7 @@ export const assurance = (to: Addressee, { entries }: Pick<SliceHead, 'entries'>
         : `Of the ${entries} entries of that time that concern ${to.name} none belongs to it.`
     }`,
     '',
+    ...limitsText(asked),
     `You need not take our word for what is in our record. Every entry of that time that concerns you is attached (slice.jsonl), ${entries} in all, with the proof that none was left out and none was changed since it was sealed`,
     '(VERIFY.md). Look at all of them: each file of yours that was opened, by whom and when, is there. Which of them belong to what we asked for is our word, and this letter says it.',
     '',

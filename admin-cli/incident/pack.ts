@@ -20,6 +20,7 @@ import {
   overallPage,
   verifying,
 } from './letters.ts';
+import { limitsOf, notCompleteText, requireWhole } from './limits.ts';
 import { provedText, requireProved } from './proved-answer.ts';
 import { type Checking, checkingOf, checkOptions, requireFound, witnessText } from './slice-check.ts';
 
@@ -28,6 +29,8 @@ type Shown = {
   readonly folder: string;
   readonly files: number;
   readonly entries: number;
+  /** What the record lost of the window, in sentences. */
+  readonly lost: readonly string[];
 };
 
 /** Writes the folder of one customer: lists, its slice of the record, a draft notice. Returns what it holds. */
@@ -46,6 +49,7 @@ async function savePack(
     customerId === null
       ? undefined
       : await saveSlice(client, scope, { customer, customerId }, join(directory, 'slice.jsonl'), checking);
+  const lost = slice?.lost ?? [];
   const to = addressee(pack.totals, slice?.named);
   save(join(directory, 'files.csv'), filesCsv(pack.files, false));
   save(join(directory, 'files.json'), `${JSON.stringify(pack, null, 2)}\n`);
@@ -53,8 +57,8 @@ async function savePack(
   save(join(directory, 'deposits.csv'), depositsCsv(pack.deposits));
   save(join(directory, 'attempts.csv'), attemptsCsv(pack.traces));
   save(join(directory, 'VERIFY.md'), verifying(checking.keys, to, asked.window));
-  save(join(directory, 'notice.md'), notice(pack, aware, to, asked));
-  return { customer: to.name, folder, files: pack.files.length, entries: slice?.entries ?? 0 };
+  save(join(directory, 'notice.md'), notice(pack, aware, to, { ...asked, limits: [...asked.limits, ...lost] }));
+  return { customer: to.name, folder, files: pack.files.length, entries: slice?.entries ?? 0, lost };
 }
 
 /** Returns what whoever reads the pack must know first. `first`: the time of the first event of the selection. */
@@ -107,11 +111,12 @@ export const incidentPack: Verb = {
     const answer = await ask(client, selection, { unread: false, proved: true, isTerminal: given.isTerminal });
     const { summary } = answer;
     requireFound(summary, given);
+    requireWhole(summary, given);
     await waitForEpoch(client);
     const checking = await checkingOf(client, given, summary);
     await requireProved(summary, checking);
     const { window, isEmpty, record } = summary;
-    const asked = { selection, window, isEmpty, completeFrom: record.completeFrom };
+    const asked = { selection, window, isEmpty, completeFrom: record.completeFrom, limits: limitsOf(summary) };
     // Whoever has one entry of the selection is concerned, whatever it is.
     const isConcerned = ({ entries, certain, possible, unsent, names, deposits }: CustomerPack['totals']): boolean =>
       entries + certain + possible + unsent + names + deposits > 0;
@@ -142,7 +147,8 @@ export const incidentPack: Verb = {
       ...sessions.flatMap((one) => one.start ?? []),
     ];
     const [first] = instants.sort();
-    const warnings = warningsOf(summary, aware, first);
+    const lost = [...new Set(shown.flatMap((one) => one.lost))];
+    const warnings = [...warningsOf(summary, aware, first), ...lost];
     saveVerifier(out);
     save(join(out, 'incident.md'), overallPage({ selection, aware, made: new Date(), summary, customers, warnings }));
     save(
@@ -154,7 +160,7 @@ export const incidentPack: Verb = {
       .join('');
     return {
       data: { out, customers: shown, summary, warnings },
-      text: `${warnings.map((one) => `${plain(one)}\n`).join('')}${lines}${provedText(summary)}\n${witnessText(checking)}${out}/incident.md: the clocks, and what is known. Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
+      text: `${warnings.map((one) => `${plain(one)}\n`).join('')}${notCompleteText(asked.limits)}${lines}${provedText(summary)}\n${witnessText(checking)}${out}/incident.md: the clocks, and what is known. Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
     };
   },
 };

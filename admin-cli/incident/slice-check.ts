@@ -18,6 +18,7 @@ import {
 import type { Client } from '../connection/client.ts';
 import { keysOf, witnessesOf } from '../ledger/witness.ts';
 import type { Given, Option } from '../verb/verb.ts';
+import { wholeOption } from './limits.ts';
 
 export const checkOptions: readonly Option[] = [
   {
@@ -35,6 +36,7 @@ export const checkOptions: readonly Option[] = [
     value: null,
     help: 'goes on although the selection found nothing at all, and the letters say so',
   },
+  wholeOption,
 ];
 
 /** With what slices are checked, and for which window. */
@@ -73,7 +75,10 @@ export const witnessText = ({ witnesses }: Checking): string =>
 
 const micros = (instant: string): number => Date.parse(instant) * 1000;
 
-/** Verifies the slice in the file. Throws `corrupt` when it is not good, not of this customer, or not of the window. */
+/**
+ * Verifies the slice in the file. Throws `corrupt` when it is not what was sealed, not of this customer, or not of the
+ * window. What an abandoned era lost of the window is in the report.
+ */
 export async function checkSlice(
   path: string,
   customerId: string,
@@ -88,7 +93,7 @@ export async function checkSlice(
   });
   const [first] = report.findings;
   const isEverything = window.since !== null || report.from === null;
-  if (report.verdict === 'good' && report.tree === customerId && isEverything) return report;
+  if (report.verdict !== 'bad' && report.tree === customerId && isEverything) return report;
   const why =
     first?.text ??
     (report.tree === customerId ? 'it does not begin with the first entry' : `it is of customer ${report.tree}`);

@@ -2,14 +2,42 @@
 import { existsSync } from 'node:fs';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { notesPerCallMax } from '../../server/rpc/operators/ledger.ts';
-import { parseVerifierKey, recordFindingsText, Witness } from '../../verifier/index.js';
+import {
+  isJunk,
+  type Note,
+  parseVerifierKey,
+  readWitness,
+  recordFindingsText,
+  type Witness,
+} from '../../verifier/index.js';
+import { plain } from '../terminal/output.ts';
 import { type Verb, wholeNumber } from '../verb/verb.ts';
-import { distinctNotes, keysOf, notesOf, witnessesOf } from './witness.ts';
+import { DistinctNotes, keysOf, witnessesOf } from './witness.ts';
 
 const pollMs = 250;
 const maxAgeUsual = 600;
 const whose =
   'This is the verdict of the gateway\u2019s own admin process, which read the record: whoever has taken that process can have it say anything. For one that trusts nothing of the gateway: `cofferdam verify` from another host, or verifier/ledger-verifier.mjs over a dump.\n';
+
+/** Reads and judges every note of the witnesses. */
+async function judged(
+  directories: readonly string[],
+  keys: readonly string[],
+): Promise<{ readonly witness: Witness; readonly notes: readonly string[] }> {
+  const distinct = new DistinctNotes();
+  try {
+    const onBelieved = (text: string, note: Note): void => distinct.add(text, note);
+    const witness = await readWitness(directories, keys.map(parseVerifierKey), { now: Date.now(), onBelieved });
+    return { witness, notes: distinct.inOrder() };
+  } catch (cause) {
+    if (cause instanceof CofferdamError) throw cause;
+    throw new CofferdamError(
+      'configuration',
+      `the witness in ${directories.join(', ')} cannot be read. Nothing was verified`,
+      { cause },
+    );
+  }
+}
 
 export const ledgerVerify: Verb = {
   words: ['ledger', 'verify'],
@@ -41,24 +69,21 @@ export const ledgerVerify: Verb = {
     const { verifierKeys } = await client.call('ledger.status', {});
     const keys = given.options.key === undefined ? verifierKeys : keysOf(given.options.key);
     // The witnesses first: the database may only be ahead of them. Every note is read and judged here.
-    const witness = new Witness(keys.map(parseVerifierKey));
-    const all: string[] = [];
-    for (const directory of directories) {
-      const notes = notesOf(directory);
-      let before: ReturnType<Witness['add']>;
-      for (const [i, note] of notes.entries()) before = witness.add(note, `${directory}, checkpoint ${i + 1}`, before);
-      for (const note of notes) all.push(note);
-    }
-    witness.close();
-    const read = `${all.length} checkpoints of ${directories.join(', ')} were read, every one of them.\n`;
-    if (witness.findings.count > 0)
+    const { witness, notes } = await judged(directories, keys);
+    const { checkpoints, findings } = witness;
+    const read = `${checkpoints} checkpoints of ${directories.join(', ')} were read, every one of them that is to be believed.\n${witness.read.map((one) => `${plain(one)}\n`).join('')}`;
+    // Lines that are no checkpoints are the work of whoever holds that witness, and hide nothing of what others have.
+    const isOdd = findings.count > 0;
+    if ((checkpoints === 0 && isOdd) || !findings.list.every(isJunk))
       return {
-        data: { verdict: 'bad', entries: 0, findings: witness.findings.list, keys, checkpoints: all.length },
-        text: `${read}${recordFindingsText(witness.findings)}The record was not read: what the witnesses hold is at odds by itself.\n`,
+        data: { verdict: 'bad', entries: 0, findings: findings.list, keys, checkpoints },
+        text: `${read}${recordFindingsText(findings)}The record was not read: what the witnesses hold is at odds by itself.\n`,
         isFault: true,
       };
+    const junkText = isOdd
+      ? `The witnesses hold what is no checkpoint to be believed; the record was verified against the rest.\n${recordFindingsText(findings)}`
+      : '';
     const maxAgeSeconds = wholeNumber(given, 'max-age') ?? maxAgeUsual;
-    const notes = distinctNotes(all);
     let verification: string | undefined;
     for (let at = 0; at === 0 || at < notes.length; at += notesPerCallMax) {
       const part = {
@@ -83,14 +108,14 @@ export const ledgerVerify: Verb = {
             : '';
         return {
           data: {
-            verdict: state.verdict,
+            verdict: isOdd ? 'bad' : state.verdict,
             entries: state.entries,
-            findings: state.findings,
+            findings: [...findings.list, ...state.findings],
             keys,
-            checkpoints: all.length,
+            checkpoints,
           },
-          text: `${read}${state.text}${whose}${said}`,
-          isFault: state.verdict !== 'good',
+          text: `${read}${junkText}${isOdd ? 'The record itself:\n' : ''}${state.text}${whose}${said}`,
+          isFault: isOdd || state.verdict !== 'good',
         };
       }
       if (given.isTerminal && state.entries - shown >= 500_000) {

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import {
   type Base,
+  firstToName,
   type Known,
+  lossText,
   parseVerifierKey,
   proveKnown,
   type Report,
@@ -59,13 +61,17 @@ export const placeOf = ({ head, trees }: Base): ReadPosition => ({
   sizes: new Map([...trees].map(([tree, frontier]) => [tree, frontier.size])),
 });
 
-const foundOf = ({ verdict, newest, entries, findings, notRead }: Report, good: string): Found => ({
-  verdict,
-  heads: newest?.size ?? 0,
-  entries,
-  findings: findings.length,
-  text: findings[0]?.text ?? (verdict === 'good' ? good : `what was read verifies; not read: ${notRead.join('; ')}`),
-});
+function foundOf({ verdict, newest, entries, firstRow, findings, notRead, lost }: Report, good: string): Found {
+  const losses = lost.map((loss) => `LOST: ${lossText(loss)}`);
+  const verified = verdict === 'good' ? good : `what was read verifies; not read: ${notRead.join('; ')}`;
+  return {
+    verdict,
+    heads: newest?.size ?? 0,
+    entries,
+    findings: findings.length,
+    text: firstToName({ firstRow, findings })?.text ?? [verified, ...losses].join('; '),
+  };
+}
 
 /**
  * Verifies the whole record, and compares it with what an earlier run proved (`base`). Throws when a witness, an

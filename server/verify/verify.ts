@@ -91,25 +91,39 @@ function textOf({ verdict, text }: Found, { why, notRead }: Run): string {
 }
 
 /**
- * Verifies once, reports the verdict to the gateway, and returns it, also when nothing could be verified. A good run is
- * kept in `memory` only after it was reported, so that the next run never goes on from a run that nobody heard of.
- * Throws `conflict` when another run with the same state is under way, and `unavailable` when the verdict could not be
- * reported.
+ * Returns text that a database takes and one line can hold. Who holds one witness may write any character into a note,
+ * and a verdict that cannot be stored would be none.
+ */
+export const storableText = (text: string): string =>
+  text.replace(/[\p{C}\u2028\u2029]/gu, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`).slice(0, textMax);
+const textMax = 300;
+
+/**
+ * Verifies once, reports the verdict to the gateway, and returns it, also when nothing could be verified. `onVerdict`
+ * hears of it before the database does, whose owner can refuse it. A good run is kept in `memory` only after it was
+ * reported, so that the next run never goes on from a run that nobody heard of. Throws `conflict` when another run with
+ * the same state is under way, and `unavailable` when the verdict could not be reported.
  */
 export async function verifyOnce(
   database: Database,
   against: VerifySettings,
   memory = new Memory(against),
+  onVerdict: (verdict: Verdict) => void = () => {},
 ): Promise<Verdict> {
   const lock = memory.begin();
   try {
-    return await verifyLocked(database, against, memory);
+    return await verifyLocked(database, against, memory, onVerdict);
   } finally {
     lock.end();
   }
 }
 
-async function verifyLocked(database: Database, against: VerifySettings, memory: Memory): Promise<Verdict> {
+async function verifyLocked(
+  database: Database,
+  against: VerifySettings,
+  memory: Memory,
+  onVerdict: (verdict: Verdict) => void,
+): Promise<Verdict> {
   const began = Date.now();
   let run = fullRun('nothing is known of an earlier run', memory.full);
   let tried: Tried;
@@ -127,10 +141,11 @@ async function verifyLocked(database: Database, against: VerifySettings, memory:
     tried = { run, done: { found, known: undefined } };
   }
   const { found, known } = tried.done;
-  const verdict = { ...found, ...tried.run, text: textOf(found, tried.run).slice(0, 300) };
+  const verdict = { ...found, ...tried.run, text: storableText(textOf(found, tried.run)) };
   const at = new Date(began).toISOString();
   // A run that was not good is kept before it is reported: if this process ends in between, the next run is a full one.
   if (found.verdict !== 'good') warnUnwritten(memory.notGood(`the run of ${at} ended ${found.verdict}`));
+  onVerdict(verdict);
   await database.withSystem((tx) => reportVerdict(tx, hostname().slice(0, 60), verdict));
   if (found.verdict === 'good')
     warnUnwritten(
@@ -148,9 +163,34 @@ function warnUnwritten(why: string | null): void {
 
 const exits = { good: 0, bad: 1, failed: 2, incomplete: 3 } as const;
 
+const writeLine = (line: object): void => {
+  process.stdout.write(`${JSON.stringify({ at: new Date().toISOString(), ...line })}\n`);
+};
+
 /**
- * Verifies once, or with `isWatching` again and again until `signal`, and writes one line of JSON for each run to
- * standard output. Returns the exit code of the last run.
+ * One run. Its verdict is on standard output before the gateway is told, and a line says when it was. Returns the exit
+ * code of the verdict; a good one that the gateway did not hear of counts as none.
+ */
+async function runOnce(database: Database, given: VerifySettings, memory: Memory): Promise<number> {
+  let code: number = exits.failed;
+  try {
+    const { verdict, run } = await verifyOnce(database, given, memory, (found) => {
+      writeLine({ told: false, ...found });
+      code = found.verdict === 'good' ? exits.failed : exits[found.verdict];
+    });
+    writeLine({ told: true, verdict, run });
+    return exits[verdict];
+  } catch (error) {
+    const { code: kind, message } = toCofferdamError(error);
+    const what = kind === 'conflict' ? 'nothing was verified' : 'the verdict could not be told to the gateway';
+    process.stderr.write(`cofferdam verify: ${what}: ${message}\n`);
+    return code;
+  }
+}
+
+/**
+ * Verifies once, or with `isWatching` again and again until `signal`, and writes the verdict of each run to standard
+ * output. Returns the exit code of the last run.
  */
 export async function runVerify(file: string | undefined, isWatching: boolean, signal: AbortSignal): Promise<number> {
   if (file === undefined)
@@ -163,17 +203,7 @@ export async function runVerify(file: string | undefined, isWatching: boolean, s
   const memory = new Memory(given);
   try {
     for (;;) {
-      let code: number;
-      try {
-        const verdict = await verifyOnce(database, given, memory);
-        process.stdout.write(`${JSON.stringify({ at: new Date().toISOString(), ...verdict })}\n`);
-        code = exits[verdict.verdict];
-      } catch (error) {
-        const { code: kind, message } = toCofferdamError(error);
-        const what = kind === 'conflict' ? 'nothing was verified' : 'the verdict could not be told';
-        process.stderr.write(`cofferdam verify: ${what}: ${message}\n`);
-        code = exits.failed;
-      }
+      const code = await runOnce(database, given, memory);
       if (!isWatching || signal.aborted) return code;
       await sleep(given.everyMinutes * 60_000, undefined, { signal }).catch(() => {});
       if (signal.aborted) return code;

@@ -443,6 +443,19 @@ const sliceDeeds: Readonly<Record<string, (lines: string[], chance: Chance) => v
   },
 };
 
+/**
+ * Notes of an era that ended at some head, and what it had beyond is lost; the record's own notes are then of the next.
+ */
+function loseAnEra(record: MadeRecord, chance: Chance): readonly string[] {
+  const size = 1 + chance.int(record.heads.length);
+  const seconds = size + chance.pick([0, 100]);
+  const lost = bodyOf(signer.name, size + 2, Buffer.alloc(32, 9), 1, startMs + seconds * 1000);
+  const before = record.notes.slice(0, size);
+  for (let i = size - 1; i < record.heads.length; i += 1)
+    record.notes[i] = noteFor(record, signer, i + 1, 2, i + 1 + chance.pick([0, 200]));
+  return [...before, signer.sign(lost), ...record.notes.slice(size - 1)];
+}
+
 function sliceCase(name: string, chance: Chance, isTouched: boolean): Case {
   const record = emptyRecord();
   const rounds = 2 + chance.int(5);
@@ -453,12 +466,13 @@ function sliceCase(name: string, chance: Chance, isTouched: boolean): Case {
   const epochs = record.heads
     .filter((head, i) => i === 0 || record.heads[i - 1]?.secret.equals(head.secret) !== true)
     .map(({ position }) => position);
+  const isLost = chance.is(0.3);
+  let notes: readonly string[] = isLost ? loseAnEra(record, chance) : record.notes;
   const from = chance.is(0.3) ? null : chance.pick(epochs);
   const share = chance.pick([0, 0.3]);
   const lines = [
     ...sliceLines(record, signer, { customer: acme, from, to: record.heads.length - 1, selected: () => share > 0 }),
   ];
-  let notes = record.notes;
   const deed = chance.pick(Object.keys(sliceDeeds));
   if (isTouched) sliceDeeds[deed]?.(lines, chance);
   if (isTouched && chance.is(0.2)) notes = notes.filter(() => chance.is(0.7));
@@ -469,7 +483,7 @@ function sliceCase(name: string, chance: Chance, isTouched: boolean): Case {
   };
   return {
     name: isTouched ? `${name}, slice, ${deed}` : `${name}, slice`,
-    expected: isTouched ? undefined : 'good',
+    expected: isTouched || isLost ? undefined : 'good',
     ...slice,
   };
 }

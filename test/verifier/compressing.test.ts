@@ -4,7 +4,6 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'tap';
-import { notesOf } from '../../admin-cli/ledger/witness.ts';
 import { parseVerifierKey, readWitness } from '../../verifier/index.js';
 import { makeRecord, makeSigner, witnessText } from './make-record.ts';
 
@@ -28,9 +27,7 @@ test('of a day that stands there twice the whole file counts', async (t) => {
       `${bytes} bytes of it`,
     );
     t.match(read.join('\n'), bytes === 0 ? /2 files/ : /checkpoints-2026-11-24\.jsonl\.gz is not whole yet/);
-    t.same(notesOf(place).slice(0, notes.length), notes, 'cofferctl reads the whole one, too');
   }
   rmSync(plain);
   t.match((await readWitness([place], keys)).findings.list, [{ what: 'unreadable' }], 'twin: alone it is a finding');
-  t.throws(() => notesOf(place), { code: 'configuration' });
 });

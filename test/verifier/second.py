@@ -339,6 +339,20 @@ def read_witness(files, keys):
     return marks, accepted, max(marks) if marks else None
 
 
+def losses_of(files, keys):
+    """Of each era that lost something: the size from which the next one went on, and the times between which."""
+    notes = [parse_note(strict(line), keys) for lines in files for line in lines_of(base64.b64decode(lines), keeps_torn=False)]
+    losses = []
+    for era in {note[0] for note in notes}:
+        limit = min((size for other, size, _, _ in notes if other > era), default=None)
+        lost = [time for other, size, _, time in notes if other == era and limit is not None and size > limit]
+        if not lost:
+            continue
+        kept = [(size, time) for other, size, _, time in notes if other == era and size <= limit]
+        losses.append((limit, max(kept)[1] if kept else min(lost), max(lost)))
+    return losses
+
+
 # ---- Entries
 
 KINDS = "u i i i w w u? u? u? w? w? u? u? i? i? w? w? w? w? i? w? w? w?".split()
@@ -766,6 +780,12 @@ def verify_slice(case, keys):
         tree.push(leaf_hash(public + hexadecimal(sensitive, 32)), 1)
     need(tree.size == end[2] and tree.root() == end[3], "not complete")
     need(count == end[2] - start and selected == marked and (says == "affected") == (marked > 0), "it contradicts itself")
+    micros = lambda moment: round((moment - datetime(1970, 1, 1)).total_seconds() * 1000) * 1000
+    late = 60_000_000
+    for size, kept, last in losses_of(case["witness"] or [], keys):
+        before = since is not None and micros(last) + late < since
+        if end[1] >= size and not before and micros(kept) - late < until:
+            return "incomplete"
     return "good"
 
 

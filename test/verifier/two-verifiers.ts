@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { bounded } from '../../server/domain/bounded.ts';
 import { parseVerifierKey, verifyRecord, verifySlice } from '../../verifier/index.js';
 import { type Case, casesOf } from './cases.ts';
+import { startMs } from './make-record.ts';
 
 const answerMs = 120_000;
 
@@ -66,7 +67,7 @@ export async function firstOf({
     for (const [name, bytes] of Object.entries(archives)) writeFileSync(join(archive, name), bytes);
     const report =
       slice === undefined
-        ? await verifyRecord({ keys, witnesses, archive, maxAgeSeconds: 0, dump: file, now: 0 })
+        ? await verifyRecord({ keys, witnesses, archive, maxAgeSeconds: 0, dump: file, now: startMs })
         : await verifySlice({ keys, witnesses, slice: file });
     return { verdict: report.verdict, found: report.findings.map(({ what, text }) => `${what}: ${text}`) };
   } finally {

@@ -248,7 +248,15 @@ test('an abandoned era is reported prominently and is no fault; what it had is n
   t.same(report.findings, []);
   t.match(report, { ok: true, abandoned: 8, newest: { size: 25, era: 2 } });
   t.same(report.lost, [
-    { era: 1, nextEra: 2, fromSize: 22, toSize: 30, since: startMs + 23_000, until: startMs + 30_000 },
+    {
+      era: 1,
+      nextEra: 2,
+      fromSize: 22,
+      toSize: 30,
+      kept: startMs + 22_000,
+      since: startMs + 23_000,
+      until: startMs + 30_000,
+    },
   ]);
   t.match(
     recordText(report, 600),
@@ -330,7 +338,9 @@ test('what was read of a witness is reported: files, days, and days that have no
   const { notes } = whole;
   const files = { 'checkpoints-2026-11-21.jsonl': witnessText(notes.slice(0, 9)), [day]: witnessText(notes.slice(9)) };
   const report = await against(t, [files]);
-  t.match(report.read, [/witness .*: 2 files of 2 days, 2026-11-21 to 2026-11-24; 2 days between have no file$/]);
+  t.match(report.read, [
+    /witness .*: 2 files of 2 days, 2026-11-21 to 2026-11-24; 2 days between have no file; newest checkpoint: size 30, era 1, [^;]*$/,
+  ]);
   t.match(recordText(report, 600), /\nread: witness /);
 });
 
