@@ -138,9 +138,12 @@ test('every entry between two epochs, and which of them are selected', async (t)
     return { start: first?.slice, shown: rest };
   };
   let asked = '';
+  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
   const sealEpoch = async (): Promise<void> => {
+    // The instants are cut to milliseconds: what was written so far lies before this one, and the epoch after it.
+    await pause();
     asked = await now();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause();
     t.ok(await sealer.seal(false, true), 'an epoch');
   };
 
@@ -180,7 +183,7 @@ test('every entry between two epochs, and which of them are selected', async (t)
     [quiet, handle],
   );
   await sealer.seal();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause();
   const later = await now();
   await writeEntries(sql, acme, 4);
   await writeEntries(sql, bank, 3);
