@@ -39,7 +39,10 @@ export async function entriesBetween(
   );
 }
 
-/** Returns the statements about archives whose own month left the database, at these positions of a tree, in order. */
+/**
+ * Returns the statements about archives whose own month left the database, at these positions of a tree, in order. Like
+ * all that is read here, they are at most one more than there are positions, whatever rows somebody put beside them.
+ */
 export async function keptBetween(
   tx: Transaction,
   tree: string,
@@ -47,8 +50,8 @@ export async function keptBetween(
   end: number,
 ): Promise<readonly ReadRow[]> {
   return tx.query<ReadRow>(
-    `select ${entryColumns}, l.leaf, l.sha256 is distinct from l.public ->> 'sha256' as "isOtherwise" from ledger_kept l where l.tree = $1 and l.position >= $2 and l.position < $3 order by l.position`,
-    [tree, first, end],
+    `select ${entryColumns}, l.leaf, l.sha256 is distinct from l.public ->> 'sha256' as "isOtherwise" from ledger_kept l where l.tree = $1 and l.position >= $2 and l.position < $3 order by l.position limit $4`,
+    [tree, first, end, end - first + 1],
   );
 }
 
@@ -62,8 +65,8 @@ export async function leftLeavesBetween(
   end: number,
 ): Promise<readonly LeftLeaf[]> {
   return tx.query<LeftLeaf>(
-    'select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3',
-    [tree, first, end],
+    'select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3 order by position limit $4',
+    [tree, first, end, end - first + 1],
   );
 }
 
@@ -89,8 +92,8 @@ export async function blocksBetween(
   end: number,
 ): Promise<readonly Block[]> {
   return tx.query<Block>(
-    'select index, hash from ledger_block where tree = $1 and index >= $2 and index < $3 order by index',
-    [tree, first, end],
+    'select index, hash from ledger_block where tree = $1 and index >= $2 and index < $3 order by index limit $4',
+    [tree, first, end, end - first + 1],
   );
 }
 
