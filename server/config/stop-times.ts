@@ -1,6 +1,7 @@
 // Owns: how long each process may take to stop. What a process itself waits for and the time after which the supervisor
 // kills it come from one calculation, so that no process is killed while clients may still learn what became of their
-// bytes and calls. The units of systemd and the containers wait a fixed 30 s, which is enough for the default `drainMs`.
+// bytes and calls. The units of systemd and the containers wait a fixed 30 s, which is enough for the default
+// `drainMs`.
 // Must never: give a process less time than it itself waits for clients. A command or a pass that a kill interrupts is
 // undone by the database.
 import type { Limits } from './config.ts';

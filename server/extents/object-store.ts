@@ -1,5 +1,6 @@
 // Owns: the port to the store of sealed objects: what every adapter promises. `test/extents/conformance.ts` is these
-// promises as one test, which every adapter passes.
+// promises as one test, which every adapter passes, except that objects are durable: each adapter has a test of its own
+// for that.
 // Must never: say anything about directories, sockets or networks, which belong to the adapters.
 import type { ObjectId } from '../domain/ids.ts';
 

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { type Config, type Directories, runtimePaths } from '../config/config.ts';
 import { databaseUrlFaults } from '../config/database-urls.ts';
-import { secretForbidden } from '../config/places.ts';
+import { secretForbidden } from '../config/owned-paths.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { socketUrl } from './embedded.ts';
 

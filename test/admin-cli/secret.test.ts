@@ -14,7 +14,7 @@ const given = (out: string): Given => ({
   general: {},
   isTerminal: false,
   isJson: false,
-  places: { bootstrapSocket: '', witness: '' },
+  paths: { bootstrapSocket: '', witness: '' },
 });
 
 test('a secret is in its file before it counts, whatever ends the command then', async (t) => {

@@ -14,7 +14,7 @@ import { fileFindings, groupsFindings, programFinding } from '../../server/admin
 import type { NodeRow } from '../../server/admin/node/node-queries.ts';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
-import { directoriesOf, secretsOf } from '../../server/config/places.ts';
+import { directoriesOf, secretsOf } from '../../server/config/owned-paths.ts';
 import { defaultShares, type Shares } from '../../server/config/shares.ts';
 import { connectionsOf } from '../../server/postgres/connection-limits.ts';
 import { buildWall, layOut } from '../../server/supervisor/layout.ts';

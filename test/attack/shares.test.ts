@@ -330,7 +330,7 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     );
     t.match(await typist.whoami(), /^answered/, 'and the next call is served');
     t.match(
-      await typist.askAs('whoami', `${'['.repeat(50_000)}${']'.repeat(50_000)}`),
+      await typist.askRaw('whoami', `${'['.repeat(50_000)}${']'.repeat(50_000)}`),
       /^invalid: /,
       'what is nested beyond all bounds is a wrong form',
     );

@@ -129,7 +129,7 @@ test('a cap refuses with words for people and codes for programs, and with an al
   );
   t.match(
     (await world.cofferctl(['exposure', '--credential', fingerprint])).out,
-    /acme\s+10\s+10 MiB\s+3 MiB in 10\s+8 MiB in 10/,
+    /acme\s+10\s+10 MiB\s+3 MiB in 10 files\s+8 MiB in 10 files/,
   );
 
   const tighten = await world.cofferctl([

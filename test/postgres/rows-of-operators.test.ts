@@ -7,9 +7,9 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { record } from '../../server/warden/ledger/entries/record.ts';
 import { look, lookClosely } from '../../server/warden/ledger/seal-queries.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { Sealer, writeEntries } from '../support/record.ts';
+import { TestSealer, writeEntries } from '../support/record.ts';
 
 const most = 2000;
 
@@ -26,8 +26,8 @@ async function setUp(t: Test) {
        select 'operator.asked', 'admin', 'alice', jsonb_build_object('x', $2::text) from generate_series(1, $1::int)`,
       [rows, text],
     );
-  const leader = new Leader(warden, createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'));
-  const signing = await new Sealer(warden).signing();
+  const leader = new Sealer(warden, createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'));
+  const signing = await new TestSealer(warden).signing();
   return { sql, warden, admin, flood, seal: () => leader.round(signing, { isSignDue: false, now: Date.now() }) };
 }
 

@@ -25,7 +25,7 @@ test('a guess counts against an account only from where the account could log in
       profileOf: () => profiles.default,
     },
     // Nobody has the time to hash: what was counted before that is what this is about.
-    accounts: { mayHash: async () => false },
+    allowances: { mayHash: async () => false },
     startIdOf: () => '',
   } as unknown as LoginDependencies);
   t.teardown(() => logins.stop());

@@ -138,7 +138,7 @@ type Given = {
   readonly dayMs?: number;
 };
 
-export class NodeAccounts {
+export class UsedAllowances {
   readonly #allowances: NodeAllowances;
   readonly #database: Database;
   readonly #payerOf: NonNullable<Given['payerOf']>;

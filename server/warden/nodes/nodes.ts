@@ -83,6 +83,12 @@ export class Nodes implements EdgeNotifier {
     return this.#connected.size;
   }
 
+  /** Throws `invalid` when the edge has not sent its greeting. */
+  requireGreeted(caller: EdgeCaller): void {
+    this.startIdOf(caller);
+  }
+
+  /** Returns the run of the calling edge, as its greeting named it. Throws `invalid` when it has not sent one. */
   startIdOf(caller: EdgeCaller): string {
     const startId = this.#connected.get(caller.node)?.startId;
     if (startId === undefined) throw new CofferdamError('invalid', 'node.hello must be called first');
