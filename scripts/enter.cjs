@@ -22,8 +22,8 @@ function closedAncestor() {
 }
 
 function privateMount(closed) {
-  const place = path.join('/run/cofferdam', createHash('sha256').update(root).digest('hex').slice(0, 12));
-  fs.mkdirSync(place, { recursive: true, mode: 0o755 });
+  const mountPoint = path.join('/run/cofferdam', createHash('sha256').update(root).digest('hex').slice(0, 12));
+  fs.mkdirSync(mountPoint, { recursive: true, mode: 0o755 });
   fs.chmodSync('/run/cofferdam', 0o755);
   if (closed === root) {
     process.stderr.write(
@@ -33,7 +33,7 @@ function privateMount(closed) {
     const above = closedAncestor();
     return above === undefined ? [] : privateMount(above);
   }
-  const can = spawnSync('unshare', ['--mount', '--propagation', 'private', 'mount', '--bind', root, place], {
+  const can = spawnSync('unshare', ['--mount', '--propagation', 'private', 'mount', '--bind', root, mountPoint], {
     encoding: 'utf8',
   });
   if (can.status !== 0)
@@ -51,7 +51,7 @@ function privateMount(closed) {
     'mount --bind "$1" "$2" && mount -o remount,bind,nosuid "$2" && cd "$2" && shift 2 && exec "$@"',
     'sh',
     root,
-    place,
+    mountPoint,
   ];
 }
 

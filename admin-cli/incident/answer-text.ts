@@ -13,7 +13,7 @@ type Counts = Readonly<Partial<Record<IncidentPart, number>>>;
 export const shownMax = 40;
 
 const name = (customer: string | null, id: string | null): string => customer ?? id ?? '(none)';
-const place = (row: { readonly folder: string | null; readonly path: string | null }): string =>
+const pathText = (row: { readonly folder: string | null; readonly path: string | null }): string =>
   row.folder === null ? '(no name is known)' : `${row.folder}${row.path ?? ''}`;
 const files = (count: number): string => `${countText(count)} ${count === 1 ? 'file' : 'files'}`;
 
@@ -89,7 +89,7 @@ function fileTable(rows: readonly IncidentRow<'files'>[]): string {
     columns: ['CUSTOMER', 'FILE', 'SIZE', 'CERTAINTY', 'EXTENTS', 'RELEASED', 'SENT', 'FIRST', 'LAST', 'NOTE'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
-      place(row),
+      pathText(row),
       row.size === null ? null : sizeText(row.size),
       row.certainty,
       `${row.releasedExtents}/${row.extents ?? '?'}`,
@@ -161,7 +161,7 @@ const nameTable = (rows: readonly IncidentRow<'names'>[]): string =>
     columns: ['CUSTOMER', 'FOLDER', 'NAMES', 'TIMES', 'FIRST', 'LAST'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
-      place(row),
+      pathText(row),
       row.names,
       row.times,
       when(row.first),
@@ -175,7 +175,7 @@ const depositTable = (rows: readonly IncidentRow<'deposits'>[]): string =>
     columns: ['CUSTOMER', 'FILE', 'SIZE', 'STATE', 'UPLOADS', 'FIRST', 'LAST'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
-      place(row),
+      pathText(row),
       row.size === null ? null : sizeText(row.size),
       row.state,
       row.uploads,

@@ -157,7 +157,7 @@ export type Limits = {
   readonly selfTestEveryMs: number;
   /** How often all rows that carry a seal are verified, whether they are in use or not. */
   readonly sealCheckEveryMs: number;
-  /** How often new entries of the record get their places in the trees and are signed. */
+  /** How often new entries of the record get their positions in the trees and are signed. */
   readonly sealEveryMs: number;
   /** How often a checkpoint is signed when nothing happens. */
   readonly checkpointEveryMs: number;

@@ -24,7 +24,7 @@ export type WitnessConfig = { readonly name: string; readonly isRequired: boolea
   | { readonly type: 'syslog'; readonly destination: SyslogDestination }
 );
 /**
- * The live forwarding of entries. Under `name`, the gateway stores the place in the record that the forward has
+ * The live forwarding of entries. Under `name`, the gateway stores the position in the record that the forward has
  * reached.
  */
 export type ForwardConfig = {

@@ -150,7 +150,7 @@ test('the connections of the server: enough for one warden, for two, for the adm
   t.ok(text.includes(`so ${3 + admin + 2 * warden} is the least that two wardens should have`));
 });
 
-test('every place of the table: its mode, its owner, and what is wrong with it', async (t) => {
+test('every path of the table: its mode, its owner, and what is wrong with it', async (t) => {
   const directory = join(temporaryDirectory(t), 'var');
   const config = configIn(directory);
   const wall = buildWall(config);

@@ -356,7 +356,7 @@ test('archived months are reported prominently, and the catalogue knows the sess
   t.same(paths(ended), ['/file'], 'nor does an end that only the catalogue tells take anything away');
 });
 
-test('the record is read as the admin role: behind row-level security, and only by system transactions', async (t) => {
+test('the record is read as the database role of the admin process: behind row-level security, and only by system transactions', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, scopes, sql, customers } = world;
   const who = world.newSession(accounts.namesake, 'edge-1');

@@ -1,5 +1,5 @@
-// T-37: rows that the admin role writes into the record are limited in number, wait in a queue of their own, and
-// neither plane waits for them.
+// T-37: rows that the database role of the admin process writes into the record are limited in number, wait in a queue
+// of their own, and neither plane waits for them.
 import pg from 'pg';
 import { type Test, test } from 'tap';
 import { recordCall } from '../../server/admin/calls/operator-queries.ts';
@@ -34,7 +34,7 @@ async function setUp(t: Test) {
 const write = (database: Database): Promise<void> =>
   database.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
 
-test('a limited number of rows of the admin role wait for their seal, whatever their transactions are', async (t) => {
+test('a limited number of rows of the database role of the admin process wait for their seal, whatever their transactions are', async (t) => {
   const { sql, warden, admin, flood, seal } = await setUp(t);
   await t.rejects(flood(most + 1), { code: '53400' }, 'one statement');
   await admin.query('begin');
@@ -79,7 +79,7 @@ test('a limited number of rows of the admin role wait for their seal, whatever t
   await t.rejects(call(), { code: 'unavailable' }, 'once it is over, the bound is there again');
 });
 
-test('neither plane waits for rows of the admin role: not because of their age, their number, or their place', async (t) => {
+test('neither plane waits for rows of the database role of the admin process: not because of their age, their number, or their order', async (t) => {
   const { sql, warden, flood, seal } = await setUp(t);
   await flood(1900);
   // Only the owner of the database makes them old.

@@ -1,5 +1,5 @@
 // T-08, T-12: whom a wrong password counts against: the account, where it could have been its own; nobody but the name
-// and the place otherwise.
+// and the source otherwise.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
 import { profiles } from '../../server/domain/algorithms.ts';

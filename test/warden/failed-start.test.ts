@@ -66,7 +66,7 @@ test('a warden that cannot listen for its last edge', async (t) => {
   t.ok(await holdsSoon(() => resources() === before, patience), `${resources()}, and before: ${before}`);
 });
 
-test('an admin process whose second listener has no place', async (t) => {
+test('an admin process whose second listener finds its port taken leaves nothing open', async (t) => {
   const taken = createServer();
   taken.listen(0, '127.0.0.1');
   await once(taken, 'listening');

@@ -74,7 +74,7 @@ test('unknown sources have a part, each of their networks a part of that, and ne
   ]);
 });
 
-test('a place that was known too long ago, or only by the self-test of another node, is unknown', async (t) => {
+test('a source that was known too long ago, or only by the self-test of another node, is unknown', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1000);

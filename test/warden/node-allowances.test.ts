@@ -76,7 +76,7 @@ test('passwords from unknown sources: a node has a number of them hashed, a netw
   t.same(
     [await may('203.0.113.1'), await may('203.0.113.2')],
     [false, false],
-    'made-up places end where the node does',
+    'made-up sources do not go beyond the limit of the node',
   );
   t.equal(await allowances.mayHash(other, '203.0.113.1'), true, 'the other node has its own');
   t.match(await sql.query('select severity, subject, count::int from alert'), [

@@ -138,7 +138,7 @@ function formFault(e: PlacedEntry): string | undefined {
 }
 
 /**
- * Returns why an entry cannot be sealed at this place with a head of this time (microseconds since 1970), as a
+ * Returns why an entry cannot be sealed at this position with a head of this time (microseconds since 1970), as a
  * sentence; undefined when it can. An entry of an unknown kind can be sealed: another process may be newer than this
  * one.
  */

@@ -225,8 +225,8 @@ export class Logins {
     if (type !== 'password' && !isAnswer) return undefined;
     const { account, facts, now } = await this.#see(params);
     const origin = originOf(params, caller, now);
-    // A guess from a place where the account could never log in says nothing about the account, and does not count
-    // against it.
+    // A guess from a network or plane from which the account may never log in says nothing about the account, and does
+    // not count against it.
     const isAimed = facts !== null && permits(facts.restrictions, origin);
     return this.#penalties.take({
       account: isAimed && account !== undefined ? account.id : null,

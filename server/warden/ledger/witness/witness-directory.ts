@@ -40,7 +40,7 @@ const unpackedBytesMax = 1024 ** 3;
  * read.
  */
 const [newestDays, unpackedMax] = [2, 4];
-/** The number of lines that cannot be believed of which the place is told. */
+/** The number of lines that cannot be believed of which an alert says where they are. */
 const doubtsMax = 3;
 
 /**
@@ -52,8 +52,8 @@ export type Newest = {
   readonly note: string | undefined;
   readonly mark: Mark | undefined;
   /**
-   * The places of lines that are no notes of this gateway's key. Only lines that would have been the newest are
-   * verified.
+   * Where the lines are that are no notes of this gateway's key: file and line. Only lines that would have been the
+   * newest are verified.
    */
   readonly doubts: readonly string[];
 };
