@@ -146,7 +146,7 @@ export type Limits = {
   /** The settle time of new deposit folders; 2 seconds in the demo world. */
   readonly settleMs: number;
   /**
-   * For new collect folders: how many days a version stays in the tree, and how many days its key is kept, both from
+   * For new collect folders: how many days a version stays visible, and how many days its key is kept, both from
    * publication.
    */
   readonly collectWindowDays: number;

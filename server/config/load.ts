@@ -18,7 +18,7 @@ import { budgetSettings, credentialSettings, limitShape, type Settings, settings
 import { defaultShares, type Shares, sharesFaults } from './shares.ts';
 
 /**
- * The settle time of the demo world in milliseconds: long enough that an upload ended with ^C is not delivered before
+ * The settle time of the demo world in milliseconds: long enough that an upload ended with ^C is not published before
  * its sender can react, and short enough to wait for.
  */
 const demoSettleMs = 2000;

@@ -21,7 +21,7 @@ test('what was taken out during a freeze for a clock is missed after its release
     t.equal(
       (await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code,
       0,
-      `${name} is delivered`,
+      `${name} is put`,
     );
   };
   await put('before');

@@ -21,7 +21,7 @@ test('two operators cannot release what they were not shown', async (t) => {
     t.equal(
       (await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code,
       0,
-      `${name} is delivered`,
+      `${name} is put`,
     );
   };
   await put('before');

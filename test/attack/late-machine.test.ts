@@ -27,7 +27,7 @@ test('a machine that comes back after a failover that was released stops nobody'
     t.equal(
       (await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code,
       0,
-      `${name} is delivered`,
+      `${name} is put`,
     );
   };
   const memory = join(world.directory, 'run', 'record', 'memory.json');

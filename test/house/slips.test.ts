@@ -5,7 +5,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { explained, staleIn } from '../mutation/explained.ts';
-import { quickTests, triedFiles } from '../mutation/rooms.ts';
+import { quickTests, triedFiles } from '../mutation/tried-files.ts';
 import { slipsOf } from '../mutation/slips-of.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

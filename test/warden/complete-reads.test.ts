@@ -78,7 +78,7 @@ test('complete reads', async (t) => {
   await close(first, 1, 3);
   t.match(await reads(1), { reads: 1 }, 'the process knows of all: the record is not asked');
   await close(first, 1, 3);
-  t.match(await reads(1), { reads: 2, state: 'withdrawn' }, 'the last read takes it out of the tree');
+  t.match(await reads(1), { reads: 2, state: 'withdrawn' }, 'the last read withdraws it');
   await close(first, 1, 3);
   t.match(await reads(1), { reads: 2 }, 'what left is not counted any more');
 

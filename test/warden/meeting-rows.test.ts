@@ -385,7 +385,7 @@ test('an open download, the end of its window, and a hold', async (t) => {
   t.same(
     [await shelf.state(one.version), await shelf.has(one.object)],
     ['withdrawn', true],
-    'out of the tree with its window, kept by the hold',
+    'withdrawn at the end of its window, kept by the hold',
   );
   await sql.query("update legal_hold set lifted_by = 'alice', lifted_at = now()");
   await applyRetention(warden);

@@ -1,4 +1,4 @@
-// The end of a window takes a name out of the tree, and never makes an older version of it visible.
+// The end of the window of a folder makes a name invisible, and never makes an older version of it visible.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { test } from 'tap';

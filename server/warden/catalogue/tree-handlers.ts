@@ -1,4 +1,4 @@
-// Owns: the handlers of the tree operations: what a session may see and change of names, times and directories.
+// Owns: the handlers of the operations `tree.*`: what a session may see and change of names, times and directories.
 // Must never: tell a session whether something exists that it may not see.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
