@@ -1,3 +1,4 @@
+// A secret that a command makes is in its file before it is valid, and no file is left of one that was refused.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
@@ -38,7 +39,9 @@ test('a refused command leaves no file; one with an unknown outcome leaves it, a
   t.notOk(existsSync(refused));
   const unknown = join(directory, 'unknown');
   await t.rejects(
-    handOver(given(unknown), secret, () => Promise.reject(new CofferdamError('unavailable', 'the connection was lost'))),
+    handOver(given(unknown), secret, () =>
+      Promise.reject(new CofferdamError('unavailable', 'the connection was lost')),
+    ),
     { code: 'unavailable', message: `the connection was lost. If it was done, ${unknown} holds the secret` },
   );
   t.equal(readFileSync(unknown, 'utf8'), `${secret}\n`);

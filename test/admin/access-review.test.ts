@@ -1,3 +1,4 @@
+// The access review, as the database roles of the auditor and of the admin process read it.
 import { test } from 'tap';
 import { listAccess } from '../../server/admin/report/access-queries.ts';
 import { accessRow } from '../../server/admin/report/access-report.ts';

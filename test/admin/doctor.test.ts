@@ -1,3 +1,4 @@
+// The findings of doctor, each at fault and in order: the database, files and users, listeners, operators, the record.
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';

@@ -1,3 +1,5 @@
+// The parts of an answer about an incident: what was read and could have been, names, deposits, failed logins,
+// operators.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { idOf, type SessionId } from '../../server/domain/ids.ts';
@@ -107,7 +109,7 @@ test('what was read is no longer listed as unread, in both halves of the custome
   }
 });
 
-test('names, deposits, failed logins and operators', async (t) => {
+test('names, deposits, failed logins and what operators did are each reported', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders } = world;
   const who = world.newSession(accounts.partner, 'edge-1');

@@ -12,7 +12,7 @@ import { addAccount } from '../support/rows.ts';
 
 const key = (letter: string): string => `SHA256:${letter.repeat(43)}`;
 
-test('search, tail, show', async (t) => {
+test('search, tail and show find each entry once', async (t) => {
   const sql = await createTestDatabase(t);
   await sql.query("select set_config('cofferdam.customers', '*', false)");
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });

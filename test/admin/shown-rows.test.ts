@@ -11,7 +11,7 @@ import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts'
 import { createTestDatabase } from '../support/database.ts';
 import { TestSealer, writeEntries } from '../support/record.ts';
 
-test('planted freezes and keys', async (t) => {
+test('planted freezes and keys are not shown as real ones, and break no view', async (t) => {
   const sql = await createTestDatabase(t);
   const [warden, admin] = [sql.wardenUrl, sql.adminUrl].map(
     (url) => new Database({ url, applicationName: 'test', connectionsMax: 2 }),

@@ -1,3 +1,5 @@
+// Budgets of a running gateway: what a client is told of a cap, what an operator sees and changes, consequences, a full
+// disk.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// An incident on a running gateway, from a stolen key to the answer.
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

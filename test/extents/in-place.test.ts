@@ -46,7 +46,7 @@ function differs(means: InPlace, { size, offset, length, tag }: Place): string |
   return memory.equals(before) ? undefined : 'opened';
 }
 
-test('the native code is there, and says so', async (t) => {
+test('the native code was built on this machine, and its text says so', async (t) => {
   t.ok(inPlace().isNative, inPlace().text);
   t.equal(inPlace(), inPlace(), 'it is loaded once');
 });

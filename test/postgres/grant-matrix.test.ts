@@ -1,3 +1,4 @@
+// The file of grants, and the rights that a database has, compared in both directions.
 import { test } from 'tap';
 import { grantCatalogue, rolePowers, rowSecurity, triggerFacts } from '../../server/admin/doctor/catalogue-queries.ts';
 import {

@@ -1,3 +1,5 @@
+// Migrations: once, in order, one at a time, on a server that can be relied on; and what each database role may do
+// afterwards.
 import { appendFileSync, cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';

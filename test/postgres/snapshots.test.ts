@@ -1,3 +1,4 @@
+// Snapshots of the database that several readers share, and those that were forgotten.
 import pg from 'pg';
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';

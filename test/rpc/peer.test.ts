@@ -1,3 +1,4 @@
+// Both ends of a connection: calls and answers, floods, malformed messages, and the door before every call.
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';

@@ -1,3 +1,4 @@
+// The queue that gathers charges into batches: its bounds, items that fail, and connections that are lost.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { batchMax, createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';

@@ -6,7 +6,7 @@ import { ReleasedExtents } from '../../server/warden/transfers/released-extents.
 import { handleClosed } from '../../server/warden/versions/counted-reads.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
 
-test('what was released, without a gap', async (t) => {
+test('a process counts the extents that it released from the first on, up to the first gap', async (t) => {
   const released = new ReleasedExtents();
   const taken = (...indexes: readonly number[]): number => {
     for (const index of indexes) released.note('one', index);
@@ -34,7 +34,7 @@ test('what was released, without a gap', async (t) => {
   );
 });
 
-test('complete reads', async (t) => {
+test('a read counts when every extent was released through its handle', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1000);

@@ -38,7 +38,7 @@ async function reaches(path: string): Promise<boolean> {
   }
 }
 
-test('a warden that cannot listen for its last edge', async (t) => {
+test('a warden that cannot listen for its last edge leaves nothing open', async (t) => {
   const database = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
   const given = ledgerConfig(directory, {});

@@ -18,7 +18,7 @@ import { freePorts } from '../support/world.ts';
 
 const program = '/usr/sbin/rsyslogd';
 
-test('rsyslogd', async (t) => {
+test('a real rsyslogd gets every entry byte by byte, also across its restart', async (t) => {
   if (!existsSync(program)) throw new Error('this test speaks to rsyslogd: apt-get install rsyslog');
   const directory = temporaryDirectory(t);
   const [tcp = 0] = await freePorts(1);

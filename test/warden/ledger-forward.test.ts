@@ -285,7 +285,7 @@ test('what was read and not confirmed comes again, letter by letter', async (t) 
   );
 });
 
-test('a receiver that is killed (kill -9) in the middle', async (t) => {
+test('a receiver that is killed (kill -9) in the middle gets everything in the end', async (t) => {
   const bench = await Bench.open(t);
   const [port] = await freePorts(1);
   const file = join(temporaryDirectory(t), 'received');

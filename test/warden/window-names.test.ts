@@ -7,7 +7,7 @@ import { newestPublished } from '../../server/warden/catalogue/tree-queries.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
 import { Shelf } from '../support/shelf.ts';
 
-test('the end of the window of a name', async (t) => {
+test('at the end of its window a name is gone, and no older version of it appears', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const pair = async () => {
