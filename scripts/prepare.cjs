@@ -80,7 +80,10 @@ function buildNativeCipher() {
   );
 }
 
-/** It is compiled beside the packages, where an edge may read it, so that no tree of sources is written to. */
+/**
+ * Compiles our own piece of native code beside the packages, where an edge may read it. Nothing is written among the
+ * sources.
+ */
 function buildSealInPlace() {
   const directory = path.join(modules, '.cofferdam-native');
   fs.mkdirSync(directory, { recursive: true });

@@ -69,9 +69,11 @@ const destination = z.discriminatedUnion(
   },
 );
 
-/** A standing verification reads everything at least so often; the runs between read what was sealed since. */
+/**
+ * A standing verification reads everything at least every so many hours; the runs between read what was sealed since.
+ */
 export const fullRunHours = 24;
-/** Such a run is over after so long, as far as nobody says otherwise. */
+/** A full run is expected to be over after so many hours, unless the configuration says otherwise. */
 const fullRunMaxHours = 2;
 
 /**

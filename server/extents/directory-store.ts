@@ -74,7 +74,7 @@ async function writeAll(file: FileHandle, memory: Buffer, bytes: number, offset:
 /** The directories of one store. Nothing in one of them is durable before the name of the directory is. */
 class Directories {
   readonly #objects: string;
-  /** Those whose names this process has made durable, or is making so. */
+  /** The directories whose names this process has made durable, or is making so. */
   readonly #durable = new Map<string, Promise<void>>();
 
   constructor(objects: string) {
@@ -312,7 +312,7 @@ export class DirectoryStore implements ObjectStore {
         const info = await lstat(entryPath(directory, name)).catch((error: unknown) => {
           if (codeOf(error) !== 'ENOENT') throw error;
         });
-        // It may be gone by now.
+        // An entry that was listed may be gone by now.
         if (info !== undefined)
           found.push({
             name,

@@ -20,7 +20,7 @@ const spellingNames = Object.keys(spelling);
 
 /** Objects that the server itself brings have identifiers below this one. */
 const firstForeign = 16_384;
-/** Those of its functions that PostgreSQL's sources number by hand have identifiers below this one. */
+/** Functions of the server that PostgreSQL's sources number by hand have identifiers below this one. */
 const firstGiven = 10_000;
 const ofOthers = (column: string): string => `${column} >= ${firstForeign}`;
 /** Schemas of the server itself, of temporary objects and of long values. */

@@ -96,7 +96,7 @@ async function findSessions(
 ): Promise<Found> {
   progress('sessions');
   const ids: string[] = [];
-  /** Those that had begun before the window. */
+  /** The sessions among them that had begun before the window. */
   const older: string[] = [];
   const accounts = new Set<string>();
   let [first, last] = [span.now, ''];

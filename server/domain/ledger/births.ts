@@ -465,13 +465,13 @@ export class Births {
       this.#setAside.delete(id);
       return {};
     }
-    // It had no number at that moment.
+    // The entry was found waiting for its seal, so it had no number at that moment.
     if (is === 'waiting')
       return { left: { ...birth, above: Math.max(above, number), isUnsure: false }, isWaiting: true };
     if (is === 'gone' && upTo < number) return { left: { ...birth, above: Math.max(above, upTo) } };
     if (!isUnsure) return { miss: { id, kind, is, isOfOtherServer }, left: birth };
-    // One of another content was never committed, and acknowledged to nobody: a server that crashed gave its number to
-    // another entry.
+    // When the number has an entry with another content, this one was never committed, and acknowledged to nobody: a
+    // server that crashed gave its number to another entry.
     const isOver = is === 'changed' || this.#options.now() - birth.at > this.#options.unsureMs;
     return isOver ? {} : { left: birth };
   }

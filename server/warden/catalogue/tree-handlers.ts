@@ -131,6 +131,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
     'tree.space': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locate(session, path);
+      // This throws `not-found` when the session sees nothing there.
       await attributesAt(session, place);
       const { account, credentialId: credential } = session;
       const customer = place.kind === 'root' ? account.customer : place.customer.id;

@@ -56,7 +56,7 @@ export class VerdictMemory {
     this.#known = new Set(known);
   }
 
-  /** These are on the record now. */
+  /** Notes that these verdicts are on the record now. */
   recorded(verdicts: readonly TakenVerdict[]): void {
     for (const { id, host, verdict } of verdicts) {
       this.#known?.add(id);

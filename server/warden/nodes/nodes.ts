@@ -42,7 +42,7 @@ const epochOverlap = 1000;
  */
 const settlesUsualMs = 120_000;
 
-/** Is called after a renewal whose edge had seen `epoch`. */
+/** Notes what a renewal has settled whose edge had seen `epoch`. */
 function settle(connected: Connected, epoch: number, settlesMs: number): void {
   const { settling } = connected;
   if (settling !== undefined && performance.now() - settling.at < settlesMs) return;

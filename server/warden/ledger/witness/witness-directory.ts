@@ -253,7 +253,8 @@ export class WitnessDirectory {
         if (isPacked && (days.size >= newestDays || unpacked >= unpackedMax)) continue;
         if (isPacked) unpacked += 1;
         const read = await this.#newestIn(at, name, accepts(key)).catch((error: unknown) => {
-          // It is not whole yet, or the other one is not: `gzip` removes a file when the compressed one is complete.
+          // The compressed file is not whole yet while the plain one is there: `gzip` removes that when it has
+          // finished.
           if (isPacked && names.includes(name.slice(0, -'.gz'.length))) return undefined;
           throw error;
         });
