@@ -47,7 +47,9 @@ function recordLines(record: IncidentSummary['record'], isTerminal: boolean): re
 export const oddText = (entries: number): string =>
   `${countText(entries)} ${entries === 1 ? 'entry states' : 'entries state'} a count in a form in which no warden writes one: it is not known what ${entries === 1 ? 'it counts' : 'they count'}, and numbers can be higher. The record was touched: see cofferctl ledger verify`;
 
-/** What finds nothing must not read like an all-clear. */
+/**
+ * Returns what was looked at, and what is odd about it. An answer that found nothing must not read like an all-clear.
+ */
 function windowLines({ window, isEmpty, unknown, totals }: IncidentSummary, isTerminal: boolean): readonly string[] {
   const loud = (text: string): string => colour('red', text, isTerminal);
   return [

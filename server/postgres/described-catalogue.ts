@@ -188,7 +188,7 @@ const ofServer: readonly string[] = meanings.map(
      where o.${identifier} < ${firstForeign} and o.xmin::text::bigint > ${lastOfServer} and (${words}) is not null`,
 );
 
-/** Everything that is in the catalogue now and was not brought by the server, in no order. */
+/** Returns everything that is in the catalogue now and was not brought by the server, in no order. */
 export async function describeCatalogue(query: Transaction['query']): Promise<readonly Described[]> {
   const [before] = await query<Record<string, string>>(
     `select ${spellingNames.map((name) => `pg_catalog.current_setting('${name}') as "${name}"`).join(', ')}`,

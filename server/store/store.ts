@@ -43,7 +43,7 @@ export type RunningStore = { stop(): Promise<void> };
 const nameOf = (text: string): string => Buffer.from(text, 'base64').toString('latin1');
 const textOf = (name: string): string => Buffer.from(name, 'latin1').toString('base64');
 
-/** What wardens may ask. */
+/** Returns the handlers of what wardens may ask. */
 function wardenHandlers(
   store: ObjectStore,
   keys: TicketKeys,

@@ -261,8 +261,8 @@ async function findActivity(
 }
 
 /**
- * With chosen sessions, attempts of strangers are in no session, and their odd entries were not counted with the
- * others.
+ * Returns the sums of failed logins. When sessions were chosen, attempts of strangers are in no session, and their odd
+ * entries were not counted with the others.
  */
 const loginTotals = (odd: number, logins: FailedLogins | undefined, { sessions }: Chosen) => ({
   refusedLogins: logins?.refused ?? 0,

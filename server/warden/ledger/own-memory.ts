@@ -139,7 +139,7 @@ export class OwnMemory {
     return this.#keep({ note });
   }
 
-  /** Null: two operators released it. */
+  /** Remembers the freeze that this warden found; null when two operators have released it. */
   async froze(freeze: Freeze | null): Promise<void> {
     if (freeze !== null || this.hasFound) await this.#keep({ freeze });
   }
