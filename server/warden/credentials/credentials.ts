@@ -237,7 +237,7 @@ export async function revoke(
   await recordCredential(tx, isRetirement ? 'credential.retired' : 'credential.revoked', found, { by, why });
   return acting.endSessions(
     { credential: found.id },
-    isRetirement ? 'the key has retired' : 'the credential was revoked',
+    isRetirement ? 'the credential has retired' : 'the credential was revoked',
   );
 }
 

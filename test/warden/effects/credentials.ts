@@ -152,7 +152,7 @@ export const credentialCases: readonly Case[] = [
       answer: { retiresAt: 'now', sessionsEnded: 1 },
       changed: { 'credential key acme-batch#1': revokedRow },
       entries: [bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' })],
-      ended: { 'credential: the key has retired': ['acme-batch@window'] },
+      ended: { 'credential: the credential has retired': ['acme-batch@window'] },
     },
   },
   {

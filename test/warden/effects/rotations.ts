@@ -61,7 +61,7 @@ const retiresBoth = {
     bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' }),
     bare('credential.retired', 'acme-batch#2', { by: 'alice', why: 'a test' }),
   ],
-  ended: { 'credential: the key has retired': ofBatch },
+  ended: { 'credential: the credential has retired': ofBatch },
   closed: handles,
 };
 
@@ -341,7 +341,7 @@ export const rotationCases: readonly Case[] = [
         'rotation_item the rotation/key acme-batch#1': { state: 'retired', retired_at: 'now' },
       },
       entries: [bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' })],
-      ended: { 'credential: the key has retired': ['acme-batch@window'] },
+      ended: { 'credential: the credential has retired': ['acme-batch@window'] },
     },
   },
   { says: 'all', prior: [started, keys(), moved], run: finished(true), does: retiresBoth },
