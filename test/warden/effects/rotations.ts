@@ -349,7 +349,7 @@ export const rotationCases: readonly Case[] = [
   {
     prior: [started, finished(true)],
     run: finished(true),
-    refused: { code: 'conflict', message: /^nobody who moved/ },
+    refused: { code: 'conflict', message: /^no old key is left/ },
   },
   {
     prior: [started, keys([batch, 'new']), ['key.suspend', { fingerprint: second, reason }]],
