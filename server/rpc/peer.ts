@@ -10,7 +10,7 @@ import { CofferdamError, type ErrorCode, errorCodes, toCofferdamError } from '..
 import type { Door } from './door.ts';
 import { encodeFrame, FrameReader } from './framing.ts';
 import type { Handlers, OperationTable, Params, Result } from './operation.ts';
-import { WrongForm, requireForm } from './wrong-form.ts';
+import { requireForm, WrongForm } from './wrong-form.ts';
 
 type PeerLimits = {
   /** The number of calls of the other side that may run at once. Reading pauses at this number. */

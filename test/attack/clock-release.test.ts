@@ -18,11 +18,7 @@ test('what was taken out during a freeze for a clock is missed after its release
   const put = async (name: string): Promise<void> => {
     const local = join(world.directory, name);
     writeFileSync(local, name);
-    t.equal(
-      (await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code,
-      0,
-      `${name} is put`,
-    );
+    t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is put`);
   };
   await put('before');
   await witnessed(world);

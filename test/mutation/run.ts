@@ -23,9 +23,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { explained, staleIn } from './explained.ts';
 import { linesOf, type Reach, reaches, reachOf } from './reach.ts';
-import { copied, isAlone, quickTests, sourcesBelow, triedFiles } from './tried-files.ts';
 import { type FileSlip, slipsOf } from './slips-of.ts';
 import { endTrialsOnStop, Host, runAlone } from './trial.ts';
+import { copied, isAlone, quickTests, sourcesBelow, triedFiles } from './tried-files.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const verdictsFile = join(root, 'node_modules', '.cofferdam-mutation.jsonl');

@@ -4,8 +4,8 @@ import { test } from 'tap';
 import {
   documentHash,
   isSignedBy,
-  parseOperatorKey,
   parseApproval,
+  parseOperatorKey,
   parseProposal,
   publicKeyFingerprint,
   signDocument,

@@ -28,7 +28,13 @@ async function connected(t: Parameters<typeof temporaryDirectory>[0], isDeaf: bo
   const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
   const sides = { onBug: () => {}, onClose: () => {} };
   const server = createServer((stream: Socket) => {
-    const handlers = { ask: () => (isAsked(), answered.then(() => ({}))) };
+    const handlers = {
+      ask: async () => {
+        isAsked();
+        await answered;
+        return {};
+      },
+    };
     const peer = new Peer({ ...sides, stream, serves: ask, handlers, calls: wardenToEdge, door: ownDoor(undefined) });
     nodes.attach(node, peer as unknown as Parameters<Nodes['attach']>[1]);
   });

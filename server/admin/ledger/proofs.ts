@@ -227,7 +227,8 @@ export class EpochAnchors {
     if (known !== undefined) return known;
     const trees = parseHeadLines(head.trees);
     if (trees === undefined) throw new CofferdamError('corrupt', 'the lines of a head of the record cannot be read');
-    const made = { map: requireCommittedMap(head, trees), trees: new Map(trees.map((one) => [one.tree, one] as const)) };
+    const map = requireCommittedMap(head, trees);
+    const made = { map, trees: new Map(trees.map((one) => [one.tree, one] as const)) };
     const [oldest] = this.#maps.keys();
     if (this.#maps.size >= mapsMax && oldest !== undefined) this.#maps.delete(oldest);
     this.#maps.set(key, made);
