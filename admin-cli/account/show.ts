@@ -23,7 +23,7 @@ export const accountShow = read({
           ['kind', account.kind],
           ['state', account.state],
           ['ends', when(account.expiresAt)],
-          ['logs in from', account.networks.length === 0 ? 'anywhere' : account.networks.join(', ')],
+          ['allowed sources', account.networks.join(', ') || 'anywhere'],
           ['keys', String(account.keys)],
           ['second factor', yesOrNo(account.secondFactor)],
           ['window until', when(account.windowOpenUntil)],

@@ -15,7 +15,7 @@ export const verbsOn: Readonly<Record<Plane, Readonly<Record<Direction, readonly
 };
 
 /** Verbs that are given or taken away on one folder. */
-export type RightChange = { readonly act: 'give' | 'take'; readonly verbs: readonly Verb[] };
+type RightChange = { readonly act: 'give' | 'take'; readonly verbs: readonly Verb[] };
 
 /** Returns the verbs after a change, in their order. */
 export const afterChange = (before: readonly Verb[], { act, verbs: named }: RightChange): readonly Verb[] =>

@@ -14,10 +14,10 @@ import {
   accountsOfCustomer,
   type FolderRules,
   insertFolder,
-  requireFolder,
   usualRules,
   writeFolder,
 } from '../folders/folder-queries.ts';
+import { requireFolder } from '../folders/named-folder.ts';
 import { rightsOf, writeRights } from '../folders/right-queries.ts';
 import { record } from '../ledger/entries/record.ts';
 import { purposeOf } from '../seals/declared.ts';

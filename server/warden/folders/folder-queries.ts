@@ -1,6 +1,5 @@
 // Owns: the SQL of folders: those of a customer, a new one, and the rules of one.
 import type { Limits } from '../../config/config.ts';
-import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId, Direction, FolderId, PublishRule } from '../../domain/ids.ts';
 import { idOf } from '../../domain/ids.ts';
 import { defaultMarker } from '../../domain/publish-rules.ts';
@@ -77,7 +76,7 @@ export async function insertFolder(tx: Transaction, f: NewFolder): Promise<boole
 }
 
 /** Locks a folder by the names of its customer and its own, and returns it; undefined when there is none. */
-async function lockFolder(
+export async function lockFolder(
   tx: Transaction,
   customer: string,
   folder: string,
@@ -110,18 +109,6 @@ async function lockFolder(
   };
 }
 
-/** The same. Throws `not-found` when there is none. */
-export async function requireFolder(
-  tx: Transaction,
-  customer: string,
-  folder: string,
-  purpose: Purpose,
-): Promise<Folder> {
-  const found = await lockFolder(tx, customer, folder, purpose);
-  if (found === undefined) throw new CofferdamError('not-found', `customer ${customer} has no folder ${folder}`);
-  return found;
-}
-
 export async function writeFolder(
   tx: Transaction,
   id: FolderId,
@@ -136,7 +123,7 @@ export async function writeFolder(
   );
 }
 
-export type NamedFolder = { readonly id: FolderId; readonly name: string; readonly direction: Direction };
+type NamedFolder = { readonly id: FolderId; readonly name: string; readonly direction: Direction };
 
 /** Returns the folders of a customer, or the one of this name. */
 export async function foldersOf(

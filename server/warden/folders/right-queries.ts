@@ -1,6 +1,6 @@
 // Owns: the SQL of the rights of accounts on folders.
-// Must never: delete a right. One that was taken away has no verbs: it opens nothing, and what an account may do keeps a
-// row that can be verified.
+// Must never: delete a right. One that was taken away has no verbs: it opens nothing, and what an account may do still
+// has a row that can be verified.
 import { type AccountId, type CustomerId, type FolderId, idOf, type Verb } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { declareChange, declareFound, declareNew, type Purpose, type WritePurpose } from '../seals/declared.ts';

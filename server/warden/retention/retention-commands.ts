@@ -5,7 +5,7 @@ import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import type { Doing } from '../commands/doing.ts';
 import { findCustomer } from '../customers/customer-queries.ts';
-import { requireFolder } from '../folders/folder-queries.ts';
+import { requireFolder } from '../folders/named-folder.ts';
 import { record } from '../ledger/entries/record.ts';
 import { withdrawVersion } from '../versions/version-queries.ts';
 import {
