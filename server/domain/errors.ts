@@ -18,8 +18,8 @@ export type SftpStatus = (typeof sftpStatus)[keyof typeof sftpStatus];
 type Row = { readonly sftp: SftpStatus; readonly exit: number; readonly level: 'info' | 'warn' | 'error' };
 
 /**
- * One row for each code: the status that an SFTP client sees (`edge/sftp/statuses.ts` names the requests for which it is
- * another one), the exit code of the command line, and the log level.
+ * One row for each code: the status that an SFTP client sees (`edge/sftp/statuses.ts` names the requests for which it
+ * is another one), the exit code of the command line, and the log level.
  */
 export const errorCodes = {
   /** A packet cannot be parsed. */

@@ -38,8 +38,8 @@ const order = [
 ] as const satisfies readonly (keyof ReceiptFields)[];
 
 /**
- * Returns the bytes that are signed: a heading, one line of JSON with its keys in this fixed order, and a newline. A key
- * without a value is left out.
+ * Returns the bytes that are signed: a heading, one line of JSON with its keys in this fixed order, and a newline. A
+ * key without a value is left out.
  */
 export function receiptBody(fields: ReceiptFields): string {
   return `${heading}\n${JSON.stringify(Object.fromEntries(order.map((key) => [key, fields[key]])))}\n`;

@@ -460,7 +460,12 @@ test('a size by name is confirmed or refused, whoever has the name now: an open 
     const [mine, theirs] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
     const handle = await mine.open(from, onward);
     await change(mine, theirs, from, to);
-    for (const size of [0, 10, 1_000_000])
+    t.match(
+      await mine.resizeName(from, 0),
+      { code: 3, text: /delivered file cannot be changed/ },
+      `${what}: it has not begun anew`,
+    );
+    for (const size of [10, 1_000_000])
       t.match(
         await mine.resizeName(from, size),
         { code: 8, text: /a file's size cannot be changed/ },

@@ -100,10 +100,8 @@ async function resize(context: OperationContext, path: VirtualPath, current: Fou
   if (bytes !== 0)
     throw new CofferdamError('unsupported', "a file's size cannot be changed; write the file from start to end");
   if (writing !== undefined) throw new CofferdamError('conflict', 'the file is open in another session');
-  const { token } = context.session;
-  const mode = { continue: false, exclusive: false, mustExist: true };
-  const opened = await context.warden.call('upload.open', { token, path: [...path], ...mode });
-  await context.warden.call('upload.interrupt', { token, upload: opened.upload });
+  const anew = await Upload.open(context, path, { continue: false, exclusive: false, mustExist: true, appends: false });
+  await anew.interrupt();
 }
 
 /** Handles SETSTAT. Times are kept; modes and owners are accepted and have no effect. */

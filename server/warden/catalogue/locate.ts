@@ -108,7 +108,8 @@ export async function walk(
 
 /**
  * Like `walk`, for operations that put something into the directory: it cannot be removed until the transaction ends.
- * The directories above it are not empty, so they cannot be removed either. Throws `conflict` when one of them is a file.
+ * The directories above it are not empty, so they cannot be removed either. Throws `conflict` when one of them is a
+ * file.
  */
 export async function walkHolding(
   tx: Transaction,
