@@ -1,4 +1,4 @@
-// Owns: the way from a list of path components to a place inside the session's own scope.
+// Owns: what a path, as a list of components, leads to inside the session's own scope.
 // Must never: look outside the scope. A name of another customer is answered as if it did not exist (T-07).
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId, DirectoryId, FolderId, Verb } from '../../domain/ids.ts';
@@ -12,7 +12,9 @@ export type PathTarget =
   | { readonly kind: 'root' }
   | { readonly kind: 'customer'; readonly customer: CustomerScope }
   | InFolder;
-/** A place inside a folder. `rest` has the path components after the folder; it is empty for the folder itself. */
+/**
+ * A folder, or what is below it. `rest` has the path components after the folder; it is empty for the folder itself.
+ */
 export type InFolder = {
   readonly kind: 'folder';
   readonly customer: CustomerScope;
@@ -27,7 +29,7 @@ export function notFound(): CofferdamError {
   return new CofferdamError('not-found', 'no such file or directory');
 }
 
-/** Finds the place of a path: /folder/… for partner accounts, /customer/folder/… for internal accounts. */
+/** Finds what a path leads to: /folder/… for partner accounts, /customer/folder/… for internal accounts. */
 function find(session: OpenSession, path: VirtualPath): PathTarget | Absent {
   let components = path;
   let customer: CustomerScope | undefined;
@@ -56,8 +58,8 @@ export function locate(session: OpenSession, path: VirtualPath): PathTarget {
 }
 
 /**
- * Finds the place of an entry inside a folder. For the levels above, and for names beside them, it throws what the
- * request is told, by what it asks for (`wrong-kind.ts`).
+ * Finds the entry inside a folder to which a path leads. For the levels above, and for names beside them, it throws
+ * what the request is told, by what it asks for (`wrong-kind.ts`).
  */
 export function locateEntry(
   session: OpenSession,
