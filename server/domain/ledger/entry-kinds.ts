@@ -132,7 +132,10 @@ export const entryKinds = {
     public: ['by'],
   },
   'file.read-completely': { says: 'a complete read was counted', public: ['completeReads', 'readsMax'] },
-  'file.published': { says: 'readers can see the file', public: ['by'] },
+  'file.published': {
+    says: 'readers can see the file; `closedAs` is the path under which it was closed, when that was another one',
+    public: [...inFolder, 'by', 'closedAs'],
+  },
   'file.discarded': {
     says: 'the sender removed or replaced a file before it was published',
     public: [...inFolder, 'successor'],

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type FolderId, idOf } from '../../domain/ids.ts';
 import { isValidName } from '../../domain/paths.ts';
-import { isTemporaryName } from '../../domain/publish-rules.ts';
+import { isTemporary } from '../../domain/publish-rules.ts';
 import { verbsOn } from '../../domain/rights.ts';
 import { isBoundWider } from '../../domain/widening.ts';
 import type { Params } from '../../rpc/operation.ts';
@@ -45,7 +45,7 @@ const withWanted = (rules: FolderRules, wanted: Wanted): FolderRules => ({
 function requireSound(rules: FolderRules): void {
   if (rules.retentionDays !== null && rules.windowDays !== null && rules.retentionDays < rules.windowDays)
     throw new CofferdamError('invalid', 'retention cannot end before the window does');
-  if (rules.publishRule === 'on-marker' && isTemporaryName(`x${rules.marker}`))
+  if (rules.publishRule === 'on-marker' && isTemporary([`x${rules.marker}`]))
     throw new CofferdamError(
       'invalid',
       `${rules.marker} is an ending of temporary names: a marker of that name would never be seen as one`,
@@ -113,7 +113,7 @@ export const folderUseCases = {
     { customer: customerName, name, direction, reason, ...wanted }: P<'folder.create'>,
     { tx, warden, operator }: Doing,
   ) => {
-    if (!isValidName(name) || isTemporaryName(name))
+    if (!isValidName(name) || isTemporary([name]))
       throw new CofferdamError('invalid', 'a folder has a name without slashes, control characters or a leading dot');
     const customer = await requireCustomer(tx, customerName, 'to-rely');
     const id = idOf<FolderId>(randomUUID());

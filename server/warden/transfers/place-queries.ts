@@ -16,6 +16,7 @@ export type FilePlace = {
   /** The name of the folder, and in `pathInFolder` the path below it. */
   readonly folder: string;
   readonly pathInFolder: string;
+  readonly namesInFolder: readonly string[];
   readonly direction: Direction;
   readonly publishRule: PublishRule;
   /** The ending of the names of markers. */
@@ -50,6 +51,7 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
     path: formatPath([row.folder, ...row.names]),
     folder: row.folder,
     pathInFolder: formatPath(row.names),
+    namesInFolder: row.names,
     direction: row.direction,
     publishRule: row.publish_rule,
     marker: row.marker,

@@ -8,6 +8,7 @@ import { forgetCharged, thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context/context.ts';
 import { record } from '../ledger/entries/record.ts';
 import { eachInTurn, extentsMax, passOverRows } from '../passes/row-passes.ts';
+import { publishedNames } from '../receipts/receipt-queries.ts';
 import type { Storing } from '../store/store-client.ts';
 import { type FilePlace, placeOfFile } from './place-queries.ts';
 import {
@@ -52,7 +53,15 @@ const thinned = new WeakMap<Database, number | null>();
 export async function publish(warden: Passing): Promise<void> {
   await passOverRows(warden, 'publication', {
     find: findDue,
-    work: async (tx, ids) => recordEach(tx, 'file.published', await publishDue(tx, ids), { by: 'settled' }),
+    work: async (tx, ids) => {
+      const due = await publishDue(tx, ids);
+      const names = await publishedNames(
+        tx,
+        due.map(({ version }) => version),
+      );
+      for (const one of due)
+        await recordEach(tx, 'file.published', [one], { by: 'settled', ...names.get(one.version) });
+    },
   });
 }
 

@@ -55,14 +55,14 @@ export function uploadHandlers(warden: Charging & Storing): Pick<Handlers<EdgeTo
   const openedHere = new NewestNames(openedHereMax);
 
   return {
-    'upload.open': async ({ token, path, continue: isContinued, exclusive }, caller) => {
+    'upload.open': async ({ token, path, continue: isContinued, exclusive, mustExist }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path);
+      const place = locateEntry(session, path, 'write');
       requireVerb(session, place.folder, 'write');
       await uploads.requireSpace(limits.freeSpaceFloorBytes);
       await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
       const opened = await sessions.within(session, scopeOf(place.customer), async (tx) => {
-        const mode = { continue: isContinued, exclusive };
+        const mode = { continue: isContinued, exclusive, mustExist };
         const { id, upload, fresh } = await openUpload(tx, warden, session, place, mode);
         await record(tx, {
           kind: 'upload.opened',
