@@ -5,10 +5,12 @@
 import { Queue } from '../../domain/queue.ts';
 import type { FailDetail, FailReason } from '../seam/fail-reasons.ts';
 import type { SftpInput, SftpOutput } from '../seam/sftp-seam.ts';
+import { toldBounds, toldBytes } from '../seam/told-lines.ts';
 import { type Account, type BufferReserve, floors } from './buffer-reserve.ts';
 import { channelClose } from './messages/channel-close.ts';
 import { channelData } from './messages/channel-data.ts';
 import { channelEof } from './messages/channel-eof.ts';
+import { channelExtendedData, standardError } from './messages/channel-extended-data.ts';
 import { channelRequest, exitStatus } from './messages/channel-request.ts';
 import { channelSuccess } from './messages/channel-success.ts';
 import { channelWindowAdjust } from './messages/channel-window-adjust.ts';
@@ -48,6 +50,9 @@ export class Channel implements SftpOutput {
   #unconsumed = 0;
   readonly #queue = new Queue<Buffer>();
   #pending = 0;
+  /** Lines that were not sent yet, and the bytes of all lines of this channel. */
+  #told: Buffer[] = [];
+  #toldBytes = 0;
   #isEnding: number | undefined;
   #isClosed = false;
   /** True when our CLOSE was sent, or the channel was dropped: nothing more is sent for it. */
@@ -93,9 +98,30 @@ export class Channel implements SftpOutput {
     this.flush();
   }
 
+  tell(line: string): void {
+    if (this.#isClosed || this.#isEnding !== undefined || this.#told.length >= toldBounds.waitingMax) return;
+    const bytes = toldBytes(line);
+    if (this.#toldBytes + bytes.length > toldBounds.channelBytesMax) return;
+    this.#toldBytes += bytes.length;
+    this.#told.push(bytes);
+    this.flush();
+  }
+
+  /** Sends the lines that wait, as long as they take only a part of the client's window. */
+  #sendTold(): void {
+    for (let line = this.#told[0]; line !== undefined; line = this.#told[0]) {
+      const isLarge = line.length > this.#packetMax || line.length * toldBounds.windowShare > this.#outWindow;
+      if (isLarge || !this.#host.maySendData()) return;
+      this.#told.shift();
+      this.#outWindow -= line.length;
+      this.#host.send(channelExtendedData.write({ recipient: this.remoteId, type: standardError, data: line }));
+    }
+  }
+
   /** Sends as much of the queue as the client's window, the socket and the lease allow. */
   flush(): void {
     const before = this.#pending;
+    if (!this.#isOver) this.#sendTold();
     while (this.#pending > 0 && this.#outWindow > 0 && this.#host.maySendData()) this.#sendPacket();
     if (this.#pending === 0 && this.#isEnding !== undefined && !this.#isOver) this.#sendEnd(this.#isEnding);
     if (this.#pending < before) this.onDrain?.();
@@ -209,6 +235,7 @@ export class Channel implements SftpOutput {
     this.hold(false);
     this.buffers.leave();
     this.#queue.clear();
+    this.#told = [];
     this.#pending = 0;
     this.#host.closed();
   }
