@@ -14,8 +14,6 @@ export const bounds = {
    */
   refusalsMax: 200,
   refusalsWindowMs: 10_000,
-  /** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253 section 11.1). */
-  keyExchangeFailed: 3,
   /** The largest number of outgoing packets that may wait for new keys. */
   heldPacketsMax: 1000,
   /** While more bytes than this wait in the socket, no further channel data is produced; it waits in the channel. */
