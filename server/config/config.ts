@@ -230,7 +230,7 @@ export const defaultLimits: Limits = {
   freeGuesses: 3,
   guessPauseFirstMs: 1000,
   guessForgetMs: 86_400_000,
-  channelsPerConnectionMax: 1,
+  channelsPerConnectionMax: 10,
   handlesPerSessionMax: 64,
   pendingExtentsPerUploadMax: 64,
   directoriesPerFolderMax: 10_000,

@@ -6,7 +6,7 @@ import { Queue } from '../../domain/queue.ts';
 import type { FailDetail, FailReason } from '../seam/fail-reasons.ts';
 import type { SftpInput, SftpOutput } from '../seam/sftp-seam.ts';
 import { toldBounds, toldBytes } from '../seam/told-lines.ts';
-import { type Account, type BufferReserve, floors } from './buffer-reserve.ts';
+import { type Account, floors } from './buffer-reserve.ts';
 import { channelClose } from './messages/channel-close.ts';
 import { channelData } from './messages/channel-data.ts';
 import { channelEof } from './messages/channel-eof.ts';
@@ -57,6 +57,8 @@ export class Channel implements SftpOutput {
   #isClosed = false;
   /** True when our CLOSE was sent, or the channel was dropped: nothing more is sent for it. */
   #isOver = false;
+  /** True when the client said that it is done with this channel. */
+  hasClientEnded = false;
   bytesIn = 0;
   bytesOut = 0;
   input: SftpInput | undefined;
@@ -69,7 +71,7 @@ export class Channel implements SftpOutput {
       readonly window: number;
       readonly packetMax: number;
       readonly ownWindow: number;
-      readonly reserve: BufferReserve;
+      readonly buffers: Account;
     },
   ) {
     this.#host = host;
@@ -78,7 +80,7 @@ export class Channel implements SftpOutput {
     // Packets of more than 32 KiB gain nothing, and few clients accept them.
     this.#packetMax = Math.min(open.packetMax, 32_768);
     this.#windowMax = Math.max(open.ownWindow, floors.windows);
-    this.buffers = open.reserve.account();
+    this.buffers = open.buffers;
     this.#inWindow = this.buffers.takeWindow(Math.min(firstWindowBytes, this.#windowMax));
   }
 
@@ -217,12 +219,14 @@ export class Channel implements SftpOutput {
   }
 
   eof(): void {
+    this.hasClientEnded = true;
     if (this.input === undefined) this.end(0);
     else this.input.eof();
   }
 
   /** Handles the client's CLOSE: sends ours if it was not sent yet, and ends the channel. */
   close(): void {
+    this.hasClientEnded = true;
     if (!this.#isOver) this.#host.send(channelClose.write({ recipient: this.remoteId }));
     this.drop();
   }

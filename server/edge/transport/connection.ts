@@ -244,7 +244,7 @@ export class Connection {
   #onKeyExchangeMessage(type: number): void {
     this.#preLoginMessages += 1;
     if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
-    if (type === number.disconnect) this.#channels.hasClientClosed = true;
+    if (type === number.disconnect) this.#channels.hasClientLeft = true;
     else if (type < number.kexInit && this.#options.profile.strictRequired) this.#outOfTurn(type);
   }
   get #bytes(): number {
@@ -285,7 +285,7 @@ export class Connection {
     }
     switch (type) {
       case number.disconnect:
-        this.#channels.hasClientClosed = true;
+        this.#channels.hasClientLeft = true;
         this.#socket.destroy();
         return;
       case number.ignore:

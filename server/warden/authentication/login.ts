@@ -190,7 +190,8 @@ export class Logins {
     if (outcome.outcome === 'refused' || outcome.outcome === 'closed')
       await recordFailure(database, login, params, caller, guess);
     return outcome.outcome === 'refused' && evidence.type === 'answers' && login.hasUsedCode
-      ? { ...outcome, words: usedCode } : outcome;
+      ? { ...outcome, words: usedCode }
+      : outcome;
   }
 
   async #see(params: Attempt): Promise<Seen> {

@@ -90,7 +90,9 @@ export async function verifyCode(
   keys: KeyRing,
   use: CodeUse,
   code: string,
-): Promise<{ readonly evidence: VerifiedProof; readonly seed: string; readonly counted: Counted } | 'used' | undefined> {
+): Promise<
+  { readonly evidence: VerifiedProof; readonly seed: string; readonly counted: Counted } | 'used' | undefined
+> {
   const row = await findSeed(tx, use.account);
   if (row === undefined) return undefined;
   const seed = keys.openSecret('totp', use.account, row.sealed, row.sealedBy);
