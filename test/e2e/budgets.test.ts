@@ -97,6 +97,11 @@ test('a cap refuses with words for people and codes for programs, and with an al
   );
   const again = await world.sftp('acme-batch', [`get collect/f9 ${join(world.directory, 'none')}`]);
   t.equal(again.code, 1, "OpenSSH's client fails too");
+  t.match(
+    again.err,
+    /^COFFERDAM-BUDGET-HOUR-BYTES-OUT: hourly limit of 3 MiB reached; more at \d{4}-\d\d-\d\d \d\d:\d\d UTC$/m,
+    'and shows why, which it learns beside the status',
+  );
 
   const { alerts } = await world.cofferctlJson<Alerts>(['alert', 'list']);
   t.match(alerts[0], {

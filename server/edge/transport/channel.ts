@@ -51,7 +51,7 @@ export class Channel implements SftpOutput {
   readonly #queue = new Queue<Buffer>();
   #pending = 0;
   /** Lines that were not sent yet, and the bytes of all lines of this channel. */
-  #told: Buffer[] = [];
+  readonly #told = new Queue<Buffer>();
   #toldBytes = 0;
   #isEnding: number | undefined;
   #isClosed = false;
@@ -111,10 +111,10 @@ export class Channel implements SftpOutput {
 
   /** Sends the lines that wait, as long as they take only a part of the client's window. */
   #sendTold(): void {
-    for (let line = this.#told[0]; line !== undefined; line = this.#told[0]) {
+    for (let line = this.#told.first(); line !== undefined; line = this.#told.first()) {
       const isLarge = line.length > this.#packetMax || line.length * toldBounds.windowShare > this.#outWindow;
       if (isLarge || !this.#host.maySendData()) return;
-      this.#told.shift();
+      this.#told.take();
       this.#outWindow -= line.length;
       this.#host.send(channelExtendedData.write({ recipient: this.remoteId, type: standardError, data: line }));
     }
@@ -239,7 +239,7 @@ export class Channel implements SftpOutput {
     this.hold(false);
     this.buffers.leave();
     this.#queue.clear();
-    this.#told = [];
+    this.#told.clear();
     this.#pending = 0;
     this.#host.closed();
   }

@@ -39,6 +39,15 @@ const noMemory: OpenRefusal = {
 };
 const sftpName = Buffer.from('sftp');
 
+/** Tells the client that its line is no command, once it has heard that the line was taken, and ends the channel. */
+function refuseLine(channel: Channel): SftpInput {
+  process.nextTick(() => {
+    channel.tell('the line is too long for a command; files are exchanged by sftp');
+    channel.end(2);
+  });
+  return { isBusy: false, data: ({ length }) => channel.consumed(length), eof: () => {}, closed: async () => {} };
+}
+
 export class Channels {
   readonly #host: ChannelsHost;
   readonly #ownWindow: number;
@@ -238,15 +247,11 @@ export class Channels {
     else if (type === 'shell') channel.input = this.#host.startConsole(channel, 'help');
     else if (type === 'exec') {
       const bytes = oneString.read(data);
-      if (bytes.length > lineBytesMax) {
-        channel.tell('the line is too long for a command; files are exchanged by sftp');
-        return false;
-      }
-      channel.input = this.#host.startConsole(channel, new TextDecoder().decode(bytes));
-    } else {
-      if (type === 'subsystem') channel.tell('only the subsystem sftp is served here');
-      return false;
-    }
+      channel.input =
+        bytes.length > lineBytesMax
+          ? refuseLine(channel)
+          : this.#host.startConsole(channel, new TextDecoder().decode(bytes));
+    } else return false;
     return true;
   }
 

@@ -79,6 +79,7 @@ export class Connection {
   #state: State = 'key-exchange';
   #clientIdentification = '';
   #preLoginMessages = 0;
+  #isTold = false;
   #refusedKeys = 0;
   #hasProved = false;
   #session: SftpSession | undefined;
@@ -157,6 +158,8 @@ export class Connection {
       onHandshakeComplete: () => this.#onHandshake(),
       messageHandlers: {},
     });
+    // What ssh2 says by itself has no words, and it can say nothing more afterwards.
+    this.#protocol.disconnect = () => this.#tell(goodbyeOfFail('invalid SSH message'));
     this.#packets = new OwnPackets(this.#protocol, this.#outbound, () => this.#isOver || this.#outbound.isHolding);
     this.#keyExchange = new KeyExchange(this.#protocol, {
       ...options.exchange,
@@ -193,9 +196,16 @@ export class Connection {
     return this.#channels.quietForMs();
   }
 
-  /** True when nothing that comes is taken any more. */
+  /** True when nothing that comes is taken any more, and nothing more is sent. */
   get #isOver(): boolean {
-    return this.#state === 'parting' || this.#state === 'closed';
+    return this.#isTold || this.#state === 'parting' || this.#state === 'closed';
+  }
+
+  /** Tells the client why the connection ends, once. */
+  #tell(goodbye: Goodbye): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    sendGoodbye(this.#protocol, goodbye);
   }
 
   /** Takes bytes, which are valid until it returns. Returns how many were used; the others come again. */
@@ -431,7 +441,7 @@ export class Connection {
 
   #hangUp(goodbye: Goodbye): void {
     this.#state = 'parting';
-    sendGoodbye(this.#protocol, goodbye);
+    this.#tell(goodbye);
     if (this.#socket.destroyed) return;
     this.#state = 'closed';
     // At once, before the client has read this: the warden accepts the sealing of acknowledged bytes for a short time

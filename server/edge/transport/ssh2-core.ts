@@ -48,6 +48,8 @@ export type CoreProtocol = {
   parse(chunk: Buffer, from: number, to: number): void;
   cleanup(): void;
   rekey(): void;
+  /** Called by ssh2 before it gives up the connection and calls `onError`. */
+  disconnect: (reason: number) => void;
   _authenticated: boolean;
   _offer: object;
   _strictMode: boolean | undefined;
