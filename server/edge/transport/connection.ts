@@ -4,18 +4,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
-import type { Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
-import { busyBytes, quietBytes, type SocketReader } from '../../rpc/own-buffer.ts';
+import { busyBytes, quietBytes } from '../../rpc/own-buffer.ts';
 import { type Misdeed, misdeedOf } from '../accept/admission.ts';
 import { LoginDriver, type LoginReply, readAnswers, readRequest } from '../authentication/login.ts';
 import { detailOf, type FailDetail, type FailReason } from '../seam/fail-reasons.ts';
-import type { EdgeNode, SftpSession, StartConsole, StartSftp, WardenCalls } from '../seam/sftp-seam.ts';
-import type { BufferReserve } from './buffer-reserve.ts';
+import type { SftpSession } from '../seam/sftp-seam.ts';
 import { Channels } from './channels.ts';
 import { bounds, clearAll } from './connection-bounds.ts';
+import type { ConnectionOptions } from './connection-options.ts';
 import { type EndReason, type Goodbye, goodbyeOf, goodbyeOfFail, goodbyeOfNothing, sessionEnd } from './end-reasons.ts';
-import type { ExchangeContext } from './exchange-context.ts';
 import { announceSignatures } from './extension-info.ts';
 import { discarding, linger, sendGoodbye } from './farewell.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
@@ -34,35 +32,11 @@ import { OwnPackets } from './own-packets.ts';
 import { RekeyPolicy } from './rekey.ts';
 import { type CoreProtocol, Protocol } from './ssh2-core.ts';
 
-type ConnectionOptions = {
-  readonly reader: SocketReader;
-  readonly node: EdgeNode;
-  /**
-   * The client's address in canonical form, and its port. Behind a load balancer both are what the PROXY header says.
-   */
-  readonly source: { readonly address: string; readonly port: number };
-  readonly profile: Profile;
-  readonly exchange: ExchangeContext;
-  readonly offerFor: (identification: string) => object;
-  readonly banner: string;
-  readonly warden: WardenCalls;
-  readonly startSftp: StartSftp;
-  readonly startConsole: StartConsole;
-  readonly isLeaseLive: () => boolean;
-  readonly reserve: BufferReserve;
-  readonly onLogin: () => void;
-  /** Called when the first proof of a login counted. */
-  readonly onProof: () => void;
-  readonly onMisdeed: (misdeed: Misdeed) => void;
-  /** Called at the end. `lastWords` resolves when the warden knows what became of the session and its transfers. */
-  readonly onClosed: (connection: Connection, lastWords: Promise<void>) => void;
-};
-
 /** `parting`: the client is being told why the connection ends. */
 type State = 'key-exchange' | 'service' | 'login' | 'open' | 'parting' | 'closed';
 
 export class Connection {
-  readonly #options: ConnectionOptions;
+  readonly #options: ConnectionOptions<Connection>;
   readonly #socket: Socket;
   readonly #outbound: Outbound;
   readonly #protocol: CoreProtocol;
@@ -87,7 +61,7 @@ export class Connection {
   #reason: EndReason | undefined;
   readonly #refusals = new RateGate(bounds.refusalsMax, bounds.refusalsWindowMs);
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions<Connection>) {
     const { reader, node } = options;
     const { socket } = reader;
     const { limits } = node;

@@ -63,7 +63,7 @@ type KeyExchangeHost = {
 
 const notStrict =
   'this server requires strict key exchange, which your client does not know: update it (OpenSSH 9.6, PuTTY 0.80, ' +
-  'WinSCP 6.2, libssh 0.10.6, libssh2 1.11.1, paramiko 3.4 and newer know it), or ask for another address of this server';
+  'WinSCP 6.2.2, libssh 0.10.6, libssh2 1.11.1, paramiko 3.4 and newer know it), or ask for another address of this server';
 
 /**
  * The two sides have no method in common. That is no violation of the

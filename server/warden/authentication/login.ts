@@ -38,6 +38,7 @@ import { accountOf, customersOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
 import { findNamed, namesOfGiven, recordFailure, recordPartial } from './login-record.ts';
+import { asking, spoken, usedCode } from './login-words.ts';
 import { openSession } from './session-opening.ts';
 import { opensByVerified } from './verified-login.ts';
 import { isWorthSigning, passwordProof, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
@@ -179,7 +180,8 @@ export class Logins {
       const event = await this.#event(tx, login, params, caller, seen, guess, password === true);
       const { outcome: next, step } = this.#step(login, params, caller, event, seen.facts, seen.now);
       if (step.outcome === 'partial') await recordPartial(tx, login, params, caller, seen.account);
-      if (next.outcome === 'prompt') return asking(next, login, params, (await installationId(tx)).id);
+      if (next.outcome === 'prompt')
+        return asking(next, params.username, (await installationId(tx)).id, login.hasUsedCode);
       if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial'))
         await this.#penalties.settle(tx, guess);
       return step.outcome === 'accepted' && seen.account !== undefined
@@ -432,24 +434,6 @@ export class Logins {
   }
 }
 
-/** Nobody reads this before a proof of his counted, and it says nothing about a code that could still be used. */
-const usedCode = 'this code was used already; wait for the next one';
-
-/** Says whose code or ticket is asked for, because a person may have accounts at several installations. */
-function asking(
-  prompt: Extract<Outcome, { outcome: 'prompt' }>,
-  login: Login,
-  { username }: Attempt,
-  installation: string,
-): Outcome {
-  const [{ text, echo } = { text: '', echo: false }] = prompt.prompts;
-  return {
-    ...prompt,
-    instruction: login.hasUsedCode ? usedCode : '',
-    prompts: [{ text: `${text} of ${username} at Cofferdam ${installation.slice(0, 8)}: `, echo }],
-  };
-}
-
 const originOf = (params: Attempt, caller: EdgeCaller, now: number): AttemptOrigin => ({
   plane: caller.plane,
   source: params.source.address,
@@ -462,25 +446,4 @@ function proofOf(login: Login, name: string, evidence: VerifiedProof | null): Lo
   const { credential } = evidence ?? {};
   if (credential) login.proved.set(credential, name);
   return { type: 'proof', evidence };
-}
-
-/** Translates the login machine's answer into the protocol's words. An accepted login is answered by `openSession`. */
-function spoken(step: LoginStep): Outcome {
-  switch (step.outcome) {
-    case 'partial':
-    case 'refused':
-      return { outcome: step.outcome, methods: [...step.methods] };
-    case 'prompt':
-      return {
-        outcome: 'prompt',
-        name: '',
-        instruction: '',
-        prompts: [{ text: step.asks === 'ticket' ? 'Enrolment ticket' : 'Verification code', echo: false }],
-      };
-    case 'key-acceptable':
-      return { outcome: 'key-acceptable' };
-    case 'accepted':
-    case 'closed':
-      return { outcome: 'closed' };
-  }
 }
