@@ -82,7 +82,8 @@ test('a cap refuses with words for people and codes for programs, and with an al
   t.match(
     person[3],
     /^hourly limit of 3 MiB reached; more at \d{4}-\d\d-\d\d \d\d:\d\d UTC \[COFFERDAM-BUDGET-HOUR-BYTES-OUT\]$/,
-    'the fourth is refused in words');
+    'the fourth is refused in words',
+  );
   const machine = await fetch('acme-batch', 4);
   t.same(machine.slice(0, 3), [null, null, null], 'the machine has a budget of its own');
   t.match(
@@ -311,7 +312,7 @@ test('what is stored, listed and opened has caps, too; a consequence ends or sus
   const theirs = await person.open('collect/f');
   t.match(
     await refusal(person.read(theirs, 0, 1000)),
-    /^daily limit of 1 B reached; this file is larger than the limit allows$/,
+    /^daily limit of 1 B reached; this file is larger than the limit allows \[COFFERDAM-BUDGET-DAY-BYTES-OUT\]$/,
   );
   await person.closed;
   t.equal(await keys('globex'), 'active', 'the only usable key of a customer is never suspended by itself');

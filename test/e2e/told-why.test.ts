@@ -1,5 +1,5 @@
-// What real clients, and the people behind them, are told: why a request was refused, why a connection ended, whose code
-// is asked for, and what to use instead of what is not served.
+// What real clients, and the people behind them, are told: why a request was refused, why a connection ended, whose
+// code is asked for, and what to use instead of what is not served.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';

@@ -234,8 +234,8 @@ export class Admission {
   }
 
   /**
-   * Records that the first proof of a login counted. The connection is a stranger still, and no longer one who gives way
-   * because of time.
+   * Records that the first proof of a login counted. The connection is a stranger still, and no longer one who gives
+   * way because of time.
    */
   proved(place: ConnectionPlace): void {
     this.#unproved.delete(place);

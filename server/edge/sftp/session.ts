@@ -316,8 +316,8 @@ class Session implements SftpInput {
   }
 
   /**
-   * The door through which every refusal leaves: as a status with its sentence, and as a line on standard error, because
-   * OpenSSH's `sftp` shows its own words for the status and never the sentence.
+   * The door through which every refusal leaves: as a status with its sentence, and as a line on standard error,
+   * because OpenSSH's `sftp` shows its own words for the status and never the sentence.
    */
   #refusal(id: number, status: SftpStatus, sentence: string): Buffer {
     const line = saidByClients.includes(status) || this.#isOver ? undefined : this.#told.line(sentence);

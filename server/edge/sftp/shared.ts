@@ -10,7 +10,7 @@ import { Turns } from './turns.ts';
 /** The number of grants that a session may ask for at once: half of the calls that it may have under way. */
 const grantsAtOnce = 32;
 
-export type Shared = {
+type Shared = {
   readonly places: HandlePlaces;
   readonly grants: Turns;
   readonly pacers: Pacers;

@@ -36,7 +36,7 @@ const mosts: Readonly<Record<Kind, number>> = {
  */
 /** What one channel gets at least, in bytes. */
 const floorBytes = kinds.reduce((sum, kind) => sum + floors[kind], 0);
-/** The part of the memory that the floors of further channels of connections may have; each first channel has its own. */
+/** The part of the memory that the floors of further channels of connections have. Each first channel has its own. */
 const shareOfFurther = 1 / 2;
 
 export class BufferReserve {

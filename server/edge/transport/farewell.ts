@@ -23,7 +23,7 @@ export function discarding(socket: Socket): (bytes: Uint8Array) => number {
   };
 }
 
-/** Sends SSH_MSG_DISCONNECT, also while a key exchange is under way. Whether it can be read is for the client to see. */
+/** Sends SSH_MSG_DISCONNECT, also while a key exchange is under way. */
 export function sendGoodbye(protocol: CoreProtocol, { code, text }: Goodbye): void {
   try {
     // Our NEWKEYS may be out while the client has not sent its own. What follows ours needs the new keys (RFC 4253

@@ -1,7 +1,7 @@
 // Owns: the words for a client that is not let in: an identification and SSH_MSG_DISCONNECT, before there is a
 // connection.
-// Must never: hold more than `atOnceMax` sockets for such words. Whoever comes beyond that is turned away in silence, so
-// that a flood costs what it cost without words.
+// Must never: hold more than `atOnceMax` sockets for such words. Whoever comes beyond that is turned away in silence,
+// so that a flood costs what it cost without words.
 import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
 import { concatBytes, wireUint32 } from '../../domain/ssh-wire.ts';
@@ -11,7 +11,7 @@ import { discarding, linger } from './farewell.ts';
 import { disconnect } from './messages/disconnect.ts';
 
 const atOnceMax = 64;
-/** Before there are keys, a packet is a multiple of 8 bytes and has 4 bytes of padding at least (RFC 4253 section 6). */
+/** Before there are keys, a packet is a multiple of 8 bytes, with 4 bytes of padding or more (RFC 4253 section 6). */
 const blockBytes = 8;
 
 /** Returns one packet as it is sent before there are keys. */
