@@ -102,6 +102,7 @@ test('a source that misbehaves has to wait; others and exempt ones do not', asyn
     new Promise((resolve) => {
       const socket = connect({ port, host: '127.0.0.1', localAddress });
       let heard = Buffer.alloc(0);
+      socket.write('SSH-2.0-x\r\n');
       socket.on('data', (chunk: Buffer) => {
         heard = Buffer.concat([heard, chunk]);
         // Behind the identification comes KEXINIT, or why nobody is served.
