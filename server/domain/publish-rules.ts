@@ -4,7 +4,8 @@
 import type { PublishRule } from './ids.ts';
 
 const temporarySuffixes = ['.filepart', '.part', '.partial', '.tmp', '.temp', '.crdownload', '.swp'] as const;
-export const markerSuffix = '.done';
+/** The ending of the names of markers in a folder for which no other was set. */
+export const defaultMarker = '.done';
 
 /**
  * Returns whether a name is one that clients use while an upload is not finished: it has a leading dot or one of the
@@ -16,13 +17,11 @@ export function isTemporaryName(name: string): boolean {
 }
 
 /**
- * Returns the name that an empty file `<name>.done` completes, or undefined when the name is no marker. The result may
- * be a temporary name, which no marker publishes.
+ * Returns the name that an empty file `<name><marker>` completes, or undefined when the name is no marker. `marker` is
+ * the ending that the folder has for its markers. The result may be a temporary name, which no marker publishes.
  */
-export function markedName(name: string): string | undefined {
-  return name.length > markerSuffix.length && name.endsWith(markerSuffix)
-    ? name.slice(0, -markerSuffix.length)
-    : undefined;
+export function markedName(name: string, marker: string): string | undefined {
+  return name.length > marker.length && name.endsWith(marker) ? name.slice(0, -marker.length) : undefined;
 }
 
 type Publication =

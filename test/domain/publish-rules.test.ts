@@ -34,10 +34,10 @@ test('renaming from a temporary name publishes under on-rename; renaming between
   t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, 'a', 'a.tmp'), { state: 'held' });
   t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, 'a', 'b'), { state: 'settling', settleMs: 5 });
   t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, 'a.tmp', 'a'), { state: 'held' });
-  t.equal(markedName('a.xml.done'), 'a.xml');
-  t.equal(markedName('.done'), undefined);
-  t.equal(markedName('a.done'), 'a', 'the shortest');
-  t.equal(markedName('a.doner'), undefined);
+  t.equal(markedName('a.xml.done', '.done'), 'a.xml');
+  t.equal(markedName('.done', '.done'), undefined);
+  t.equal(markedName('a.done', '.done'), 'a', 'the shortest');
+  t.equal(markedName('a.doner', '.done'), undefined);
   t.same(afterRename({ publishRule: 'on-close', settleMs: 0 }, 'a', 'b'), { state: 'published' });
   t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, 'a', 'b'), { state: 'held' });
   t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, 'a.tmp', 'b.tmp'), { state: 'held' });

@@ -156,8 +156,13 @@ export const entryKinds = {
   'file.destroyed': { says: 'retention has ended: the key is destroyed', public: [] },
   'directory.made': { says: 'a directory was made', public: [...inFolder] },
   'directory.removed': { says: 'a directory was removed', public: [...inFolder] },
+  'folder.created': {
+    says: 'a folder was made',
+    public: ['folder', 'direction', 'rules'],
+    sensitive: ['accounts', ...byOperator],
+  },
   'folder.changed': {
-    says: 'the window or retention of a folder was changed',
+    says: 'the rules, the window or the retention of a folder were changed',
     public: ['folder', 'before', 'after'],
     sensitive: byOperator,
   },
@@ -191,6 +196,11 @@ export const entryKinds = {
   'account.changed': {
     says: 'networks, contact or kind of access of an account were changed',
     sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', ...byOperator],
+  },
+  'account.rights-changed': {
+    says: 'the rights of an account in the folders of a customer were changed',
+    public: ['rights'],
+    sensitive: byOperator,
   },
   'window.opened': {
     says: 'a machine account may log in with its key alone for some time',

@@ -124,7 +124,8 @@ export async function closeUpload(
     ...bySession(session),
     handle: close.id,
   } as const;
-  const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
+  const marked =
+    place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName, place.marker) : undefined;
   if (marked !== undefined) return releaseMarked(tx, session, upload, close.id, marked);
   const publication = afterClose(place, upload.fileName);
   const { digests, now: closedAt } = await extentsAndTime(tx, upload.content, upload.extentCount);

@@ -18,6 +18,8 @@ export type FilePlace = {
   readonly pathInFolder: string;
   readonly direction: Direction;
   readonly publishRule: PublishRule;
+  /** The ending of the names of markers. */
+  readonly marker: string;
   readonly settleMs: number;
 };
 
@@ -28,6 +30,7 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
     folder: string;
     direction: Direction;
     publish_rule: PublishRule;
+    marker: string;
     settle_ms: number;
     names: readonly string[];
   }>(
@@ -35,7 +38,7 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
        select f.directory_id as id, array[f.name::text] as names from file f where f.id = $1
        union all
        select d.parent_id, array[d.name::text] || up.names from up join directory d on d.id = up.id)
-     select c.name as customer, fo.name as folder, fo.direction, fo.publish_rule, fo.settle_ms, up.names
+     select c.name as customer, fo.name as folder, fo.direction, fo.publish_rule, fo.marker, fo.settle_ms, up.names
      from up, file f join folder fo on fo.id = f.folder_id join customer c on c.id = f.customer_id
      where f.id = $1 and up.id is null`,
     [file],
@@ -49,6 +52,7 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
     pathInFolder: formatPath(row.names),
     direction: row.direction,
     publishRule: row.publish_rule,
+    marker: row.marker,
     settleMs: row.settle_ms,
   };
 }

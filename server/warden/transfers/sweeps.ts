@@ -2,7 +2,6 @@
 // freeing what is no longer needed. Several wardens may do this at the same time.
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
-import { markerSuffix } from '../../domain/publish-rules.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { forgetCharged, thinBudgets } from '../budgets/budget-queries.ts';
@@ -97,8 +96,8 @@ export async function collect(warden: Passing & Storing): Promise<void> {
  * Returns what the sender can do with a whole file that is kept and not published. Where markers publish, a rename does
  * not.
  */
-const howDelivered = ({ publishRule, path }: FilePlace): string =>
-  publishRule === 'on-marker' ? `put its marker ${path}${markerSuffix} beside it` : 'rename it';
+const howDelivered = ({ publishRule, marker, path }: FilePlace): string =>
+  publishRule === 'on-marker' ? `put its marker ${path}${marker} beside it` : 'rename it';
 
 /**
  * Records the expired uploads, and gives back the files that waited below them. These have a receipt, so an alert tells
