@@ -18,6 +18,7 @@ import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
 import type { Storing } from './store/store-client.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
+import type { Putting } from './transfers/small-files.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
 type Rooms = {
@@ -62,7 +63,7 @@ function guarded({ guard, accounts }: Rooms, name: string, run: Run): Run {
   };
 }
 
-export function edgeHandlers(warden: Charging & Storing, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
+export function edgeHandlers(warden: Charging & Storing & Putting, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
   const { nodes, logins, sessions, exchanges, accounts } = rooms;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {

@@ -19,7 +19,8 @@ import {
 import { Download } from './download.ts';
 import type { Handle, Handles } from './handles.ts';
 import { Listing, type PagePlaces } from './listing.ts';
-import { Upload, type UploadContext } from './upload.ts';
+import { openForWriting } from './small-upload.ts';
+import type { UploadContext } from './upload.ts';
 
 /** The largest number of data bytes in one READ or WRITE. These two requests are handled in session.ts. */
 export const dataBytesMax = 261_120;
@@ -53,7 +54,7 @@ async function open(context: OperationContext, id: number, fields: FieldReader):
   if (wants(openFlag.read) && wants(openFlag.write))
     throw new CofferdamError('unsupported', 'files are opened either for reading or for writing');
   if (wants(openFlag.write) || wants(openFlag.append)) {
-    const upload = await Upload.open(context, path, {
+    const upload = await openForWriting(context, path, {
       continue: !wants(openFlag.truncate),
       exclusive: wants(openFlag.exclusive) && wants(openFlag.create),
       appends: wants(openFlag.append),

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VersionId } from '../../domain/ids.ts';
 import { afterClose, isTemporaryName, markedName } from '../../domain/publish-rules.ts';
-import { receiptBody, receiptText } from '../../domain/receipt.ts';
+import { type ReceiptFields, receiptBody, receiptText } from '../../domain/receipt.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
@@ -105,6 +105,12 @@ async function releaseMarked(
   return target;
 }
 
+/** Returns the text of a receipt, signed. */
+export function signedReceipt(keys: KeyRing, fields: ReceiptFields): string {
+  const signature = keys.signReceipt(Buffer.from(receiptBody(fields), 'utf8')).toString('base64');
+  return receiptText(fields, keys.receiptPublicKey.id, signature);
+}
+
 /**
  * Closes `upload`, whose bytes are all stored. Returns the version that becomes a file; when the upload is a marker,
  * that is the version that the marker releases. Throws `conflict` when a marker names no file that can be released.
@@ -141,7 +147,6 @@ export async function closeUpload(
     account: session.account.name,
     hashedBy: session.node,
   };
-  const signature = keys.signReceipt(Buffer.from(receiptBody(fields), 'utf8')).toString('base64');
   await closeVersion(tx, {
     version: upload.version,
     upload: close.id,
@@ -150,7 +155,7 @@ export async function closeUpload(
     settleMs: publication.state === 'settling' ? publication.settleMs : null,
     modifiedAt: close.modifiedAt,
     closedAt,
-    receipt: receiptText(fields, keys.receiptPublicKey.id, signature),
+    receipt: signedReceipt(keys, fields),
   });
   await record(tx, {
     ...base,

@@ -20,10 +20,18 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type locateEntry, walkHolding } from '../catalogue/locate.ts';
 import { giveUp } from '../catalogue/name-entry.ts';
-import { findDirectory, liveVersions, lockFile, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
+import {
+  findDirectory,
+  liveVersions,
+  lockFile,
+  nextNumber,
+  setVersionState,
+  type VersionRow,
+} from '../catalogue/tree-queries.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
 import { type SealedUpload, uploadMac } from './handle-seals.ts';
+import { superseded } from './offers.ts';
 import {
   cutBase,
   forgetPending,
@@ -36,8 +44,16 @@ import {
   takeOver,
 } from './upload-queries.ts';
 
-type EntryPlace = ReturnType<typeof locateEntry>;
-type OpenMode = { readonly continue: boolean; readonly exclusive: boolean };
+export type EntryPlace = ReturnType<typeof locateEntry>;
+export type OpenMode = {
+  readonly continue: boolean;
+  readonly exclusive: boolean;
+  /**
+   * What the name was when it was offered: the highest number of its versions, and nothing unpublished. What came since
+   * is not given up. Undefined when it was not offered.
+   */
+  readonly offered?: { readonly standing: number };
+};
 type Decision =
   | { readonly kind: 'new' }
   /** The same partial version is resumed. */
@@ -144,6 +160,15 @@ async function addVersion(
   return version;
 }
 
+/** Returns whether anything came under this name since it was offered. */
+const isNewer = async (
+  tx: Transaction,
+  file: FileId,
+  live: readonly VersionRow[],
+  standing: number,
+): Promise<boolean> =>
+  live.some((version) => version.state !== 'published') || (await nextNumber(tx, file)) > standing + 1;
+
 type Opened = { readonly id: string; readonly upload: OpenUpload; readonly fresh: FreshExtent };
 
 /**
@@ -162,13 +187,17 @@ async function opened(
   return { id, upload, fresh: await issueExtent(tx, issuing, node, upload, id) };
 }
 
-/** Opens `place` for writing. Returns the upload with its stored bytes and its first fresh extent. */
+/**
+ * Opens `place` for writing. Returns the upload, which gets the name `id`, with its stored bytes and its first fresh
+ * extent.
+ */
 export async function openUpload(
   tx: Transaction,
   issuing: Issuing,
   session: OpenSession,
   place: EntryPlace,
   mode: OpenMode,
+  id: string = randomUUID(),
 ): Promise<Opened> {
   const { keys } = issuing;
   const parent = await walkHolding(tx, place.folder.id, place.parents);
@@ -176,6 +205,7 @@ export async function openUpload(
   if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined)
     throw new CofferdamError('conflict', 'the name is taken by a directory');
   let live = await liveVersions(tx, file);
+  if (mode.offered !== undefined && (await isNewer(tx, file, live, mode.offered.standing))) throw superseded();
   const decideNow = (): Decision => decide(session, place, live, mode);
   let decision = decideNow();
   if (decision.kind === 'resume' && decision.version.hasBase) {
@@ -185,7 +215,6 @@ export async function openUpload(
     live = await liveVersions(tx, file);
     decision = decideNow();
   }
-  const id = randomUUID();
   let made: VersionId;
   if (decision.kind === 'resume') {
     const { id: version, content } = decision.version;
