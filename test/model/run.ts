@@ -222,7 +222,8 @@ export class Run {
     const reply = await client.ask<Buffer>('open', pathFor(actor, path), flag.write | flag.create | more, {});
     if (reply.kind !== 'ok') {
       // The warden did it, and nobody received the answer: what had that name may have been begun anew.
-      if (reply.kind === 'lost' || (await this.#wasDone(mark, /^upload\.open$/))) this.#beliefs.supersede(path);
+      if (reply.kind === 'lost' || (await this.#wasDone(mark, /^upload\.(?:open|offer|begin)$/)))
+        this.#beliefs.supersede(path);
       else if (isAlone) this.#changedNothing(before, await this.#look.rows(), `OPEN of ${path} (${how})`);
       return;
     }
@@ -389,7 +390,7 @@ export class Run {
       belief.isClosed = true;
       // Committed, and the client was told that the outcome is unknown: the file may be there, whole. The same is true
       // of a warden that was killed.
-      if (belief.flaw === undefined && (this.#hasKill || (await this.#wasDone(mark, /^upload\.close$/))))
+      if (belief.flaw === undefined && (this.#hasKill || (await this.#wasDone(mark, /^upload\.(?:close|put)$/))))
         this.#beliefs.closed(belief, 'lost');
     });
     // What a commit may show must be known before anybody looks: until the answer is here, it counts as lost.
