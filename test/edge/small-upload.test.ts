@@ -61,7 +61,10 @@ const edge = await edgeProcess(top);
 
 async function setUp(t: Test, warden = new OfferingWarden(), more: object = {}) {
   let held = 0;
-  const buffers = { ...roomy, addUploads: (bytes: number) => void (held += bytes) };
+  const addUploads = (bytes: number): void => {
+    held += bytes;
+  };
+  const buffers = { ...roomy, addUploads };
   const uploads = uploadContext(edge, warden, buffers, new Filling(buffers, edge.store));
   const mode = { continue: false, exclusive: false, appends: false, ...more };
   const file = await openForWriting(uploads, ['deposit', 'f'], mode);

@@ -121,7 +121,7 @@ export class Run {
       case 'write':
         return this.#write(key, step);
       case 'fsync':
-        return this.#onHandle(key, step.waits, (open) => open.client.ask('ext_openssh_fsync', open.handle), 'FSYNC');
+        return this.#fsync(key, step.waits);
       case 'fsetstat':
         return this.#fsetstat(key, step);
       case 'close':
@@ -328,6 +328,20 @@ export class Run {
     const over = new Promise((resolve) => setTimeout(resolve, step.ms)).then(end);
     this.#faults.add(over);
     void over.finally(() => this.#faults.delete(over));
+  }
+
+  async #fsync(key: string, waits: boolean): Promise<void> {
+    const belief = this.#open.get(key)?.belief;
+    const bytes = belief?.hasWritten === true ? belief.next : 0;
+    await this.#onHandle(
+      key,
+      waits,
+      (open) => open.client.ask('ext_openssh_fsync', open.handle),
+      'FSYNC',
+      (reply) => {
+        if (belief !== undefined && reply.kind === 'ok') this.#beliefs.synced(belief, bytes);
+      },
+    );
   }
 
   async #fsetstat(key: string, step: Extract<Step, { op: 'fsetstat' }>): Promise<void> {
