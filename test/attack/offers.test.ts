@@ -1,5 +1,5 @@
 // A small file is offered at OPEN and stored at CLOSE, in one call. Whatever an edge states about an offer that is not
-// its session's, that is over, or that does not fit, nothing is stored by it; and what is stored is charged and recorded.
+// its session's, that is over, or that does not fit, nothing is stored by it; what is stored is charged and recorded.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { sealedLength } from '../../server/extents/sealed-format.ts';

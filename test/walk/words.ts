@@ -17,7 +17,7 @@ export type Said =
   | { readonly literal: unknown }
   | { readonly fields: Readonly<Record<string, Said>> }
   | { readonly items: readonly Said[] }
-  /** An extent that was sealed as an edge seals it, or almost so. `isSmall`: the only one of a file that comes whole. */
+  /** An extent that was sealed as an edge seals it, or almost so. `isSmall`: the only one of a file that comes whole */
   | { readonly sealed: SealedHow; readonly of: Whose; readonly n: number; readonly isSmall: boolean }
   /** The proof of a key over the session identifier of a login that is under way. */
   | { readonly proof: Whose };

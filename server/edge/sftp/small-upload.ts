@@ -78,7 +78,7 @@ export async function turnNamed(writing: Iterable<WritableFile>, name: string, f
   );
 }
 
-export class SmallUpload implements WritableFile, Filler {
+class SmallUpload implements WritableFile, Filler {
   readonly path: VirtualPath;
   readonly #context: UploadContext;
   readonly #offer: Offer;
@@ -238,7 +238,9 @@ export class SmallUpload implements WritableFile, Filler {
     this.#withUpload((upload) => upload.resize(bytes));
   }
 
-  /** Turns the file into an upload, once. Never rejects: when it fails, every later request is answered with the error. */
+  /**
+   * Turns the file into an upload, once. Never rejects: when it fails, every later request is answered with the error.
+   */
   turned(): Promise<void> {
     this.#turn();
     return this.#turning ?? Promise.resolve();

@@ -26,6 +26,7 @@ import {
 } from './charge-queries.ts';
 import { OpenPermits } from './open-permits.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
+import { type Charged, settling } from './settling.ts';
 import { UnpaidEntries, UnpaidOpenings } from './unpaid-entries.ts';
 
 /** What a use case receives whose work is charged. */
@@ -104,7 +105,6 @@ type Given = {
   readonly grants?: Slots;
 };
 export type Queues<Item, Answer> = Readonly<Record<Plane, BatchQueue<Item, Answer>>>;
-type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 
 /** The errors from which a client learns something about a name: whether it exists, or what it may do with it. */
 const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'conflict', 'invalid']);
@@ -117,9 +117,6 @@ export const byOf = ({ node, account }: OpenSession, customer: CustomerId, versi
   customer,
   version,
 });
-
-/** The shortest pause, in milliseconds, after which a charge that was slowed down is tried again. */
-const askAgainMsMin = 20;
 
 /**
  * Creates the queues of one kind of call. A batch waits for the row locks of all its items. Each plane has a queue of
@@ -158,44 +155,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       log.warn({ err: error }, 'sessions that met their limit could not be ended; the next refusal tries again'),
   });
 
-  const requireUnrefused = (asked: Asked): void => {
-    const known = desk.recall(asked);
-    if (known !== undefined) throw known;
-  };
-
-  /** Asks until a charge is granted or refused. `ask` may carry out more work in the transaction of the charge. */
-  const settled = async <Answer extends { readonly charge: ChargeAnswer }>(
-    session: OpenSession,
-    asked: Asked,
-    ask: () => Promise<Answer>,
-  ): Promise<Answer & { readonly charge: Charged }> => {
-    requireUnrefused(asked);
-    const deadline = performance.now() + config.limits.slowdownPatienceMs;
-    for (;;) {
-      const whole = await ask();
-      const answer = whole.charge;
-      switch (answer.outcome) {
-        case 'granted':
-        case 'repeat':
-          if (answer.isSlow) await desk.slowed(session, answer.customer);
-          return { ...whole, charge: answer };
-        case 'session':
-          await sessions.end(session.id, 'its account, customer or credential may no longer be used', 'doubt');
-          throw new CofferdamError('session-ended', 'the session is over');
-        case 'missing':
-          throw new CofferdamError('not-found', 'the file is no longer open');
-        case 'over-limit':
-          throw await desk.settle(session, answer, asked);
-        case 'later': {
-          await desk.slowed(session, answer.customer);
-          const pauseMs = Math.max(askAgainMsMin, answer.afterMs * (1 + Math.random() / 4));
-          if (performance.now() + pauseMs > deadline)
-            throw new CofferdamError('over-limit', 'the gateway is very busy and has slowed down; try again later');
-          await new Promise((resolve) => setTimeout(resolve, pauseMs));
-        }
-      }
-    }
-  };
+  const { requireUnrefused, settled } = settling({ desk, sessions, patienceMs: config.limits.slowdownPatienceMs });
 
   const charge = async (
     through: Queues<ChargeRequest, ChargeAnswer>,

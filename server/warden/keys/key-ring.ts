@@ -107,7 +107,7 @@ export function createKeyRing(config: KeyConfig): KeyRing {
 /** Runs a reading transaction in the customer's scope. The transaction is begun only when the callee needs one. */
 export type Read = <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
 
-export type NewFileKey = {
+type NewFileKey = {
   readonly customerKeyId: CustomerKeyId;
   readonly wrappedKey: Buffer;
   readonly fileKey: Buffer;

@@ -1,7 +1,8 @@
 // Owns: the offers of this warden: names under which a session may put a small file in one call. An offer is kept in
 // memory only, for a short time, and reserves its name meanwhile (decision 60).
-// Must never: decide what may be stored. An offer that is forgotten costs its holder another call, and what stands under
-// the name is looked at again, under its lock, when the file is put.
+// Must never: decide what may be stored. An offer that is forgotten costs its holder another call, and what stands
+// under the name is looked at again, under its lock, when the file is put.
+import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { AccountId, FolderId, NodeName, ObjectId, SessionId } from '../../domain/ids.ts';
 import { NewestNames } from '../../domain/newest-names.ts';
@@ -23,8 +24,8 @@ const offersMax = 8192;
 const unusedMax = 256;
 const supersededMax = 20_000;
 
-/** A path inside a folder. Directories keep their names, so a path means the same name for as long as an offer lasts. */
-export type OfferedPath = { readonly folder: FolderId; readonly rest: VirtualPath };
+/** A path inside a folder. Directories keep their names, so a path means one name for as long as an offer lasts. */
+type OfferedPath = { readonly folder: FolderId; readonly rest: VirtualPath };
 export type Offer = Pick<
   Put,
   'upload' | 'session' | 'customer' | 'directory' | 'standing' | 'mayReplace' | 'version' | 'content' | 'key'
@@ -69,8 +70,8 @@ export class Offers {
 
   /**
    * Makes room under a name for an account that opens it. An offer of the same account is superseded, unless the name
-   * must not exist (`exclusive`); one of another account is in the way. Throws `conflict`. When a file is just being put
-   * there, waits until that is done.
+   * must not exist (`exclusive`); one of another account is in the way. Throws `conflict`. When a file is just being
+   * put there, waits until that is done.
    */
   async clear(path: OfferedPath, account: AccountId, exclusive: boolean): Promise<void> {
     this.#sweep();
@@ -102,7 +103,8 @@ export class Offers {
 
   /**
    * Runs the work that ends an offer, and forgets the offer when it is done; undefined when this session has no such
-   * offer. While one such work runs, another one waits for its end, and finds no offer then. Throws `conflict` when another OPEN of the same name has taken the place of the offer.
+   * offer. While one such work runs, another one waits for its end, and finds no offer then. Throws `conflict` when
+   * another OPEN of the same name has taken the place of the offer.
    */
   async use<T>(id: string, session: SessionId, work: (offer: Offer) => Promise<T>): Promise<T | undefined> {
     this.#sweep();
@@ -114,7 +116,7 @@ export class Offers {
       return this.use(id, session, work);
     }
     const use = work(kept.offer);
-    kept.use = use;
+    kept.use = held(use);
     try {
       return await use;
     } finally {

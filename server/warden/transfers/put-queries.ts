@@ -216,7 +216,7 @@ function requireStoredEntries(
       draft?.refuse(kind, fault);
       throw notWritten(kind, fault);
     };
-    if (texts.length !== due.length) refuse('upload.closed', `came back as ${texts.length} of ${due.length}`);
+    if (texts.length !== due.length) refuse('upload.closed', 'came back more or less often than it was sent');
     for (const [at, sent] of due.entries()) {
       const written = parseEntry(texts[at] ?? '');
       const fault = faultOf(written, sent) ?? (written && draft?.faultOf(written, askedAt));

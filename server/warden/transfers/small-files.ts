@@ -1,5 +1,5 @@
-// Owns: the calls by which a small file is uploaded: OPEN is answered with an offer, which only reads, and CLOSE with one
-// call that charges, enters and records it (decision 60). And the way from an offer to an upload like any other.
+// Owns: how a small file is uploaded: OPEN is answered with an offer, which only reads, and CLOSE with one call that
+// charges, enters and records it (decision 60).
 // Must never: offer a name of which anything has to be given up, continued or decided by a marker; make a file of which
 // the edge does not say that it is whole (T-31); answer before the commit is known.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
@@ -28,7 +28,7 @@ type Offered = Extract<Result<EdgeToWarden, 'upload.offer'>, { outcome: 'offer' 
 type Said = Omit<Params<EdgeToWarden, 'upload.put'>, 'token' | 'upload'>;
 
 /** What receives small files that are whole: one queue for each plane. */
-export type Puts = { readonly queues: Queues<Put, PutAnswer>; stop(): Promise<void> };
+type Puts = { readonly queues: Queues<Put, PutAnswer>; stop(): Promise<void> };
 /** What a use case receives that puts small files. */
 export type Putting = { readonly puts: Puts };
 
@@ -64,8 +64,8 @@ const nowhere: Readonly<Record<Exclude<NonNullable<PutAnswer['put']>, 'stored'>,
 };
 
 /**
- * Returns whether OPEN of this name is the plain case: a new version, for which nothing has to be given up or continued.
- * Everything else, refusals included, is decided under the lock of the name.
+ * Returns whether OPEN of this name is the plain case: a new version, for which nothing has to be given up or
+ * continued. Everything else, refusals included, is decided under the lock of the name.
  */
 function isPlain(seen: NameSeen, place: EntryPlace, mode: Mode): boolean {
   if (!seen.goesOn || seen.directory === undefined || seen.isDirectory || seen.hasUnpublished) return false;
