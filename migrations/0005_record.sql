@@ -156,7 +156,8 @@ create table ledger_state (
 );
 insert into ledger_state default values;
 
--- Nothing is served while one of these stands: the database is behind what was witnessed, or its clock jumped.
+-- Nothing is served while one of these stands: the database is behind what was witnessed, differs from it, or its clock
+-- jumped.
 create table ledger_freeze (
   id uuid primary key,
   at timestamptz not null default clock_timestamp(),

@@ -126,7 +126,16 @@ export const credentialRotate = changingVerb(
       const started = await client.call('rotation.start', { selection, overlapDays, reason });
       rotation = started.rotation;
       keysOf = started.keys;
-    } else if (execute === undefined) throw new RangeError('--resume makes changes: add --execute');
+    } else {
+      const ignored = [...selectionOptions.map(({ name }) => name), 'overlap', 'reason'].filter(
+        (name) => given.options[name] !== undefined,
+      );
+      if (ignored.length > 0)
+        throw new RangeError(
+          `--resume continues a rotation as it was planned: leave out ${ignored.map((name) => `--${name}`).join(', ')}`,
+        );
+      if (execute === undefined) throw new RangeError('--resume makes changes: add --execute');
+    }
     const done = await advance(client, rotation, keys, given);
     keysOf ??= (await client.call('rotation.show', { rotation })).rotation.keys;
     const refused = done.refused.map((one) => `  ${one.account}: ${plain(one.why)}`);

@@ -302,6 +302,15 @@ test('rotation: both keys are good, the move is recorded, it is undone, it is fi
   t.match(await ok('rotation', 'show', id), /not moved/);
   const counted = await world.cofferctlJson<{ keys: number }>(['credential', 'rotate', '--resume', id, '--execute']);
   t.equal(counted.keys, 1, 'a resumed run says how many keys the rotation has');
+  for (const [option, value] of [
+    ['customer', 'acme'],
+    ['stale-before', '2026-01-01'],
+    ['overlap', '3'],
+  ] as const) {
+    const both = await world.cofferctl(['credential', 'rotate', '--resume', id, `--${option}`, value, '--execute']);
+    t.equal(both.code, 2, `--resume with --${option} is refused`);
+    t.match(both.err, `leave out --${option}`, 'and says which option is of no use');
+  }
   t.ok(await opens(withNew('acme-batch')), 'so is the new one');
   t.match(await ok('rotation', 'show', id), /moved \d{4}-/, 'whose first use is the move');
   t.same(

@@ -8,19 +8,20 @@ const headerWaitMs = 5000;
 
 /**
  * Calls `ready` once, with the source of the socket. Destroys the socket when its address is
- * unknown, and when a load balancer's header is malformed or has not arrived after five seconds.
+ * unknown, and when a load balancer's header is malformed or has not arrived after `waitMs` milliseconds.
  */
 export function whenSourceKnown(
   reader: SocketReader,
   balancers: readonly Network[],
   ready: (source: ProxySource) => void,
+  waitMs = headerWaitMs,
 ): void {
   const { socket } = reader;
   const own = { address: canonicalAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
   if (own.address === '') return void socket.destroy();
   if (!balancers.some((network) => isInNetwork(own.address, network))) return ready(own);
   let held = Buffer.alloc(0);
-  const timer = setTimeout(() => socket.destroy(), headerWaitMs);
+  const timer = setTimeout(() => socket.destroy(), waitMs);
   const drop = (): void => void socket.destroy();
   const take = (chunk: Buffer): number => {
     const before = held.length;
