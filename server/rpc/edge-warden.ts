@@ -171,6 +171,9 @@ const storedExtent = z.strictObject({
   inline: base64(inlineExtentBytesMax + 128).optional(),
 });
 
+/** Where an extent is in its file. */
+const locatedExtent = z.strictObject({ index, offset: size, bytes: size });
+
 const grantedExtent = z.strictObject({
   index,
   objectId,
@@ -503,13 +506,20 @@ export const edgeToWarden = {
   'download.open': operation({
     changes: true,
     params: z.strictObject({ token, path }),
-    result: z.strictObject({ download: uuid, customer: uuid, size, modifiedAt: epochSeconds }),
+    /** `extents` has the first extents of the file, so that a small one is read without a question where it is. */
+    result: z.strictObject({
+      download: uuid,
+      customer: uuid,
+      size,
+      modifiedAt: epochSeconds,
+      extents: z.array(locatedExtent).max(16).optional(),
+    }),
   }),
   /** Returns the extents that hold bytes from `offset` on, in order; at most 256 in one call. */
   'download.locate': operation({
     changes: false,
     params: z.strictObject({ token, download, offset: edgeWords.offset }),
-    result: z.strictObject({ extents: z.array(z.strictObject({ index, offset: size, bytes: size })).max(256) }),
+    result: z.strictObject({ extents: z.array(locatedExtent).max(256) }),
   }),
   /**
    * Charges, records, commits, and then returns the key, in this order. Without budget there is no key. A cap that
