@@ -12,7 +12,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import { inlineExtentBytesMax } from '../../rpc/edge-words.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { FieldReader } from './codec.ts';
-import type { Filler } from './filling.ts';
+import { type Filler, fitting } from './filling.ts';
 import { Upload, type UploadContext } from './upload.ts';
 import { inlineCopies } from './upload-pipeline.ts';
 
@@ -157,7 +157,7 @@ class SmallUpload implements WritableFile, Filler {
   fit(): void {
     const { filling } = this.#context;
     if (this.#buffer !== undefined && this.#filled === 0) this.#giveBack();
-    else if (this.#buffer !== undefined && this.#buffer.length >= 2 * this.#filled)
+    else if (this.#buffer !== undefined && this.#buffer.length > fitting(this.#filled))
       this.#buffer = filling.move(this.#buffer, this.#filled, this.#filled);
   }
 

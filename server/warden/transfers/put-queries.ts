@@ -17,7 +17,6 @@ import {
 import type { Draft, End } from '../../domain/ledger/births.ts';
 import { faultOf, notWritten, parseEntry, type SentEntry } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
-import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { type AskedBy, requireEntries } from '../budgets/charge-entries.ts';
 import { type ChargeAnswer, type ChargeRequest, chargeAnswer, type RawCharge } from '../budgets/charge-queries.ts';
 
@@ -240,8 +239,8 @@ const chargesOf = (items: readonly Put[]): readonly ChargeRequest[] =>
 
 /**
  * Puts a batch of small files. Returns one answer for each, in their order, and resolves after the commit. Throws
- * `unavailable` when an entry did not come back as it was sent; then none of them counts as stored. When one name stays
- * locked for too long, nothing has happened, and each file is put by itself.
+ * `unavailable` when an entry did not come back as it was sent; then none of them counts as stored. It throws the same
+ * when a name stays locked for too long; then nothing has happened.
  */
 export async function callPutBatch(database: Database, items: readonly Put[]): Promise<readonly PutAnswer[]> {
   const draft = database.beginDraft();
@@ -254,12 +253,7 @@ export async function callPutBatch(database: Database, items: readonly Put[]): P
     requireStoredEntries(items, rows, draft, askedAt);
     end = 'committed';
     return rows.map((row) => ({ charge: chargeAnswer(row, 'in'), put: row.put }));
-  } catch (error) {
-    if (sqlState(error) !== lockNotAvailable || items.length === 1) throw error;
   } finally {
     draft?.end(end);
   }
-  const answers: PutAnswer[] = [];
-  for (const item of items) answers.push(...(await callPutBatch(database, [item])));
-  return answers;
 }

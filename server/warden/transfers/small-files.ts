@@ -12,6 +12,7 @@ import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import { sealedDigest } from '../../extents/object-tickets.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
 import type { DatabaseOptions } from '../../postgres/database.ts';
+import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
@@ -56,12 +57,28 @@ export function createPuts({
 
 /** How often an OPEN looks at a name that others are opening at the same moment. */
 const looksMax = 3;
+/** How long a file waits for a name or a budget that somebody else has locked, in milliseconds. */
+const patienceMs = 15_000;
 const oneItem = { bytes: 0, items: 1 } as const;
 const nowhere: Readonly<Record<Exclude<NonNullable<PutAnswer['put']>, 'stored'>, string>> = {
   taken: 'the name was taken meanwhile; nothing was stored',
   gone: 'the directory is gone; nothing was stored',
   changed: 'the rules of this folder were changed meanwhile; nothing was stored: send the file again',
 };
+
+/**
+ * Asks again for as long as a lock is held by somebody else, which is no longer than an edge waits for an answer.
+ * Nothing has happened then.
+ */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  const until = performance.now() + patienceMs;
+  for (;;)
+    try {
+      return await ask();
+    } catch (error) {
+      if (sqlState(error) !== lockNotAvailable || performance.now() > until) throw error;
+    }
+}
 
 /**
  * Returns whether OPEN of this name is the plain case: a new version, for which nothing has to be given up or
@@ -148,9 +165,8 @@ export class SmallFiles {
     const { charges, puts } = this.#warden;
     const item = this.#itemOf(session, offer, said);
     const amount = { bytes: item.extent?.bytes ?? 0, items: 1 };
-    const { put } = await charges.taking(session, offer.customer, amount, () =>
-      puts.queues[session.account.plane].request(item),
-    );
+    const queue = puts.queues[session.account.plane];
+    const { put } = await charges.taking(session, offer.customer, amount, () => patiently(() => queue.request(item)));
     if (put === 'stored') return offer.version;
     if (put === null) throw new CofferdamError('bug', 'a small file was charged and not put');
     throw new CofferdamError('conflict', nowhere[put]);
