@@ -7,7 +7,7 @@ import { outlive } from '../server/domain/lost-output.ts';
 import { readLine } from './arguments.ts';
 import { connect } from './connection/client.ts';
 import { expiryWarning } from './connection/identity.ts';
-import { placesOf } from './connection/places.ts';
+import { pathsOf } from './connection/paths.ts';
 import { unwrittenExit } from './help.ts';
 import { type Output, plain } from './terminal/output.ts';
 
@@ -18,7 +18,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const line = readLine(argv);
   if (line === undefined) return 0;
   const { verb, rest, options, general, isJson } = line;
-  const places = placesOf(general);
+  const paths = pathsOf(general);
   const given = {
     words: verb.words,
     positionals: rest,
@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
     general,
     isTerminal: process.stdout.isTTY === true,
     isJson,
-    places,
+    paths,
   };
   const print = (output: Output): number => {
     if (output.isSaid !== true)
@@ -36,12 +36,12 @@ async function main(argv: readonly string[]): Promise<number> {
     return output.isFault === true ? 1 : 0;
   };
   if (verb.local !== undefined) return print(await verb.local(given));
-  const client = await connect(places);
+  const client = await connect(paths);
   try {
     return print(await verb.run(client, given));
   } finally {
     client.close();
-    process.stderr.write(expiryWarning(places.directory));
+    process.stderr.write(expiryWarning(paths.directory));
   }
 }
 

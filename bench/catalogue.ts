@@ -33,7 +33,9 @@ const startMs = 600_000;
 const filledFile = 'filled';
 /** Customers beside those of the demo world. Each has two folders. */
 const customersMore = 17;
-/** Days in the tree, days until the key is destroyed, and complete reads, as `folder set` takes them. */
+/**
+ * Days for which a version is visible, days until the key is destroyed, and complete reads, as `folder set` takes them.
+ */
 const rules = [
   ['none', 'none', 'none'],
   ['30', '90', 'none'],

@@ -37,7 +37,7 @@ insert into operator (id, name, role) select uid('operator-' || n), n, 'operator
 `;
 
 /**
- * Makes the files of the deposit sessions `$1` to `$2`, five for each session. Old files have left the tree. `$3` is
+ * Makes the files of the deposit sessions `$1` to `$2`, five for each session. Old files are withdrawn. `$3` is
  * the number of all sessions, `$4` the beginning and `$5` the length of the history.
  */
 export const depositFiles = `

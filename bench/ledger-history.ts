@@ -1,9 +1,9 @@
 // Owns: `npm run bench:scope [-- MILLIONS] [--keep] [--dir DIR] [--repeats N] [--only make] [--question TEXT]`, the
 // measurement of how long `incident scope` and `incident hunt` take on a history of so many million entries (50 is a
-// busy year) over 13 months, on the real schema, as the admin role. It makes a database of its own and removes it
-// unless `--keep` is given. `--only make` makes the history and asks nothing; `--question` asks only the questions
-// whose names contain the text. "Cold" means that the server was stopped and its files were removed from the page
-// cache. The last line of the output is JSON.
+// busy year) over 13 months, on the real schema, as the database role of the admin process. It makes a database of its
+// own and removes it unless `--keep` is given. `--only make` makes the history and asks nothing; `--question` asks only
+// the questions whose names contain the text. "Cold" means that the server was stopped and its files were removed from
+// the page cache. The last line of the output is JSON.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -19,9 +19,10 @@ export const adminServerName = 'cofferdam-admin';
 const authorityName = 'Cofferdam development authority';
 const days = { authority: 3650, server: 825, operator: 365 } as const;
 
-export type DevelopmentPlaces = {
+export type DevelopmentPaths = {
   readonly certs: string;
   readonly operators: string;
+  /** The system user of the admin process, to whom its certificate and key belong. */
   readonly admin: { readonly uid: number; readonly gid: number };
 };
 export type DevelopmentOperator = {
@@ -32,13 +33,13 @@ export type DevelopmentOperator = {
   readonly publicKey: string;
 };
 
-const certificateOf = (places: DevelopmentPlaces, name: string): string => join(places.operators, name, 'cert.pem');
+const certificateOf = (paths: DevelopmentPaths, name: string): string => join(paths.operators, name, 'cert.pem');
 
 /**
  * Creates the authority when there is none. An authority that has no index yet gets one with the certificates that are
  * found around it, because it issued them.
  */
-async function ensureAuthority(places: DevelopmentPlaces, directory: string): Promise<void> {
+async function ensureAuthority(paths: DevelopmentPaths, directory: string): Promise<void> {
   if (existsSync(indexFile(directory))) return;
   if (!existsSync(authorityPaths(directory).certificate))
     return createAuthorityDirectory(directory, authorityName, days.authority);
@@ -49,15 +50,15 @@ async function ensureAuthority(places: DevelopmentPlaces, directory: string): Pr
   ): ReturnType<typeof entryOf>[] => (existsSync(path) ? [entryOf(kind, name, readFileSync(path, 'utf8'))] : []);
   await adopt(directory, [
     ...known('authority', authorityName, authorityPaths(directory).certificate),
-    ...known('server', adminServerName, join(places.certs, 'admin', 'cert.pem')),
-    ...operators.flatMap(({ name }) => known('operator', name, certificateOf(places, name))),
+    ...known('server', adminServerName, join(paths.certs, 'admin', 'cert.pem')),
+    ...operators.flatMap(({ name }) => known('operator', name, certificateOf(paths, name))),
   ]);
 }
 
 async function ensureServer(
   authority: Authority,
   directory: string,
-  owner: DevelopmentPlaces['admin'],
+  owner: DevelopmentPaths['admin'],
   isStale: boolean,
 ): Promise<void> {
   const path = (name: string): string => join(directory, name);
@@ -75,13 +76,13 @@ async function ensureServer(
 
 async function ensureOperator(
   authority: Authority,
-  places: DevelopmentPlaces,
+  paths: DevelopmentPaths,
   name: string,
   isStale: boolean,
 ): Promise<void> {
-  const directory = join(places.operators, name);
+  const directory = join(paths.operators, name);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = certificateOf(places, name);
+  const path = certificateOf(paths, name);
   if (!existsSync(path)) {
     const { spki, key } = await newKeys();
     const certificate = await authority.issueOperator(spki, name, days.operator);
@@ -101,14 +102,12 @@ async function ensureOperator(
 }
 
 /** Creates what is missing and renews what ends soon. Returns the operators with their keys. */
-export async function createDevelopmentCertificates(
-  places: DevelopmentPlaces,
-): Promise<readonly DevelopmentOperator[]> {
-  const directory = join(places.certs, 'authority');
-  const adminDirectory = join(places.certs, 'admin');
-  mkdirSync(places.certs, { recursive: true, mode: 0o755 });
+export async function createDevelopmentCertificates(paths: DevelopmentPaths): Promise<readonly DevelopmentOperator[]> {
+  const directory = join(paths.certs, 'authority');
+  const adminDirectory = join(paths.certs, 'admin');
+  mkdirSync(paths.certs, { recursive: true, mode: 0o755 });
   mkdirSync(adminDirectory, { recursive: true, mode: 0o700 });
-  await ensureAuthority(places, directory);
+  await ensureAuthority(paths, directory);
   await Authority.open(directory, async (authority) => {
     const { certificates, crl } = listing(authority);
     const isStale = (kind: string, name: string): boolean =>
@@ -120,11 +119,11 @@ export async function createDevelopmentCertificates(
           !['revoked', 'replaced'].includes(one.state),
       );
     if (crl.daysLeft < warnDays) await authority.reissueCrl();
-    await ensureServer(authority, adminDirectory, places.admin, isStale('server', adminServerName));
-    for (const { name } of operators) await ensureOperator(authority, places, name, isStale('operator', name));
+    await ensureServer(authority, adminDirectory, paths.admin, isStale('server', adminServerName));
+    for (const { name } of operators) await ensureOperator(authority, paths, name, isStale('operator', name));
   });
   return operators.map(({ name, role }) => {
-    const certificate = readFileSync(certificateOf(places, name), 'utf8');
+    const certificate = readFileSync(certificateOf(paths, name), 'utf8');
     return {
       name,
       role,

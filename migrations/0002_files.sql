@@ -15,9 +15,9 @@ create table folder (
   replace_allowed boolean not null default false,
   directories_allowed boolean not null default false,
   created_at timestamptz not null default clock_timestamp(),
-  -- How long a version stays in the tree. Null means until it is removed.
+  -- How long a version stays visible. Null means until it is removed.
   window_days int check (window_days between 1 and 3650),
-  -- After so many complete reads a version leaves the tree. Null means that reads are not counted.
+  -- After so many complete reads a version is withdrawn. Null means that reads are not counted.
   reads_max int check (reads_max between 1 and 1000),
   -- When the key of a version is destroyed, counted from its publication. Null means never. Until then an operator can release a version again; a legal hold
   -- keeps the key for longer.
@@ -128,8 +128,8 @@ create table version (
   file_id uuid not null references file,
   number int not null check (number >= 1),
   content_id uuid not null references content,
-  -- partial: being uploaded, or interrupted. held: complete, waits for a rename or a marker. settling: complete, is published at `publish_at`. published: in
-  -- the tree. withdrawn: left the tree. discarded: given up before publication. destroyed: its key is gone.
+  -- partial: being uploaded, or interrupted. held: complete, waits for a rename or a marker. settling: complete, is published at `publish_at`. published:
+  -- visible. withdrawn: not visible any more. discarded: given up before publication. destroyed: its key is gone.
   state text not null check (state in ('partial', 'held', 'settling', 'published', 'withdrawn', 'discarded', 'destroyed')),
   extent_count int not null default 0,
   size bigint not null default 0 check (size >= 0),
@@ -152,7 +152,7 @@ create table version (
   withdrawn_why text check (withdrawn_why in ('window', 'reads', 'removed', 'operator')),
   -- Complete reads since it was published, or released again.
   complete_reads int not null default 0,
-  -- An operator released it: until then it stands in the tree again.
+  -- An operator released it: until then it is visible again.
   released_until timestamptz,
   -- The folder of its file. It stands here, too, so that what could have been read is found by folder and time without looking at every file.
   folder_id uuid not null references folder,
@@ -185,13 +185,13 @@ create index version_waits on version (waits_since) where state = 'settling';
 create index version_let_go on version ((coalesce(let_go_at, opened_at))) where state = 'partial' and upload_id is null;
 -- Uploads that somebody holds. A session that ends lets go of them, and a regular pass does so a second later.
 create index version_in_hand on version (session_id) where upload_id is not null;
--- What could have been read at some time, by folder and by when it left the tree, is read from this index alone. Behind row-level security an expression
+-- What could have been read at some time, by folder and by when it was withdrawn, is read from this index alone. Behind row-level security an expression
 -- with `coalesce` is not looked up in an index; one with `case` is.
 create index version_readable on version (folder_id, (case when withdrawn_at is null then 'infinity' else withdrawn_at end), published_at)
   include (id, customer_id, size, state, withdrawn_at, file_id, sha256) where published_at is not null;
 alter table version enable row level security, force row level security;
 
--- Protects against destruction only: what is held leaves the tree as usual.
+-- Protects against destruction only: what is held is withdrawn as usual.
 create table legal_hold (
   id uuid primary key default gen_random_uuid(),
   customer_id uuid not null references customer,

@@ -1,7 +1,7 @@
 'use strict';
-// Owns: running a command with the locked Node.js first in PATH. When it is started by root in a folder that other
-// users cannot reach, it runs the command in a private mount of the clone, because the roles' own system users could
-// not execute the program otherwise.
+// Owns: running a command with the locked Node.js first in PATH. When root starts it and other users cannot reach the
+// clone, it lets others pass the clone's own directory (o+x); when a directory above is closed, it runs the command in
+// a private mount of the clone. Otherwise the system users of the gateway's processes could not execute the program.
 const { spawnSync, spawn } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const fs = require('node:fs');
@@ -22,22 +22,23 @@ function closedAncestor() {
 }
 
 function privateMount(closed) {
-  const place = path.join('/run/cofferdam', createHash('sha256').update(root).digest('hex').slice(0, 12));
-  fs.mkdirSync(place, { recursive: true, mode: 0o755 });
+  const mountPoint = path.join('/run/cofferdam', createHash('sha256').update(root).digest('hex').slice(0, 12));
+  fs.mkdirSync(mountPoint, { recursive: true, mode: 0o755 });
   fs.chmodSync('/run/cofferdam', 0o755);
   if (closed === root) {
     process.stderr.write(
-      `cofferdam: opening this folder for passing (chmod o+x ${root}): the roles' own users must reach the program\n`,
+      `cofferdam: opening this folder for passing (chmod o+x ${root}): the gateway's own system users must reach the program\n`,
     );
     fs.chmodSync(root, fs.statSync(root).mode | 0o001);
-    if (closedAncestor() === undefined) return [];
+    const above = closedAncestor();
+    return above === undefined ? [] : privateMount(above);
   }
-  const can = spawnSync('unshare', ['--mount', '--propagation', 'private', 'mount', '--bind', root, place], {
+  const can = spawnSync('unshare', ['--mount', '--propagation', 'private', 'mount', '--bind', root, mountPoint], {
     encoding: 'utf8',
   });
   if (can.status !== 0)
     fail(
-      `other users cannot pass ${closed}, so the roles' own system users cannot reach this clone, and a private mount is not allowed here (${(can.stderr || String(can.error)).trim()}).\n` +
+      `other users cannot pass ${closed}, so the gateway's own system users cannot reach this clone, and a private mount is not allowed here (${(can.stderr || String(can.error)).trim()}).\n` +
         `  Open the way with: chmod o+x ${closed}\n  or start as an ordinary user.`,
     );
   return [
@@ -50,7 +51,7 @@ function privateMount(closed) {
     'mount --bind "$1" "$2" && mount -o remount,bind,nosuid "$2" && cd "$2" && shift 2 && exec "$@"',
     'sh',
     root,
-    place,
+    mountPoint,
   ];
 }
 
@@ -62,7 +63,8 @@ const prefix = closed === undefined ? [] : privateMount(closed);
 if (prefix.length > 0) env.PATH = `${path.join(prefix[prefix.length - 1], 'node_modules', '.bin')}:${process.env.PATH}`;
 const [program, ...rest] = [...prefix, command, ...args];
 const child = spawn(program, rest, { stdio: 'inherit', env, cwd: root });
-// The terminal sends its signals to the whole process group. A signal that was sent to this process alone is passed on.
+// Every signal is passed on. The terminal sends its signals to the whole process group, so one from there reaches the
+// child twice.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => fail(`${program} cannot be run: ${error.message}`));
 child.on('exit', (code, signal) =>

@@ -80,12 +80,20 @@ function buildNativeCipher() {
   );
 }
 
-/** It is compiled beside the packages, where an edge may read it, so that no tree of sources is written to. */
+/**
+ * Compiles our own piece of native code beside the packages, where an edge may read it. Nothing is written among the
+ * sources.
+ */
 function buildSealInPlace() {
-  const place = path.join(modules, '.cofferdam-native');
-  fs.mkdirSync(place, { recursive: true });
-  for (const source of sealSources) fs.copyFileSync(source, path.join(place, path.basename(source)));
-  compile('sealing in place', place, {}, `require(${JSON.stringify(path.join(place, 'build/Release/seal-in-place'))})`);
+  const directory = path.join(modules, '.cofferdam-native');
+  fs.mkdirSync(directory, { recursive: true });
+  for (const source of sealSources) fs.copyFileSync(source, path.join(directory, path.basename(source)));
+  compile(
+    'sealing in place',
+    place,
+    {},
+    `require(${JSON.stringify(path.join(directory, 'build/Release/seal-in-place'))})`,
+  );
 }
 
 function linkDatabase() {

@@ -11,7 +11,7 @@ export const exposure = read({
     {
       name: 'credential',
       value: 'SHA256:…',
-      help: 'fingerprint of a key, as `credential list` shows it',
+      help: 'name of a key or password, as `credential list` shows it',
       required: true,
     },
   ],
@@ -24,7 +24,8 @@ export const exposure = read({
       const room = (window: string): string => {
         const found = one.room.find((other) => other.window === window);
         const bytes = Math.min(one.bytes, (found?.bytes ?? 0) + one.paidBytes);
-        return `${sizeText(bytes)} in ${countText(Math.min(one.files, (found?.files ?? 0) + (one.paidBytes > 0 ? one.files : 0)))}`;
+        const files = Math.min(one.files, (found?.files ?? 0) + (one.paidBytes > 0 ? one.files : 0));
+        return `${sizeText(bytes)} in ${countText(files)} ${files === 1 ? 'file' : 'files'}`;
       };
       return [one.customer, one.files, sizeText(one.bytes), room('hour'), room('day'), room('week')];
     });

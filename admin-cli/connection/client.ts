@@ -15,7 +15,7 @@ import { NoAnswer, Peer, peerLimits } from '../../server/rpc/peer.ts';
 import { checkCall } from '../../server/rpc/wrong-form.ts';
 import { createSigner, type Signer, type Wish } from '../signing/signer.ts';
 import { plain } from '../terminal/output.ts';
-import { type AdminAddress, checkNotExpired, type Identity, placeName } from './identity.ts';
+import { type AdminAddress, addressText, checkNotExpired, type Identity } from './identity.ts';
 
 const serverName = 'cofferdam-admin';
 const connectMs = 5000;
@@ -30,7 +30,7 @@ const unheard =
 
 /** Longer than a call may wait in the admin process for its places, and then for the warden. */
 const callTimeoutMs = 100_000;
-const isChange = (operation: OperatorOperation): boolean => operatorToAdmin[operation].changes;
+const changesSomething = (operation: OperatorOperation): boolean => operatorToAdmin[operation].changes;
 /** The text for an operator who got no answer to a call that changes something. */
 const unknown = `no answer came: the command may have been done, or may still be done until ${commandLife.endMs / 1000} s after it was asked, and not later. Check before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
@@ -75,19 +75,19 @@ function readIdentity(directory: string, name: string): Buffer {
 type Files = { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer };
 
 /** Opens the connection. Rejects with a text that says why that was not possible and what to do. */
-function open(socket: AdminAddress, files: Files): Promise<TLSSocket> {
+function open(address: AdminAddress, files: Files): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const refuse = (text: string) => (cause?: Error) =>
       reject(
         new CofferdamError('unavailable', `${text}${cause === undefined ? '' : ` (${cause.message})`}`, { cause }),
       );
-    const opened = connectSocket(typeof socket === 'string' ? { path: socket } : { ...socket });
+    const opened = connectSocket(typeof address === 'string' ? { path: address } : { ...address });
     opened.once('error', (cause: NodeJS.ErrnoException) =>
       cause.code === 'EACCES'
         ? refuse(
-            `this user may not open ${placeName(socket)}: operators are members of the group cofferdam-operators. Nothing was done`,
+            `this user may not open ${addressText(address)}: operators are members of the group cofferdam-operators. Nothing was done`,
           )()
-        : refuse(`the gateway does not answer on ${placeName(socket)}: is it running? Nothing was done`)(cause),
+        : refuse(`the gateway does not answer on ${addressText(address)}: is it running? Nothing was done`)(cause),
     );
     const stream = connectTls({
       ...files,
@@ -122,7 +122,8 @@ function callsOver(peer: Peer<Nothing, OperatorToAdmin, undefined>): Client['cal
     } catch (cause) {
       const isGone = cause instanceof CofferdamError && cause.code === 'unavailable' && !peer.isOpen;
       if (!isHeard && isGone) throw new CofferdamError('unavailable', unheard, { cause });
-      if (cause instanceof NoAnswer && isChange(operation)) throw new CofferdamError('unavailable', unknown, { cause });
+      if (cause instanceof NoAnswer && changesSomething(operation))
+        throw new CofferdamError('unavailable', unknown, { cause });
       throw asShown(cause);
     }
   };

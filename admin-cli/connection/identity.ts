@@ -12,12 +12,12 @@ const dayMs = 86_400_000;
 export type AdminAddress = string | { readonly host: string; readonly port: number };
 export type Identity = { readonly directory: string; readonly socket: AdminAddress };
 
-export const placeName = (place: AdminAddress): string =>
-  typeof place === 'string'
-    ? place
-    : place.host.includes(':')
-      ? `[${place.host}]:${place.port}`
-      : `${place.host}:${place.port}`;
+export const addressText = (address: AdminAddress): string =>
+  typeof address === 'string'
+    ? address
+    : address.host.includes(':')
+      ? `[${address.host}]:${address.port}`
+      : `${address.host}:${address.port}`;
 
 const renewal = (directory: string): string =>
   `Give ${join(directory, 'cert.pem')} to the keeper of the authority, who types:\n  npm run certs -- renew --authority DIR --certificate cert.pem --out cert.new.pem`;

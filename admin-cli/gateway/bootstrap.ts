@@ -10,7 +10,7 @@ import { type Given, positional, type Verb } from '../verb/verb.ts';
  */
 async function bootstrap(given: Given): Promise<Output> {
   const operators = [certificateOf(positional(given, 0)), certificateOf(positional(given, 1))];
-  const data = await askBootstrap(given.places.bootstrapSocket, { operators });
+  const data = await askBootstrap(given.paths.bootstrapSocket, { operators });
   const lines = data.operators.map((one) => `${one.name.padEnd(18)} ${one.fingerprint}`);
   return {
     data,

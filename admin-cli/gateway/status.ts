@@ -36,7 +36,10 @@ function recordText({
 
 type Said = Result<OperatorToAdmin, 'status'>['record']['verified'];
 
-/** Nothing where no standing verification ever said anything: doctor says whether one is missing. */
+/**
+ * Returns what the standing verification said last; nothing when none ever said anything, because doctor says whether
+ * one is missing.
+ */
 function verifiedLines(last: Said, full: Said, bad: Said): string {
   if (last === null) return '';
   const word =

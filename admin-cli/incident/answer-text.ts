@@ -13,7 +13,7 @@ type Counts = Readonly<Partial<Record<IncidentPart, number>>>;
 export const shownMax = 40;
 
 const name = (customer: string | null, id: string | null): string => customer ?? id ?? '(none)';
-const place = (row: { readonly folder: string | null; readonly path: string | null }): string =>
+const pathText = (row: { readonly folder: string | null; readonly path: string | null }): string =>
   row.folder === null ? '(no name is known)' : `${row.folder}${row.path ?? ''}`;
 const files = (count: number): string => `${countText(count)} ${count === 1 ? 'file' : 'files'}`;
 
@@ -47,7 +47,9 @@ function recordLines(record: IncidentSummary['record'], isTerminal: boolean): re
 export const oddText = (entries: number): string =>
   `${countText(entries)} ${entries === 1 ? 'entry states' : 'entries state'} a count in a form in which no warden writes one: it is not known what ${entries === 1 ? 'it counts' : 'they count'}, and numbers can be higher. The record was touched: see cofferctl ledger verify`;
 
-/** What finds nothing must not read like an all-clear. */
+/**
+ * Returns what was looked at, and what is odd about it. An answer that found nothing must not read like an all-clear.
+ */
 function windowLines({ window, isEmpty, unknown, totals }: IncidentSummary, isTerminal: boolean): readonly string[] {
   const loud = (text: string): string => colour('red', text, isTerminal);
   return [
@@ -89,7 +91,7 @@ function fileTable(rows: readonly IncidentRow<'files'>[]): string {
     columns: ['CUSTOMER', 'FILE', 'SIZE', 'CERTAINTY', 'EXTENTS', 'RELEASED', 'SENT', 'FIRST', 'LAST', 'NOTE'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
-      place(row),
+      pathText(row),
       row.size === null ? null : sizeText(row.size),
       row.certainty,
       `${row.releasedExtents}/${row.extents ?? '?'}`,
@@ -161,7 +163,7 @@ const nameTable = (rows: readonly IncidentRow<'names'>[]): string =>
     columns: ['CUSTOMER', 'FOLDER', 'NAMES', 'TIMES', 'FIRST', 'LAST'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
-      place(row),
+      pathText(row),
       row.names,
       row.times,
       when(row.first),
@@ -175,7 +177,7 @@ const depositTable = (rows: readonly IncidentRow<'deposits'>[]): string =>
     columns: ['CUSTOMER', 'FILE', 'SIZE', 'STATE', 'UPLOADS', 'FIRST', 'LAST'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
-      place(row),
+      pathText(row),
       row.size === null ? null : sizeText(row.size),
       row.state,
       row.uploads,

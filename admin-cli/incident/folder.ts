@@ -14,8 +14,8 @@ const verifier = join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verif
 type Whose = { readonly customer: string | null; readonly customerId: string | null };
 
 /**
- * A name that stays in its folder, whatever the record says, and the id: two customers never share a folder. Throws
- * `corrupt` for an id that has not the form of one.
+ * Returns the name of the folder of a customer: a name that leads to no other folder, whatever the record says, and the
+ * id, so that two customers never share one. Throws `corrupt` for an id that has not the form of one.
  */
 export function folderOf({ customer, customerId }: Whose): string {
   if (customerId !== null && !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(customerId))

@@ -62,7 +62,7 @@ export function requireFound({ isEmpty, unknown }: IncidentSummary, given: Given
 export async function checkingOf(client: Client, given: Given, { window }: IncidentSummary): Promise<Checking> {
   const named = given.options.witness;
   const witnesses =
-    named !== undefined ? witnessesOf(named) : existsSync(given.places.witness) ? [given.places.witness] : [];
+    named !== undefined ? witnessesOf(named) : existsSync(given.paths.witness) ? [given.paths.witness] : [];
   const { verifierKeys } = await client.call('ledger.status', {});
   return { keys: given.options.key === undefined ? verifierKeys : keysOf(given.options.key), witnesses, window };
 }

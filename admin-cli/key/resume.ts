@@ -4,10 +4,10 @@ import { positional } from '../verb/verb.ts';
 
 export const keyResume = change({
   words: ['key', 'resume'],
-  positionals: ['FINGERPRINT'],
-  help: 'Makes a suspended key usable again. Needs a second operator.',
+  positionals: ['CREDENTIAL'],
+  help: 'Makes a suspended key or password usable again. Needs a second operator.',
   example: 'cofferctl key resume SHA256:… --reason "it was the quarter end"',
   operation: 'key.resume',
   params: (given) => ({ fingerprint: positional(given, 0) }),
-  told: () => 'key is usable again\n',
+  told: () => 'the credential is usable again\n',
 });

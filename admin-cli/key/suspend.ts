@@ -4,10 +4,10 @@ import { positional } from '../verb/verb.ts';
 
 export const keySuspend = change({
   words: ['key', 'suspend'],
-  positionals: ['FINGERPRINT'],
-  help: 'Suspends one key and ends its sessions. `key resume` undoes it.',
+  positionals: ['CREDENTIAL'],
+  help: 'Suspends a key or password and ends its sessions. `key resume` undoes it.',
   example: 'cofferctl key suspend SHA256:… --reason "seen from an unknown network"',
   operation: 'key.suspend',
   params: (given) => ({ fingerprint: positional(given, 0) }),
-  told: ({ sessionsEnded }) => `key suspended; ${sessionsEnded} sessions ended\n`,
+  told: ({ sessionsEnded }) => `credential suspended; ${sessionsEnded} sessions ended\n`,
 });

@@ -61,16 +61,16 @@ const aligned = (lines: readonly Line[]): readonly string[] => {
 
 function proofLines(shown: ShownEntry, checked: Checked): readonly string[] {
   const { hashed, proof, isWitnessed } = shown;
-  const place = `tree ${hashed.tree}, position ${hashed.position}`;
+  const position = `tree ${hashed.tree}, position ${hashed.position}`;
   if (checked.is !== 'good')
     return [
-      `Proof: ${checked.is === 'bad' ? 'IT IS NOT WHAT WAS SEALED' : 'none'}. ${place}: ${checked.text}.`,
+      `Proof: ${checked.is === 'bad' ? 'IT IS NOT WHAT WAS SEALED' : 'none'}. ${position}: ${checked.text}.`,
       ...(checked.is === 'bad' ? ['Verify the whole record: cofferctl ledger verify'] : []),
     ];
   const { checkpoint } = checked;
   return [
     'Proof: this entry is what was sealed (computed here)',
-    `  place       ${place} of ${proof?.tree.size}`,
+    `  position    ${position} of ${proof?.tree.size}`,
     `  head        ${proof?.head.position} of ${checkpoint.size}`,
     `  checkpoint  ${when(new Date(checkpoint.time).toISOString())}, era ${checkpoint.era}, ${checkpoint.size} heads, signed by a key that the gateway names as its own`,
     `  witnessed   ${isWitnessed ? 'yes: by every required witness' : 'not yet, as far as the gateway knows'}`,

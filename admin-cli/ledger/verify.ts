@@ -60,12 +60,12 @@ export const ledgerVerify: Verb = {
   operations: ['ledger.verify', 'ledger.verification', 'ledger.status'],
   run: async (client, given) => {
     const named = given.options.witness;
-    if (named === undefined && !existsSync(given.places.witness))
+    if (named === undefined && !existsSync(given.paths.witness))
       throw new CofferdamError(
         'configuration',
-        `there is no witness in ${given.places.witness}: name it with --witness DIR. Nothing was verified`,
+        `there is no witness in ${given.paths.witness}: name it with --witness DIR. Nothing was verified`,
       );
-    const directories = named === undefined ? [given.places.witness] : witnessesOf(named);
+    const directories = named === undefined ? [given.paths.witness] : witnessesOf(named);
     const { verifierKeys } = await client.call('ledger.status', {});
     const keys = given.options.key === undefined ? verifierKeys : keysOf(given.options.key);
     // The witnesses first: the database may only be ahead of them. Every note is read and judged here.

@@ -5,7 +5,7 @@ import { CofferdamError } from '../../server/domain/errors.ts';
 import { hasKeyForm, type Note, parseVerifierKey, requireOneInstallation } from '../../verifier/index.js';
 import { inputText } from '../terminal/input-file.ts';
 
-/** This many different checkpoints at most are kept and sent. The gateway takes no more. */
+/** How many different checkpoints are kept and sent at most. The gateway takes no more. */
 const notesMax = 1_000_000;
 
 /**

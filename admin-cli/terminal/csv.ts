@@ -3,7 +3,10 @@
 
 export type CsvCell = string | number | boolean | null;
 
-/** A text that begins like a formula gets an apostrophe in front, so that spreadsheets take it for text. */
+/**
+ * Returns one cell. A text that begins like a formula gets an apostrophe in front, so that spreadsheets take it for
+ * text.
+ */
 function cell(value: CsvCell): string {
   const text = value === null ? '' : value === true ? 'yes' : value === false ? 'no' : String(value);
   const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;

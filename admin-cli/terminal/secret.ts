@@ -11,27 +11,27 @@ const letters = 'abcdefghijklmnopqrstuvwxyz234567';
 export const randomLetters = (count: number): string =>
   Array.from(randomBytes(count), (byte) => letters[byte & 31]).join('');
 
-/** What the command line says about the place of a secret. */
+/** What the command line says about where a secret goes. */
 type Where = { readonly options: { readonly out?: string | undefined }; readonly isTerminal: boolean };
-type Delivered = { readonly file: string | null; readonly text: string };
+type Handed = { readonly file: string | null; readonly text: string };
 
 /**
  * Runs `register`, which makes the secret valid, after the secret was written to its file: whenever this process ends,
  * there is no valid secret that nobody knows. An existing file is never touched. A new file is deleted when the
  * registration was refused, and kept when its outcome is unknown. `text` is what a person may see.
  */
-export async function deliver<T>(
+export async function handOver<T>(
   given: Where,
   secret: string,
   register: () => Promise<T>,
-): Promise<{ readonly result: T; readonly delivered: Delivered }> {
+): Promise<{ readonly result: T; readonly handed: Handed }> {
   const { out } = given.options;
   if (out === undefined) {
     if (!given.isTerminal)
       throw new RangeError(
         'a secret is shown on a terminal only, once: use --out FILE to have it written to a new file',
       );
-    return { result: await register(), delivered: { file: null, text: secret } };
+    return { result: await register(), handed: { file: null, text: secret } };
   }
   let file: number;
   try {
@@ -43,7 +43,7 @@ export async function deliver<T>(
     writeSync(file, `${secret}\n`);
     fsyncSync(file);
     syncDirectory(dirname(out));
-    return { result: await register(), delivered: { file: out, text: `(written to ${out})` } };
+    return { result: await register(), handed: { file: out, text: `(written to ${out})` } };
   } catch (error) {
     if (error instanceof CofferdamError && error.code === 'unavailable')
       throw new CofferdamError(error.code, `${error.message}. If it was done, ${out} holds the secret`, {

@@ -4,7 +4,7 @@ import type { Params, Result } from '../../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../../server/rpc/operators/table.ts';
 import type { Client } from '../connection/client.ts';
 import type { Output } from '../terminal/output.ts';
-import { deliver } from '../terminal/secret.ts';
+import { handOver } from '../terminal/secret.ts';
 import { type ChangingOperation, changing, perform, proposedText } from './change.ts';
 import type { Given, Option } from './verb.ts';
 
@@ -35,12 +35,12 @@ export async function changingWithSecret<K extends ChangingOperation>(
   telling: Telling<Result<OperatorToAdmin, K>>,
 ): Promise<Output> {
   if (given.options.execute === undefined) return changing(client, given, operation, params, () => '');
-  const { result: done, delivered } = await deliver(given, secret, () => perform(client, given, operation, params));
-  const text = telling.text(delivered.text, done.result);
+  const { result: done, handed } = await handOver(given, secret, () => perform(client, given, operation, params));
+  const text = telling.text(handed.text, done.result);
   const data = {
     ...telling.data,
-    file: delivered.file,
-    ...(delivered.file === null ? { [telling.name]: secret } : {}),
+    file: handed.file,
+    ...(handed.file === null ? { [telling.name]: secret } : {}),
   };
   return done.proposed === null
     ? { data: { ...data, ...(done.result as object), executed: true }, text }

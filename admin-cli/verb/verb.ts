@@ -7,6 +7,7 @@ import type { Output } from '../terminal/output.ts';
 
 export type Option = {
   readonly name: string;
+  /** The name of the value in the help; null for an option without a value, which is then '' in `Given.options`. */
   readonly value: string | null;
   readonly help: string;
   readonly required?: boolean;
@@ -21,13 +22,13 @@ export type Given = {
   readonly isTerminal: boolean;
   /** Whether the result is printed as JSON, so that the text is not shown. */
   readonly isJson: boolean;
-  readonly places: { readonly bootstrapSocket: string; readonly witness: string };
+  readonly paths: { readonly bootstrapSocket: string; readonly witness: string };
 };
 export type Verb = {
   readonly words: readonly string[];
   /** The names of the positional arguments. A name in brackets may be left out. */
   readonly positionals: readonly string[];
-  /** All options of the verb, those of every changing verb included. */
+  /** All options of the verb. A changing verb also has --reason, --execute and --break-glass here. */
   readonly options: readonly Option[];
   readonly help: string;
   readonly example: string;
@@ -37,11 +38,11 @@ export type Verb = {
   readonly operations: readonly OperatorOperation[];
   /** Without --execute, the verb only shows a plan. */
   readonly changes?: true;
-  /** Runs the verb without a connection. Such a verb never speaks to the admin process. */
+  /** Is called instead of `run`, without a connection. Such a verb never speaks to the admin process. */
   readonly local?: (given: Given) => Promise<Output>;
   readonly run: (client: Client, given: Given) => Promise<Output>;
 };
-/** What a person writes about a verb, whichever builder makes it. Positional arguments and options may be absent. */
+/** What the file of a verb states itself; a builder adds the rest. Positional arguments and options may be absent. */
 export type Words = Pick<Verb, 'words' | 'help' | 'example'> & Partial<Pick<Verb, 'positionals' | 'options'>>;
 
 /** Returns a positional argument. arguments.ts has checked that it is there. */
@@ -80,6 +81,7 @@ export function yesNo(given: Given, name: string): boolean | undefined {
 export function wholeNumber(given: Given, name: string): number | undefined {
   const text = given.options[name];
   if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text)) throw new RangeError(`--${name} takes a whole number, not "${text}"`);
+  if (!/^\d{1,9}$/.test(text))
+    throw new RangeError(`--${name} takes a whole number of at most nine digits, not "${text}"`);
   return Number(text);
 }

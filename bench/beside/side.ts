@@ -6,7 +6,7 @@ export type SideName = 'cofferdam' | 'openssh' | 'proftpd';
 
 export type Side = {
   readonly name: SideName;
-  /** Its name and version in the report. */
+  /** Its name in the report, with the version when the server is not ours. */
   readonly title: string;
   /** The arguments of `sftp`; the last one is the server. */
   readonly args: readonly string[];

@@ -205,7 +205,7 @@ language sql stable as $$
 $$;
 
 -- Promises: what keeps old versions of rows alive. One forgotten snapshot stops the pruning of the hot budget rows, and cuts grants to a tenth. It runs with
--- its owner's rights, because other users' sessions are hidden from the admin role. Called by the admin process and the auditor.
+-- its owner's rights, because other users' sessions are hidden from the database role of the admin process. Called by the admin process and the auditor.
 create or replace function old_snapshots(older_than_seconds int) returns table (who text, what text, seconds int)
 language sql stable security definer set search_path = pg_catalog as $$
   select coalesce(usename, '?') || ' ' || coalesce(application_name, ''), 'open transaction of process ' || pid, extract(epoch from clock_timestamp() - xact_start)::int

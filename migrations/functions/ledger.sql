@@ -33,7 +33,7 @@ create or replace trigger ledger_leaves_sealed after delete on ledger_fresh refe
 
 -- Promises: the admin process writes only entries of its own kinds into the record, never the warden's. At most 2,000 of its entries (1,000 calls) may wait for
 -- a seal. Rows are counted, not statements, because every look at the record reads past uncommitted rows. While a freeze stands, the number is not limited:
--- operators end the freeze, and nothing else is served. The trigger runs for the admin role only: every other role writes several entries for each file.
+-- operators end the freeze, and nothing else is served. The trigger runs for the database role of the admin process only: every other role writes several entries for each file.
 create or replace function ledger_admin_guard() returns trigger language plpgsql set search_path = pg_catalog, public, pg_temp as $$
 begin
   if current_user <> 'cofferdam_admin' then return new; end if;
@@ -77,7 +77,7 @@ create or replace trigger ledger_forward_guard before update on ledger_forward f
 
 -- Promises: raises the alert `ledger.entry-missed` when an entry of the admin process is gone, changed, refused (then its call was undone), or late; or when a
 -- proof found that what is sealed is not what was signed (`altered`: the kind then says what does not fit, and the id is the number of an entry, or 0). There is
--- one alert an hour, however often this is called. It runs with its owner's rights: the admin role raises no other alert. Called by the admin process.
+-- one alert an hour, however often this is called. It runs with its owner's rights: the database role of the admin process raises no other alert. Called by the admin process.
 create or replace function miss_entry_of_admin(missing_id bigint, missing_kind text, missing_is text) returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp set cofferdam.customers = '*' as $$
 declare

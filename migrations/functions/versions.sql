@@ -6,7 +6,7 @@ create or replace function is_closed(state text) returns boolean language sql im
   select state in ('held', 'settling', 'published', 'withdrawn')
 $$;
 
--- Promises: whether a closed version waits because something incomplete of the same name stands above it. Then it is neither published nor gone. Called by
+-- Promises: whether a closed version waits because a newer version of the same file is incomplete. Then it is neither published nor gone. Called by
 -- `version_guard`.
 create or replace function is_waiting(v version) returns boolean language plpgsql as $$
 begin
@@ -14,7 +14,7 @@ begin
 end $$;
 
 -- Promises: fails unless an upload that is to become a file is whole by what the database itself knows: nothing of it was refused, it holds what its version
--- says, and more than what it began from. Called by `version_guard`.
+-- says, more than what it resumed, and no less than its base. Called by `version_guard`.
 create or replace function require_whole(old version, new version) returns void language plpgsql as $$
 declare stored record;
 begin
@@ -48,14 +48,14 @@ begin
 end $$;
 create or replace trigger version_comes_whole before insert on version for each row when (new.state <> 'partial') execute function version_comes_whole();
 
--- Promises: states go forward only, a closed version keeps its content, its receipt and its size, a withdrawn one comes back only by a release that has an
--- end, and nothing under a hold is destroyed.
+-- Promises: no state goes back to *partial*, nothing published becomes held or settling again, discarded and destroyed versions change no more, a closed
+-- version keeps its content, its receipt and its size, a withdrawn one comes back only by a release that has an end, and nothing under a hold is destroyed.
 create or replace function version_guard() returns trigger language plpgsql as $$
 begin
   if old.state = 'published' and new.state not in ('published', 'withdrawn') then
     raise exception 'a published version cannot become %', new.state using errcode = 'check_violation';
   end if;
-  -- Back into the tree only by an operator's release with an end.
+  -- It becomes visible again only by an operator's release with an end.
   if old.state = 'withdrawn' and new.state <> 'withdrawn' and new.state <> 'destroyed'
      and not (new.state = 'published' and new.released_until > clock_timestamp()) then
     raise exception 'a withdrawn version cannot become %', new.state using errcode = 'check_violation';
@@ -92,7 +92,7 @@ begin
 end $$;
 create or replace trigger version_guard before update on version for each row execute function version_guard();
 
--- Promises: a version that was ever closed is not deleted.
+-- Promises: a version that is closed or destroyed is not deleted. A discarded one may be.
 create or replace function version_stays() returns trigger language plpgsql as $$
 begin
   raise exception 'a closed version is not deleted' using errcode = 'check_violation';
@@ -117,8 +117,8 @@ end $$;
 create or replace trigger continuation_let_go before update on version for each row
   when (new.state = 'partial' and new.upload_id is null and new.base_version_id is not null) execute function continuation_let_go();
 
--- Promises: the clock of an interrupted upload begins anew when bytes came to it, and not when somebody opened its name and went away. Whoever takes it over
--- while another handle holds it ends that one's turn, too.
+-- Promises: the life of an interrupted upload, which begins at `let_go_at`, begins anew when bytes came to the upload, and not when somebody opened its name
+-- and went away. A takeover while another handle holds the upload counts as letting go by that handle.
 create or replace function version_is_let_go() returns trigger language plpgsql as $$
 begin
   if old.let_go_at is null or old.size > old.resumed_bytes then
@@ -129,7 +129,7 @@ end $$;
 create or replace trigger version_is_let_go before update of upload_id on version
   for each row when (old.upload_id is not null and new.upload_id is distinct from old.upload_id) execute function version_is_let_go();
 
--- Promises: a version that begins to settle says since when.
+-- Promises: a version that begins to settle says since when (`waits_since`). That has nothing to do with `is_waiting`.
 create or replace function version_waits() returns trigger language plpgsql as $$
 begin
   new.waits_since := clock_timestamp();

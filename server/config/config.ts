@@ -146,7 +146,7 @@ export type Limits = {
   /** The settle time of new deposit folders; 2 seconds in the demo world. */
   readonly settleMs: number;
   /**
-   * For new collect folders: how many days a version stays in the tree, and how many days its key is kept, both from
+   * For new collect folders: how many days a version stays visible, and how many days its key is kept, both from
    * publication.
    */
   readonly collectWindowDays: number;
@@ -157,7 +157,7 @@ export type Limits = {
   readonly selfTestEveryMs: number;
   /** How often all rows that carry a seal are verified, whether they are in use or not. */
   readonly sealCheckEveryMs: number;
-  /** How often new entries of the record get their places in the trees and are signed. */
+  /** How often new entries of the record get their positions in the trees and are signed. */
   readonly sealEveryMs: number;
   /** How often a checkpoint is signed when nothing happens. */
   readonly checkpointEveryMs: number;

@@ -24,7 +24,7 @@ export type WitnessConfig = { readonly name: string; readonly isRequired: boolea
   | { readonly type: 'syslog'; readonly destination: SyslogDestination }
 );
 /**
- * The live forwarding of entries. Under `name`, the gateway stores the place in the record that the forward has
+ * The live forwarding of entries. Under `name`, the gateway stores the position in the record that the forward has
  * reached.
  */
 export type ForwardConfig = {
@@ -69,9 +69,11 @@ const destination = z.discriminatedUnion(
   },
 );
 
-/** A standing verification reads everything at least so often; the runs between read what was sealed since. */
+/**
+ * A standing verification reads everything at least every so many hours; the runs between read what was sealed since.
+ */
 export const fullRunHours = 24;
-/** Such a run is over after so long, as far as nobody says otherwise. */
+/** A full run is expected to be over after so many hours, unless the configuration says otherwise. */
 const fullRunMaxHours = 2;
 
 /**

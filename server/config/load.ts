@@ -18,7 +18,7 @@ import { budgetSettings, credentialSettings, limitShape, type Settings, settings
 import { defaultShares, type Shares, sharesFaults } from './shares.ts';
 
 /**
- * The settle time of the demo world in milliseconds: long enough that an upload ended with ^C is not delivered before
+ * The settle time of the demo world in milliseconds: long enough that an upload ended with ^C is not published before
  * its sender can react, and short enough to wait for.
  */
 const demoSettleMs = 2000;
@@ -321,7 +321,7 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
       );
 }
 
-/** Every role and every edge needs a system user that nothing else uses. Returns the faults. */
+/** Returns the faults of the table of system users: every role and every edge needs a user that nothing else uses. */
 function userFaults(users: SystemUsers, nodes: readonly string[]): readonly string[] {
   const names = [...Object.values(users.edges), users.warden, users.store, users.admin, users.database];
   return [

@@ -71,7 +71,7 @@ export const defaultNodeAllowances: NodeAllowances = {
   proofs: { atOnce: 2000, perMinute: 6000 },
   selfTestKeys: { atOnce: 10, perMinute: 1 },
   verdicts: { atOnce: 60, perMinute: 20 },
-  // One account may have an eighth of this and one customer a quarter, as of everything that sessions ask for.
+  // Of these three, which sessions ask for, one account may have an eighth and one customer a quarter.
   console: { atOnce: 1200, perMinute: 1200 },
   names: { atOnce: 60_000, perMinute: 60_000 },
   extents: { atOnce: 120_000, perMinute: 120_000 },

@@ -135,9 +135,9 @@ export function parseNetwork(text: string): Network | undefined {
 }
 
 /**
- * The smallest number of prefix bits with which a network binds an account to a place. A wider network still limits
- * where a login may come from, but it says too little about who is inside to count as a binding. 127.0.0.0/8 is
- * accepted because it is one machine.
+ * The smallest number of prefix bits with which a network binds the logins of an account to where they come from. A
+ * wider network still limits where a login may come from, but it says too little about who is inside to count as a
+ * binding. 127.0.0.0/8 is accepted because it is one machine.
  */
 export const boundBitsMin = { ipv4: 16, ipv6: 32, loopback: 8 } as const;
 
@@ -152,8 +152,8 @@ export const tooWide = (networks: readonly string[]): readonly string[] =>
   networks.filter((text) => !binds(parseNetwork(text)));
 
 /**
- * Returns whether a list of source networks binds its account to places: the list is not empty, and none of its
- * networks is too wide.
+ * Returns whether a list of source networks binds logins to where they come from: the list is not empty, and none of
+ * its networks is too wide.
  */
 export const areBound = (networks: readonly string[]): boolean => networks.length > 0 && tooWide(networks).length === 0;
 

@@ -28,7 +28,7 @@ const highWaterMark = 256 * 1024;
 type ReceptionOptions = {
   readonly node: EdgeNode;
   readonly edge: EdgeConfig;
-  /** It must have had the answer to its first `node.hello`, which brings the host keys. */
+  /** The client of the warden. The first `node.hello`, whose answer brings the host keys, was answered before. */
   readonly warden: WardenClient;
   readonly banner: string;
   readonly clients: Clients;

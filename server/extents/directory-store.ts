@@ -11,7 +11,7 @@ import { detach, held } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ObjectId } from '../domain/ids.ts';
 import { entryPart, filePart, objectDirectoryPart, objectPart, prefixPart } from '../domain/path-parts.ts';
-import type { Found, Listing, ObjectStore, ObjectWriter, Place } from './object-store.ts';
+import type { Found, Listing, NameRange, ObjectStore, ObjectWriter } from './object-store.ts';
 
 /** The type declarations of Node.js leave it out. */
 declare const WebAssembly: {
@@ -74,7 +74,7 @@ async function writeAll(file: FileHandle, memory: Buffer, bytes: number, offset:
 /** The directories of one store. Nothing in one of them is durable before the name of the directory is. */
 class Directories {
   readonly #objects: string;
-  /** Those whose names this process has made durable, or is making so. */
+  /** The directories whose names this process has made durable, or is making so. */
   readonly #durable = new Map<string, Promise<void>>();
 
   constructor(objects: string) {
@@ -297,12 +297,12 @@ export class DirectoryStore implements ObjectStore {
     await rm(objectPath(this.#objects, object), { force: true });
   }
 
-  #directoryOf(place: Place): string {
-    return place === 'unfinished' ? unfinished(this.#objects) : join(this.#objects, prefixPart(place.prefix));
+  #directoryOf(range: NameRange): string {
+    return range === 'unfinished' ? unfinished(this.#objects) : join(this.#objects, prefixPart(range.prefix));
   }
 
-  async list(place: Place, after: string | null, max: number): Promise<Listing> {
-    const directory = this.#directoryOf(place);
+  async list(range: NameRange, after: string | null, max: number): Promise<Listing> {
+    const directory = this.#directoryOf(range);
     const found: Found[] = [];
     try {
       const names = (await readdir(directory, { encoding: 'latin1' }))
@@ -312,7 +312,7 @@ export class DirectoryStore implements ObjectStore {
         const info = await lstat(entryPath(directory, name)).catch((error: unknown) => {
           if (codeOf(error) !== 'ENOENT') throw error;
         });
-        // It may be gone by now.
+        // An entry that was listed may be gone by now.
         if (info !== undefined)
           found.push({
             name,
@@ -328,8 +328,8 @@ export class DirectoryStore implements ObjectStore {
     }
   }
 
-  async remove(place: Place, name: string): Promise<void> {
-    const path = entryPath(this.#directoryOf(place), name);
+  async remove(range: NameRange, name: string): Promise<void> {
+    const path = entryPath(this.#directoryOf(range), name);
     await unlink(path).catch(async (error: unknown) => {
       if (!['EISDIR', 'EPERM'].includes(codeOf(error))) throw error;
       await rmdir(path);

@@ -1,5 +1,6 @@
 // Owns: the port to the store of sealed objects: what every adapter promises. `test/extents/conformance.ts` is these
-// promises as one test, which every adapter passes.
+// promises as one test, which every adapter passes, except that objects are durable: each adapter has a test of its own
+// for that.
 // Must never: say anything about directories, sockets or networks, which belong to the adapters.
 import type { ObjectId } from '../domain/ids.ts';
 
@@ -45,7 +46,7 @@ export type Found = {
  */
 export type Listing = { readonly found: readonly Found[]; readonly next: string | null; readonly fault: string | null };
 /** A part of the names: one of the 256 groups of objects (two hexadecimal digits), or what is not published yet. */
-export type Place = { readonly prefix: string } | 'unfinished';
+export type NameRange = { readonly prefix: string } | 'unfinished';
 
 export type ObjectStore = {
   /**
@@ -64,10 +65,10 @@ export type ObjectStore = {
   exists(object: ObjectId): Promise<number | undefined>;
   /** Deletes an object. That it does not exist is a success. */
   delete(object: ObjectId): Promise<void>;
-  /** Lists up to `max` entries of one place after the name `after`. */
-  list(place: Place, after: string | null, max: number): Promise<Listing>;
+  /** Lists up to `max` entries of a range of names after the name `after`. */
+  list(range: NameRange, after: string | null, max: number): Promise<Listing>;
   /** Removes what was listed and is no object, or was never finished: a file of any kind, or an empty directory. */
-  remove(place: Place, name: string): Promise<void>;
+  remove(range: NameRange, name: string): Promise<void>;
   /** Returns the number of bytes that may still be stored. */
   freeBytes(): Promise<number>;
 };

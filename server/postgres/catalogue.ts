@@ -31,8 +31,8 @@ const summed = /^(function|view) /;
 const sumOf = (text: string): string => `sha256 ${createHash('sha256').update(text).digest('hex')}`;
 
 /**
- * `text` with the name of the month's table, and the bounds that this month must have, in words. What says anything
- * else stays as it is.
+ * Returns `text` with the name of the month's table, and the bounds that this month must have, in words. Bounds of
+ * another month stay as they are.
  */
 function ofAnyMonth(month: string, text: string): string {
   const year = Number(month.slice(0, 4));

@@ -20,7 +20,7 @@ const spellingNames = Object.keys(spelling);
 
 /** Objects that the server itself brings have identifiers below this one. */
 const firstForeign = 16_384;
-/** Those of its functions that PostgreSQL's sources number by hand have identifiers below this one. */
+/** Functions of the server that PostgreSQL's sources number by hand have identifiers below this one. */
 const firstGiven = 10_000;
 const ofOthers = (column: string): string => `${column} >= ${firstForeign}`;
 /** Schemas of the server itself, of temporary objects and of long values. */
@@ -188,7 +188,7 @@ const ofServer: readonly string[] = meanings.map(
      where o.${identifier} < ${firstForeign} and o.xmin::text::bigint > ${lastOfServer} and (${words}) is not null`,
 );
 
-/** Everything that is in the catalogue now and was not brought by the server, in no order. */
+/** Returns everything that is in the catalogue now and was not brought by the server, in no order. */
 export async function describeCatalogue(query: Transaction['query']): Promise<readonly Described[]> {
   const [before] = await query<Record<string, string>>(
     `select ${spellingNames.map((name) => `pg_catalog.current_setting('${name}') as "${name}"`).join(', ')}`,

@@ -28,8 +28,8 @@ const connectMs = 5000;
 const lookMs = 5000;
 
 /**
- * Connects. `statementMs` is the limit of each statement in milliseconds. Throws `configuration` when the server cannot
- * be reached.
+ * Returns a connection to this database. `statementMs` is the limit of each statement in milliseconds. Throws
+ * `configuration` when the server cannot be reached.
  */
 async function connect(url: string, statementMs?: number): Promise<pg.Client> {
   const client = new pg.Client({

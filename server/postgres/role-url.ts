@@ -1,10 +1,10 @@
-// Owns: how a role finds its database: by an explicit connection string, or by the address of the server and the role's
-// own generated password.
-// Must never: give one role the credential of another. A password file is readable by its role only.
+// Owns: how a process of the gateway finds its database: by an explicit connection string, or by the address of the
+// server and the generated password of its own database role.
+// Must never: give one process the password of another. A password file is readable by its owner only.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { type Config, type Directories, runtimePaths } from '../config/config.ts';
 import { databaseUrlFaults } from '../config/database-urls.ts';
-import { secretForbidden } from '../config/places.ts';
+import { secretForbidden } from '../config/owned-paths.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { socketUrl } from './embedded.ts';
 

@@ -61,7 +61,7 @@ const signedBytes = (text: string): Buffer => Buffer.from(`cofferdam signed docu
  * Parses an operator's public key. Accepts ECDSA on P-256 or P-384, and Ed25519.
  * Throws `invalid` for any other key, and for one whose encoding is not canonical DER.
  */
-export function operatorPublicKey(spki: Buffer): KeyObject {
+export function parseOperatorKey(spki: Buffer): KeyObject {
   let key: KeyObject;
   try {
     key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
@@ -99,7 +99,7 @@ export function signDocument(content: Proposal | Approval, privateKey: KeyObject
  * for ECDSA, 64 bytes for Ed25519. Throws `invalid` when `spki` is not an operator's public key.
  */
 export function isSignedBy(document: string, signature: Buffer, spki: Buffer): boolean {
-  const key = operatorPublicKey(spki);
+  const key = parseOperatorKey(spki);
   try {
     return verify(hashFor(key), signedBytes(document), key, signature);
   } catch {

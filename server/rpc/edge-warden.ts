@@ -223,6 +223,7 @@ export const edgeToWarden = {
         .array(z.strictObject({ algorithm: z.enum(hostKeyAlgorithms), blob: base64(1024), inUse: z.boolean() }))
         .max(16),
       challenge,
+      /** The newest number of an ended session (`ended_epoch`): sessions that ended earlier need not be told. */
       epoch: z.number().int().min(0),
       banner: z.string().max(2048),
     }),
@@ -237,6 +238,10 @@ export const edgeToWarden = {
       active: z.array(z.strictObject({ session: edgeWords.session, quietMs: edgeWords.quietMs })).max(activeMax),
     }),
     result: z.strictObject({
+      /**
+       * The newest epoch of `ended`, or the given one when nothing ended. It has nothing to do with the record's
+       * epochs.
+       */
       epoch: z.number().int().min(0),
       /** The sessions of this node that have ended since the given epoch. */
       ended: z.array(z.strictObject({ session: uuid, reason: z.enum(sessionEndNames) })).max(1000),

@@ -16,8 +16,8 @@ const bytesSent = 600_000;
 /** After this many bytes the check holds the reader, in the middle of what it got. */
 const heldAt = 100_001;
 
-/** The byte at a place of what the check sends. No piece of memory that is used again repeats it. */
-const byteAt = (place: number): number => (place * 31 + (place >>> 8) * 7) & 255;
+/** The byte at a offset of what the check sends. No piece of memory that is used again repeats it. */
+const byteAt = (offset: number): number => (offset * 31 + (offset >>> 8) * 7) & 255;
 
 /**
  * Sends bytes through an accepted socket of this process. They must all come, once and in order, also when the reader
@@ -49,7 +49,7 @@ async function moves(server: Server, sockets: Socket[], path: string | undefined
   sockets.push(client);
   const answered = held(once(client, 'data', { signal }));
   const sent = Buffer.alloc(bytesSent);
-  for (let place = 0; place < bytesSent; place += 1) sent[place] = byteAt(place);
+  for (let offset = 0; offset < bytesSent; offset += 1) sent[offset] = byteAt(offset);
   client.write(sent);
   const [socket] = await connection;
   sockets.push(socket);
@@ -74,15 +74,15 @@ function received(accepted: Socket, sockets: Socket[]): Promise<void> {
   sockets.push(reader.socket);
   reader.bytesMax = busyBytes;
   return new Promise((resolve, reject) => {
-    let place = 0;
+    let offset = 0;
     let isHeld = false;
     reader.socket.once('error', reject);
     reader.read((bytes) => {
       if (isHeld) reject(new Error('bytes came to a reader that was held'));
-      const used = place < heldAt ? Math.min(bytes.length, heldAt - place) : bytes.length;
-      for (let i = 0; i < used; i += 1) if (bytes[i] !== byteAt(place + i)) reject(new Error('other bytes came'));
-      place += used;
-      if (place === heldAt) {
+      const used = offset < heldAt ? Math.min(bytes.length, heldAt - offset) : bytes.length;
+      for (let i = 0; i < used; i += 1) if (bytes[i] !== byteAt(offset + i)) reject(new Error('other bytes came'));
+      offset += used;
+      if (offset === heldAt) {
         isHeld = true;
         reader.pause();
         setTimeout(() => {
@@ -90,7 +90,7 @@ function received(accepted: Socket, sockets: Socket[]): Promise<void> {
           reader.resume();
         }, 10);
       }
-      if (place === bytesSent) {
+      if (offset === bytesSent) {
         if (countedBytes <= quietBytes) reject(new Error('its memory did not grow'));
         reader.socket.write('done', () => resolve());
       }

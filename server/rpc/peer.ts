@@ -10,7 +10,7 @@ import { CofferdamError, type ErrorCode, errorCodes, toCofferdamError } from '..
 import type { Door } from './door.ts';
 import { encodeFrame, FrameReader } from './framing.ts';
 import type { Handlers, OperationTable, Params, Result } from './operation.ts';
-import { WrongForm, wellFormed } from './wrong-form.ts';
+import { requireForm, WrongForm } from './wrong-form.ts';
 
 type PeerLimits = {
   /** The number of calls of the other side that may run at once. Reading pauses at this number. */
@@ -295,7 +295,7 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
    */
   #read(id: number, op: string, schema: z.ZodType, rawParams: unknown): unknown {
     try {
-      return wellFormed(schema, rawParams);
+      return requireForm(schema, rawParams);
     } catch (error) {
       if (error instanceof WrongForm && !this.#options.door.mayErr(`${op}: ${error.message}`)) {
         const text = `too many messages of a wrong form in a minute: this connection ends. The last one: ${error.message}`;

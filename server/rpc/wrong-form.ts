@@ -34,7 +34,7 @@ function wrongForm(error: z.ZodError): WrongForm {
 }
 
 /** Returns the parameters as their schema reads them. Throws WrongForm. */
-export function wellFormed<S extends z.ZodType>(schema: S, params: unknown): z.infer<S> {
+export function requireForm<S extends z.ZodType>(schema: S, params: unknown): z.infer<S> {
   const parsed = schema.safeParse(params);
   if (!parsed.success) throw wrongForm(parsed.error);
   return parsed.data;
@@ -50,5 +50,5 @@ export function checkCall<T extends OperationTable, K extends keyof T & string>(
   params: Params<T, K>,
 ): void {
   const row = table[op];
-  if (row !== undefined) wellFormed(row.params, params);
+  if (row !== undefined) requireForm(row.params, params);
 }

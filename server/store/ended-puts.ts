@@ -1,4 +1,5 @@
-// Owns: the puts that edges have ended and that are not answered yet, which are answered before the store stops.
+// Owns: the puts that edges have sent completely (frame `end`) and that are not answered yet. They are answered before
+// the store stops, if there is time.
 // Must never: keep the store from stopping for longer than it may.
 import { happens } from '../domain/bounded.ts';
 import { detach, unexpected } from '../domain/detached.ts';

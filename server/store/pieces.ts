@@ -14,7 +14,7 @@ export class Pieces {
   readonly #places: Slots;
   readonly #free: Buffer[] = [];
   readonly #taken = new Map<Buffer, Release>();
-  /** Those that found no memory, in the order in which they asked. */
+  /** How each asker that found no memory is woken, in the order in which they asked. */
   #waiting = new Set<() => void>();
 
   /** `places`: how many pieces there are, and how many of them one node may have. */

@@ -216,7 +216,10 @@ export class Puts {
     );
   }
 
-  /** An object whose name could not be taken away counts like one that is whole, and is deleted like one. */
+  /**
+   * Answers that a put failed. An object whose name could not be taken away counts like one that is whole, and is
+   * deleted like one.
+   */
   #unfinished(number: number, { ticket, writer, holding }: Put, error: unknown): void {
     if (writer.isNamed) holding.whole(ticket.object);
     else holding.release();

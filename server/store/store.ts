@@ -31,7 +31,9 @@ import { Unsettled } from './unsettled.ts';
  * left and that are not closed yet, do not keep a new one out. Each may use 1 MiB for reads.
  */
 const edgeConnectionsMax = 4;
-/** Nothing is counted: each connection of an edge reads into at most 1 MiB, and these connections are bounded. */
+/**
+ * Memory that nobody counts: each connection of an edge reads into at most 1 MiB, and these connections are bounded.
+ */
 const memory: ReadMemory = { take: () => true, need: () => {}, give: () => {} };
 /** How many connections of wardens there may be at once. */
 const wardenConnectionsMax = 32;
@@ -41,7 +43,7 @@ export type RunningStore = { stop(): Promise<void> };
 const nameOf = (text: string): string => Buffer.from(text, 'base64').toString('latin1');
 const textOf = (name: string): string => Buffer.from(name, 'latin1').toString('base64');
 
-/** What wardens may ask. */
+/** Returns the handlers of what wardens may ask. */
 function wardenHandlers(
   store: ObjectStore,
   keys: TicketKeys,

@@ -1,11 +1,11 @@
-// Owns: the system users of the roles, and creating the directories of config/places.ts. Together they separate the
-// roles in the file system.
+// Owns: the system users of the roles, and creating the directories of config/owned-paths.ts. Together they separate
+// the roles in the file system.
 // Must never: create a directory that is not in that table.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import type { Config } from '../config/config.ts';
-import { directoriesOf, type Holder, secretMode } from '../config/places.ts';
+import { directoriesOf, type Holder, secretMode } from '../config/owned-paths.ts';
 import { databaseGroup, lookUp, objectsGroup, operatorsGroup } from '../config/system-users.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ProcessUser } from '../postgres/embedded.ts';

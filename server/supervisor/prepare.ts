@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createDevelopmentCertificates, type DevelopmentOperator } from '../../certs/development.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
-import { secretMode } from '../config/places.ts';
+import { secretMode } from '../config/owned-paths.ts';
 import { replaceDurably } from '../disk/durable-file.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';

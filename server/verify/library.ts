@@ -56,7 +56,7 @@ export const prove = (known: unknown, keys: readonly string[]): Base | string =>
   proveKnown(known, keys.map(parseVerifierKey));
 
 /** Returns where the earlier run ended. */
-export const placeOf = ({ head, trees }: Base): ReadPosition => ({
+export const positionOf = ({ head, trees }: Base): ReadPosition => ({
   head: head.position,
   sizes: new Map([...trees].map(([tree, frontier]) => [tree, frontier.size])),
 });
@@ -94,9 +94,9 @@ export async function readWhole(against: Against, base: Base | undefined, lines:
 export async function readSince(
   against: Against,
   base: Base,
-  lines: (place: ReadPosition) => AsyncIterable<string>,
+  lines: (position: ReadPosition) => AsyncIterable<string>,
 ): Promise<Done | string> {
-  const done = await verifySince({ ...optionsOf(against), base, dump: () => Readable.from(lines(placeOf(base))) });
+  const done = await verifySince({ ...optionsOf(against), base, dump: () => Readable.from(lines(positionOf(base))) });
   if (typeof done === 'string') return done;
   const text = `what was sealed after head ${base.head.position} was read and verifies`;
   return { found: foundOf(done.report, text), known: done.known };

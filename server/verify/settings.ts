@@ -3,7 +3,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { fullRunHours } from '../config/ledger-settings.ts';
-import { secretForbidden } from '../config/places.ts';
+import { secretForbidden } from '../config/owned-paths.ts';
 import { CofferdamError } from '../domain/errors.ts';
 
 const path = z.string().min(1).max(4096);

@@ -4,7 +4,7 @@
 // work with one file at once.
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { secretForbidden } from '../config/places.ts';
+import { secretForbidden } from '../config/owned-paths.ts';
 import { replaceDurably } from '../disk/durable-file.ts';
 import { CofferdamError } from '../domain/errors.ts';
 

@@ -61,7 +61,9 @@ async function tryOnce(
   return { run, done: withWays(done, await waysAstray(database)) };
 }
 
-/** A record whose entries are good, and of which questions do not find all, is not good. */
+/**
+ * Adds what questions of operators do not find. A record whose entries are good is bad when questions do not find all.
+ */
 function withWays({ found, known }: Done, astray: readonly string[]): Done {
   if (astray.length === 0) return { found, known };
   const text = [...astray, ...(found.verdict === 'good' ? [] : [found.text])].join('; ');
@@ -168,8 +170,8 @@ const writeLine = (line: object): void => {
 };
 
 /**
- * One run. Its verdict is on standard output before the gateway is told, and a line says when it was. Returns the exit
- * code of the verdict; a good one that the gateway did not hear of counts as none.
+ * Carries out one run. Its verdict is on standard output before the gateway is told, and a line says when the gateway
+ * was told. Returns the exit code of the verdict; a good verdict of which the gateway did not hear counts as none.
  */
 async function runOnce(database: Database, given: VerifySettings, memory: Memory): Promise<number> {
   let code: number = exits.failed;

@@ -25,7 +25,10 @@ export const ways = [
   ['a statement about an archive', "s.kind in ('ledger.archived', 'ledger.archive-deleted')"],
 ] as const;
 
-/** One statement reads a whole record; of millions of entries it takes minutes. */
+/**
+ * The time limit of one statement, in milliseconds: it reads a whole record, which takes minutes for millions of
+ * entries.
+ */
 const statementMs = 3_600_000;
 
 const limits = { timeoutMs: statementMs, workMemory: '256MB', signal: new AbortController().signal } as const;

@@ -6,13 +6,13 @@ import type { Handlers } from '../rpc/operation.ts';
 import type { Logins } from './authentication/login.ts';
 import type { Charging } from './budgets/charges.ts';
 import type { EdgeCaller } from './callers/edge-caller.ts';
-import type { Run } from './callers/shares.ts';
+import type { Handler } from './callers/shares.ts';
 import { treeHandlers } from './catalogue/tree-handlers.ts';
 import { consoleHandlers } from './console/console.ts';
 import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
 import type { Exchanges } from './exchanges/exchanges.ts';
 import type { LedgerGuard } from './ledger/guard.ts';
-import { beginsAnEntry, type NodeAccounts } from './nodes/allowances.ts';
+import { beginsAnEntry, type UsedAllowances } from './nodes/allowances.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
@@ -21,55 +21,57 @@ import { downloadHandlers } from './transfers/download-handlers.ts';
 import type { Putting } from './transfers/small-files.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
-type Rooms = {
+type Parts = {
   readonly guard: LedgerGuard;
   readonly nodes: Nodes;
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
   readonly exchanges: Exchanges;
-  readonly accounts: NodeAccounts;
+  readonly allowances: UsedAllowances;
 };
 
 /**
- * The one operation that is served while the guard is closed. It says which node the edge is and which host keys it
- * shows, and nothing more. With it an edge can wait at this warden, as it would wait for a warden that has not started
- * yet.
+ * The one operation that is served while the guard is closed. It registers the run of the node, ends the sessions of
+ * earlier runs, and tells the edge who it is and which host keys it shows; it opens nothing. With it an edge can wait
+ * at this warden, as it would wait for a warden that has not started yet.
  */
 const greeting = 'node.hello';
 
 const each = (
   handlers: Handlers<EdgeToWarden, EdgeCaller>,
-  around: (name: string, run: Run) => Run,
+  around: (name: string, handle: Handler) => Handler,
 ): Handlers<EdgeToWarden, EdgeCaller> =>
-  Object.fromEntries(Object.entries(handlers).map(([name, run]) => [name, around(name, run as Run)])) as Handlers<
-    EdgeToWarden,
-    EdgeCaller
-  >;
+  Object.fromEntries(
+    Object.entries(handlers).map(([name, handle]) => [name, around(name, handle as Handler)]),
+  ) as Handlers<EdgeToWarden, EdgeCaller>;
 
 /**
- * Wraps a handler. Nothing is served while the record is in doubt, late at its witness, or frozen; and the node's
- * allowance for what the operation stores is taken before the handler runs.
+ * Wraps a handler. Except for the greeting, nothing is served while the record is in doubt, late at its witness, or
+ * frozen; and the node's allowance for what the operation stores is taken before the handler runs.
  */
-function guarded({ guard, accounts }: Rooms, name: string, run: Run): Run {
+function guarded({ guard, allowances }: Parts, name: string, handle: Handler): Handler {
   return async (params, caller) => {
     if (name !== greeting) guard.require();
     if (beginsAnEntry(name as keyof EdgeToWarden)) guard.requireRoom();
-    await accounts.take(name as keyof EdgeToWarden, caller, params);
-    if (name === greeting) return run(params, caller);
-    const result = await run(params, caller);
+    await allowances.take(name as keyof EdgeToWarden, caller, params);
+    if (name === greeting) return handle(params, caller);
+    const result = await handle(params, caller);
     // The guard may have closed while the handler ran. Then the answer is withheld, although the call began before.
     guard.require();
     return result;
   };
 }
 
-export function edgeHandlers(warden: Charging & Storing & Putting, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
-  const { nodes, logins, sessions, exchanges, accounts } = rooms;
+export function edgeHandlers(
+  warden: Charging & Storing & Putting,
+  parts: Parts,
+): Handlers<EdgeToWarden, EdgeCaller> {
+  const { nodes, logins, sessions, exchanges, allowances } = parts;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
       // A greeting that is refused, and a repeated greeting of a run that is registered already, take nothing from the
       // allowance.
-      const epoch = await accounts.whenNew('runs', caller, (take) =>
+      const epoch = await allowances.whenNew('runs', caller, (take) =>
         nodes.hello(caller, startId, nativeCipher ?? null, take),
       );
       // The process of an earlier run of this node is gone, so the sessions that it left open have ended.
@@ -90,7 +92,7 @@ export function edgeHandlers(warden: Charging & Storing & Putting, rooms: Rooms)
       return { ...renewed, ended: [...renewed.ended], challenge: exchanges.challenge };
     },
     'exchange.sign': async (params, caller) => {
-      nodes.startIdOf(caller);
+      nodes.requireGreeted(caller);
       return exchanges.sign(params, caller);
     },
     'exchange.prove-host-keys': async ({ token, hostKeys }, caller) => {
@@ -114,5 +116,5 @@ export function edgeHandlers(warden: Charging & Storing & Putting, rooms: Rooms)
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
   };
-  return each(handlers, (name, run) => guarded(rooms, name, run));
+  return each(handlers, (name, handle) => guarded(parts, name, handle));
 }

@@ -30,6 +30,6 @@ const always = {
   ...ledgerUseCases,
 } as const satisfies UseCases;
 
-/** A release is judged by what the guard of this warden found. */
+/** Returns all use cases. A release is judged by what the guard of this warden found. */
 export const useCasesOf = (guard: Pick<LedgerGuard, 'found'>) =>
   ({ ...always, ...releaseUseCase(guard) }) as const satisfies UseCases;

@@ -40,7 +40,7 @@ import { startRecordPasses } from './ledger/record-passes.ts';
 import { identify } from './ledger/seal-queries.ts';
 import { requireOwnDisks } from './ledger/witness/same-disk.ts';
 import { createWitnesses } from './ledger/witness/witnesses.ts';
-import { NodeAccounts } from './nodes/allowances.ts';
+import { UsedAllowances } from './nodes/allowances.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { serveBootstrap } from './operators/bootstrap.ts';
 import { Turns } from './passes/turns.ts';
@@ -171,7 +171,7 @@ async function examine({ config, keys, database, ledger, catalogue }: Base): Pro
 }
 
 /** Makes what serves the calls of edges, and recovers what an earlier run left behind. */
-async function makeRooms(starting: AsyncDisposableStack, base: Base) {
+async function makeParts(starting: AsyncDisposableStack, base: Base) {
   const { config, log, keys, hostKeys, guard, drafts, admit, slots, database } = base;
   const nodes = new Nodes(database, base.turns);
   const sessions = new SessionRegistry(config, database, keys, nodes, log);
@@ -201,18 +201,18 @@ async function makeRooms(starting: AsyncDisposableStack, base: Base) {
   await recover(warden, guard);
   const exchanges = stopsWith(starting, new Exchanges(config, hostKeys, slots));
   const { dayMs } = config.credentials;
-  const accounts = new NodeAccounts(config.perNode, database, {
+  const allowances = new UsedAllowances(config.perNode, database, {
     payerOf: (token, caller) => sessions.payerOf(token, caller),
     dayMs,
   });
   const startIdOf = (caller: EdgeCaller): string => nodes.startIdOf(caller);
   const logins = stopsWith(
     starting,
-    new Logins({ config, database, keys, sessions, exchanges, slots, accounts, startIdOf }),
+    new Logins({ config, database, keys, sessions, exchanges, slots, allowances, startIdOf }),
   );
-  return { warden, store, nodes, sessions, charges, exchanges, accounts, logins };
+  return { warden, store, nodes, sessions, charges, exchanges, allowances, logins };
 }
-type Rooms = Awaited<ReturnType<typeof makeRooms>>;
+type Parts = Awaited<ReturnType<typeof makeParts>>;
 
 /**
  * Starts what the warden does without being asked by an edge: regular passes, commands, and news from other processes.
@@ -220,7 +220,7 @@ type Rooms = Awaited<ReturnType<typeof makeRooms>>;
 async function startOwnWork(
   starting: AsyncDisposableStack,
   base: Base,
-  { warden, nodes, sessions }: Rooms,
+  { warden, nodes, sessions }: Parts,
 ): Promise<void> {
   const { config, log, url, guard, drafts, alerts, turns, lateEnds, database, ledger, catalogue } = base;
   stopsWith(starting, startRegularPasses({ warden, guard, sessions, alerts, catalogue, turns }));
@@ -251,9 +251,9 @@ async function startOwnWork(
 }
 
 /** Listens for every edge. */
-async function serveEdges(starting: AsyncDisposableStack, { config, guard, slots }: Base, rooms: Rooms): Promise<void> {
-  const { warden, nodes } = rooms;
-  const handlers = edgeHandlers(warden, { guard, ...rooms });
+async function serveEdges(starting: AsyncDisposableStack, { config, guard, slots }: Base, parts: Parts): Promise<void> {
+  const { warden, nodes } = parts;
+  const handlers = edgeHandlers(warden, { guard, ...parts });
   const { wardenSocket } = runtimePaths(config);
   const sockets: Listening[] = [];
   for (const edge of config.edges)
@@ -282,20 +282,20 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const base = makeBase(starting, config, log);
   const { guard, alerts, turns, ledger, forwards, catalogue } = base;
   await examine(base);
-  const rooms = await makeRooms(starting, base);
+  const parts = await makeParts(starting, base);
   const readings = () => [
-    ...servedMetrics(rooms),
+    ...servedMetrics(parts),
     ...[catalogue, alerts, turns, ledger, forwards].flatMap((one) => one.metrics),
   ];
   stopsWith(starting, await serveMetrics(config.metrics.wardenPort, readings));
-  await startOwnWork(starting, base, rooms);
-  await serveEdges(starting, base, rooms);
+  await startOwnWork(starting, base, parts);
+  await serveEdges(starting, base, parts);
   // First of all, because calls of edges and passes are waited for, which may wait for the store.
-  starting.defer(() => rooms.store.leave());
+  starting.defer(() => parts.store.leave());
   log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
   const started = starting.move();
   return {
-    warden: rooms.warden,
+    warden: parts.warden,
     guard,
     closed: guard.state.is === 'open' ? undefined : guard.state.text,
     stop: async () => {

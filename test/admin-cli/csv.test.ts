@@ -1,3 +1,4 @@
+// CSV that cofferctl writes: as RFC 4180 has it, and with no cell that a spreadsheet takes for a formula.
 import { test } from 'tap';
 import { csv } from '../../admin-cli/terminal/csv.ts';
 

@@ -1,4 +1,4 @@
-// From when on a hunt has searched everything: never an earlier day than it did, and what is missing is named.
+// A hunt never says that it is complete from an earlier instant than it is, and it names what is missing.
 import { test } from 'tap';
 import { completeFrom, notices, requireSame, type Span } from '../../admin-cli/incident/hunt-span.ts';
 
@@ -14,7 +14,7 @@ const offline: Span = { offline: [archive('2026-11'), archive('2026-12')], ended
 const ended: Span = { offline: [], ended: [archive('2026-11', '2026-12-01T00:00:00.000Z')] };
 const nothing: Span = { offline: [], ended: [] };
 
-test('an answer is complete from the day on from which both the database and the archives that were read begin', (t) => {
+test('a hunt is complete from the later of two instants: the end of the last month that was not read, and the beginning of the database', (t) => {
   const january = '2027-01-01T00:00:00.000Z';
   for (const [what, span, database, areRead, from] of [
     ['the month after the last archive, over the turn of the year', offline, null, false, january],
@@ -41,7 +41,7 @@ test('an answer is complete from the day on from which both the database and the
   t.end();
 });
 
-test('there is no answer when a month left the database, or ended, while the question was asked', async (t) => {
+test('there is no answer when a month left the database, or its archive was deleted, while the question was asked', async (t) => {
   const asked = (after: Span) =>
     ({ call: async () => ({ archives: [...after.offline, ...after.ended] }) }) as unknown as Parameters<
       typeof requireSame
@@ -59,7 +59,7 @@ test('there is no answer when a month left the database, or ended, while the que
   await t.rejects(
     requireSame(asked({ ...both, ended: [...both.ended, archive('2026-10', '2027-01-01T00:00:00.000Z')] }), both),
     refused,
-    'one that nobody had seen ended',
+    'the archive of one was deleted',
   );
   await t.rejects(
     requireSame(asked({ ...both, ended: [] }), both),

@@ -3,7 +3,7 @@ import { test } from 'tap';
 import { folderOf } from '../../admin-cli/incident/folder.ts';
 import { instantOf } from '../../admin-cli/terminal/instant.ts';
 
-test('days, instants and times ago', (t) => {
+test('days, instants and times ago are read exactly', (t) => {
   const of = (text: string): string => instantOf(text, 'since');
   t.equal(of('2026-11-30'), '2026-11-30T00:00:00.000Z');
   t.equal(of('2028-02-29'), '2028-02-29T00:00:00.000Z');

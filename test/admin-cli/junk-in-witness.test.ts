@@ -30,7 +30,7 @@ async function verified(t: Test, second: string, verdict: 'good' | 'bad') {
   const options = { witness: witnesses.join(','), key: signer.verifierKey, 'max-age': '0' };
   const said = await ledgerVerify.run(
     { call } as unknown as Client,
-    { positionals: [], options, isTerminal: false, places: { witness: '' } } as unknown as Given,
+    { positionals: [], options, isTerminal: false, paths: { witness: '' } } as unknown as Given,
   );
   return { ...said, sent };
 }
@@ -69,7 +69,7 @@ test('when nothing is to be believed, the record is not read', async (t) => {
     return { verifierKeys: [signer.verifierKey] };
   };
   const options = { witness: join(root, 'only'), key: signer.verifierKey };
-  const given = { positionals: [], options, isTerminal: false, places: { witness: '' } } as unknown as Given;
+  const given = { positionals: [], options, isTerminal: false, paths: { witness: '' } } as unknown as Given;
   const said = await ledgerVerify.run({ call } as unknown as Client, given);
   t.match(said, { data: { verdict: 'bad', checkpoints: 0 }, isFault: true, text: /The record was not read/ });
 });

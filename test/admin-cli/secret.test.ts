@@ -1,7 +1,8 @@
+// A secret that a command makes is in its file before it is valid, and no file is left of one that was refused.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { deliver } from '../../admin-cli/terminal/secret.ts';
+import { handOver } from '../../admin-cli/terminal/secret.ts';
 import type { Given } from '../../admin-cli/verb/verb.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { temporaryDirectory } from '../support/database.ts';
@@ -14,31 +15,33 @@ const given = (out: string): Given => ({
   general: {},
   isTerminal: false,
   isJson: false,
-  places: { bootstrapSocket: '', witness: '' },
+  paths: { bootstrapSocket: '', witness: '' },
 });
 
 test('a secret is in its file before it counts, whatever ends the command then', async (t) => {
   const out = join(temporaryDirectory(t), 'secret');
   let seen = '';
-  const { result, delivered } = await deliver(given(out), secret, async () => {
+  const { result, handed } = await handOver(given(out), secret, async () => {
     seen = readFileSync(out, 'utf8');
     return 1;
   });
   t.equal(seen, `${secret}\n`, 'a process that is killed here leaves nothing valid that nobody knows');
-  t.same([result, delivered.file, readFileSync(out, 'utf8')], [1, out, `${secret}\n`]);
+  t.same([result, handed.file, readFileSync(out, 'utf8')], [1, out, `${secret}\n`]);
 });
 
 test('a refused command leaves no file; one with an unknown outcome leaves it, and says so; an existing file is not touched', async (t) => {
   const directory = temporaryDirectory(t);
   const refused = join(directory, 'refused');
   await t.rejects(
-    deliver(given(refused), secret, () => Promise.reject(new CofferdamError('conflict', 'there is one'))),
+    handOver(given(refused), secret, () => Promise.reject(new CofferdamError('conflict', 'there is one'))),
     { code: 'conflict', message: 'there is one' },
   );
   t.notOk(existsSync(refused));
   const unknown = join(directory, 'unknown');
   await t.rejects(
-    deliver(given(unknown), secret, () => Promise.reject(new CofferdamError('unavailable', 'the connection was lost'))),
+    handOver(given(unknown), secret, () =>
+      Promise.reject(new CofferdamError('unavailable', 'the connection was lost')),
+    ),
     { code: 'unavailable', message: `the connection was lost. If it was done, ${unknown} holds the secret` },
   );
   t.equal(readFileSync(unknown, 'utf8'), `${secret}\n`);
@@ -46,7 +49,7 @@ test('a refused command leaves no file; one with an unknown outcome leaves it, a
   writeFileSync(there, 'mine');
   let isRegistered = false;
   await t.rejects(
-    deliver(given(there), secret, async () => (isRegistered = true)),
+    handOver(given(there), secret, async () => (isRegistered = true)),
     /takes a file that does not exist yet/,
   );
   t.notOk(isRegistered);

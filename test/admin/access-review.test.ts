@@ -1,3 +1,4 @@
+// The access review, as the database roles of the auditor and of the admin process read it.
 import { test } from 'tap';
 import { listAccess } from '../../server/admin/report/access-queries.ts';
 import { accessRow } from '../../server/admin/report/access-report.ts';
@@ -11,7 +12,7 @@ import { addAccount, addCredential, addCustomer, addFolder } from '../support/ro
 const day = 86_400_000;
 const print = (name: string): string => `SHA256:${name.padEnd(43, '0')}`;
 
-test('the auditor and the admin role read the same review, also page by page', async (t) => {
+test('the database roles of the auditor and of the admin process read the same review, also page by page', async (t) => {
   const sql = await createTestDatabase(t);
   const ids = { a: await addCustomer(sql, { name: 'bank-a' }), b: await addCustomer(sql, { name: 'bank-b' }) };
   for (const customer of Object.values(ids)) {
@@ -132,7 +133,11 @@ test('the auditor and the admin role read the same review, also page by page', a
   };
   const admin = connect('admin');
   const rows = await rowsOf(admin, 1000);
-  t.same(await rowsOf(connect('auditor'), 1000), rows, 'the auditor sees what the admin role sees');
+  t.same(
+    await rowsOf(connect('auditor'), 1000),
+    rows,
+    'the auditor sees what the database role of the admin process sees',
+  );
   for (const pageRows of [1, 2, 3, 7])
     t.same(await rowsOf(admin, pageRows), rows, `pages of ${pageRows} give the same`);
   t.equal(

@@ -1,3 +1,4 @@
+// The findings of doctor, each at fault and in order: the database, files and users, listeners, operators, the record.
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
@@ -14,7 +15,7 @@ import { fileFindings, groupsFindings, programFinding } from '../../server/admin
 import type { NodeRow } from '../../server/admin/node/node-queries.ts';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
-import { directoriesOf, secretsOf } from '../../server/config/places.ts';
+import { directoriesOf, secretsOf } from '../../server/config/owned-paths.ts';
 import { defaultShares, type Shares } from '../../server/config/shares.ts';
 import { connectionsOf } from '../../server/postgres/connection-limits.ts';
 import { buildWall, layOut } from '../../server/supervisor/layout.ts';
@@ -150,7 +151,7 @@ test('the connections of the server: enough for one warden, for two, for the adm
   t.ok(text.includes(`so ${3 + admin + 2 * warden} is the least that two wardens should have`));
 });
 
-test('every place of the table: its mode, its owner, and what is wrong with it', async (t) => {
+test('every path of the table: its mode, its owner, and what is wrong with it', async (t) => {
   const directory = join(temporaryDirectory(t), 'var');
   const config = configIn(directory);
   const wall = buildWall(config);

@@ -1,3 +1,4 @@
+// Indicators in the database: each type is found wherever it occurs, and similar values are not.
 import { test } from 'tap';
 import { digest } from '../support/history.ts';
 import { after, incidentWorld, print } from '../support/incident-world.ts';

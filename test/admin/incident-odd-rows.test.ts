@@ -5,7 +5,7 @@ import { oddCount } from '../../server/admin/incident/selection-queries.ts';
 import { countFields } from '../../server/domain/ledger/entry-kinds.ts';
 import { after, find, incidentWorld, print, visit } from '../support/incident-world.ts';
 
-test('rows of a form that no warden writes', async (t) => {
+test('questions are answered beside rows of a form that no warden writes, and such rows are counted', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, customers, history, scopes, sql } = world;
   const who = world.newSession(accounts.thief, 'edge-1');

@@ -1,3 +1,5 @@
+// The parts of an answer about an incident: what was read and could have been, names, deposits, failed logins,
+// operators.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { idOf, type SessionId } from '../../server/domain/ids.ts';
@@ -107,7 +109,7 @@ test('what was read is no longer listed as unread, in both halves of the custome
   }
 });
 
-test('names, deposits, failed logins and operators', async (t) => {
+test('names, deposits, failed logins and what operators did are each reported', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, history, scopes, customers, folders } = world;
   const who = world.newSession(accounts.partner, 'edge-1');
@@ -356,7 +358,7 @@ test('archived months are reported prominently, and the catalogue knows the sess
   t.same(paths(ended), ['/file'], 'nor does an end that only the catalogue tells take anything away');
 });
 
-test('the record is read as the admin role: behind row-level security, and only by system transactions', async (t) => {
+test('the record is read as the database role of the admin process: behind row-level security, and only by system transactions', async (t) => {
   const world = await incidentWorld(t);
   const { accounts, scopes, sql, customers } = world;
   const who = world.newSession(accounts.namesake, 'edge-1');

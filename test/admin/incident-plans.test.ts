@@ -4,7 +4,7 @@ import { test } from 'tap';
 import { goBySessions } from '../../server/admin/incident/selection-queries.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { newCustomer, TestSealer, writeEntries } from '../support/record.ts';
 
 test('few sessions of a large record are looked up by their index', async (t) => {
   const sql = await createTestDatabase(t);
@@ -34,7 +34,7 @@ test('few sessions of a large record are looked up by their index', async (t) =>
       },
     );
   t.match(await seen(sessions), [false, 'on', '2'], 'nobody has counted the record yet');
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   await writeEntries(sql, await newCustomer(sql, 'acme'), 1000);
   await sealer.seal();
   await sql.query('analyze ledger_sealed');

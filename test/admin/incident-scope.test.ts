@@ -1,3 +1,4 @@
+// Which sessions and entries each selector of an incident finds, and how certain each exposure is.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { digest, type Who } from '../support/history.ts';

@@ -1,3 +1,4 @@
+// The spool of an answer: every row once, bounded in length and age, and no file that stays.
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -10,7 +10,7 @@ import { leafHash } from '../../server/domain/ledger/merkle.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { verifyAuditPath } from '../../verifier/index.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { newCustomer, TestSealer, writeEntries } from '../support/record.ts';
 
 type Proven = {
   readonly checkpoint: string;
@@ -58,7 +58,7 @@ test('proofs of a record that grows', async (t) => {
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => Promise.all([warden.close(), admin.close()]).then(() => {}));
   await sql.query("select set_config('cofferdam.customers', '*', false)");
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   const prove = (tree: string, positions: readonly number[]): Promise<Proven> =>
     admin.withSystem(async (tx) => {
       const newest = await newestAnchor(tx, tree);

@@ -7,18 +7,18 @@ import { searchLedger, showEntry, tailLedger } from '../../server/admin/ledger/r
 import { Database } from '../../server/postgres/database.ts';
 import type { LedgerFilter, LedgerRow } from '../../server/rpc/operators/ledger-entries.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { newCustomer, TestSealer, writeEntries } from '../support/record.ts';
 import { addAccount } from '../support/rows.ts';
 
 const key = (letter: string): string => `SHA256:${letter.repeat(43)}`;
 
-test('search, tail, show', async (t) => {
+test('search, tail and show find each entry once', async (t) => {
   const sql = await createTestDatabase(t);
   await sql.query("select set_config('cofferdam.customers', '*', false)");
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 4 });
   t.teardown(() => Promise.all([warden.close(), admin.close()]).then(() => {}));
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   const acme = await newCustomer(sql, 'acme');
   const bank = await newCustomer(sql, 'bank');
   const account = await addAccount(sql, { customer: acme, name: 'acme-upload' });

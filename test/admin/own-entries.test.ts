@@ -7,7 +7,7 @@ import { OwnEntries } from '../../server/admin/ledger/born.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { Sealer } from '../support/record.ts';
+import { TestSealer } from '../support/record.ts';
 
 async function setUp(t: Test, witnessAlarmMs = 600_000) {
   const sql = await createTestDatabase(t);
@@ -21,7 +21,7 @@ async function setUp(t: Test, witnessAlarmMs = 600_000) {
   });
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => Promise.all([admin.close(), warden.close()]));
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   const facts = { operator: 'mallory', role: 'operator', operation: 'incident.hunt', params: '{}', allowed: true };
   const ask = (): Promise<void> => admin.withSystem((tx) => recordCall(tx, 'operator.asked', facts));
   const look = async (times = 1): Promise<void> => {

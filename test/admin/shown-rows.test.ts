@@ -9,16 +9,16 @@ import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { Sealer, writeEntries } from '../support/record.ts';
+import { TestSealer, writeEntries } from '../support/record.ts';
 
-test('planted freezes and keys', async (t) => {
+test('planted freezes and keys are not shown as real ones, and break no view', async (t) => {
   const sql = await createTestDatabase(t);
   const [warden, admin] = [sql.wardenUrl, sql.adminUrl].map(
     (url) => new Database({ url, applicationName: 'test', connectionsMax: 2 }),
   ) as [Database, Database];
   t.teardown(() => warden.close());
   t.teardown(() => admin.close());
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   await writeEntries(sql, null, 3);
   await sealer.seal();
   const real = (await sealer.signing()).signer.verifierKey;

@@ -9,7 +9,7 @@ import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { verifyAuditPath } from '../../verifier/index.js';
 import { createTestDatabase } from '../support/database.ts';
-import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { newCustomer, TestSealer, writeEntries } from '../support/record.ts';
 
 const H = (...parts: readonly Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest();
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
@@ -99,7 +99,7 @@ test('every entry between two epochs, and which of them are selected', async (t)
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => Promise.all([warden.close(), admin.close()]).then(() => {}));
   await sql.query("select set_config('cofferdam.customers', '*', false)");
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   const [acme, bank, none] = [
     await newCustomer(sql, 'acme'),
     await newCustomer(sql, 'bank'),

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { test } from 'tap';
 import { startWorld } from '../support/world.ts';
 
-test('rows, notifications and locks of the admin role stop nobody', async (t) => {
+test('rows, notifications and locks of the database role of the admin process stop nobody', async (t) => {
   const world = await startWorld(t, { limits: { witnessAlarmMs: 5000, witnessStopMs: 15_000 } });
   const admin = new pg.Client({ connectionString: world.roleUrl('admin') });
   await admin.connect();

@@ -4,11 +4,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
+import type { AdminAddress } from '../../admin-cli/connection/identity.ts';
 import { createAuthority } from '../../certs/authority.ts';
 import { certs, openssl } from '../support/certs.ts';
 import { temporaryDirectory } from '../support/database.ts';
 import { issueOperatorCertificate } from '../support/issued.ts';
-import { type Door, knock, type Shown, Visitor } from '../support/operator.ts';
+import { knock, type Shown, Visitor } from '../support/operator.ts';
 import { createWorld, type Done, freePorts, project, run, type World } from '../support/world.ts';
 
 const main = join(project, 'server', 'main.ts');
@@ -118,15 +119,15 @@ function listeningAddresses(port: number): readonly string[] {
   );
 }
 
-async function tryEverything(t: Test, world: World, door: Door, name: string): Promise<void> {
+async function tryEverything(t: Test, world: World, address: AdminAddress, name: string): Promise<void> {
   const directory = join(temporaryDirectory(t), 'made');
   mkdirSync(directory);
   const at = (file: string): string => join(directory, file);
   const authority = join(world.directory, 'certs', 'authority');
   const alice = operator(world, 'alice');
   const refused = async (what: string, shown: Shown): Promise<void> => {
-    t.match(await knock(door, shown), /^refused/, `${name}: ${what}`);
-    t.match(await knock(door, alice), /^answered .*alice/, `${name}: and alice is heard`);
+    t.match(await knock(address, shown), /^refused/, `${name}: ${what}`);
+    t.match(await knock(address, alice), /^answered .*alice/, `${name}: and alice is heard`);
   };
   await refused('no certificate', {});
   await refused('TLS 1.2', { ...alice, maxVersion: 'TLSv1.2' });
@@ -173,14 +174,14 @@ async function tryEverything(t: Test, world: World, door: Door, name: string): P
   );
   t.equal(issued.code, 0, issued.err);
   t.match(
-    await knock(door, pair(mallory)),
+    await knock(address, pair(mallory)),
     /^denied: this certificate belongs to no active operator/,
     `${name}: the key counts, not the name`,
   );
 
-  const first = new Visitor(door, alice);
+  const first = new Visitor(address, alice);
   t.match(await first.whoami(), /alice/);
-  const again = new Visitor(door, { ...alice, ...(first.session === undefined ? {} : { session: first.session }) });
+  const again = new Visitor(address, { ...alice, ...(first.session === undefined ? {} : { session: first.session }) });
   t.match(await again.whoami(), /alice/);
   t.equal(again.socket.isSessionReused(), false, `${name}: nobody rests on a former handshake`);
   t.equal(again.socket.getProtocol(), 'TLSv1.3');

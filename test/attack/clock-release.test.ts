@@ -1,5 +1,5 @@
-// Owns: a release for a clock gives up nothing: entries that were taken out behind a freeze that somebody wrote are
-// missed after its release.
+// A release for a clock gives up nothing: entries that were taken out while a forged freeze kept the sealer still are
+// missed after that freeze is released.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,16 +13,12 @@ type Status = {
   readonly freeze: { readonly freeze: string; readonly why: string; readonly text: string } | null;
 };
 
-test('what was taken out before a freeze for a clock is missed after its release', async (t) => {
+test('what was taken out during a freeze for a clock is missed after its release', async (t) => {
   const world = await startWorld(t);
   const put = async (name: string): Promise<void> => {
     const local = join(world.directory, name);
     writeFileSync(local, name);
-    t.equal(
-      (await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code,
-      0,
-      `${name} is delivered`,
-    );
+    t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is put`);
   };
   await put('before');
   await witnessed(world);

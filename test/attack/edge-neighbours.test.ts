@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
-import { directoriesOf } from '../../server/config/places.ts';
+import { directoriesOf } from '../../server/config/owned-paths.ts';
 import { nameOf } from '../../server/config/system-users.ts';
 import { serverSettings } from '../../server/postgres/embedded.ts';
 import { buildWall, layOut, type Wall } from '../../server/supervisor/layout.ts';

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
-import { directoriesOf } from '../../server/config/places.ts';
+import { directoriesOf } from '../../server/config/owned-paths.ts';
 import { userOf as userOfRole } from '../../server/config/system-users.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { project, run, startWorld } from '../support/world.ts';

@@ -1,4 +1,4 @@
-// Owns: the row of a freeze that the warden found cannot be passed off as another one: operators are shown, and
+// The row of a freeze that the warden found cannot be passed off as another one: operators are shown, and
 // release, what was found.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,11 +18,7 @@ test('two operators cannot release what they were not shown', async (t) => {
   const put = async (name: string): Promise<void> => {
     const local = join(world.directory, name);
     writeFileSync(local, name);
-    t.equal(
-      (await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code,
-      0,
-      `${name} is delivered`,
-    );
+    t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is put`);
   };
   await put('before');
   await witnessed(world);

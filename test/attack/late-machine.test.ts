@@ -1,4 +1,4 @@
-// Owns: a machine that was down during a failover and its release comes back and knows a little more than the witness
+// A machine that was down during a failover and its release comes back and knows a little more than the witness
 // did: it serves, and says what was lost beyond what the release named.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,11 +24,7 @@ test('a machine that comes back after a failover that was released stops nobody'
   const put = async (name: string): Promise<void> => {
     const local = join(world.directory, name);
     writeFileSync(local, name);
-    t.equal(
-      (await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code,
-      0,
-      `${name} is delivered`,
-    );
+    t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is put`);
   };
   const memory = join(world.directory, 'run', 'record', 'memory.json');
   const status = () => world.cofferctlJson<Status>(['ledger', 'status']);

@@ -12,7 +12,7 @@ import { freePorts, project, startWorld } from '../support/world.ts';
 const stallMsMax = 1000;
 const grownBytesMax = 100 * 2 ** 20;
 
-test('the gateway', async (t) => {
+test('against the gateway no measured attack has its effect', async (t) => {
   const world = await startWorld(t);
   const key = (name: string): string => readFileSync(world.keyFile(name), 'utf8');
   const target: Target = {

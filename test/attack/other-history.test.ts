@@ -23,7 +23,7 @@ const status = (world: World): Promise<Status> => world.cofferctlJson<Status>(['
 async function collect(t: Test, world: World, name: string): Promise<void> {
   const local = join(world.directory, name);
   writeFileSync(local, name);
-  t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is delivered`);
+  t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is put`);
 }
 
 test('a database with another history is frozen as diverged, and a release that names what it gives up lets it continue', async (t) => {

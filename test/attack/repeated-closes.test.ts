@@ -21,7 +21,7 @@ async function waitsForLock(client: pg.Client): Promise<void> {
   throw new Error('nobody waited');
 }
 
-test('a close that is repeated', async (t) => {
+test('a close that is repeated has one effect and the same answer', async (t) => {
   const world = await startWorld(t);
   const sql = await asOwner(t, world);
   const edge = await TakenEdge.take(t, world);

@@ -26,7 +26,7 @@ const objects = (world: World): readonly string[] =>
 async function collect(t: Test, world: World, name: string): Promise<void> {
   const local = join(world.directory, name);
   writeFileSync(local, `${name}\n`.repeat(50_000));
-  t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is delivered`);
+  t.equal((await world.sftpWhenServed('acme-batch', [`put ${local} deposit/${name}`])).code, 0, `${name} is put`);
   const got = await world.sftp('processor', [`get acme/deposit/${name} ${local}.got`]);
   t.equal(got.code, 0, `and collected ${got.err}`);
 }

@@ -1,9 +1,10 @@
-// T-04: what ends while the admin process runs: certificates, lists, authorities. It needs no restart, and at no time
-// believes what is broken.
+// T-04: certificates, revocation lists and authorities end while the admin process runs. The admin process needs no
+// restart, and at no time believes a file that is broken.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Test, test } from 'tap';
+import type { AdminAddress } from '../../admin-cli/connection/identity.ts';
 import {
   createAuthority,
   type Issued,
@@ -15,7 +16,7 @@ import {
 import { certs } from '../support/certs.ts';
 import { temporaryDirectory } from '../support/database.ts';
 import { issueServerCertificate } from '../support/issued.ts';
-import { type Door, knock, type Shown, Visitor } from '../support/operator.ts';
+import { knock, type Shown, Visitor } from '../support/operator.ts';
 import { freePorts, startWorld, type World } from '../support/world.ts';
 
 type Given = { readonly cert: string; readonly key: string };
@@ -31,7 +32,7 @@ const issuedOf = (world: World): Issued => {
   return { certificate: cert, key };
 };
 
-/** Puts files into place as a whole, as `mv` does; with the mode that the admin user needs. */
+/** Puts each file into place as a whole, as `mv` does, with the mode that the admin user needs. */
 function install(world: World, files: Readonly<Record<string, string>>): void {
   for (const [name, text] of Object.entries(files)) {
     const path = join(world.directory, 'certs', 'admin', name);
@@ -56,10 +57,10 @@ const rejected = (world: World, text: RegExp, files: Readonly<Record<string, str
 test('a revoked certificate: its connections end and no new one begins; the others notice nothing', async (t) => {
   const [port = 0] = await freePorts(1);
   const world = await startWorld(t, { env: { COFFERDAM_ADMIN_TCP: `127.0.0.1:${port}` } });
-  const doors: readonly Door[] = [socketOf(world), { host: '127.0.0.1', port }];
+  const addresses: readonly AdminAddress[] = [socketOf(world), { host: '127.0.0.1', port }];
   const [alice, carol] = [operator(world, 'alice'), operator(world, 'carol')];
   const visit = async (shown: Shown, name: string): Promise<Visitor[]> => {
-    const visitors = doors.map((door) => new Visitor(door, shown));
+    const visitors = addresses.map((address) => new Visitor(address, shown));
     for (const one of visitors) t.match(await one.whoami(), name);
     return visitors;
   };
@@ -80,9 +81,9 @@ test('a revoked certificate: its connections end and no new one begins; the othe
   install(world, { 'crl.pem': revoked });
   await Promise.all(carols.map((one) => one.closed));
   t.pass('her connections are closed');
-  for (const door of doors) t.match(await knock(door, carol), /^refused/, 'and no new one begins');
+  for (const address of addresses) t.match(await knock(address, carol), /^refused/, 'and no new one begins');
   for (const one of alices) t.match(await one.whoami(), /alice/, "alice's connections go on");
-  for (const door of doors) t.match(await knock(door, operator(world, 'bob')), /bob/);
+  for (const address of addresses) t.match(await knock(address, operator(world, 'bob')), /bob/);
   const told = await world.cofferctl(['whoami', '--operator', 'carol']);
   t.match([told.code, told.err], [7, /ended the connection without an answer[\s\S]*revoked/]);
 
@@ -90,9 +91,9 @@ test('a revoked certificate: its connections end and no new one begins; the othe
 
   const aliceStays = async (): Promise<void> => {
     for (const one of alices) t.match(await one.whoami(), /alice/);
-    for (const door of doors) {
-      t.match(await knock(door, alice), /alice/);
-      t.match(await knock(door, carol), /^refused/);
+    for (const address of addresses) {
+      t.match(await knock(address, alice), /alice/);
+      t.match(await knock(address, carol), /^refused/);
     }
   };
   await rejected(world, /number 1, older than number 2/, { 'crl.pem': empty });
@@ -152,10 +153,10 @@ test('a revoked certificate: its connections end and no new one begins; the othe
 
 test('lists that end, a new server certificate, one authority after another', async (t) => {
   const world = await startWorld(t);
-  const door = socketOf(world);
+  const address = socketOf(world);
   const alice = operator(world, 'alice');
   const authority = issuedOf(world);
-  const stays = new Visitor(door, alice);
+  const stays = new Visitor(address, alice);
   t.match(await stays.whoami(), /alice/);
 
   t.match(
@@ -171,14 +172,14 @@ test('lists that end, a new server certificate, one authority after another', as
   await logged(world, /operators cannot connect until this is renewed/, async () =>
     install(world, { 'crl.pem': await signRevocationList(authority, [], 21, -0.01) }),
   );
-  t.match(await knock(door, alice), /^refused/, 'without a fresh list nobody gets in');
+  t.match(await knock(address, alice), /^refused/, 'without a fresh list nobody gets in');
   t.match((await world.cofferctl(['whoami'])).err, /its revocation list has expired/);
   t.ok(await world.logged(/CRL_HAS_EXPIRED/));
   await installed(world, { 'crl.pem': await signRevocationList(authority, [], 22, 180) });
-  t.match(await knock(door, alice), /alice/, 'with one everybody does');
+  t.match(await knock(address, alice), /alice/, 'with one everybody does');
 
   const serial = async (): Promise<string> => {
-    const visitor = new Visitor(door, alice);
+    const visitor = new Visitor(address, alice);
     await visitor.whoami();
     const shown = visitor.socket.getPeerX509Certificate()?.serialNumber ?? '';
     visitor.close();
@@ -194,12 +195,12 @@ test('lists that end, a new server certificate, one authority after another', as
   const secondCrl = await signRevocationList(second, [], 1, 180);
   const firstCrl = readFileSync(join(world.directory, 'certs', 'admin', 'crl.pem'), 'utf8');
   const aliceNext = { cert: await issueFor(second, spkiOf(alice.cert), 'alice', 100, 'operator'), key: alice.key };
-  t.match(await knock(door, aliceNext), /^refused/);
+  t.match(await knock(address, aliceNext), /^refused/);
   await installed(world, {
     'ca.pem': `${authority.certificate}${second.certificate}`,
     'crl.pem': `${firstCrl}${secondCrl}`,
   });
-  for (const shown of [alice, aliceNext]) t.match(await knock(door, shown), /alice/, 'both authorities are good');
+  for (const shown of [alice, aliceNext]) t.match(await knock(address, shown), /alice/, 'both authorities are good');
   t.match(await stays.whoami(), /alice/);
   const server = await issueServerCertificate(second, 'cofferdam-admin', 40);
   await installed(world, {
@@ -209,8 +210,8 @@ test('lists that end, a new server certificate, one authority after another', as
     'crl.pem': secondCrl,
   });
   await stays.closed;
-  t.match(await knock(door, alice), /^refused/, 'the former is no longer');
-  t.match(await knock(door, aliceNext), /alice/);
+  t.match(await knock(address, alice), /^refused/, 'the former is no longer');
+  t.match(await knock(address, aliceNext), /alice/);
 });
 
 function identity(t: Test, shown: Given, ca: string): string {
@@ -221,7 +222,7 @@ function identity(t: Test, shown: Given, ca: string): string {
   return directory;
 }
 
-test('an operator is told in time that the certificate ends; afterwards nothing is sent', async (t) => {
+test('an operator is told in time that the certificate ends; with an expired certificate, cofferctl sends nothing', async (t) => {
   const world = await startWorld(t);
   const authority = issuedOf(world);
   const alice = operator(world, 'alice');

@@ -330,7 +330,7 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     );
     t.match(await typist.whoami(), /^answered/, 'and the next call is served');
     t.match(
-      await typist.askAs('whoami', `${'['.repeat(50_000)}${']'.repeat(50_000)}`),
+      await typist.askRaw('whoami', `${'['.repeat(50_000)}${']'.repeat(50_000)}`),
       /^invalid: /,
       'what is nested beyond all bounds is a wrong form',
     );
@@ -577,13 +577,13 @@ async function sceneOf(t: Test, shares: object): Promise<Scene> {
   return scene;
 }
 
-test('floods of one node', async (t) => {
+test('floods of one node delay no lease of the other plane', async (t) => {
   const scene = await sceneOf(t, {});
   for (const [what, strike] of Object.entries(floods))
     await t.test(what, (sub) => whileRenewing(sub, scene, what, () => strike(sub, scene, performance.now() + 5000)));
 });
 
-test('a whole gateway', async (t) => {
+test('the attacks on every line, at a whole gateway', async (t) => {
   const scene = await sceneOf(t, few);
   const { world, sql } = scene;
   for (const [name, attack] of Object.entries(attacks)) await t.test(name, (sub) => attack(sub, scene));

@@ -82,7 +82,7 @@ test('every message number in every state before a session: obeyed where it belo
   t.equal(world.pidsOf('partner-1')[0], pid, 'the same process');
 });
 
-test('key exchanges that are not good enough', async (t) => {
+test('key exchanges that are not good enough are refused', async (t) => {
   const { port } = world.demo.partner;
   const ready = async (more: object): Promise<string | undefined> => {
     const client = await RawClient.open({ port, ...more });
@@ -109,7 +109,7 @@ test('key exchanges that are not good enough', async (t) => {
   t.match(added.err, /3072/);
 });
 
-test('listeners of the profiles legacy and fips', async (t) => {
+test('listeners of the profiles legacy and fips accept what their profile has, and nothing else', async (t) => {
   for (const [profile, good, bad] of [
     [
       'legacy',

@@ -31,7 +31,7 @@ async function traffic(t: Test, world: World, name: string, listings: number): P
     `put ${join(world.directory, 'demo.json')} deposit/${file}`,
   ];
   const customer = name.replace('-batch', '');
-  t.equal((await world.sftpWhenServed(name, put)).code, 0, `${name} delivers`);
+  t.equal((await world.sftpWhenServed(name, put)).code, 0, `${name} puts a file`);
   const got = await world.sftp('processor', [`get ${customer}/deposit/${file} ${join(world.directory, 'got')}`]);
   t.equal(got.code, 0, `and the processor collects ${got.err}`);
 }

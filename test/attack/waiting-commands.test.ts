@@ -83,7 +83,7 @@ async function soon<T>(t: Test, what: string, work: Promise<T>): Promise<T> {
   return result;
 }
 
-test('commands that wait', async (t) => {
+test('commands that wait for the warden are limited in number, size and age', async (t) => {
   const { world, sql, admin, alice, oscar, plant, answerOf, isLocked } = await sceneOf(t);
   const { each, total, reserve } = commandsWall;
 

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { createAuthority, keyFingerprint, spkiFingerprint } from '../../certs/authority.ts';
 import { Authority } from '../../certs/authority-directory.ts';
-import { createDevelopmentCertificates, type DevelopmentPlaces } from '../../certs/development.ts';
+import { createDevelopmentCertificates, type DevelopmentPaths } from '../../certs/development.ts';
 import { certs, modeOf, openssl, snapshot } from '../support/certs.ts';
 import { temporaryDirectory } from '../support/database.ts';
 import { issueOperatorCertificate } from '../support/issued.ts';
 
-function places(directory: string): DevelopmentPlaces {
+function places(directory: string): DevelopmentPaths {
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return { certs: join(directory, 'certs'), operators: join(directory, 'operators'), admin: self };
 }

@@ -1,4 +1,4 @@
-// What the admin room reads from a revocation list is what openssl reads from the same bytes.
+// What the admin process reads from a revocation list is what openssl reads from the same bytes.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';

@@ -1,3 +1,4 @@
+// Uploads while every process is killed at random moments: what was acknowledged is stored.
 import { test } from 'tap';
 import { startWorld } from '../support/world.ts';
 import { acknowledgedUploads } from './acknowledged-uploads.ts';

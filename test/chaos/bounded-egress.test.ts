@@ -1,3 +1,4 @@
+// Edges and wardens with kills, and an edge that lies, against one cap.
 import { test } from 'tap';
 import { Cluster } from '../support/cluster.ts';
 import { boundedEgress, setUp, soakBudgets, soakLimits } from './bounded-egress.ts';

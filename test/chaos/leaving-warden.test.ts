@@ -1,3 +1,4 @@
+// A warden is asked to stop under load, with another one there and with an edge that does not react.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';

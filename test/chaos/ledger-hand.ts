@@ -1,7 +1,8 @@
-// Owns: one process of the soak of the record. A `sealer` does to the record what a warden does: it has the real Ledger
-// with its real witness, writes entries, and misses those of its own that are gone. A `writer` commits entries that
+// Owns: one process of the soak of the record. A `sealer` stands for a whole warden: it has the real Ledger with its
+// real witness, seals, writes entries, and misses those of its own that are gone. A `writer` commits entries that
 // nobody would miss. Both are killed at any moment. The process reports on standard output what is certain: `begins`
-// when a sealer starts, `done ID…` after the commit, `kept HASH` after the witness has it, `frozen TEXT` when it froze.
+// when a sealer starts, `done HANDLE…` after the commit of entries about these handles, `kept HASH` after the witness
+// has a checkpoint, and `frozen TEXT` again and again while it is frozen.
 import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,7 +90,7 @@ async function write(database: Database, by: 'client' | 'warden', isServed: () =
   }
 }
 
-// Without a database or a witness the process ends, and `LedgerScene` starts it again.
+// A sealer that cannot reach the database or its witness when it starts ends, and `LedgerScene` starts it again.
 await (role === 'sealer'
   ? seal()
   : write(new Database({ url, applicationName: 'writer', connectionsMax: 1 }), 'client', () => true)

@@ -1,3 +1,4 @@
+// Processes that write the record are killed while the owner of the database touches it.
 import { test } from 'tap';
 import { ledgerKills } from './ledger-kills.ts';
 

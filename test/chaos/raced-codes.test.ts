@@ -1,3 +1,4 @@
+// One code is used on two edges and two wardens at the same moment.
 import { test } from 'tap';
 import { raceCodes, racingCluster } from './raced-codes.ts';
 

@@ -1,3 +1,4 @@
+// Edges and wardens restart in turn under load.
 import { test } from 'tap';
 import { restartCluster, rollingRestart } from './rolling-restart.ts';
 

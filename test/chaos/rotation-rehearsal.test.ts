@@ -1,3 +1,4 @@
+// A rotation of the keys of many machines, with a day that lasts seconds.
 import { test } from 'tap';
 import { rehearsalCluster, rehearse } from './rotation-rehearsal.ts';
 

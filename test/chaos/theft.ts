@@ -352,8 +352,8 @@ export function judge(scope: Scope, truth: Truth): Verdict {
 }
 
 /**
- * Months of history around it: sessions of the same accounts from other places, with what they read. They are rows of
- * the record without a place in its trees: for questions, not for verifiers.
+ * Months of history around it: sessions of the same accounts from other sources, with what they read. They are rows of
+ * the record without a position in its trees: for questions, not for verifiers.
  */
 export async function addHistory(cluster: Cluster, sessions: number): Promise<void> {
   await cluster.query("select ledger_month(clock_timestamp() - m * interval '1 month') from generate_series(0, 13) m");

@@ -1,3 +1,4 @@
+// The configuration: the demo world without a file, defaults, and all faults at once, each with its reason.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';

@@ -1,18 +1,20 @@
-// Whoever stops a role waits for as long as the role may take: the supervisor, units of systemd, containers. Edges are
-// stopped before the warden.
+// Whoever stops a process waits for as long as the process itself may wait: the supervisor, and with the default
+// `drainMs` the units of systemd and the containers. Edges are stopped before the warden.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { defaultLimits } from '../../server/config/config.ts';
-import { lastWordsMs, stopGraceMs, transfersMs } from '../../server/config/stop-times.ts';
+import { lastPutsMs, lastWordsMs, stopGraceMs, transfersMs, wardenLeaves } from '../../server/config/stop-times.ts';
 import { project } from '../support/world.ts';
 
 const read = (...path: readonly string[]): string => readFileSync(join(project, ...path), 'utf8');
 const grace = stopGraceMs(defaultLimits);
 
-test('an edge gets as much time as it may itself wait', (t) => {
+test('an edge, a warden and a store get more time than they themselves wait for clients', (t) => {
   for (const drainMs of [0, 2000, 60_000])
     t.ok(stopGraceMs({ drainMs }).edge > transfersMs({ drainMs }) + lastWordsMs, `drainMs ${drainMs}`);
+  t.ok(grace.warden > wardenLeaves.edgeMs + wardenLeaves.answersMs, 'a warden');
+  t.ok(grace.store > lastPutsMs, 'a store');
   t.end();
 });
 
@@ -22,6 +24,7 @@ test('units of systemd wait as long, and stop edges before the warden', (t) => {
     ['edge-internal', 'edge'],
     ['admin', 'admin'],
     ['warden', 'warden'],
+    ['store', 'store'],
   ] as const) {
     const text = read('deploy', 'systemd', `cofferdam-${unit}.service`);
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(text)?.[1]);

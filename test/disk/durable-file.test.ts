@@ -69,7 +69,7 @@ test('a new file has its content and its mode, and nothing stays beside it', asy
   }
 });
 
-test('creating a file leaves what has its name, and replacing leaves what a link points to', async (t) => {
+test('creating a file does not touch what already has its name, and replacing does not touch what a link points to', async (t) => {
   const { directory, path, names } = place(t);
   const other = join(directory, 'other');
   writeFileSync(other, 'other', { mode: 0o600 });
@@ -163,7 +163,7 @@ test('the content is flushed before it gets its name, and the directory after th
   }
 });
 
-test('what the disk refuses is thrown: a new file is then not there, and a replaced one is one of the two', async (t) => {
+test('what the disk refuses is thrown: a new file is then not there, and a replaced file has its old content or the new one', async (t) => {
   const { fsyncSync } = fs;
   const refusing = async (kind: 'content' | 'directory', work: () => void): Promise<unknown> => {
     fs.fsyncSync = (file: number) => {

@@ -185,7 +185,7 @@ test('host and port', (t) => {
   t.end();
 });
 
-test('source networks count as a bound when each of them is narrow', (t) => {
+test('source networks bind a login to where it comes from when there are any and each of them is narrow', (t) => {
   const lists: readonly (readonly [readonly string[], boolean])[] = [
     [[], false],
     [['0.0.0.0/0'], false],

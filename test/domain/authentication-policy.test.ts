@@ -1,3 +1,4 @@
+// Which sets of proofs open a session, for every set that can be given.
 import { test } from 'tap';
 import {
   evaluate,

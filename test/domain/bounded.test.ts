@@ -5,7 +5,7 @@ import { bounded, closedMs, happens } from '../../server/domain/bounded.ts';
 const never = new Promise<never>(() => undefined);
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 
-test('a bounded wait', async (t) => {
+test('a bounded wait gives the value or the failure of what it waits for, or fails in time', async (t) => {
   t.equal(closedMs, 5000);
   const before = timers();
   t.equal(await bounded(60_000, 'a value', Promise.resolve('here')), 'here');
@@ -17,7 +17,7 @@ test('a bounded wait', async (t) => {
   t.equal(timers(), before, 'no timer is left');
 });
 
-test('whether something happens in time', async (t) => {
+test('happens says whether something happens in time', async (t) => {
   const before = timers();
   t.equal(await happens(60_000, Promise.resolve()), true);
   t.equal(await happens(60_000, Promise.resolve(false)), true, 'it happened, whatever it gave');

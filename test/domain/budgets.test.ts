@@ -1,3 +1,4 @@
+// Amounts, names and sentences of budgets, the course of their windows, and the texts of refusals.
 import { test } from 'tap';
 import { amountText, countText, parseAmount, sizeText } from '../../server/domain/budgets/amounts.ts';
 import { historyOf } from '../../server/domain/budgets/history.ts';

@@ -1,3 +1,4 @@
+// Canonical JSON, over which operators sign, and which operations count as wider.
 import { test } from 'tap';
 import { canonicalJson, parseCanonicalJson } from '../../server/domain/canonical-json.ts';
 import { areNetworksWider, isBoundWider, isChoiceWider } from '../../server/domain/widening.ts';

@@ -1,3 +1,4 @@
+// The grammar of the console: what a line may say, how long it may be, and noise.
 import { test } from 'tap';
 import {
   type ConsoleCommand,

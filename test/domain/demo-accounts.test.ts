@@ -2,7 +2,7 @@
 import { test } from 'tap';
 import { demoCustomers, demoMachine, demoProcessor, isDemoAccount } from '../../server/domain/demo-accounts.ts';
 
-test('the demo accounts', (t) => {
+test('the demo accounts, and no others, have keys that are public', (t) => {
   t.same(demoCustomers, ['acme', 'acme-2', 'globex']);
   t.equal(demoProcessor, 'processor');
   t.equal(demoMachine('acme'), 'acme-batch');

@@ -29,7 +29,7 @@ function kexInit(
 }
 const strict = 'kex-strict-c-v00@openssh.com';
 
-test('the choice of a method', (t) => {
+test('the first method of the client that the profile has is chosen', (t) => {
   const choose = (methods: string, profile: keyof typeof profiles = 'default'): string | undefined =>
     chooseMethod(parseClientKexInit(kexInit(methods)), profiles[profile]);
   t.equal(choose('mlkem768x25519-sha256,curve25519-sha256'), 'mlkem768x25519-sha256');

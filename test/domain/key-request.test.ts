@@ -1,3 +1,4 @@
+// A request for a key: its six lines, its signatures, and every way in which it is refused.
 import { test } from 'tap';
 import { keyRequestNamespace, parseSignedKeyRequest, signedKeyRequest } from '../../server/domain/key-request.ts';
 import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';

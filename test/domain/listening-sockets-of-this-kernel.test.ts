@@ -1,3 +1,4 @@
+// The tables of listening sockets of the running kernel are read as they are.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { endianness } from 'node:os';

@@ -1,3 +1,4 @@
+// Reading the tables of listening sockets of Linux.
 import { test } from 'tap';
 import { parseNetSockets, parseUnixSockets } from '../../server/domain/listening-sockets.ts';
 

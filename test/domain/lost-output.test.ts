@@ -1,3 +1,4 @@
+// What a process does when its output can no longer be written.
 import { EventEmitter } from 'node:events';
 import { test } from 'tap';
 import { isLostOutput, isWithoutRoom, outlive } from '../../server/domain/lost-output.ts';

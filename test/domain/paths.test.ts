@@ -1,3 +1,4 @@
+// Paths of SFTP: how they are resolved, which names there may be, and their limits.
 import { test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import {

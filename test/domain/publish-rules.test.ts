@@ -1,3 +1,4 @@
+// When a file is published, by the rule of its folder and by its name.
 import { test } from 'tap';
 import { afterClose, afterRename, isTemporaryName, markedName } from '../../server/domain/publish-rules.ts';
 

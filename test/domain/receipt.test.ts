@@ -1,3 +1,4 @@
+// Receipts: they verify as they were signed, and in no other form.
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { test } from 'tap';
 import { isGenuine } from '../../admin-cli/file/receipt.ts';

@@ -6,7 +6,7 @@ import { narrowed, permits, type Restrictions, unrestricted } from '../../server
 const at = { plane: 'partner', source: '192.0.2.7', now: 1000 } as const;
 const made = (facts: Partial<Restrictions>): Restrictions => ({ ...unrestricted, ...facts });
 
-test('two restrictions together', (t) => {
+test('two restrictions together permit what both permit', (t) => {
   t.same(unrestricted, { networks: [], planes: ['partner', 'internal'], readOnly: false, until: null });
   const a = made({ networks: [['192.0.2.0/24']], planes: ['partner'], readOnly: true, until: 5 });
   const b = made({ networks: [['198.51.100.0/24', '203.0.113.0/24']], until: 7 });
@@ -25,7 +25,7 @@ test('two restrictions together', (t) => {
   t.end();
 });
 
-test('where and when', (t) => {
+test('a restriction permits by plane, network and time', (t) => {
   const cases: readonly (readonly [Partial<Restrictions>, boolean])[] = [
     [{}, true],
     [{ planes: ['internal'] }, false],

@@ -9,7 +9,7 @@ const bite = (tried: Partial<WrongCodesTried>): readonly string[] =>
     .filter((one) => one.bites)
     .map((one) => one.check);
 
-test('what a login with wrong codes shows', (t) => {
+test('a login with wrong codes shows a control only when a code was refused', (t) => {
   t.same(bite({}), ['wrong-code', 'lockout']);
   t.same(bite({ isOpen: true }), [], 'a session was opened');
   t.same(bite({ asked: 0 }), [], 'nobody asked for a code, so that none was refused');

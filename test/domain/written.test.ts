@@ -141,7 +141,7 @@ test('the time of an entry is that of the clock, and no other entry has its numb
   t.end();
 });
 
-test('the columns, as the text of a row names them', (t) => {
+test('the text of a row has the columns of an entry in their order', (t) => {
   t.same(
     entryColumns.join(' '),
     'id at kind observer customer_id account_id session_id node plane handle_id version_id ' +
@@ -153,7 +153,7 @@ test('the columns, as the text of a row names them', (t) => {
   t.end();
 });
 
-test('texts of rows that are none', (t) => {
+test('texts that are no row of an entry are not parsed', (t) => {
   const values = Array.from({ length: 21 }, (_, i) => `v${i}`);
   const of = (changed: readonly string[]): string => `(${changed.join()})`;
   t.ok(parseEntry(of(values)), 'the twin');
@@ -178,7 +178,7 @@ test('texts of rows that are none', (t) => {
   t.end();
 });
 
-test('instants and numbers of entries', (t) => {
+test('instants and numbers of entries are read exactly, or not at all', (t) => {
   t.equal(microsOf('2026-11-29 08:00:00.5+00'), Date.UTC(2026, 10, 29, 8) * 1000 + 500_000);
   for (const text of [
     '',

@@ -8,7 +8,7 @@ import { startWorld } from '../support/world.ts';
 
 type Review = { readonly rows: readonly AccessRow[] };
 
-test('the access review of a running gateway', async (t) => {
+test('the access review of a running gateway says who reaches what, before and after changes', async (t) => {
   const world = await startWorld(t);
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();

@@ -1,3 +1,5 @@
+// Budgets of a running gateway: what a client is told of a cap, what an operator sees and changes, consequences, a full
+// disk.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -129,7 +131,7 @@ test('a cap refuses with words for people and codes for programs, and with an al
   );
   t.match(
     (await world.cofferctl(['exposure', '--credential', fingerprint])).out,
-    /acme\s+10\s+10 MiB\s+3 MiB in 10\s+8 MiB in 10/,
+    /acme\s+10\s+10 MiB\s+3 MiB in 10 files\s+8 MiB in 10 files/,
   );
 
   const tighten = await world.cofferctl([

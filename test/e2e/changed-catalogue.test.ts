@@ -4,7 +4,7 @@ import { test } from 'tap';
 import { asOwner } from '../support/as-owner.ts';
 import { startWorld } from '../support/world.ts';
 
-test('a column whose default was changed', async (t) => {
+test('a column whose default was changed is named while the warden runs, and keeps it from starting', async (t) => {
   const world = await startWorld(t, { limits: { sealCheckEveryMs: 500 } });
   const owner = await asOwner(t, world);
   const findings = async () =>

@@ -1,3 +1,4 @@
+// What OpenSSH clients do beside put and get.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

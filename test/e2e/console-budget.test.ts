@@ -4,7 +4,7 @@ import { wideBudgets } from '../support/bank.ts';
 import { sshConnection } from '../support/ssh.ts';
 import { startWorld } from '../support/world.ts';
 
-test('a console whose names are used up', async (t) => {
+test('a person whose names are used up can still see and close what is open', async (t) => {
   const few = { hour: 2, day: 1000, week: 1000 };
   const budgets = { ...wideBudgets, account: { ...wideBudgets.account, list: { names: few } } };
   const world = await startWorld(t, { env: { COFFERDAM_BUDGETS: JSON.stringify(budgets) } });

@@ -1,3 +1,4 @@
+// Doctor on a running gateway.
 import { chmodSync, chownSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// Draining one node of a running gateway, and who may order it.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -111,7 +112,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   t.equal(await sha256File(got), await sha256File(path), 'resumed, whole');
 });
 
-test('who may drain which node', async (t) => {
+test('an operator, and no viewer, drains a node that exists, for a reason', async (t) => {
   const world = await startWorld(t);
   const [edge] = world.pidsOf('partner-1');
   const orders = ['drain', 'nowhere', '--reason', 'x'];

@@ -1,3 +1,4 @@
+// An incident on a running gateway: what was done over SFTP, and what the answer says of it.
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// An upload that is cut, and completed by reput.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// An edge while its warden is away.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { statSync, writeFileSync } from 'node:fs';

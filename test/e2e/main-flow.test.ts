@@ -1,3 +1,4 @@
+// The whole way of a file, from a first start on, and again after a restart.
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

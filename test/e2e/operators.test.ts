@@ -1,3 +1,4 @@
+// What operators do by the command line alone, from a new bank to its suspension.
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';

@@ -6,7 +6,7 @@ import { test } from 'tap';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld } from '../support/world.ts';
 
-test('a bank that was renamed', async (t) => {
+test('a bank that was renamed works on under its new name, and its past keeps the old one', async (t) => {
   const world = await startWorld(t);
   const place = (name: string): string => join(world.directory, name);
   const bytes = randomBytes(5000);

@@ -1,3 +1,4 @@
+// How long a version is visible, which reads count, and when its key is destroyed.
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -55,7 +55,7 @@ test('packet types (section 3)', (t) => {
   t.end();
 });
 
-test('replies', (t) => {
+test('every byte of every reply is written, and is the expected one', (t) => {
   // Memory with arbitrary content: every byte of a reply must be written, or the reply would leak what was there
   // before.
   const { allocUnsafe } = Buffer;

@@ -1,3 +1,4 @@
+// Packets of SFTP: cut out of a stream, parsed with bounds, and replies.
 import { randomBytes, randomInt } from 'node:crypto';
 import { test } from 'tap';
 import { FieldReader, namePacket, readAttributes, statusPacket } from '../../server/edge/sftp/codec.ts';

@@ -1,3 +1,4 @@
+// The orderly end of an edge: which connection ends when.
 import { test } from 'tap';
 import { Drain, type Drained } from '../../server/edge/drain.ts';
 import { createLogger } from '../../server/observability/logger.ts';

@@ -83,11 +83,11 @@ async function upload(
   return { said, asked, sealed: warden.sealedBytes.length };
 }
 
-test('what is stored is asked for in order', async (t) => {
+test('extents that are stored are sealed in their order', async (t) => {
   t.same(await upload(t, [well, well, well]), { said: 'OK', asked: 3, sealed: 3 });
 });
 
-test('however late the first of them is', async (t) => {
+test('extents behind the first wait for it, however late it is durable', async (t) => {
   t.same(await upload(t, [(story) => story.after('durable 3'), well, well]), { said: 'OK', asked: 3, sealed: 3 });
 });
 

@@ -92,7 +92,7 @@ const faults: Readonly<Record<string, (answer: () => unknown) => unknown>> = {
   },
 };
 
-test('without a fault', async (t) => {
+test('twin: without a fault every request is answered', async (t) => {
   const bench = new SessionBench(t);
   bench.script = giving;
   await use(bench);
@@ -104,7 +104,7 @@ test('without a fault', async (t) => {
 });
 
 for (const [fault, inject] of Object.entries(faults))
-  test(`${fault}: each answer in turn`, async (t) => {
+  test(`each answer in turn, ${fault}: the client is told, and the session continues`, async (t) => {
     for (const op of operations) {
       // The edge waits for a late key for as long as the record may be late; here that time is short.
       const bench = new SessionBench(t, { witnessStopMs: 1000 });

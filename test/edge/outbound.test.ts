@@ -1,4 +1,5 @@
-// When one connection is read: not while too much waits to be written to it, and not while others have their turn.
+// When one connection is read: not while too much waits to be written to it, not while others have their turn, and not
+// while a channel cannot take more. And what is written: whole, in few pieces, from memory that is used again.
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'tap';
 import { bounds } from '../../server/edge/transport/connection-bounds.ts';
@@ -72,7 +73,7 @@ test('after a number of messages others have their turn, and then it is read aga
   await nextTurn();
 });
 
-test('neither reason alone ends the other', async (t) => {
+test('reading resumes only when neither reason holds any more', async (t) => {
   const { reader, outbound, takeTurn, accept } = connected();
   outbound.write(Buffer.alloc(waitingMax + 1));
   takeTurn();
@@ -88,7 +89,7 @@ test('neither reason alone ends the other', async (t) => {
   t.equal(reader.isPaused, false);
 });
 
-test('bytes wait while a channel cannot take more, for a short while; and whoever begins anew waits anew', async (t) => {
+test('bytes wait while a channel cannot take more, for a short while; a channel that was released and is held again waits the full time again', async (t) => {
   const { reader, outbound } = connected();
   const [one, other] = [{}, {}];
   outbound.hold(one, true);
@@ -133,7 +134,7 @@ test('what is written in one turn leaves together; to a socket that is gone noth
   t.equal(reader.isPaused, true, 'nor is it read');
 });
 
-test('whatever the order of pieces, what leaves is what was written, and memory is used again only afterwards', (t) => {
+test('whatever the sizes of the writes, what leaves is what was written, and memory is used again only after the socket has written it', (t) => {
   const { socket, outbound } = connected();
   const sent: Buffer[] = [];
   let number = 0;

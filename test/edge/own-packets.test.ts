@@ -26,7 +26,7 @@ const payloads = [
   Buffer.concat([Buffer.of(data), randomBytes(10)]),
 ];
 
-test('it is verified here, and says so', (t) => {
+test('deciphering in place was verified on this machine, and its text says so', (t) => {
   t.same(checkOwnPackets(), { isOwn: true, text: 'packets are deciphered and sealed where they lie' });
   t.end();
 });

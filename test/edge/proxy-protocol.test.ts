@@ -22,7 +22,7 @@ const mapped = Buffer.concat([
   Buffer.from([0xc3, 0x50, 0, 22]),
 ]);
 
-test('headers', (t) => {
+test('every header is read whole or refused, however the stream is cut', (t) => {
   const good: readonly (readonly [string, Buffer, { address: string; port: number } | undefined])[] = [
     ['v1 TCP4', Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.1 50000 22\r\n'), { address: '192.0.2.1', port: 50_000 }],
     [

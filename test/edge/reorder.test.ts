@@ -1,3 +1,4 @@
+// Writes that arrive out of order, within a window.
 import { randomBytes, randomInt } from 'node:crypto';
 import { test } from 'tap';
 import { ReorderWindow } from '../../server/edge/sftp/reorder.ts';

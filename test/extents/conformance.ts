@@ -1,5 +1,6 @@
-// Owns: what every adapter of the store promises, as one test: whole or nothing, never replaced, durable before it is
-// answered, ranges, lists, free space.
+// Owns: what every adapter of the store promises, as one test: whole or nothing, never replaced, ranges, lists, free
+// space. That an object is durable before its `finish` resolves is examined for each adapter by itself:
+// `directory-store-steps.test.ts` does so for the one on a directory.
 import { randomBytes } from 'node:crypto';
 import type { Test } from 'tap';
 import type { ObjectId } from '../../server/domain/ids.ts';
@@ -8,7 +9,7 @@ import type { ObjectStore, ObjectWriter } from '../../server/extents/object-stor
 /** A piece as the store gets it from an edge: one sealed segment. */
 const pieceBytes = 256 * 1024;
 
-/** Of a group that no test lists. */
+/** Returns a new id. It begins with c, so it is in no group (first two digits) that a test lists. */
 export const newObject = (): ObjectId => `c${randomBytes(16).toString('hex').slice(1)}` as ObjectId;
 
 /** Writes all bytes in pieces, several of them side by side, each in memory of the adapter. */

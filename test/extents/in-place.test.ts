@@ -31,7 +31,7 @@ function reference(key: Uint8Array, nonce: Uint8Array, plain: Uint8Array): { sea
 
 type Place = { readonly size: number; readonly offset: number; readonly length: number; readonly tag: number };
 
-/** Seals and opens at one place, and compares the whole buffer after each step. Returns what differs, or undefined. */
+/** Seals and opens at one offset, and compares the whole buffer after each step. Returns what differs, or undefined. */
 function differs(means: InPlace, { size, offset, length, tag }: Place): string | undefined {
   const [key, nonce, before] = [bytes(32), bytes(12), bytes(size)];
   const expected = Buffer.from(before);
@@ -46,7 +46,7 @@ function differs(means: InPlace, { size, offset, length, tag }: Place): string |
   return memory.equals(before) ? undefined : 'opened';
 }
 
-test('the native code is there, and says so', async (t) => {
+test('the native code was built on this machine, and its text says so', async (t) => {
   t.ok(inPlace().isNative, inPlace().text);
   t.equal(inPlace(), inPlace(), 'it is loaded once');
 });
@@ -64,7 +64,7 @@ test('every length around a border equals node:crypto, at the beginning, behind 
         t.equal(differs(means, place), undefined, `${nameOf(means)}: ${JSON.stringify(place)}`);
 });
 
-test('random lengths and places equal node:crypto', async (t) => {
+test('random lengths and offsets give the same as node:crypto', async (t) => {
   for (const means of both)
     for (let round = 0; round < 400; round += 1) {
       const [gap, offset, length, rest] = [below(40), below(100), below(round % 20 === 0 ? 300_000 : 3000), below(40)];
@@ -122,7 +122,7 @@ test('what was sealed otherwise does not open, and nothing of it can be read', a
   }
 });
 
-test('a segment of another context, place or extent leaves zeros', async (t) => {
+test('a segment of another context, position or extent leaves zeros', async (t) => {
   const [key, context, plain] = [bytes(32), Buffer.from('context'), bytes(firstPlainBytes + 100)];
   for (const means of both) {
     const sealed = sealedExtent(key, context, plain, bytes, means);

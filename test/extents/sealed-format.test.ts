@@ -1,3 +1,4 @@
+// The sealed format of an extent: every size, every segment, and whatever was not sealed in this way.
 import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { test } from 'tap';
 import {
@@ -85,7 +86,7 @@ test('every size round-trips, has the expected length, and equals the reference'
   t.equal(segmentCount(extentPlainBytesMax), 64);
 });
 
-test('segments are found by offset', async (t) => {
+test('a byte is found in its segment by its offset', async (t) => {
   for (const offset of [
     0,
     firstPlainBytes - 1,
@@ -134,7 +135,7 @@ test('whatever was not sealed in this way does not open', async (t) => {
   t.throws(() => sealer.seal(Buffer.alloc(26), 10, false), RangeError, 'a short segment that is not the last');
 });
 
-test('where each segment is, and what it has', (t) => {
+test('each segment has its offset and length', (t) => {
   const first = 262_144 - 40 - 16;
   const later = 262_144 - 16;
   t.same([firstPlainBytes, laterPlainBytes, headerBytes, segmentBytes], [first, later, 40, 262_144]);

@@ -23,7 +23,7 @@ const roomOf = (path: string): string =>
  */
 const open: readonly string[] = [];
 
-test('no room of the house imports itself by way of others', (t) => {
+test('no folder of the table (a room) imports itself by way of others', (t) => {
   const rooms = imports
     .map(({ from, to }) => ({ from: roomOf(from), to: roomOf(to) }))
     .filter(({ from, to }) => from !== to);

@@ -189,7 +189,7 @@ test('the verifier in one file is what the bundler makes of its sources', async 
   t.match({ code: checked.status, err: checked.stderr }, { code: 0, err: '' });
 });
 
-test('no key and no secret file is in the tree', async (t) => {
+test('no key and no secret file is in this repository', async (t) => {
   for (const directory of ['certs', 'server', 'admin-cli', 'migrations', 'scripts'])
     for (const entry of readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })) {
       t.notMatch(entry, /\.(?:key|pem|p12|pfx)$/, entry);

@@ -18,7 +18,7 @@ const door = 'server/postgres/entry-queries.ts';
 const inserts =
   /insert\s+into\s+(?:only\s+)?(?:public\.)?"?ledger_fresh\b|(?:copy|merge\s+into|update)\s+(?:public\.)?"?ledger_fresh\b/i;
 
-test('one file writes entries, and two places use it', async (t) => {
+test('one file writes entries, and two others call it', async (t) => {
   t.same(
     sources.filter((path) => inserts.test(textOf(path))),
     [door],

@@ -1,12 +1,12 @@
 // The slips of `npm run mutate`: which slips are made of a source, that none of them is made where the compiler would
-// catch it, and that every explanation in the tree is about an existing slip. The trials themselves take minutes and
+// catch it, and that every explanation in the sources is about an existing slip. The trials themselves take minutes and
 // are not run here.
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { explained, staleIn } from '../mutation/explained.ts';
-import { quickTests, triedFiles } from '../mutation/rooms.ts';
 import { slipsOf } from '../mutation/slips-of.ts';
+import { quickTests, triedFiles } from '../mutation/tried-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -27,7 +27,7 @@ export const context = (customer: string, index: number): readonly string[] => [
 export const left = (room: number, taken: number): number => Math.hypot(room, taken);
 `;
 
-test('the slips of a planted source, each with its place', (t) => {
+test('the slips of a planted source, each with its line', (t) => {
   const directory = temporaryDirectory(t);
   mkdirSync(join(directory, 'room'));
   writeFileSync(join(directory, 'room', 'planted.ts'), planted);

@@ -1,3 +1,4 @@
+// Random moves of clients, with and without faults, compared with a model of what they may see.
 import { t as file, test } from 'tap';
 import { wireFaults } from '../support/warden-wire.ts';
 import { play } from './play.ts';

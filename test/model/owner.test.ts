@@ -1,3 +1,4 @@
+// Random moves of clients while the owner of the database touches any row.
 import { t as file, test } from 'tap';
 import { sealCheckEveryMs } from './owner.ts';
 import { play } from './play.ts';

@@ -1,8 +1,8 @@
-// Owns: `npm run mutate [-- PART …]`: every slip in the files of `rooms.ts` whose names contain a PART, one at a time,
-// against the tests that reach it. It works in a copy below the system's temporary directory; what was found is kept in
-// node_modules, so that a run that was stopped continues where it was.
-// MUTATE_FIRST_LOOK=yes: without the tests that need a process of their own; what lives is then more than what
-// survives. MUTATE_JOBS: this many trials at once; by default one for each processor.
+// Owns: `npm run mutate [-- PART …]`: every slip in the files of `tried-files.ts` whose names contain a PART, one at a
+// time, against the tests that reach it. It works in a copy below the system's temporary directory; what was found is
+// kept in node_modules, so that a run that was stopped continues where it was. MUTATE_FIRST_LOOK=yes: without the tests
+// that need a process of their own; what lives is then more than what survives. MUTATE_JOBS: this many trials at once;
+// by default one for each processor.
 // Must never: write into the tree that it tries, or count a slip as caught because a test fails anyway.
 // Ends with one line of JSON: `{"mutants","killed","survived","explained"}`. Exit code 1: a slip survived without an
 // explanation, or an explanation is stale.
@@ -23,9 +23,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { explained, staleIn } from './explained.ts';
 import { linesOf, type Reach, reaches, reachOf } from './reach.ts';
-import { copied, isAlone, quickTests, sourcesBelow, triedFiles } from './rooms.ts';
 import { type FileSlip, slipsOf } from './slips-of.ts';
 import { endTrialsOnStop, Host, runAlone } from './trial.ts';
+import { copied, isAlone, quickTests, sourcesBelow, triedFiles } from './tried-files.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const verdictsFile = join(root, 'node_modules', '.cofferdam-mutation.jsonl');
@@ -162,7 +162,7 @@ function report(
 
 async function main(): Promise<number> {
   const files = triedFiles(root, process.argv.slice(2));
-  if (files.length === 0) throw new Error('no file has such a name: test/mutation/rooms.ts says which there are');
+  if (files.length === 0) throw new Error('no file has such a name: test/mutation/tried-files.ts says which there are');
   const copy = makeCopy();
   const clean = (): void => rmSync(copy, { recursive: true, force: true });
   endTrialsOnStop(clean);

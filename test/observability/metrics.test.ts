@@ -1,3 +1,4 @@
+// The listener of metrics: what it serves, and that nobody can block it.
 import { connect } from 'node:net';
 import { test } from 'tap';
 import { expose, serveMetrics } from '../../server/observability/metrics.ts';

@@ -8,7 +8,7 @@ import { Database } from '../../server/postgres/database.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { parseVerifierKey, type Report, readWitness, Verification } from '../../verifier/index.js';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
-import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { newCustomer, TestSealer, writeEntries } from '../support/record.ts';
 import { classes, classOf } from './classes.ts';
 import { nameOf, OwnersRows, type Touch } from './rows.ts';
 
@@ -21,7 +21,7 @@ test('each touch of the record is found by the verifier', async (t) => {
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
   const [acme, bank] = [await newCustomer(sql, 'acme'), await newCustomer(sql, 'bank')];
-  const sealer = new Sealer(database);
+  const sealer = new TestSealer(database);
   let note: string | undefined;
   for (const [customer, count] of [
     [acme, 3],

@@ -7,7 +7,7 @@ import { Database, type Transaction } from '../../server/postgres/database.ts';
 import { isPassing } from '../../server/postgres/database-errors.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 
-test('rows that two transactions want crosswise', async (t) => {
+test('of two transactions that want rows crosswise, the one that is undone runs again', async (t) => {
   const url = await createEmptyDatabase(t);
   const owner = new pg.Client({ connectionString: url });
   await owner.connect();

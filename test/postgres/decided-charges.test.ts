@@ -197,7 +197,7 @@ test('the database decides what the rule decides', async (t) => {
   for (const outcome of chargeOutcomes) t.ok((seen.get(outcome) ?? 0) > 500, `${outcome}: ${seen.get(outcome)}`);
 });
 
-test('both speak the words of the product', (t) => {
+test('database and rule use the same words for refusals', (t) => {
   const source = readFileSync(join(migrations, 'functions', 'charges.sql'), 'utf8').replace(/--.*$/gm, '');
   const said = [...source.matchAll(/outcome (?::=|=|<>) '([a-z-]+)'|outcome in \(([^)]*)\)|row\('([a-z-]+)'/g)].flatMap(
     ([, one, list, first]) =>

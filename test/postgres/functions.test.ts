@@ -109,7 +109,7 @@ test('whoever writes to the tables of a trigger meanwhile goes first, and the fu
   t.same(await migration, ['functions/sessions.sql']);
 });
 
-test('every function can be planned', async (t) => {
+test('every function passes the validator of its language', async (t) => {
   const database = await createTestDatabase(t);
   const functions = await database.query<{ name: string; validator: string; oid: number }>(
     `select p.oid, p.oid::regprocedure::text as name, l.lanvalidator::regproc::text as validator from pg_proc p join pg_language l on l.oid = p.prolang
@@ -120,7 +120,7 @@ test('every function can be planned', async (t) => {
     await t.resolves(database.query(`select ${validator}($1)`, [oid]), name);
 });
 
-test('what is applied is what is in the folder', async (t) => {
+test('the database lists exactly the files of the folder as applied', async (t) => {
   const database = await createTestDatabase(t);
   const rows = await database.query<{ file: string; replaced: string[] }>(
     'select file, replaced from schema_function order by file collate "C"',

@@ -1,3 +1,4 @@
+// The file of grants, and the rights that a database has, compared in both directions.
 import { test } from 'tap';
 import { grantCatalogue, rolePowers, rowSecurity, triggerFacts } from '../../server/admin/doctor/catalogue-queries.ts';
 import {
@@ -200,7 +201,7 @@ test('a fresh database has exactly the matrix; each change is found, and nothing
   t.match(roleFindings(await database.withSystem((tx) => rolePowers(tx))), [{ verdict: 'ok' }], 'and without');
 });
 
-test('the admin role cannot hide what it was granted', async (t) => {
+test('the database role of the admin process cannot hide what it was granted', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => database.close());

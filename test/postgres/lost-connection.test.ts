@@ -1,3 +1,4 @@
+// Connections to the database that die at any moment.
 import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { test } from 'tap';

@@ -1,3 +1,5 @@
+// Migrations: once, in order, one at a time, on a server that can be relied on; and what each database role may do
+// afterwards.
 import { appendFileSync, cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -136,7 +138,7 @@ test('the grant matrix: what each role may do, and may not', async (t) => {
   t.same(
     columns.map((row) => row.may),
     [false, false],
-    'no seed and no content for the admin role',
+    'no seed and no content for the database role of the admin process',
   );
   t.equal(await may('warden', 'version', 'UPDATE'), true);
   t.equal(await may('admin', 'version', 'SELECT'), true);

@@ -7,7 +7,7 @@ import { createTestDatabase } from '../support/database.ts';
 
 type Prepared = { readonly name: string; readonly statement: string };
 
-test('prepared statements', async (t) => {
+test('a statement is prepared once for each connection, and a bounded number of them', async (t) => {
   const sql = await createTestDatabase(t);
   const open = (isPreparing: boolean): Database => {
     const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, isPreparing });

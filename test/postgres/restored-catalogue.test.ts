@@ -7,7 +7,7 @@ import { createDatabase, migrate } from '../../server/postgres/migrate.ts';
 import { migrations, testPasswords } from '../support/database.ts';
 import { DebianServer } from '../support/debian-server.ts';
 
-test('the catalogue of a database that was restored', async (t) => {
+test('a database that was restored has the expected catalogue', async (t) => {
   const server = await DebianServer.start(t);
   const differences = async (): Promise<readonly string[]> => {
     const client = new pg.Client({ connectionString: server.url('gateway') });

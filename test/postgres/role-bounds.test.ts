@@ -1,5 +1,5 @@
-// T-37: what each role of the database may put where a reader trusts it: every column that it may write, with values
-// that would stop its readers.
+// T-37: a database role can put nothing where a reader trusts it that would stop the reader: every column that it may
+// write is tried with such values. And what the sealer does with an entry that it cannot read.
 import pg from 'pg';
 import { test } from 'tap';
 import { recordCall } from '../../server/admin/calls/operator-queries.ts';
@@ -7,9 +7,9 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { record } from '../../server/warden/ledger/entries/record.ts';
 import { look } from '../../server/warden/ledger/seal-queries.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type Teardown } from '../support/database.ts';
-import { Sealer } from '../support/record.ts';
+import { TestSealer } from '../support/record.ts';
 
 type Writable = { readonly role: string; readonly table: string; readonly column: string; readonly type: string };
 
@@ -31,7 +31,7 @@ async function refusal(one: pg.Client, text: string, values: readonly unknown[] 
   }
 }
 
-test('no role has tables or schemas of its own: one with the name of ours would be found before it in every trigger', async (t) => {
+test('no database role can make tables or schemas: a table with the name of one of ours would be found before ours in every trigger', async (t) => {
   const sql = await createTestDatabase(t);
   for (const url of [sql.wardenUrl, sql.adminUrl]) {
     const one = await client(t, url);
@@ -51,7 +51,7 @@ test('no role has tables or schemas of its own: one with the name of ours would 
   );
 });
 
-test('every instant that a role may write is finite, and every number is one', async (t) => {
+test('every instant that a database role may write is finite, and no number is NaN or infinite', async (t) => {
   const sql = await createTestDatabase(t);
   const owner = await client(t, sql.migrateUrl);
   const columns = await sql.query<Writable>(
@@ -71,7 +71,7 @@ test('every instant that a role may write is finite, and every number is one', a
       ...['id', 'operation', 'operator_id', 'params'].map((name) => `cofferdam_admin command.${name}`),
       ...['kind', 'observer', 'operator', 'sensitive'].map((name) => `cofferdam_admin ledger_fresh.${name}`),
     ],
-    'beside the warden only the admin process writes, and only this',
+    'besides the warden, only the admin process writes, and only this',
   );
   t.notOk(
     columns.some((one) => one.table === 'ledger_fresh' && ['id', 'at'].includes(one.column)),
@@ -105,20 +105,20 @@ test('every instant that a role may write is finite, and every number is one', a
       if (type in odd) {
         await owner.query('delete from probe');
         const said = await refusal(owner, `insert into probe ("${column}") values (clock_timestamp())`);
-        t.notMatch(said ?? '', /_finite/, `${table}.${column} is the time of now`);
+        t.notMatch(said ?? '', /_finite/, `${table}.${column} may be the present time`);
       }
     await owner.query('drop table probe');
   }
 });
 
-test('the admin role: no row of its own stops the sealer, and it chooses nothing that is not its to choose', async (t) => {
+test('the database role of the admin process: no row that it writes stops the sealer, and it writes no column that is not its to choose', async (t) => {
   const sql = await createTestDatabase(t);
   const admin = await client(t, sql.adminUrl);
   const entry = (columns: string, values: string): string =>
     `insert into ledger_fresh (kind, observer, ${columns}) values ('operator.asked', 'admin', ${values})`;
   const long = "(select string_agg(md5(i::text), '') from generate_series(1, 200) i)";
   for (const [text, reason, what] of [
-    [entry('at', "'infinity'"), '42501', 'a time without end'],
+    [entry('at', "'infinity'"), '42501', 'an infinite time'],
     [entry('at', "'2001-01-01'"), '42501', 'another time'],
     [
       `insert into ledger_fresh (id, kind, observer) overriding system value values (9223372036854775807, 'operator.asked', 'admin')`,
@@ -128,7 +128,7 @@ test('the admin role: no row of its own stops the sealer, and it chooses nothing
     [entry('bytes', '9223372036854775807'), '42501', 'bytes'],
     [entry('customer_id', 'gen_random_uuid()'), '42501', 'a customer'],
     [entry('public', "'{}'"), '42501', 'what customers are shown'],
-    [entry('operator', long), '23514 ledger_fresh_sealable', 'a name that no index holds'],
+    [entry('operator', long), '23514 ledger_fresh_sealable', 'a name that is too long for an index'],
     [
       entry('sensitive', "jsonb_build_object('params', repeat('x', 2000000))"),
       '23514 ledger_fresh_sealable',
@@ -143,17 +143,17 @@ test('the admin role: no row of its own stops the sealer, and it chooses nothing
     [
       `insert into command (id, operator_id, operation, params) values (gen_random_uuid(), gen_random_uuid(), repeat('x', 65), '{}')`,
       '23514 command_bounds',
-      'an operation without end',
+      'too long a name of an operation',
     ],
     [
       `insert into command (id, operator_id, operation, params) values (gen_random_uuid(), gen_random_uuid(), 'x', to_jsonb(repeat('x', 1050000)))`,
       '23514 command_bounds',
-      'parameters without end',
+      'too large parameters',
     ],
     [
       `insert into command (id, operator_id, operation, params) values (gen_random_uuid(), gen_random_uuid(), 'x', '{}')`,
       '23503 command_operator_id_fkey',
-      'an operator that is not',
+      'an operator that does not exist',
     ],
     ['insert into ledger_quarantine (id, why) select id, kind from ledger_fresh', '42501', 'to set entries aside'],
     ['delete from ledger_fresh', '42501', 'to take entries out'],
@@ -172,17 +172,17 @@ test('the admin role: no row of its own stops the sealer, and it chooses nothing
     'odd, but it can be sealed',
   );
   await asWarden.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
-  const leader = new Leader(asWarden, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
-  const signing = await new Sealer(asWarden).signing();
+  const sealer = new Sealer(asWarden, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
+  const signing = await new TestSealer(asWarden).signing();
   t.match(
-    await leader.round(signing, { isSignDue: false, now: Date.now() }),
+    await sealer.round(signing, { isSignDue: false, now: Date.now() }),
     { sealed: 3 },
     'the twin: what it may write is sealed',
   );
   t.same(await sql.query('select id from ledger_quarantine'), []);
 });
 
-test('an entry that cannot be read is set aside and reported, and those after it get their places', async (t) => {
+test('an entry that cannot be read is set aside and reported, and those after it get their positions', async (t) => {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
@@ -202,9 +202,9 @@ test('an entry that cannot be read is set aside and reported, and those after it
     "insert into ledger_fresh (kind, observer, operator) select 'ledger.odd', 'warden', string_agg(md5(i::text), '') from generate_series(1, 300) i",
   );
   await write(30);
-  const signing = await new Sealer(database).signing();
-  const leader = new Leader(database, log);
-  const seal = () => leader.round(signing, { isSignDue: false, now: Date.now() });
+  const signing = await new TestSealer(database).signing();
+  const sealer = new Sealer(database, log);
+  const seal = () => sealer.round(signing, { isSignDue: false, now: Date.now() });
   let sealed = 0;
   for (let i = 0; i < 40 && sealed < 92; i += 1) {
     const round = await seal();
@@ -240,9 +240,9 @@ test('a fault of the record itself sets no entry aside', async (t) => {
     'create function taken() returns trigger language plpgsql as $$ begin raise unique_violation; end $$',
   );
   await sql.query('create trigger taken before insert on ledger_sealed for each row execute function taken()');
-  const leader = new Leader(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
-  const signing = await new Sealer(database).signing();
-  await t.rejects(leader.round(signing, { isSignDue: false, now: Date.now() }), {
+  const sealer = new Sealer(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
+  const signing = await new TestSealer(database).signing();
+  await t.rejects(sealer.round(signing, { isSignDue: false, now: Date.now() }), {
     message: /unique_violation|duplicate key|internal error/,
   });
   t.same(await sql.query('select id from ledger_quarantine'), []);

@@ -1,3 +1,4 @@
+// The connection string of one process: who may read it, and where it may lead.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';

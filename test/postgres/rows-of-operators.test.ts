@@ -1,5 +1,5 @@
-// T-37: rows that the admin role writes into the record are limited in number, wait in a queue of their own, and
-// neither plane waits for them.
+// T-37: rows that the database role of the admin process writes into the record are limited in number, wait in a queue
+// of their own, and neither plane waits for them.
 import pg from 'pg';
 import { type Test, test } from 'tap';
 import { recordCall } from '../../server/admin/calls/operator-queries.ts';
@@ -7,9 +7,9 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { record } from '../../server/warden/ledger/entries/record.ts';
 import { look, lookClosely } from '../../server/warden/ledger/seal-queries.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { Sealer, writeEntries } from '../support/record.ts';
+import { TestSealer, writeEntries } from '../support/record.ts';
 
 const most = 2000;
 
@@ -26,15 +26,15 @@ async function setUp(t: Test) {
        select 'operator.asked', 'admin', 'alice', jsonb_build_object('x', $2::text) from generate_series(1, $1::int)`,
       [rows, text],
     );
-  const leader = new Leader(warden, createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'));
-  const signing = await new Sealer(warden).signing();
+  const leader = new Sealer(warden, createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'));
+  const signing = await new TestSealer(warden).signing();
   return { sql, warden, admin, flood, seal: () => leader.round(signing, { isSignDue: false, now: Date.now() }) };
 }
 
 const write = (database: Database): Promise<void> =>
   database.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
 
-test('a limited number of rows of the admin role wait for their seal, whatever their transactions are', async (t) => {
+test('a limited number of rows of the database role of the admin process wait for their seal, whatever their transactions are', async (t) => {
   const { sql, warden, admin, flood, seal } = await setUp(t);
   await t.rejects(flood(most + 1), { code: '53400' }, 'one statement');
   await admin.query('begin');
@@ -79,7 +79,7 @@ test('a limited number of rows of the admin role wait for their seal, whatever t
   await t.rejects(call(), { code: 'unavailable' }, 'once it is over, the bound is there again');
 });
 
-test('neither plane waits for rows of the admin role: not because of their age, their number, or their place', async (t) => {
+test('neither plane waits for rows of the database role of the admin process: not because of their age, their number, or their order', async (t) => {
   const { sql, warden, flood, seal } = await setUp(t);
   await flood(1900);
   // Only the owner of the database makes them old.

@@ -1,3 +1,4 @@
+// Snapshots of the database that several readers share, and those that were forgotten.
 import pg from 'pg';
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
@@ -18,7 +19,11 @@ test('a forgotten snapshot is named; idle transactions must have an end', async 
   await forgotten.query('begin isolation level repeatable read');
   await forgotten.query('select count(*) from budget');
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  t.match(await old(), [{ who: /forgotten/ }], 'the admin role sees it, though it is another user');
+  t.match(
+    await old(),
+    [{ who: /forgotten/ }],
+    'the database role of the admin process sees it, though it is another user',
+  );
   await forgotten.query('rollback');
   t.same(await old(), [], 'gone');
 

@@ -2,7 +2,7 @@
 import { test } from 'tap';
 import { createTestDatabase } from '../support/database.ts';
 
-test('numbers of reports', async (t) => {
+test('a sum of a report is a whole number that a program can hold, or null', async (t) => {
   const sql = await createTestDatabase(t);
   const most = Number.MAX_SAFE_INTEGER;
   const [row] = await sql.query(

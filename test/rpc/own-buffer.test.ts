@@ -45,7 +45,7 @@ async function pair(t: Test, isOwn: boolean) {
   return { client, reader, memory, server };
 }
 
-test('it works here, and says so', async (t) => {
+test('reading into memory of our own works on this machine, and its text says so', async (t) => {
   t.same(await checkOwnBuffer(), { isOwn: true, text: 'sockets are read into memory of our own' });
 });
 

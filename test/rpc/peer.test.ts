@@ -1,3 +1,4 @@
+// Both ends of a connection: calls and answers, floods, malformed messages, and the door before every call.
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -154,7 +155,10 @@ test('a flood of calls is held back, and a peer that does not read is disconnect
   deaf.destroy();
 });
 
-/** Starts a server with the door that is given, and returns the list of what it read of calls and served. */
+/**
+ * Starts a server with the door that is given. Returns its path, what it has read and served (`seen`), and why its
+ * connections ended (`closed`).
+ */
 async function serveBehind(
   t: Parameters<typeof serve>[0],
   door: Door<undefined>,
@@ -232,7 +236,7 @@ async function raw(path: string, messages: readonly unknown[]): Promise<readonly
   return answers;
 }
 
-test('a call has its place before its parameters are read; without a place they are not read, and neither is its caller for a moment', async (t) => {
+test('a call has its place before its parameters are read; without a place they are not read, and nothing more is read from its connection for a moment', async (t) => {
   let admit = (): void => {};
   const admitted = new Promise<void>((resolve) => {
     admit = resolve;
@@ -257,10 +261,10 @@ test('a call has its place before its parameters are read; without a place they 
   await once(socket, 'data');
   t.same(seen.slice(1), ['read a', 'served a']);
 
-  const none_ = new CofferdamError('over-limit', 'no place');
+  const noPlace = new CofferdamError('over-limit', 'no place');
   const crowded = await serveBehind(
     t,
-    doorWith(faultsOf(5), () => Promise.reject(none_)),
+    doorWith(faultsOf(5), () => Promise.reject(noPlace)),
   );
   const asker = connect(crowded.path);
   t.teardown(() => {
@@ -353,7 +357,7 @@ test('answers to unknown calls count as faults as well; late answers do not', as
   t.same(ended, [], 'the connection goes on');
 });
 
-test('what we send is checked before it is sent: for a union, the error names the variant that was meant', async (t) => {
+test('what we send is checked before it is sent: for a union, the error names the wrong field of the variant that was meant', async (t) => {
   const shape = {
     one: operation({
       changes: false,

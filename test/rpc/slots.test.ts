@@ -136,7 +136,7 @@ test('a value that is put again replaces the former one, whoever put that', asyn
   t.equal(shelf.size, 4, 'and no place was lost on the way');
 });
 
-test('for whom the work is done goes with the work', async (t) => {
+test('work and whatever it awaits know for whom it is done', async (t) => {
   t.equal(claimant(), undefined);
   await Promise.all(
     [a1, b1].map((claim) =>

@@ -3,7 +3,7 @@
 import { test } from 'tap';
 import { z } from 'zod';
 import { operatorToAdmin } from '../../server/rpc/operators/table.ts';
-import { wellFormed } from '../../server/rpc/wrong-form.ts';
+import { requireForm } from '../../server/rpc/wrong-form.ts';
 
 /** Values that somebody types where something else belongs. */
 const typed = ['1', '', 'not this', {}] as const;
@@ -34,7 +34,7 @@ test('every parameter of every operation is named when it is malformed, and no p
           const alone = z.strictObject({ [name]: schema });
           if (alone.safeParse({ [name]: value }).success) continue;
           looked += 1;
-          const words = wordsOf(() => wellFormed(alone, { [name]: value }));
+          const words = wordsOf(() => requireForm(alone, { [name]: value }));
           t.match(
             words,
             new RegExp(`^the parameters have the wrong form: ${name}(?:\\.\\d+|\\.\\w+)*: .`),
@@ -47,13 +47,13 @@ test('every parameter of every operation is named when it is malformed, and no p
 });
 
 test('the message about a truncated ID says from which list it is copied', async (t) => {
-  const words = wordsOf(() => wellFormed(operatorToAdmin['session.end'].params, { session: '1', reason: 'x' }));
+  const words = wordsOf(() => requireForm(operatorToAdmin['session.end'].params, { session: '1', reason: 'x' }));
   t.equal(
     words,
     'the parameters have the wrong form: session: an ID has 36 characters: copy it whole from `cofferctl session list`',
   );
   t.doesNotThrow(() =>
-    wellFormed(operatorToAdmin['session.end'].params, {
+    requireForm(operatorToAdmin['session.end'].params, {
       session: '6f1c0c62-0f0a-4a6e-9b1e-0d6a3a1d9c11',
       reason: 'asked by the bank',
     }),

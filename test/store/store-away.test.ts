@@ -68,7 +68,7 @@ test('a store that is away had the space that it said last', async (t) => {
   await t.rejects(client.delete([newObject()]), unavailable, 'and what needs the store is told so');
 });
 
-test('a store that ends in the middle of an object', async (t) => {
+test('when the store ends in the middle of an object, the put fails, and what was acknowledged stays', async (t) => {
   const { config, paths, client, link } = setUp(t);
   const store = await startStore(config);
   await client.start(5000);

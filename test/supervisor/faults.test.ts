@@ -1,3 +1,4 @@
+// Starts that cannot succeed, stops, and what a killed supervisor leaves behind.
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';

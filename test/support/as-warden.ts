@@ -15,8 +15,9 @@ import { sealRows } from '../../server/warden/seals/seals.ts';
 import type { World } from './world.ts';
 
 /**
- * The maker of such a row without two operators: a bank's console, or one operator. What a node makes for its self-test
- * rests only on its own account.
+ * Returns the maker that the seal names of a row which names neither a change nor a maker: the console where it may
+ * make the kind, otherwise one operator. It is never `self-test`, whose rows may rest only on a self-test's own
+ * account.
  */
 const makerOf = (kind: SealKind): string => (mayBeMadeBy(kind, 'console') ? 'console' : 'operator');
 
@@ -50,7 +51,10 @@ export async function withWardensKeys(
   }
 }
 
-/** Charges lock the same budgets in their own order: what the server undid because of that is done again. */
+/**
+ * Runs the statements with the warden's keys. Charges lock the same budgets in their own order: a transaction that the
+ * server undid because of that is repeated.
+ */
 export async function asWarden(world: World, ...statements: readonly string[]): Promise<void> {
   const config = JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config;
   for (let tries = 1; ; tries += 1)

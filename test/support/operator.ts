@@ -1,14 +1,14 @@
-// Owns: an operator's connection byte by byte, with any certificate, over the socket or a port, for tests of the gate
-// of the admin process.
+// Owns: an operator's connection without the client of cofferctl: frames that are built by hand, and any certificate,
+// for tests of who is let into the admin process.
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { AdminAddress } from '../../admin-cli/connection/identity.ts';
 import { bounded } from '../../server/domain/bounded.ts';
 import { FrameReader } from '../../server/rpc/framing.ts';
 
 /** Longer than any question of a test takes. */
 const answerMs = 300_000;
 
-export type Door = string | { readonly host: string; readonly port: number };
 export type Shown = {
   readonly cert?: string;
   readonly key?: string;
@@ -32,8 +32,8 @@ export class Visitor {
   #nextId = 1;
   session: Buffer | undefined;
 
-  constructor(door: Door, shown: Shown) {
-    const plain = connectSocket(typeof door === 'string' ? { path: door } : { ...door });
+  constructor(address: AdminAddress, shown: Shown) {
+    const plain = connectSocket(typeof address === 'string' ? { path: address } : { ...address });
     plain.on('error', (error: NodeJS.ErrnoException) => {
       this.#error = error.code ?? error.message;
     });
@@ -60,19 +60,19 @@ export class Visitor {
   }
 
   /**
-   * The result: `answered …`, `<code>: …`, or `refused: …` when the connection ended. TLS 1.3 lets a client finish
-   * first: only an answer counts.
+   * Returns `answered …`, `<code>: …`, or `refused: …` when the connection ended. With TLS 1.3 the client's handshake
+   * ends before the server has checked its certificate, so only an answer shows that the certificate was accepted.
    */
   whoami(): Promise<string> {
     return this.ask('whoami', {});
   }
 
   ask(op: string, params: unknown): Promise<string> {
-    return this.askAs(op, JSON.stringify(params));
+    return this.askRaw(op, JSON.stringify(params));
   }
 
-  /** The parameters as text, which need not be what any program of ours would write. */
-  askAs(op: string, params: string): Promise<string> {
+  /** Asks with parameters that are given as text, which need not be what any program of ours would write. */
+  askRaw(op: string, params: string): Promise<string> {
     const id = this.#nextId;
     this.#nextId += 1;
     const answer = new Promise<string>((resolve) => this.#waiting.set(id, resolve));
@@ -90,9 +90,9 @@ export class Visitor {
   }
 }
 
-/** One connection, one question. */
-export async function knock(door: Door, shown: Shown): Promise<string> {
-  const visitor = new Visitor(door, shown);
+/** Connects, asks who it is, and returns the answer. */
+export async function knock(address: AdminAddress, shown: Shown): Promise<string> {
+  const visitor = new Visitor(address, shown);
   const answer = await visitor.whoami();
   visitor.close();
   return answer;

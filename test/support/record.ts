@@ -7,7 +7,7 @@ import type { Database, Transaction } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { roundMax, type Signing, sealRound, takenOf } from '../../server/warden/ledger/seal.ts';
 import { lockState, publishLedgerKey } from '../../server/warden/ledger/seal-queries.ts';
-import { Sealer as Leader, type Sealed } from '../../server/warden/ledger/sealer.ts';
+import { type Sealed, Sealer } from '../../server/warden/ledger/sealer.ts';
 import { openNote, Signatures } from '../../server/warden/ledger/signatures.ts';
 import { loadStanding } from '../../server/warden/ledger/standing.ts';
 import { installationId } from '../../server/warden/seals/seal-queries.ts';
@@ -26,7 +26,7 @@ export const sealOnce = (
   isSignDue = false,
   isEpochAsked = false,
 ): Promise<Sealed | undefined> =>
-  new Leader(database, quiet).round(signing, { isSignDue, isEpochAsked, now: Date.now() });
+  new Sealer(database, quiet).round(signing, { isSignDue, isEpochAsked, now: Date.now() });
 
 /** What a sealer commits and would sign, inside a transaction of the test. */
 export async function sealWithin(
@@ -57,10 +57,10 @@ export async function writeEntries(
   );
 }
 
-export class Sealer {
+export class TestSealer {
   readonly #database: Database;
   #signing: Signing | undefined;
-  #leader: Leader | undefined;
+  #leader: Sealer | undefined;
   #isNew = true;
 
   constructor(database: Database) {
@@ -84,7 +84,7 @@ export class Sealer {
   /** Seals what is there. Returns the newest note. */
   async seal(isSignedAnyway = false, isEpochAsked = false): Promise<string | undefined> {
     const signing = await this.signing();
-    this.#leader ??= new Leader(this.#database, quiet);
+    this.#leader ??= new Sealer(this.#database, quiet);
     let note: string | undefined;
     // An epoch that is asked for begins some seconds after the last one: here they count as passed.
     const now = Date.now() + (isEpochAsked ? 10_000 : 0);

@@ -271,7 +271,7 @@ export async function addContent(
 
 /**
  * The next version of a file. Unless it is stated otherwise, its session is in no table, a version that is neither
- * partial nor discarded is closed now with some SHA-256, one that is or was in the tree is published now, one that
+ * partial nor discarded is closed now with some SHA-256, one that is or was visible is published now, one that
  * settles does so for an hour, and nobody holds a partial version open.
  */
 export async function addVersion(

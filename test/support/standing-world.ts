@@ -12,7 +12,7 @@ import type { VerifySettings } from '../../server/verify/settings.ts';
 import { type Verdict, verifyOnce } from '../../server/verify/verify.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
 import { longAgo, sealLongAgo, witnessAll } from './long-ago.ts';
 import { writeEntries } from './record.ts';
@@ -53,7 +53,7 @@ export async function standingWorld(t: Teardown) {
   } = {}): Promise<string> => {
     // An epoch that is asked for begins some seconds after the last one: here they count as passed.
     const now = Date.now() + (isEpochAsked ? 10_000 : 0);
-    const round = await new Leader(warden, quiet).round(signing, { isSignDue: true, isEpochAsked, now });
+    const round = await new Sealer(warden, quiet).round(signing, { isSignDue: true, isEpochAsked, now });
     if (round === undefined) throw new Error('there was nothing to seal');
     give(round.note, to);
     return round.note;

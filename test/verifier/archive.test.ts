@@ -81,7 +81,7 @@ const verified = ({ dump, archive: given, witness }: Places, isWithArchive: bool
     now: startMs + 60_000,
   });
 
-test('with the archives everything is read', async (t) => {
+test('with the archives everything is read, and the record is good', async (t) => {
   const record = moved();
   const report = await verified(place(t, record), true);
   t.same(report.findings, []);
@@ -107,7 +107,7 @@ test('without them the record is not complete: never good, nothing bad', async (
   );
 });
 
-test('one of them is not there', async (t) => {
+test('without one of the archives the record is not complete', async (t) => {
   const record = moved();
   record.archives = record.archives.slice(1);
   t.match(await verified(place(t, record), true), {
@@ -250,7 +250,7 @@ test('an entry must say approximately when it was sealed', async (t) => {
     t.match(await by(near), { verdict: 'good', found: 0 }, `twin: ${near / day} days`);
 });
 
-test('impossible statements', async (t) => {
+test('impossible statements are findings, and excuse nothing', async (t) => {
   const edits: Readonly<Record<string, Edit>> = {
     'no range': (shown) => delete shown.first,
     'behind itself': (shown) => (shown.last = 5000),
@@ -281,7 +281,7 @@ test('impossible statements', async (t) => {
   );
 });
 
-test('statements that do not describe this file', async (t) => {
+test('statements that do not describe the file of their hash are findings', async (t) => {
   const verdictOf = async (edit: Edit, isWithArchive: boolean): Promise<Report> =>
     verified(place(t, moved(edit)), isWithArchive);
   const total = await verdictOf((_, hidden) => (hidden.total = 700), true);
@@ -330,7 +330,7 @@ test('the same statement twice counts once', async (t) => {
   t.match(await verified(place(t, record), false), { verdict: 'bad', firstRow: { what: 'missing' } });
 });
 
-test('an entry that differs between database and archive', async (t) => {
+test('an entry that differs between database and archive is found', async (t) => {
   const record = archived();
   const places = place(t, record);
   const row = inTree(record, acme)[40];
@@ -342,7 +342,7 @@ test('an entry that differs between database and archive', async (t) => {
   t.match(await verified(places, true), { verdict: 'bad', firstRow: { tree: acme, position: 40 } });
 });
 
-test('a byte of an archive was changed', async (t) => {
+test('an archive of which a byte was changed is found', async (t) => {
   const record = moved();
   const places = place(t, record);
   const file = join(places.archive, 'ledger-2026-09.jsonl.gz');
@@ -381,7 +381,7 @@ test('a byte of an archive was changed', async (t) => {
   t.ok((await verified(places, true)).ok, 'as it was');
 });
 
-test('blocks and leaves that are false, or missing', async (t) => {
+test('blocks and leaves that are false or missing are found', async (t) => {
   const blocks = (change: (record: MadeRecord) => void, record = archived()): Promise<Report> => {
     change(record);
     return verified(place(t, record), false);

@@ -85,7 +85,7 @@ async function nodeOf(version: string): Promise<string | undefined> {
   return existsSync(node) ? node : undefined;
 }
 
-test('the command', async (t) => {
+test('the command alone in a directory: its arguments, exit codes, text and JSON', async (t) => {
   const directory = t.testdir();
   copyFileSync(
     join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.mjs'),

@@ -148,7 +148,7 @@ function sameValue(a: string, b: string): boolean {
   }
 }
 
-test('lines of a dump, one changed at a time', async (t) => {
+test('a dump with one line changed is never good, and never ends in a crash', async (t) => {
   t.equal(verdictOf(dumpLines(whole), whole.notes), 'good');
   t.equal(verdictOf(lines, small.notes), 'incomplete');
   const chance = chanceOf(7);
@@ -184,7 +184,7 @@ test('notes, one changed at a time: a different note is not believed', async (t)
   t.pass('none was');
 });
 
-test('slices, one line changed at a time', async (t) => {
+test('a slice with one line changed is never good, and never ends in a crash', async (t) => {
   t.equal(sliceVerdictOf(slice), 'good');
   const chance = chanceOf(13);
   const passed: string[] = [];
@@ -201,7 +201,7 @@ test('slices, one line changed at a time', async (t) => {
   t.same(passed, []);
 });
 
-test('bytes of a slice, and files that are none', async (t) => {
+test('a slice with a byte changed, and files that are no slice, are never good', async (t) => {
   const chance = chanceOf(17);
   const good = Buffer.from(fileText(slice));
   for (let i = 0; i < 400; i += 1) {

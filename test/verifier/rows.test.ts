@@ -224,7 +224,7 @@ test('more than twenty findings in one tree do not hide those of another', async
   t.match(report.findings.at(-1), { what: 'changed', tree: acme, position: 300 }, 'the first of the other tree');
 });
 
-test('a row that was deleted', async (t) => {
+test('a row that was deleted is named', async (t) => {
   for (const [tree, position] of [
     [acme, 217],
     [acme, 0],
@@ -249,7 +249,7 @@ test('a row that was deleted', async (t) => {
   }
 });
 
-test('a row that was deleted, and those after it renumbered', async (t) => {
+test('a row that was deleted is named, also when those after it were renumbered', async (t) => {
   for (const isNumberMoved of [false, true])
     for (const areLeavesComputed of [false, true]) {
       const record = copyRecord(whole);
@@ -274,7 +274,7 @@ test('a row that was deleted, and those after it renumbered', async (t) => {
     }
 });
 
-test('a row that was inserted', async (t) => {
+test('a row that was inserted is named', async (t) => {
   for (const [name, change] of [
     ['its leaf right', () => {}],
     ['its leaf wrong', (row: Row) => (row.leaf = Buffer.alloc(32, 7))],
@@ -320,7 +320,7 @@ test('a row that was inserted', async (t) => {
   });
 });
 
-test('two rows that were swapped', async (t) => {
+test('two rows that were swapped are named', async (t) => {
   for (const [a, b] of [
     [217, 218],
     [217, 230],
@@ -348,7 +348,7 @@ test('two rows that were swapped', async (t) => {
   );
 });
 
-test('lines of the dump in another order', async (t) => {
+test('lines of the dump in another order are found', async (t) => {
   const lines = [...dumpLines(whole)];
   const index = lines.indexOf(entryLine(rowAt(whole, acme, 217)));
   const swap = (i: number, j: number): readonly string[] => lines.with(i, lines[j] ?? '').with(j, lines[i] ?? '');
@@ -370,7 +370,7 @@ test('lines of the dump in another order', async (t) => {
   });
 });
 
-test('a tree whose end was cut off', async (t) => {
+test('a tree whose end was cut off is found', async (t) => {
   const size = inTree(whole, acme).length;
   const record = copyRecord(whole);
   record.rows = record.rows.filter((row) => row.tree !== acme || row.position < size - 5);
@@ -387,7 +387,7 @@ test('a tree whose end was cut off', async (t) => {
   );
 });
 
-test('rows that are not entries', async (t) => {
+test('rows that are not entries are found', async (t) => {
   const lines = dumpLines(whole);
   const index = lines.indexOf(entryLine(rowAt(whole, acme, 217)));
   const line = lines[index] ?? '';
@@ -455,7 +455,7 @@ test('the same when the witness saw only every tenth head: the range is named', 
   });
 });
 
-test('heads', async (t) => {
+test('heads that were changed, deleted or inserted are named', async (t) => {
   const head = (change: (record: MadeRecord) => void): Report => {
     const record = copyRecord(whole);
     change(record);

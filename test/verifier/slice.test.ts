@@ -225,7 +225,7 @@ test('which entries are selected is stated, and must be stated without contradic
   ]);
 });
 
-test('the path from a checkpoint to the tree', async (t) => {
+test('each step of the path from a checkpoint to the tree is verified', async (t) => {
   const zero = Buffer.alloc(32).toString('base64');
   const other = sliceLines(whole, signer, { customer: bank, from: 16, to: 30 });
   const theirs = JSON.parse(other[0] ?? '').slice;
@@ -391,7 +391,7 @@ test('its checkpoints in the witness: present, absent, abandoned, contradicting'
   t.ok(whats(verified(lines, [...whole.notes, noteFor(fork, signer, 31)])).includes('two truths'));
 });
 
-test('a retired key', async (t) => {
+test('a checkpoint of a retired key counts up to the end of the key', async (t) => {
   const given = (end: string) => {
     const verification = new SliceVerification([parseVerifierKey(`${signer.verifierKey}${end}`)], undefined);
     for (const line of lines) verification.line(parseStrictly(line), 'line');

@@ -112,7 +112,7 @@ test('a last line that was cut off does not count; one in the middle is a fault'
   t.ok(whats(cut).includes('unreadable'), 'a compressed file that breaks off');
 });
 
-test('an old witness', async (t) => {
+test('a witness whose newest checkpoint is too old is a finding', async (t) => {
   const files = [{ [day]: witnessText(whole.notes) }];
   const old = await against(t, files, whole, 600, startMs + 30_000 + 601_000);
   t.match(old, { found: 1, findings: [{ what: 'old', text: /^the newest checkpoint of the witness is 10 min old/ }] });
@@ -137,7 +137,7 @@ test('an old witness', async (t) => {
   );
 });
 
-test('notes that are forged or malformed', async (t) => {
+test('notes that are forged or malformed are findings', async (t) => {
   const thief = makeSigner();
   const stranger = makeSigner('cofferdam/99999999-2222-4333-8444-555555555555');
   const note = whole.notes[9] ?? '';
@@ -198,7 +198,7 @@ test('keys rotate: each note needs one of the given keys, and lines of unknown k
     t.throws(() => parseVerifierKey(text), /verifier key/, text);
 });
 
-test('contradicting notes, a size that shrinks, an era that goes back', async (t) => {
+test('contradicting notes, a size that shrinks and an era that goes back are findings', async (t) => {
   const other = copyRecord(whole);
   const head = other.heads[9];
   if (head !== undefined) head.at += 1;
@@ -375,7 +375,7 @@ test('a retired key is believed up to its end, and not beyond', async (t) => {
     t.throws(() => parseVerifierKey(`${signer.verifierKey}${bad}`), /verifier key/, bad);
 });
 
-test('a new era that lost nothing', async (t) => {
+test('a new era that lost nothing is no finding', async (t) => {
   const notes = [
     ...whole.notes.slice(0, 20),
     ...whole.notes.slice(19).map((_, i) => noteFor(whole, signer, 20 + i, 2, 25 + i)),

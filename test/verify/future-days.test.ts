@@ -9,7 +9,7 @@ import { makeRecord, makeSigner, startMs, witnessText } from '../verifier/make-r
 
 const dayAfter = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 
-test('files of days that have not come: a finding, in a full run and in one since', async (t) => {
+test('files of days that have not come are a finding, in a full run and in one of what is new', async (t) => {
   const world = await standingWorld(t);
   await world.write(customers[0], 40);
   const future = ['9999-12-30', '9999-12-31'].map((day) => world.fileIn(1, day));

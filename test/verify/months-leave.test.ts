@@ -1,7 +1,7 @@
 // Months leave the database. Between two runs, that does not matter to a run that reads what is new. In the middle of a
 // run, that run begins anew, once.
 import { test } from 'tap';
-import { placeOf, prove } from '../../server/verify/library.ts';
+import { positionOf, prove } from '../../server/verify/library.ts';
 import { recordLinesSince } from '../../server/verify/record-lines.ts';
 import { readState } from '../../server/verify/state-file.ts';
 import { customers, due, standingWorld } from '../support/standing-world.ts';
@@ -19,7 +19,7 @@ test('a month that leaves between two runs: the next run reads the statement abo
   const base = typeof state === 'string' ? state : prove((state.value as { known: unknown }).known, settings.keys);
   if (typeof base === 'string') throw new Error(base);
   let lines = '';
-  for await (const text of recordLinesSince(auditor, placeOf(base))) lines += text;
+  for await (const text of recordLinesSince(auditor, positionOf(base))) lines += text;
   t.notMatch(lines, /file\.published/, 'nothing of the month is read');
   t.match(lines, /ledger\.archived/);
   t.match(await run(), { verdict: 'good', run: 'since', entries: 3 }, 'a statement in each of three trees');

@@ -3,7 +3,7 @@
 import { copyFileSync, rmSync, statSync } from 'node:fs';
 import { test } from 'tap';
 import { ledgerStatus } from '../../server/admin/ledger/status-queries.ts';
-import { placeOf, prove } from '../../server/verify/library.ts';
+import { positionOf, prove } from '../../server/verify/library.ts';
 import { recordLines, recordLinesSince } from '../../server/verify/record-lines.ts';
 import { readState } from '../../server/verify/state-file.ts';
 import { recordVerdicts } from '../../server/warden/ledger/verdicts.ts';
@@ -48,7 +48,7 @@ test('a run between full runs reads the new rows, and reports what it did not re
 
   t.match(await world.run(), { verdict: 'good', run: 'since', entries: 0, full: { entry: 630 } }, 'nothing is new');
   await write(acme, 5);
-  const place = placeOf(baseIn(world));
+  const place = positionOf(baseIn(world));
   t.same(
     await kindsOf(recordLinesSince(auditor, place)),
     { head: 2, entry: 5 },
@@ -74,7 +74,7 @@ test('a run between full runs reads the new rows, and reports what it did not re
   await seal({ isEpochAsked: true });
   await write(acme, 200);
   t.same(
-    await kindsOf(recordLinesSince(auditor, placeOf(baseIn(world)))),
+    await kindsOf(recordLinesSince(auditor, positionOf(baseIn(world)))),
     { head: 4, block: 2, entry: 500 },
     'a tree that is new, an epoch, a block of each',
   );

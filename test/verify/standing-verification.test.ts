@@ -9,7 +9,7 @@ import { loadVerifySettings } from '../../server/verify/settings.ts';
 import { verifyOnce } from '../../server/verify/verify.ts';
 import { recordVerdicts } from '../../server/warden/ledger/verdicts.ts';
 import { createTestDatabase, temporaryDirectory, testPasswords } from '../support/database.ts';
-import { Sealer, writeEntries } from '../support/record.ts';
+import { TestSealer, writeEntries } from '../support/record.ts';
 
 const customer = '11111111-1111-4111-8111-111111111111';
 
@@ -21,7 +21,7 @@ test('its verdict is reported by the role that only reads, recorded by the warde
   const databaseUrl = withCredentials(sql.migrateUrl, 'cofferdam_auditor', testPasswords.auditor);
   const auditor = new Database({ url: databaseUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => auditor.close());
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   const witness = join(directory, 'witness');
   mkdirSync(witness);
   const seal = async (): Promise<void> =>

@@ -83,7 +83,7 @@ export class Oracle {
   #calls = 0;
   readonly #credentialsThen: number;
   readonly #secrets: ReadonlyMap<string, readonly string[]>;
-  /** By customer: names with the mark of somebody else that the customer gave to what it made in its own tree. */
+  /** By customer: names with the mark of somebody else that the customer gave to what it made in its own folders. */
   readonly #given = new Map<string, Set<string>>();
   readonly codes: Record<string, number> = {};
   readonly answered: Record<string, number> = {};
@@ -138,7 +138,7 @@ export class Oracle {
 
   /**
    * Takes in a call that is about to be made. From now on answers may tell this customer the names it gives in its own
-   * tree.
+   * folders.
    */
   say({ op, params, by }: Spoken): void {
     if (by === undefined || !naming.has(op)) return;

@@ -124,7 +124,7 @@ export class Scene {
     return (await this.database.query(text, [...values])).rows as readonly T[];
   }
 
-  /** What the roles logged from a place on and may not log: defects and failures without an owner; not alerts. */
+  /** What the processes logged from an offset on and may not log: defects and failures without an owner; not alerts. */
   complaints(from: number): { readonly lines: readonly string[]; readonly at: number } {
     const text = readFileSync(this.log);
     const lines = text

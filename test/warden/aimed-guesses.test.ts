@@ -1,5 +1,5 @@
 // T-08, T-12: whom a wrong password counts against: the account, where it could have been its own; nobody but the name
-// and the place otherwise.
+// and the source otherwise.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
 import { profiles } from '../../server/domain/algorithms.ts';
@@ -25,7 +25,7 @@ test('a guess counts against an account only from where the account could log in
       profileOf: () => profiles.default,
     },
     // Nobody has the time to hash: what was counted before that is what this is about.
-    accounts: { mayHash: async () => false },
+    allowances: { mayHash: async () => false },
     startIdOf: () => '',
   } as unknown as LoginDependencies);
   t.teardown(() => logins.stop());

@@ -1,3 +1,4 @@
+// An alert is in the log of the process that raises it, whatever the database says.
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { type Test, test } from 'tap';

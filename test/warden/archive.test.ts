@@ -28,7 +28,7 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { type ArchiveOptions, archiveDue } from '../../server/warden/ledger/archive.ts';
-import { hashOf, place } from '../../server/warden/ledger/archive-file.ts';
+import { hashOf, nameAsArchive } from '../../server/warden/ledger/archive-file.ts';
 import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
 import { parseVerifierKey, verifyRecord } from '../../verifier/index.js';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
@@ -411,11 +411,11 @@ test('a leader that names its file after another one named the same keeps no sec
   const sha256 = (await hashOf(join(archiveDirectory, named), new AbortController().signal)) ?? '';
   const month = `${await world.month(4)}-01`;
   const { signal } = new AbortController();
-  await place(archiveDirectory, { month, draft: away, sha256 }, signal);
+  await nameAsArchive(archiveDirectory, { month, draft: away, sha256 }, signal);
   t.same(readdirSync(archiveDirectory), [named], 'the same file is there once');
   t.equal(statSync(join(archiveDirectory, named)).size, size);
   writeFileSync(away, 'something else');
-  await place(
+  await nameAsArchive(
     archiveDirectory,
     { month, draft: away, sha256: createHash('sha256').update('something else').digest('hex') },
     signal,

@@ -1,4 +1,4 @@
-// Owns: what the record states about an archive is what its file holds, not what the rows beside it say.
+// What the record states about an archive is what its file holds, not what the rows beside it say.
 import { generateKeyPairSync } from 'node:crypto';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { sealOnce } from '../support/record.ts';
 
 const customer = '11111111-1111-4111-8111-111111111111';
 
-test('ranges that somebody rewrote between the note and the statement', async (t) => {
+test('ranges that somebody rewrote before the statement are not stated', async (t) => {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });

@@ -1,10 +1,11 @@
+// The queue that gathers charges into batches: its bounds, items that fail, and connections that are lost.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { batchMax, createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';
 import { type ChargeAnswer, type ChargeRequest, callChargeBatch } from '../../server/warden/budgets/charge-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
-test('an item that breaks its batch runs alone; the others are answered', async (t) => {
+test('when an item breaks its batch, each item runs alone, and only that one fails', async (t) => {
   const given = await startBankDatabase(t);
   const bank = await Bank.create(given, 'acme', 1000);
   await bank.addFile(20);
@@ -73,7 +74,7 @@ test('batches are bounded, one runs at a time, and what arrives meanwhile shares
   t.equal(most, 1);
 });
 
-test('after an error that is no fault of the data the outcome is unknown for the whole batch: nothing is retried', async (t) => {
+test('when the connection is lost or impossible, the outcome is unknown for the whole batch: nothing is retried', async (t) => {
   const given = await startBankDatabase(t);
   let calls = 0;
   const queue = createBatchQueue<number, number>({

@@ -223,7 +223,7 @@ test('twin: an entry sealed as written is forgotten, one that was undone is not 
   await until('deny twin: it is gone', async () => (await freezes()).length === 1);
 });
 
-test('a transaction that ran twice, and one whose outcome nobody knows', async (t) => {
+test('a transaction that ran twice is watched once, and one whose outcome nobody knows until it is known', async (t) => {
   const { sql, births, database, guard, seal } = await setUp(t);
   let tries = 0;
   await database.withSystem(async (tx) => {

@@ -1,3 +1,4 @@
+// Listing a large directory page by page, and when a directory is empty.
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { type AccountId, type DirectoryId, type FileId, idOf } from '../../server/domain/ids.ts';

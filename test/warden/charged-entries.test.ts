@@ -71,7 +71,7 @@ test('an extent whose entry does not come back, or says something else, is not r
   t.same(await ask(extent(4), extent(5)), ['granted', 'granted'], 'and goes on when nobody is in the way');
 });
 
-test('whoever reads on when the version has left the tree, or the handle is closed, is refused, and nothing is missed', async (t) => {
+test('whoever reads on when the version was withdrawn, or the handle is closed, is refused, and nothing is missed', async (t) => {
   const { given, sql, births, database } = await startWatchedBank(t);
   const bank = await Bank.create(given, 'acme', 1000);
   await bank.addFile(20);

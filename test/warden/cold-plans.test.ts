@@ -5,9 +5,9 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { record } from '../../server/warden/ledger/entries/record.ts';
 import { Rounds } from '../../server/warden/ledger/rounds.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { Sealer, sealWithin } from '../support/record.ts';
+import { sealWithin, TestSealer } from '../support/record.ts';
 
 const burst = 100_000;
 /** 10 s are expected on two idle cores. */
@@ -39,8 +39,8 @@ test('a burst of entries is sealed by plans that were made when none waited', as
   await sql.query(
     "do $$ begin execute format('alter database %I set plan_cache_mode = force_generic_plan', current_database()); end $$",
   );
-  const signing = await new Sealer(database).signing();
-  const leader = new Leader(database, log);
+  const signing = await new TestSealer(database).signing();
+  const leader = new Sealer(database, log);
   /** So often that each statement has the plan that it keeps. */
   const warmUp = async (): Promise<void> => {
     for (let i = 0; i < 12; i += 1) {
@@ -78,8 +78,8 @@ test('a round that takes too long makes the next one smaller; nothing is set asi
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, isPreparing: true });
   t.teardown(() => database.close());
-  const signing = await new Sealer(database).signing();
-  const leader = new Leader(database, log, new Rounds(database, log, 500));
+  const signing = await new TestSealer(database).signing();
+  const leader = new Sealer(database, log, new Rounds(database, log, 500));
   const write = (count: number): Promise<unknown> =>
     sql.query(
       "insert into ledger_fresh (kind, observer) select 'upload.expired', 'warden' from generate_series(1, $1::int)",
@@ -116,7 +116,7 @@ test('whatever the server believes about the table, a sealed entry is found by i
     t.comment('not shown by this server');
     return;
   }
-  const signing = await new Sealer(database).signing();
+  const signing = await new TestSealer(database).signing();
   const write = (count: number): Promise<unknown> =>
     sql.query(
       "insert into ledger_fresh (kind, observer) select 'upload.expired', 'warden' from generate_series(1, $1::int)",

@@ -6,7 +6,7 @@ import { ReleasedExtents } from '../../server/warden/transfers/released-extents.
 import { handleClosed } from '../../server/warden/versions/counted-reads.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
 
-test('what was released, without a gap', async (t) => {
+test('a process counts the extents that it released from the first on, up to the first gap', async (t) => {
   const released = new ReleasedExtents();
   const taken = (...indexes: readonly number[]): number => {
     for (const index of indexes) released.note('one', index);
@@ -34,7 +34,7 @@ test('what was released, without a gap', async (t) => {
   );
 });
 
-test('complete reads', async (t) => {
+test('a read counts when every extent was released through its handle', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1000);
@@ -78,7 +78,7 @@ test('complete reads', async (t) => {
   await close(first, 1, 3);
   t.match(await reads(1), { reads: 1 }, 'the process knows of all: the record is not asked');
   await close(first, 1, 3);
-  t.match(await reads(1), { reads: 2, state: 'withdrawn' }, 'the last read takes it out of the tree');
+  t.match(await reads(1), { reads: 2, state: 'withdrawn' }, 'the last read withdraws it');
   await close(first, 1, 3);
   t.match(await reads(1), { reads: 2 }, 'what left is not counted any more');
 

@@ -23,7 +23,7 @@ import { startSealBench } from '../support/seal-bench.ts';
 const caller = { node: 'partner-1', plane: 'partner' } as EdgeCaller;
 const places = 2;
 
-test('more requests for keys at once than a node has places', async (t) => {
+test('more requests for keys at once than a node has places: each is answered', async (t) => {
   const { sql, warden: bench } = await startSealBench(t);
   // Those who wait for a place have ten seconds, as in the table: two that hold one place each and wait for another
   // would never get it.

@@ -1,4 +1,4 @@
-// Owns: each required witness answers for itself at a start: one that is empty and had something stops it, whatever
+// Each required witness answers for itself at a start: one that is empty and had something stops it, whatever
 // others have.
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

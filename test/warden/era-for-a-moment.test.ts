@@ -1,4 +1,4 @@
-// Owns: an era that the database shows for one moment, without a release of two operators, gives up no entry and no
+// An era that the database shows for one moment, without a release of two operators, gives up no entry and no
 // freeze.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -38,7 +38,7 @@ async function reaches(path: string): Promise<boolean> {
   }
 }
 
-test('a warden that cannot listen for its last edge', async (t) => {
+test('a warden that cannot listen for its last edge leaves nothing open', async (t) => {
   const database = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
   const given = ledgerConfig(directory, {});
@@ -66,7 +66,7 @@ test('a warden that cannot listen for its last edge', async (t) => {
   t.ok(await holdsSoon(() => resources() === before, patience), `${resources()}, and before: ${before}`);
 });
 
-test('an admin process whose second listener has no place', async (t) => {
+test('an admin process whose second listener finds its port taken leaves nothing open', async (t) => {
   const taken = createServer();
   taken.listen(0, '127.0.0.1');
   await once(taken, 'listening');

@@ -1,4 +1,4 @@
-// Owns: a freeze that a warden found stands as it was found, whatever became of its row, of the era and of the disk,
+// A freeze that a warden found stands as it was found, whatever became of its row, of the era and of the disk,
 // until it is released.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Owns: a round that began before a freeze was written does not seal on top of it: its release names the heads that are
+// A round that began before a freeze was written does not seal on top of it: its release names the heads that are
 // there.
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'tap';

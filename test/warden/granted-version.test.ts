@@ -1,4 +1,4 @@
-// Owns: the entry of a granted extent names the version on which its handle was opened, whatever the rows say at that
+// The entry of a granted extent names the version on which its handle was opened, whatever the rows say at that
 // moment.
 import { test } from 'tap';
 import { idOf, type NodeName, type VersionId } from '../../server/domain/ids.ts';

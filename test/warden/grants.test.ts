@@ -1,3 +1,4 @@
+// Charges as the database makes them: what is counted where, every refusal, windows, halves, headroom, and races.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';

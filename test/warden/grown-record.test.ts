@@ -4,9 +4,9 @@ import { test } from 'tap';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { Rounds } from '../../server/warden/ledger/rounds.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { newCustomer, Sealer, sealWithin, writeEntries } from '../support/record.ts';
+import { newCustomer, sealWithin, TestSealer, writeEntries } from '../support/record.ts';
 
 const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
 const tables = ['ledger_head', 'ledger_state', 'ledger_tree', 'ledger_sealed', 'ledger_block', 'ledger_fresh'];
@@ -17,7 +17,7 @@ test('a head that was proved and never signed, and that is gone after a doubt: n
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 3 });
   t.teardown(() => database.close());
   const acme = await newCustomer(sql, 'acme');
-  const sealer = new Sealer(database);
+  const sealer = new TestSealer(database);
   const signing = await sealer.signing();
   await writeEntries(sql, acme, 3);
   await sealer.seal();
@@ -33,7 +33,7 @@ test('a head that was proved and never signed, and that is gone after a doubt: n
     if (isLost) throw new Error('the connection was lost');
     return seal(...args);
   };
-  const leader = new Leader(database, log, rounds);
+  const leader = new Sealer(database, log, rounds);
   const round = (one = leader) => one.round(signing, { isSignDue: true, now: Date.now() });
   await t.rejects(round(), /the connection was lost/, 'it was proved, and the outcome of the round is unknown');
   isLost = false;
@@ -53,5 +53,5 @@ test('a head that was proved and never signed, and that is gone after a doubt: n
   await sql.query('set session_replication_role = origin');
   await t.rejects(round(), /had 5 entries, and has 3 since another warden sealed/);
   await t.rejects(round(), /had 5 entries, and has 3 since another warden sealed/, 'however often it tries');
-  await t.resolves(round(new Leader(database, log)), 'the twin: whoever never saw it cannot know');
+  await t.resolves(round(new Sealer(database, log)), 'the twin: whoever never saw it cannot know');
 });

@@ -1,5 +1,5 @@
 // T-19, T-35: the counters of guesses as the database keeps them: parallel guesses gain nothing, a success takes back
-// one guess, and a place is a place of one edge.
+// one guess, and what is counted against a source on one edge pauses nobody on another.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { test } from 'tap';
@@ -100,7 +100,7 @@ test('a guess that nobody examined is given back: no count, no pause, and no pau
   t.equal((await newcomer(23)).isTaken, false, 'and so does their pause');
 });
 
-test('what one edge says about a place pauses nobody on another edge', async (t) => {
+test('what one edge says about a source pauses nobody on another edge', async (t) => {
   const { warden, account } = await setUp(t);
   const limits = { ...defaultLimits, freeGuesses: 1, guessPauseFirstMs: 600_000 };
   const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] }, warden);
@@ -114,7 +114,7 @@ test('what one edge says about a place pauses nobody on another edge', async (t)
   t.match(
     await at('taken', '192.0.2.7'),
     { isTaken: false, isKnown: true },
-    'on the edge that claims it, the place waits',
+    'on the edge that claims it, the source is paused',
   );
   t.match(await at('other', '192.0.2.7'), { isTaken: true, isKnown: true }, 'the bank, by the other edge, does not');
   const stranger = (node: string, source: string) =>
@@ -130,7 +130,7 @@ test('what one edge says about a place pauses nobody on another edge', async (t)
   t.match(await at('third', '203.0.113.3'), { isTaken: false }, 'edges do not multiply the guesses against an account');
 });
 
-test('a place is known for a number of days from its last login on, for the account that logged in there', async (t) => {
+test('a source is known for a number of days from its last login on, for the account that logged in from it', async (t) => {
   const { sql, warden, account } = await setUp(t);
   const limits = { ...defaultLimits, freeGuesses: 1000 };
   const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] }, warden);

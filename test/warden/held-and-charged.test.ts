@@ -1,3 +1,4 @@
+// What a hold applies to, and how the last bytes of an ended session are charged.
 import { test } from 'tap';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import { Bank, startBankDatabase, wideBudgets } from '../support/bank.ts';

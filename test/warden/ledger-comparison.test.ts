@@ -16,7 +16,7 @@ import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { quarantineFirst } from '../../server/warden/ledger/quarantine-queries.ts';
 import type { Signing } from '../../server/warden/ledger/seal.ts';
 import { look } from '../../server/warden/ledger/seal-queries.ts';
-import { type Beat, Sealer as Leader, type Sealed } from '../../server/warden/ledger/sealer.ts';
+import { type Beat, type Sealed, Sealer } from '../../server/warden/ledger/sealer.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { beginsAnEntry } from '../../server/warden/nodes/allowances.ts';
 import { generationsOf } from '../../server/warden/seals/generations.ts';
@@ -43,7 +43,7 @@ async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
   const write = (): Promise<void> =>
     database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
   /** As another warden. */
-  const other = new Leader(database, createLogger(config, 'test'));
+  const other = new Sealer(database, createLogger(config, 'test'));
   const round = (beat: Partial<Beat> = {}): Promise<Sealed | undefined> =>
     other.round(signing, { isSignDue: false, now: Date.now(), ...beat });
   const seal = async (): Promise<Sealed> => {
@@ -294,7 +294,7 @@ test('nothing is sealed on a database that was exchanged since it was compared',
   const { checkpoint } = await seal();
   const compared = { era: 1, heads: checkpoint.size, root: checkpoint.root };
   const sealed = async (): Promise<unknown> => (await sql.query('select number from ledger_state'))[0];
-  const fresh = (): Leader => new Leader(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
+  const fresh = (): Sealer => new Sealer(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
   const beat = { isSignDue: false, now: Date.now() };
   const before = await sealed();
   await write();

@@ -11,14 +11,14 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { Forwards } from '../../server/warden/ledger/forward/forwards.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
-import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { newCustomer, TestSealer, writeEntries } from '../support/record.ts';
 import { parseCef, parseSyslog } from '../support/syslog.ts';
 import { until } from '../support/until.ts';
 import { freePorts } from '../support/world.ts';
 
 const program = '/usr/sbin/rsyslogd';
 
-test('rsyslogd', async (t) => {
+test('a real rsyslogd gets every entry byte by byte, also across its restart', async (t) => {
   if (!existsSync(program)) throw new Error('this test speaks to rsyslogd: apt-get install rsyslog');
   const directory = temporaryDirectory(t);
   const [tcp = 0] = await freePorts(1);
@@ -54,7 +54,7 @@ input(type="imptcp" path="${path}" unlink="on" ruleset="unix")
   await sql.query("select set_config('cofferdam.customers', '*', false)");
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
-  const sealer = new Sealer(database);
+  const sealer = new TestSealer(database);
   const acme = await newCustomer(sql, 'acme');
   let newest = 0;
   const write = async (count: number): Promise<void> => {

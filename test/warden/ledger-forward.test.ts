@@ -17,7 +17,7 @@ import type { ForwardTimes } from '../../server/warden/ledger/forward/forward.ts
 import { Forwards } from '../../server/warden/ledger/forward/forwards.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { issueServerCertificate } from '../support/issued.ts';
-import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { newCustomer, TestSealer, writeEntries } from '../support/record.ts';
 import { parseCef, parseSyslog } from '../support/syslog.ts';
 import { Receiver } from '../support/syslog-receiver.ts';
 import { until } from '../support/until.ts';
@@ -28,10 +28,10 @@ class Bench {
   readonly sql: TestDatabase;
   readonly customer: string;
   readonly #t: Test;
-  readonly #sealer: Sealer;
+  readonly #sealer: TestSealer;
   newest: number | undefined;
 
-  private constructor(t: Test, sql: TestDatabase, customer: string, sealer: Sealer) {
+  private constructor(t: Test, sql: TestDatabase, customer: string, sealer: TestSealer) {
     this.#t = t;
     this.sql = sql;
     this.customer = customer;
@@ -43,7 +43,7 @@ class Bench {
     await sql.query("select set_config('cofferdam.customers', '*', false)");
     const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
     t.teardown(() => database.close());
-    const bench = new Bench(t, sql, await newCustomer(sql, 'acme'), new Sealer(database));
+    const bench = new Bench(t, sql, await newCustomer(sql, 'acme'), new TestSealer(database));
     // What existed before the first forward is not sent.
     await bench.write(3);
     return bench;
@@ -285,7 +285,7 @@ test('what was read and not confirmed comes again, letter by letter', async (t) 
   );
 });
 
-test('a receiver that is killed (kill -9) in the middle', async (t) => {
+test('a receiver that is killed (kill -9) in the middle gets everything in the end', async (t) => {
   const bench = await Bench.open(t);
   const [port] = await freePorts(1);
   const file = join(temporaryDirectory(t), 'received');
@@ -420,7 +420,7 @@ test('only the leader forwards; the next leader continues from what was confirme
   bench.newest = undefined;
   const database = new Database({ url: bench.sql.wardenUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => database.close());
-  await new Sealer(database).seal();
+  await new TestSealer(database).seal();
   await new Promise((resolve) => setTimeout(resolve, 300));
   t.equal(receiver.messages.length, 10, 'it does not lead any more');
   bench.newest = last + 5;

@@ -43,7 +43,7 @@ async function lock(shelf: Shelf, one: Seeded): Promise<OpenUpload | undefined> 
   );
 }
 
-test('behind the lock', async (t) => {
+test('whoever waited for a row goes by what is there behind its lock', async (t) => {
   const shelf = await Shelf.create(t);
   await t.test(
     'an upload that is renamed while an extent waits to be sealed continues under its new name',

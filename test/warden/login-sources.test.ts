@@ -3,7 +3,7 @@
 import { test } from 'tap';
 import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
-import { NodeAccounts } from '../../server/warden/nodes/allowances.ts';
+import { UsedAllowances } from '../../server/warden/nodes/allowances.ts';
 import { LoginSources } from '../../server/warden/nodes/login-sources.ts';
 import { testerOf } from '../../server/warden/testers/tester.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
@@ -28,12 +28,12 @@ const refused = { code: 'over-limit' } as const;
 
 test('messages that prove nothing are never refused, whoever sends them', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
-  const accounts = new NodeAccounts(narrow, warden);
+  const allowances = new UsedAllowances(narrow, warden);
   for (let i = 0; i < 50; i += 1)
     for (const evidence of [probe, { type: 'none' } as const])
-      await accounts.take('login.attempt', partner, message('192.0.2.1', evidence));
+      await allowances.take('login.attempt', partner, message('192.0.2.1', evidence));
   await t.resolves(
-    accounts.take('login.attempt', partner, message('192.0.2.1')),
+    allowances.take('login.attempt', partner, message('192.0.2.1')),
     'they took nothing of what a proof needs',
   );
   t.same(await sql.query('select 1 from alert'), []);
@@ -48,9 +48,9 @@ test('unknown sources have a part, each of their networks a part of that, and ne
     "insert into known_source (account_id, source) values ($1, '198.51.100.7'), ($1, '2001:db8:1:2::/64')",
     [account],
   );
-  const accounts = new NodeAccounts(narrow, warden);
+  const allowances = new UsedAllowances(narrow, warden);
   const take = (address: string, caller: typeof partner | typeof internal = partner): Promise<void> =>
-    accounts.take('login.attempt', caller, message(address));
+    allowances.take('login.attempt', caller, message(address));
   await take('203.0.113.1');
   await take('203.0.113.2');
   await t.rejects(take('203.0.113.3'), refused, 'the network had its part');
@@ -74,7 +74,7 @@ test('unknown sources have a part, each of their networks a part of that, and ne
   ]);
 });
 
-test('a place that was known too long ago, or only by the self-test of another node, is unknown', async (t) => {
+test('a source that was known too long ago, or only by the self-test of another node, is unknown', async (t) => {
   const given = await startBankDatabase(t);
   const { sql, warden } = given;
   const bank = await Bank.create(given, 'acme', 1000);
@@ -88,8 +88,8 @@ test('a place that was known too long ago, or only by the self-test of another n
     "insert into known_source values ($1, '192.0.2.1', now() - interval '91 days'), ($2, '192.0.2.2', now()), ($3, '192.0.2.3', now())",
     [old.account, own.account, other.account],
   );
-  const accounts = new NodeAccounts({ ...narrow, strangers: { atOnce: 1, perMinute: 1 } }, warden);
-  const take = (address: string): Promise<void> => accounts.take('login.attempt', partner, message(address));
+  const allowances = new UsedAllowances({ ...narrow, strangers: { atOnce: 1, perMinute: 1 } }, warden);
+  const take = (address: string): Promise<void> => allowances.take('login.attempt', partner, message(address));
   await take('203.0.113.1');
   await t.rejects(take('192.0.2.1'), refused);
   await t.rejects(

@@ -361,7 +361,7 @@ test('a drain interrupts a file that is written anew, and neither version is los
   }
 });
 
-test('an open download, the end of its window, and a hold', async (t) => {
+test('a version is withdrawn at the end of its window beside an open download, and kept by a hold', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const one = await shelf.add(1);
@@ -385,7 +385,7 @@ test('an open download, the end of its window, and a hold', async (t) => {
   t.same(
     [await shelf.state(one.version), await shelf.has(one.object)],
     ['withdrawn', true],
-    'out of the tree with its window, kept by the hold',
+    'withdrawn at the end of its window, kept by the hold',
   );
   await sql.query("update legal_hold set lifted_by = 'alice', lifted_at = now()");
   await applyRetention(warden);

@@ -8,10 +8,10 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
 import { makeMonthsAhead, monthsAhead } from '../../server/warden/ledger/months.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { longAgo, sealLongAgo, witnessAll } from '../support/long-ago.ts';
-import { Sealer, writeEntries } from '../support/record.ts';
+import { TestSealer, writeEntries } from '../support/record.ts';
 
 const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } } as Config, 'test');
 
@@ -19,9 +19,9 @@ async function recordWorld(t: Test) {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
-  const sealer = new Sealer(database);
+  const sealer = new TestSealer(database);
   const signing = await sealer.signing();
-  const leader = new Leader(database, log);
+  const leader = new Sealer(database, log);
   return { sql, database, signing, seal: () => leader.round(signing, { isSignDue: false, now: Date.now() }) };
 }
 

@@ -1,4 +1,4 @@
-// Owns: what a release gives up and which freeze it ends: what it names, of the era that it names, and nothing else.
+// What a release gives up and which freeze it ends: what it names, of the era that it names, and nothing else.
 import { test } from 'tap';
 import type { Vouched } from '../../server/warden/ledger/comparison.ts';
 import { becameBy, ends, type Names, namesOf } from '../../server/warden/ledger/releases.ts';
@@ -24,7 +24,7 @@ const vouched = (given: Partial<Vouched> = {}): Vouched => ({
   ...given,
 });
 
-test('what became of a checkpoint', (t) => {
+test('what releases made of a checkpoint: kept, given up, or not named by any', (t) => {
   const became = (release: Partial<Names>, of: Partial<Vouched>) =>
     becameBy([{ ...base, ...release }], vouched(of), 300, lastMs);
   t.equal(becameBy([], vouched(), 300, lastMs), 'nobody');
@@ -67,7 +67,7 @@ test('what became of a checkpoint', (t) => {
   t.end();
 });
 
-test('which freeze a release ends', (t) => {
+test('a release ends the freeze that it names, and no other', (t) => {
   const { freeze: id, why: _why, ...facts } = base;
   const freeze = (why: Freeze['why'], more: object = {}): Freeze => ({
     id: String(id),

@@ -146,7 +146,7 @@ test('an account that was given the name of another gets nothing, and loses what
   t.equal(alarms.length, 1, 'each is an alarm about that row');
 });
 
-test('a customer and a folder that were given other names', async (t) => {
+test('a customer and a folder that were given other names get nothing that widens', async (t) => {
   const { sql, doing } = await setUp(t);
   const folder = (given: Doing) =>
     useCases['folder.set']({ customer: 'acme', folder: 'deposit', retentionDays: 9, reason }, given);

@@ -158,7 +158,7 @@ test('a window that was opened once is open from its first instant until before 
   );
 });
 
-test('a ticket is good once, until its end', async (t) => {
+test('a ticket is valid once, until its end', async (t) => {
   const { sql, account, warden } = await Shelf.create(t);
   const holder = idOf<AccountId>(account);
   const make = async (expires: string): Promise<string> => {

@@ -7,7 +7,7 @@ import { fullPurse, takeOne } from '../../server/domain/allowance.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
-import { NodeAccounts, type Payer, storedBy } from '../../server/warden/nodes/allowances.ts';
+import { type Payer, storedBy, UsedAllowances } from '../../server/warden/nodes/allowances.ts';
 import { registerNode } from '../../server/warden/nodes/node-queries.ts';
 import { forgetUnusedKeys } from '../../server/warden/self-test/self-test-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
@@ -40,19 +40,19 @@ test('every operation that changes something takes from an allowance, ends what 
 
 test('a node over its allowance is refused and reported once, and others are not refused', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
-  const accounts = new NodeAccounts({ ...defaultNodeAllowances, verdicts: { atOnce: 2, perMinute: 1 } }, warden);
+  const allowances = new UsedAllowances({ ...defaultNodeAllowances, verdicts: { atOnce: 2, perMinute: 1 } }, warden);
   const taken = { node: idOf<NodeName>('taken'), plane: 'partner' } as const;
   const other = { node: idOf<NodeName>('other'), plane: 'internal' } as const;
-  await accounts.take('self-test.report', taken);
-  await accounts.take('self-test.report', taken);
+  await allowances.take('self-test.report', taken);
+  await allowances.take('self-test.report', taken);
   for (let i = 0; i < 3; i += 1)
-    await t.rejects(accounts.take('self-test.report', taken), {
+    await t.rejects(allowances.take('self-test.report', taken), {
       code: 'over-limit',
       message: /this server or your network is at its limit/,
     });
-  await t.resolves(accounts.take('self-test.report', other), 'the other node has its own');
-  await t.resolves(accounts.take('console.run', taken), 'of another kind there is some left');
-  await t.resolves(accounts.take('download.close', taken), 'what ends something is never refused');
+  await t.resolves(allowances.take('self-test.report', other), 'the other node has its own');
+  await t.resolves(allowances.take('console.run', taken), 'of another kind there is some left');
+  await t.resolves(allowances.take('download.close', taken), 'what ends something is never refused');
   t.match(await sql.query('select kind, subject, count::int from alert'), [
     { kind: 'node.over-allowance', subject: 'taken/verdicts', count: 1 },
   ]);
@@ -60,10 +60,13 @@ test('a node over its allowance is refused and reported once, and others are not
 
 test('passwords from unknown sources: a node has a number of them hashed, a network a quarter; a flood is a warning', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
-  const accounts = new NodeAccounts({ ...defaultNodeAllowances, strangerHashes: { atOnce: 8, perMinute: 1 } }, warden);
+  const allowances = new UsedAllowances(
+    { ...defaultNodeAllowances, strangerHashes: { atOnce: 8, perMinute: 1 } },
+    warden,
+  );
   const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
   const other = { node: idOf<NodeName>('internal-1'), plane: 'internal' } as const;
-  const may = (address: string): Promise<boolean> => accounts.mayHash(node, address);
+  const may = (address: string): Promise<boolean> => allowances.mayHash(node, address);
   t.same(
     [await may('192.0.2.1'), await may('192.0.2.2'), await may('192.0.2.3')],
     [true, true, false],
@@ -73,9 +76,9 @@ test('passwords from unknown sources: a node has a number of them hashed, a netw
   t.same(
     [await may('203.0.113.1'), await may('203.0.113.2')],
     [false, false],
-    'made-up places end where the node does',
+    'made-up sources do not go beyond the limit of the node',
   );
-  t.equal(await accounts.mayHash(other, '203.0.113.1'), true, 'the other node has its own');
+  t.equal(await allowances.mayHash(other, '203.0.113.1'), true, 'the other node has its own');
   t.match(await sql.query('select severity, subject, count::int from alert'), [
     { severity: 'warning', subject: 'partner-1/strangerHashes', count: 1 },
   ]);
@@ -96,13 +99,13 @@ test('signatures: unknown sources, known sources and rekeys have separate allowa
     },
   });
   const few = { atOnce: 4, perMinute: 1 };
-  const accounts = new NodeAccounts(
+  const allowances = new UsedAllowances(
     { ...defaultNodeAllowances, signatures: few, strangerSignatures: few, rekeys: few },
     counted,
   );
   const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
   const sign = (address: string, isFirst = true): Promise<void> =>
-    accounts.take('exchange.sign', node, { isFirst, source: { address, port: 1 } });
+    allowances.take('exchange.sign', node, { isFirst, source: { address, port: 1 } });
   const refused = { code: 'over-limit' } as const;
   for (let i = 0; i < 4; i += 1) await sign(`203.0.${i}.1`);
   t.equal(looks, 0, 'as long as strangers have some, nobody is looked up');
@@ -123,15 +126,17 @@ test('signatures: unknown sources, known sources and rekeys have separate allowa
 
 test('proofs of host keys: one of the allowance for each key, none for doubles, and nothing that key exchanges need', async (t) => {
   const { warden } = await startBankDatabase(t);
-  const accounts = new NodeAccounts({ ...defaultNodeAllowances, proofs: { atOnce: 6, perMinute: 1 } }, warden);
+  const allowances = new UsedAllowances({ ...defaultNodeAllowances, proofs: { atOnce: 6, perMinute: 1 } }, warden);
   const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
   const [token, keys] = ['t'.repeat(43), ['AAAA', 'BBBB', 'CCCC']];
   const prove = (hostKeys: readonly string[]): Promise<void> =>
-    accounts.take('exchange.prove-host-keys', node, { token, hostKeys });
+    allowances.take('exchange.prove-host-keys', node, { token, hostKeys });
   await prove(keys);
   await prove(keys);
   await t.rejects(prove(['AAAA']), { code: 'over-limit' });
-  await t.resolves(accounts.take('exchange.sign', node, { isFirst: false, source: { address: '192.0.2.1', port: 1 } }));
+  await t.resolves(
+    allowances.take('exchange.sign', node, { isFirst: false, source: { address: '192.0.2.1', port: 1 } }),
+  );
   const { params } = edgeToWarden['exchange.prove-host-keys'];
   t.equal(params.safeParse({ token, hostKeys: keys }).success, true);
   t.match(params.safeParse({ token, hostKeys: ['AAAA', 'BBBB', 'AAAA'] }).error?.message, /each host key once/);
@@ -140,9 +145,9 @@ test('proofs of host keys: one of the allowance for each key, none for doubles, 
 test('a greeting of the same run, or one that is not served, takes nothing and moves no clock', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
   const caller = { node: idOf<NodeName>('partner-9'), plane: 'partner' } as const;
-  const accounts = new NodeAccounts({ ...defaultNodeAllowances, runs: { atOnce: 2, perMinute: 1 } }, warden);
+  const allowances = new UsedAllowances({ ...defaultNodeAllowances, runs: { atOnce: 2, perMinute: 1 } }, warden);
   const greet = (startId: string, database = warden): Promise<boolean> =>
-    accounts.whenNew('runs', caller, (take) =>
+    allowances.whenNew('runs', caller, (take) =>
       database.withSystem(async (tx) => {
         const isNew = await registerNode(tx, { ...caller, startId, nativeCipher: true });
         if (isNew) take();
@@ -178,9 +183,9 @@ test('a greeting of the same run, or one that is not served, takes nothing and m
 
 test('an alarm that could not be written counts as not raised: the next refusal raises it', async (t) => {
   const { sql, warden } = await startBankDatabase(t);
-  const accounts = new NodeAccounts({ ...defaultNodeAllowances, verdicts: { atOnce: 1, perMinute: 1 } }, warden);
+  const allowances = new UsedAllowances({ ...defaultNodeAllowances, verdicts: { atOnce: 1, perMinute: 1 } }, warden);
   const node = { node: idOf<NodeName>('n'), plane: 'partner' } as const;
-  const ask = (): Promise<void> => accounts.take('self-test.report', node);
+  const ask = (): Promise<void> => allowances.take('self-test.report', node);
   const alerts = (): Promise<readonly unknown[]> => sql.query('select subject, count::int from alert');
   await ask();
   await sql.query('revoke insert on alert from cofferdam_warden');
@@ -212,11 +217,11 @@ test('one customer, or one internal account, has a part of each allowance, and t
     ['tree.list', 'names'],
     ['upload.begin-extent', 'extents'],
   ] as const) {
-    const accounts = new NodeAccounts({ ...defaultNodeAllowances, [kind]: { atOnce: 8, perMinute: 1 } }, warden, {
+    const allowances = new UsedAllowances({ ...defaultNodeAllowances, [kind]: { atOnce: 8, perMinute: 1 } }, warden, {
       payerOf: (token) => payers.get(token),
     });
     const node = { node: idOf<NodeName>(`n-${kind}`), plane: 'partner' } as const;
-    const take = (token: string): Promise<void> => accounts.take(op, node, { token });
+    const take = (token: string): Promise<void> => allowances.take(op, node, { token });
     const refused = { code: 'over-limit', message: /your account or your organisation is at its limit/ };
     await take('machine');
     await t.rejects(take('machine'), refused, `${op}: an eighth for one account`);

@@ -1,3 +1,4 @@
+// The flow of bytes: permits of one scope, by session, plane and warden.
 import { test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import type { WardenCalls } from '../../server/edge/seam/sftp-seam.ts';

@@ -26,7 +26,7 @@ const slotsOf = (waiting: number): WatchedSlots =>
   new WatchedSlots({ ...defaultShares.warden.hashes, total: 3, each: 2, reserve: 1, waiting });
 const digest = createHash('sha256').update(password).digest('hex');
 
-test('right, wrong and missing', async (t) => {
+test('a right password is told from a wrong one, and a missing one costs as much', async (t) => {
   const hashing = new PasswordHashing(slotsOf(8));
   const stored = await hashPassword(digest);
   t.match(stored, /^\$argon2id\$v=19\$m=65536,t=3,p=1\$/);

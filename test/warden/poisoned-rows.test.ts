@@ -320,7 +320,7 @@ async function poison({ shelf }: Scene, { table, when, what }: Poison, key: stri
   );
 }
 
-test('one failing row of each pass', async (t) => {
+test('in each pass, one row that fails stops no other', async (t) => {
   const all = await scene(t);
   const { shelf } = all;
   for (const [name, { poison: of, make, run }] of Object.entries(cases) as readonly (readonly [RowPassName, Case])[])
@@ -465,7 +465,7 @@ test('a fault of the connection is no fault of a row: nothing is set aside', asy
   t.equal(await shelf.state(one.version), 'published', 'the twin');
 });
 
-test('nor is one that meets a row while each has its own turn: it is due again, and nobody is told of it', async (t) => {
+test('a fault of the connection while each row has its own turn is no fault of that row either: it is due again', async (t) => {
   const { shelf } = await scene(t);
   const done: string[] = [];
   let isAway = true;

@@ -153,7 +153,7 @@ const touches: Readonly<Record<string, string>> = {
   'a head is gone': 'delete from ledger_head where position = 1',
 };
 for (const [what, touch] of Object.entries(touches))
-  test(`behind another sealer: ${what}`, async (t) => {
+  test(`a warden that does not seal finds, among what another sealer sealed, that ${what}`, async (t) => {
     const { sql, proved, grow, follow } = await setUp(t);
     await grow();
     await sql.query('set session_replication_role = replica');

@@ -5,7 +5,7 @@ import type { Proposal } from '../../server/rpc/change-document.ts';
 import { fitsChange, isAccess, type Maker, mayBeMadeBy } from '../../server/warden/seals/provenance.ts';
 import type { SealKind } from '../../server/warden/seals/seal-queries.ts';
 
-/** Those whose makers are in the table below. */
+/** All kinds of rows. A kind in no row of the table below has no maker without a second operator. */
 const kinds = [
   'customer',
   'folder',

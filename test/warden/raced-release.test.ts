@@ -1,4 +1,4 @@
-// Owns: a release that two operators sign while a warden looks at the freeze ends it. What the warden saw a moment
+// A release that two operators sign while a warden looks at the freeze ends it. What the warden saw a moment
 // before does not undo it: neither as the row of its own freeze, nor as a row of another warden that said the same. A
 // release gives up no more than it names.
 import { randomUUID } from 'node:crypto';
@@ -49,7 +49,7 @@ async function setUp(t: Test) {
   return { sql, database, keys, warden, seen, rows, releaseByTwo };
 }
 
-test('a release between the look of a warden and what it does about its freeze', async (t) => {
+test('a release that comes between the look of a warden and what it does about its freeze ends the freeze', async (t) => {
   const { sql, warden, seen, rows, releaseByTwo } = await setUp(t);
   const { found, own } = await warden();
   await found.find(await seen(), behind, undefined);
@@ -99,7 +99,7 @@ test('the freeze of another warden that says the same is released at that moment
   t.equal(await second.found.standing(await seen()), undefined);
 });
 
-test('a freeze that somebody else wrote, whose release names less than was lost', async (t) => {
+test('the release of a freeze that somebody else wrote gives up only what it names', async (t) => {
   const { sql, database, keys, warden, seen, releaseByTwo } = await setUp(t);
   const witnessed: Vouched = {
     by: 'the witness',

@@ -16,7 +16,7 @@ import { sha256 } from '../../server/warden/ledger/hashing.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { roundMax, type Signing, sealRound, takenOf } from '../../server/warden/ledger/seal.ts';
 import { lockState, markWitnessed } from '../../server/warden/ledger/seal-queries.ts';
-import { type Beat, Sealer as Leader, type Sealed } from '../../server/warden/ledger/sealer.ts';
+import { type Beat, type Sealed, Sealer } from '../../server/warden/ledger/sealer.ts';
 import { openNote, Signatures } from '../../server/warden/ledger/signatures.ts';
 import { loadStanding, RecordDiverged, type Standing } from '../../server/warden/ledger/standing.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
@@ -42,7 +42,7 @@ async function setUp(t: Test) {
     return { origin, signer: keys.checkpointSigner(origin) };
   });
   const leader = () => {
-    const one = new Leader(database, log);
+    const one = new Sealer(database, log);
     return (beat: Partial<Beat> = {}): Promise<Sealed | undefined> =>
       one.round(signing, { isSignDue: false, now: Date.now(), ...beat });
   };

@@ -6,13 +6,13 @@ import { Database } from '../../server/postgres/database.ts';
 import { recordFreeze, wholeFreeze } from '../../server/warden/ledger/freezes.ts';
 import type { Look } from '../../server/warden/ledger/seal-queries.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { Sealer, writeEntries } from '../support/record.ts';
+import { TestSealer, writeEntries } from '../support/record.ts';
 
 test('a freeze that is written after a round counts the head of that round', async (t) => {
   const sql = await createTestDatabase(t);
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => warden.close());
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   for (let round = 0; round < 3; round += 1) {
     await writeEntries(sql, null, 1);
     await sealer.seal();

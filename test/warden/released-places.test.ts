@@ -8,7 +8,7 @@ import { retentionUseCases } from '../../server/warden/retention/retention-comma
 import { addDirectory } from '../support/rows.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
 
-test('a file is released where its place is gone or taken', async (t) => {
+test('a file whose directory is gone or whose name is taken comes back to a path that people can reach, or the command says why not', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const release = (one: Seeded): Promise<unknown> =>

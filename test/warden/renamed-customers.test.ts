@@ -176,7 +176,7 @@ test('a name that another customer has or had is given to nobody', async (t) => 
   });
 });
 
-test('a customer that is created under a name while another one gives it up', async (t) => {
+test('a name that a customer gives up is not given to one that is created at that moment', async (t) => {
   const { sql, warden, create, customerOf } = await setUp(t);
   await sql.query('begin');
   await sql.query("update customer set name = 'acme-ag', former_names = '{acme}' where id = $1", [customerOf('acme')]);
@@ -191,7 +191,7 @@ test('a customer that is created under a name while another one gives it up', as
   await t.resolves(create('initech'), 'the twin');
 });
 
-test('a customer has had a bounded number of names', async (t) => {
+test('the number of names that a customer may have had is bounded', async (t) => {
   const { rename, namesOf } = await setUp(t);
   for (let n = 0; n < 20; n += 1) await rename(n === 0 ? 'acme' : `acme-${n}`, `acme-${n + 1}`);
   await t.rejects(rename('acme-20', 'acme-21'), { code: 'over-limit', message: /has had 20 names before/ });

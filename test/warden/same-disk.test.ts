@@ -6,7 +6,7 @@ import { requireOwnDisks, sharedDisks } from '../../server/warden/ledger/witness
 import { temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 
-test('a required witness on the disk of objects or database', (t) => {
+test('a required witness on the disk of objects or database is refused in production', (t) => {
   const directory = temporaryDirectory(t);
   const config = ledgerConfig(directory, {});
   const [own] = config.ledger.witnesses;

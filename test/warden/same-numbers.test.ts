@@ -1,11 +1,11 @@
-// Owns: two entries that came back with one number are not remembered as one: of a batch, of one transaction, and of
+// Two entries that came back with one number are not remembered as one: of a batch, of one transaction, and of
 // two that run at once.
 import { test } from 'tap';
 import { type ChargeRequest, callChargeBatch } from '../../server/warden/budgets/charge-queries.ts';
 import { record } from '../../server/warden/ledger/entries/record.ts';
 import { Bank, startWatchedBank } from '../support/bank.ts';
 
-test('entries with the same number', async (t) => {
+test('two entries that come back with one number are not remembered as one', async (t) => {
   const { given, sql, births, database } = await startWatchedBank(t, 2);
   const bank = await Bank.create(given, 'acme', 1000);
   await bank.addFile(20);

@@ -9,11 +9,11 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { logAt } from '../../server/warden/ledger/heads.ts';
 import { lockState, saveTrees } from '../../server/warden/ledger/seal-queries.ts';
-import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import { openNote } from '../../server/warden/ledger/signatures.ts';
 import { loadStanding } from '../../server/warden/ledger/standing.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { newCustomer, Sealer, sealOnce, writeEntries } from '../support/record.ts';
+import { newCustomer, sealOnce, TestSealer, writeEntries } from '../support/record.ts';
 import { chanceOf } from '../verifier/cases.ts';
 import { firstOf, Second } from '../verifier/two-verifiers.ts';
 
@@ -32,7 +32,7 @@ async function ownerWorld(t: Test) {
   await sql.query("select set_config('cofferdam.customers', '*', false)");
   // Whoever owns the tables takes the constraint away.
   await sql.query('alter table ledger_fresh drop constraint ledger_fresh_sealable');
-  const sealer = new Sealer(warden);
+  const sealer = new TestSealer(warden);
   const notes: string[] = [];
   const seal = async (): Promise<void> => {
     const note = await sealer.seal();
@@ -238,8 +238,8 @@ test('a head is not earlier than the head before it, nor than what it seals', as
   );
   t.match(await firstOf(await caseOf()), { verdict: 'good' });
   const ask = { isSignDue: false, isEpochAsked: true } as const;
-  const begun = await new Leader(warden, quiet).round(await sealer.signing(), { ...ask, now: Date.now() + 10_000 });
-  const again = await new Leader(warden, quiet).round(await sealer.signing(), { ...ask, now: Date.now() - 60_000 });
+  const begun = await new Sealer(warden, quiet).round(await sealer.signing(), { ...ask, now: Date.now() + 10_000 });
+  const again = await new Sealer(warden, quiet).round(await sealer.signing(), { ...ask, now: Date.now() - 60_000 });
   t.ok(
     begun !== undefined && again !== undefined,
     'an epoch that is asked for begins also while the newest one is ahead of the clock',
@@ -260,7 +260,7 @@ test('heads that were not signed are not signed when they are none of a sealer',
   // A sealer that is killed between its commit and its signature leaves such a head.
   const before = await sql.query<{ checkpoint: string }>('select checkpoint from ledger_state');
   await writeEntries(sql, acme, 2);
-  await new Leader(warden, quiet).round(signing, { isSignDue: false, now: Date.now() });
+  await new Sealer(warden, quiet).round(signing, { isSignDue: false, now: Date.now() });
   await sql.query('update ledger_state set checkpoint = $1', [before[0]?.checkpoint]);
   await t.resolves(prove(), 'as a sealer left it');
   await sql.query('alter table ledger_head disable trigger all');

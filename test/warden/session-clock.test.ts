@@ -190,7 +190,7 @@ test('an ended session may release what it holds within its grace period, and ca
   t.same([await going(false), await going(true)], [true, true]);
 
   await warden.withSystem((tx) =>
-    endSessions(tx, { credential: holder.credential }, 'the key was suspended', 'credential'),
+    endSessions(tx, { credential: holder.credential }, 'the credential was suspended', 'credential'),
   );
   t.match(await ending(), { id: holder.session, node: 'n', customers: [bank.id] }, 'ended, it holds its upload');
   t.same(

@@ -1,3 +1,4 @@
+// Signatures of SSH keys, of every accepted algorithm.
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { test } from 'tap';
 import { profiles } from '../../server/domain/algorithms.ts';

@@ -144,7 +144,7 @@ const exists = 'conflict: the file exists';
 const delivered = 'denied: a delivered file cannot be changed or replaced';
 const inPart = 'denied: the file was delivered: send the whole file again';
 
-test('opening for writing', async (t) => {
+test('opening a taken name for writing', async (t) => {
   const { keys, outcome } = await setUp(t);
   const open = (name: Name, folderFacts: Folder, mode: { continue: boolean; exclusive: boolean }): Promise<string> =>
     outcome(async (tx) => {
@@ -194,7 +194,7 @@ test('opening for writing', async (t) => {
   }
 });
 
-test('removing', async (t) => {
+test('removing a taken name', async (t) => {
   const { outcome } = await setUp(t);
   const remove = (name: Name, folderFacts: Folder): Promise<string> =>
     outcome(async (tx) => {

@@ -1,5 +1,6 @@
-// Rows of verdicts that nobody reported, whatever their numbers and times are, keep neither a bad verdict from the
-// record nor the silence of the verifier from whoever is woken by it.
+// Rows of verdicts that nobody reported, whatever their numbers and times are, do not keep a bad verdict off the
+// record, and do not hide from operators that the standing verification is silent. And of verdicts that were reported:
+// a run over what is new says nothing of old entries, and an incomplete verdict after a good one raises one alert.
 import { type Test, test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
 import { recordVerdicts, VerdictMemory } from '../../server/warden/ledger/verdicts.ts';
@@ -81,10 +82,10 @@ test('verdicts of the future stop neither a real one nor the alarm of silence, a
       { subject: 'ledger', text: /for 960 h/ },
       { subject: 'whole ledger', text: /for 960 h/ },
     ],
-    'nobody said anything',
+    'twin: no row says anything',
   );
   await sql.query('delete from alert');
-  // Those that are marked are there before this warden leads.
+  // These rows are marked as recorded, as if an earlier leading warden had recorded them.
   await sql.query(plant("timestamptz '2400-01-01'", ', clock_timestamp()'), [60]);
   const memory = new VerdictMemory();
   await recordVerdicts(warden, { any: 24, full: 26 }, memory);
@@ -95,7 +96,11 @@ test('verdicts of the future stop neither a real one nor the alarm of silence, a
   t.same(await alerts(), [], 'twin: a real one can be told, and is heard');
   await sql.query("update ledger_verdict set at = at - interval '90 days' where id < 1000");
   await recordVerdicts(warden, { any: 24, full: 26 }, memory);
-  t.same(await alerts(), [], 'by the clock of this process, whatever becomes of its row');
+  t.same(
+    await alerts(),
+    [],
+    'how long ago it was said is measured by the clock of this process, whatever becomes of its row',
+  );
   await sql.query(plant("timestamptz '2400-01-01'").replace('+ i', '+ 100 + i'), [1]);
   await recordVerdicts(warden, { any: 24, full: 26 }, memory);
   t.match(await alerts(), [{ subject: 'checker, planted', severity: 'critical' }]);
@@ -104,16 +109,19 @@ test('verdicts of the future stop neither a real one nor the alarm of silence, a
 test('a run that reads only what is new says nothing of old entries', async (t) => {
   const { warden, report, alerts } = await makeWorld(t);
   const memory = new VerdictMemory();
-  const hoursAgo = (hours: number): number => hours * 3_600_000;
-  memory.hear(hoursAgo(30), hoursAgo(30));
+  const hoursMs = (hours: number): number => hours * 3_600_000;
+  memory.hear(hoursMs(30), hoursMs(30));
   await report('good', 'since');
   await recordVerdicts(warden, { any: 24, full: 26 }, memory);
   t.match(await alerts(), [{ subject: 'whole ledger', text: /verified the whole record, old entries too, for 30 h/ }]);
   t.equal((await alerts()).length, 1, 'something was verified');
   await report('good');
-  t.ok((memory.heard?.full ?? 0) < performance.now() - hoursAgo(29));
+  t.ok((memory.heard?.full ?? 0) < performance.now() - hoursMs(29));
   await recordVerdicts(warden, { any: 24, full: 26 }, memory);
-  t.ok((memory.heard?.full ?? 0) > performance.now() - hoursAgo(1), 'the twin: a full run says so');
+  t.ok(
+    (memory.heard?.full ?? 0) > performance.now() - hoursMs(1),
+    'the twin: a full run counts as having verified old entries',
+  );
 });
 
 test('a verdict that was good and is incomplete now is told once', async (t) => {

@@ -22,7 +22,7 @@ const alertsOf = (shelf: Shelf, one: Seeded): Promise<readonly Alert[]> =>
     one.version,
   ]);
 
-test('a version with a receipt that waits', async (t) => {
+test('a version with a receipt that is not published in time is reported', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const age = (one: Seeded, column: string) =>

@@ -1,4 +1,4 @@
-// The end of a window takes a name out of the tree, and never makes an older version of it visible.
+// The end of the window of a folder makes a name invisible, and never makes an older version of it visible.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { test } from 'tap';
@@ -7,7 +7,7 @@ import { newestPublished } from '../../server/warden/catalogue/tree-queries.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
 import { Shelf } from '../support/shelf.ts';
 
-test('the end of the window of a name', async (t) => {
+test('at the end of its window a name is gone, and no older version of it appears', async (t) => {
   const shelf = await Shelf.create(t);
   const { sql, warden } = shelf;
   const pair = async () => {

@@ -59,7 +59,7 @@ async function scene(t: Test) {
   return { ...given, database: given.warden, warden, rotation, credential, meeting, stateOf };
 }
 
-test('the end of a rotation', async (t) => {
+test('the end of a rotation locks budgets before keys', async (t) => {
   const { database, warden, rotation, meeting, stateOf } = await scene(t);
   const finish = (): Promise<unknown> =>
     database.withSystem((tx) =>
@@ -75,7 +75,7 @@ test('the end of a rotation', async (t) => {
   await t.rejects(finish(), { code: 'conflict' }, 'nothing is left of it');
 });
 
-test('the pass over keys whose overlap is over', async (t) => {
+test('the pass over keys whose overlap is over locks budgets before keys', async (t) => {
   const { sql, warden, credential, meeting, stateOf } = await scene(t);
   const sweep = (): Promise<void> =>
     sweepCredentials(warden, { endWithin: async () => ({ count: 0, announce: () => {} }) });

@@ -1,5 +1,5 @@
-// Owns: the SQL of accounts that operators may read. It reads no keys and no seeds; the admin role could not select
-// them.
+// Owns: the SQL of accounts that operators may read. It reads no keys and no seeds; the admin process's database role
+// could not select them.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';

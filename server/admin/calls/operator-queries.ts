@@ -1,4 +1,4 @@
-// Owns: the SQL of operators and their commands, as the admin role may run it.
+// Owns: the SQL of operators and their commands, as the admin process's database role may run it.
 import { CofferdamError } from '../../domain/errors.ts';
 import { unclassified } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -94,8 +94,8 @@ export async function recordMissed(tx: Transaction, entry: number, kind: string,
 /**
  * Raises the critical alert that an entry of this process is missing, was changed, was not written as it was sent, or
  * is not sealed for too long; or (`altered`) that a proof found sealed entries to be other than what was signed: `kind`
- * then says what does not fit, and `id` is the number of the entry, or 0. It is the only alert that the admin role can
- * raise.
+ * then says what does not fit, and `id` is the number of the entry, or 0. It is the only alert that the database role
+ * of the admin process can raise.
  */
 export async function missEntry(
   tx: Transaction,

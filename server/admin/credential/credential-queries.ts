@@ -1,5 +1,5 @@
 // Owns: the SQL of what operators may read about credentials. It reads no key material and no
-// hash; the admin role could not select them.
+// hash; the admin process's database role could not select them.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { Selection } from '../../rpc/operators/credential.ts';

@@ -1,7 +1,7 @@
 // Owns: the SQL with which doctor examines the database itself: version, settings, rights, row-level security, roles,
 // triggers. Every role may read all of it.
-// Must never: rely on anything that the admin role could have changed. Names are qualified, so that nothing in a
-// temporary schema can stand before the catalogue.
+// Must never: rely on anything that the database role of the admin process could have changed. Names are qualified, so
+// that nothing in a temporary schema can stand before the catalogue.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Catalogue, Grant } from '../../postgres/grant-matrix.ts';
 

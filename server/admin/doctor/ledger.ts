@@ -114,7 +114,7 @@ function fullyVerifiedFinding(hours: number | null, said: Status['fullyVerified'
   ];
 }
 
-/** An honest gateway never sets an entry aside, so there is a finding only when one was. */
+/** Returns a finding only when an entry was set aside, because an honest gateway never sets one aside. */
 function setAsideFinding(setAside: Status['setAside']): readonly Finding[] {
   const [first] = setAside;
   if (first === undefined) return [];

@@ -30,7 +30,7 @@ export function nodeFindings(nodes: readonly NodeRow[], leaseLostMs: number): re
 export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
   const serving = nodes.filter((node) => node.alive);
   const without = serving.filter((node) => node.nativeCipher === false);
-  const silent = serving.filter((node) => node.nativeCipher === null);
+  const unknown = serving.filter((node) => node.nativeCipher === null);
   const names = (list: readonly NodeRow[]): string => list.map((node) => node.name).join(', ');
   return [
     ...(without.length === 0
@@ -42,16 +42,16 @@ export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
             'node scripts/prepare.cjs compiles it; then restart, without allowSlowCipher',
           ),
         ]),
-    ...(silent.length === 0
+    ...(unknown.length === 0
       ? []
       : [
           warning(
             'native cipher',
-            `${names(silent)} do not say whether they have it`,
+            `${names(unknown)} do not say whether they have it`,
             'restart them: they run an older version',
           ),
         ]),
-    ...(serving.length > 0 && without.length + silent.length === 0
+    ...(serving.length > 0 && without.length + unknown.length === 0
       ? [ok('native cipher', `${names(serving)} run with it`)]
       : []),
   ];
@@ -87,7 +87,8 @@ export function silentNodes(
 
 /**
  * Returns the findings about controls. A control is a limit or refusal that each edge tries out on an account of its
- * own, its self-test (T-20); `bites` says whether it refused what it must refuse. `silent` are the names of nodes.
+ * own, in its self-test (T-20); `bites` says whether it refused what it must refuse. `silent` are the names of nodes
+ * that have not reported on their controls for too long.
  */
 export function controlFindings(controls: readonly ControlRow[], silent: readonly string[]): readonly Finding[] {
   const failed = controls.filter((one) => !one.bites);
@@ -96,7 +97,7 @@ export function controlFindings(controls: readonly ControlRow[], silent: readonl
       fault(
         `control ${one.check} of ${one.node}`,
         `${one.text}, since ${one.since}`,
-        `treat ${one.node} as open: suspend what must not leak (customer suspend), then look at its configuration and at cofferctl budget show`,
+        `treat ${one.node} as if it had no such limit: suspend what must not leak (customer suspend), then look at its configuration and at cofferctl budget show`,
       ),
     ),
     ...silent.map((node) =>

@@ -13,7 +13,7 @@ import {
   type Secret,
   secretForbidden,
   secretsOf,
-} from '../../config/places.ts';
+} from '../../config/owned-paths.ts';
 import {
   databaseGroup,
   groupFaults,
@@ -195,7 +195,7 @@ function judgeSecret(one: Secret, seen: Stats, idsOf: IdsOf): readonly Finding[]
   ];
 }
 
-/** Returns the findings about every directory and every secret in the table of `config/places.ts`. */
+/** Returns the findings about every directory and every secret in the table of `config/owned-paths.ts`. */
 export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): readonly Finding[] {
   const paths = runtimePaths(config);
   const findings: Finding[] = [];

@@ -1,5 +1,5 @@
-// Owns: the SQL of files and receipts that operators may read. It reads no file content; the admin role could not
-// select it.
+// Owns: the SQL of files and receipts that operators may read. It reads no file content; the admin process's database
+// role could not select it.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';

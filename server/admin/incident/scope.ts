@@ -96,7 +96,7 @@ async function findSessions(
 ): Promise<Found> {
   progress('sessions');
   const ids: string[] = [];
-  /** Those that had begun before the window. */
+  /** The sessions among them that had begun before the window. */
   const older: string[] = [];
   const accounts = new Set<string>();
   let [first, last] = [span.now, ''];
@@ -236,14 +236,14 @@ async function findActivity(
   };
   // The longest steps begin first. Each step that returns rows runs beside one that only counts, because the rows of
   // both halves at once would wait for this single process.
-  const steps: readonly { readonly place: number; readonly find: (work: Work) => Promise<void> }[] = [
-    { place: 0, find: (one) => findFiles(one, chosen, { customers, isRest: false }) },
-    { place: 4, find: unread(false) },
-    { place: 1, find: (one) => findFiles(one, chosen, { customers, isRest: true }) },
-    { place: 5, find: unread(true) },
-    { place: 2, find: (one) => findNames(one, chosen) },
-    { place: 6, find: (one) => findTraces(one, chosen) },
-    { place: 3, find: (one) => findDeposits(one, chosen) },
+  const steps: readonly { readonly order: number; readonly find: (work: Work) => Promise<void> }[] = [
+    { order: 0, find: (one) => findFiles(one, chosen, { customers, isRest: false }) },
+    { order: 4, find: unread(false) },
+    { order: 1, find: (one) => findFiles(one, chosen, { customers, isRest: true }) },
+    { order: 5, find: unread(true) },
+    { order: 2, find: (one) => findNames(one, chosen) },
+    { order: 6, find: (one) => findTraces(one, chosen) },
+    { order: 3, find: (one) => findDeposits(one, chosen) },
   ];
   const begun: ((typeof steps)[number] & { readonly spool: Spool })[] = [];
   try {
@@ -254,15 +254,15 @@ async function findActivity(
       for (const step of waiting) await step.find({ ...work, snapshot: look, spool: step.spool });
     };
     await snapshot.beside(lane, lane);
-    for (const { spool } of begun.sort((a, b) => a.place - b.place)) await work.spool.append(spool);
+    for (const { spool } of begun.sort((a, b) => a.order - b.order)) await work.spool.append(spool);
   } finally {
     for (const { spool } of begun) spool.close();
   }
 }
 
 /**
- * With chosen sessions, attempts of strangers are in no session, and their odd entries were not counted with the
- * others.
+ * Returns the sums of failed logins. When sessions were chosen, attempts of strangers are in no session, and their odd
+ * entries were not counted with the others.
  */
 const loginTotals = (odd: number, logins: FailedLogins | undefined, { sessions }: Chosen) => ({
   refusedLogins: logins?.refused ?? 0,

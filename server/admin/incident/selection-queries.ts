@@ -41,7 +41,7 @@ type OpenHandles = {
   readonly from: string;
 };
 
-/** When the first entry may be that belongs to the selection; null: at any time. */
+/** Returns the instant from which on entries can belong to the selection; null: at any time. */
 export const beginOf = ({ since, open }: Pick<Chosen, 'since' | 'open'>): string | null => open?.from ?? since;
 
 export const chosenValues = (chosen: Chosen): readonly unknown[] => [

@@ -5,11 +5,11 @@ import { belongingValues, belongs, type Chosen } from './selection-queries.ts';
 
 /** Numbers of the customer's entries that belong to the selection. */
 type SelectedCounts = {
-  /** Those before position `first`. */
+  /** How many are before position `first`. */
   readonly before: number;
-  /** Those from position `first` up to, but not including, `end`. */
+  /** How many are from position `first` up to, but not including, `end`. */
   readonly within: number;
-  /** Those from position `end` on, and those that are not sealed yet. */
+  /** How many are from position `end` on, or not sealed yet. */
   readonly behind: number;
 };
 

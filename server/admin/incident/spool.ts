@@ -72,20 +72,20 @@ export class Spool {
     const moved = ({ start, end }: Range): Range => ({ start: start + shift, end: end + shift });
     for (const [part, { rows, groups, ...range }] of other.#parts) {
       const { start, end } = moved(range);
-      const place: SpoolRange = this.#parts.get(part) ?? {
+      const whole: SpoolRange = this.#parts.get(part) ?? {
         start,
         end: start,
         rows: 0,
         groups: new Map<string, Range>(),
       };
-      if (place.end !== start) throw new Error(`rows of ${part} do not stand together`);
-      place.end = end;
-      place.rows += rows;
+      if (whole.end !== start) throw new Error(`rows of ${part} do not stand together`);
+      whole.end = end;
+      whole.rows += rows;
       for (const [group, one] of groups) {
-        if (place.groups.has(group)) throw new Error(`rows of ${part} are not in order`);
-        place.groups.set(group, moved(one));
+        if (whole.groups.has(group)) throw new Error(`rows of ${part} are not in order`);
+        whole.groups.set(group, moved(one));
       }
-      this.#parts.set(part, place);
+      this.#parts.set(part, whole);
     }
     other.close();
   }
@@ -105,15 +105,15 @@ export class Spool {
         'over-limit',
         'the answer is longer than there is room for: narrow the question, by a time or an account',
       );
-    const place = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
-    this.#parts.set(part, place);
-    if (place.end !== start) throw new Error(`rows of ${part} do not stand together`);
-    place.end = this.#size;
-    place.rows += 1;
-    const range = place.groups.get(group) ?? { start, end: start };
+    const whole = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
+    this.#parts.set(part, whole);
+    if (whole.end !== start) throw new Error(`rows of ${part} do not stand together`);
+    whole.end = this.#size;
+    whole.rows += 1;
+    const range = whole.groups.get(group) ?? { start, end: start };
     if (range.end !== start) throw new Error(`rows of ${part} are not in order`);
     range.end = this.#size;
-    place.groups.set(group, range);
+    whole.groups.set(group, range);
     this.#waiting.push(line);
     this.#waitingBytes += line.length;
     if (this.#waitingBytes >= bufferBytes) this.flush();
@@ -144,8 +144,8 @@ export class Spool {
    */
   page(part: string, group: string | undefined, offset: number): Page {
     const file = this.#open();
-    const place = this.#parts.get(part);
-    const range = group === undefined ? place : place?.groups.get(group);
+    const partRange = this.#parts.get(part);
+    const range = group === undefined ? partRange : partRange?.groups.get(group);
     if (range === undefined) return { rows: [], next: null };
     const start = range.start + offset;
     if (start > range.end || (offset > 0 && this.#byte(file, start - 1) !== newline))

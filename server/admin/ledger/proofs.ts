@@ -119,7 +119,7 @@ function mapOf(secret: Uint8Array, trees: readonly Grown[]): TreeMap {
 }
 
 /** Returns the map of these trees. Throws `corrupt` when the head does not commit to it. */
-export function committedMap(head: HeadRow, trees: readonly Grown[]): TreeMap {
+export function requireCommittedMap(head: HeadRow, trees: readonly Grown[]): TreeMap {
   const map = mapOf(head.secret, trees);
   if (base64(map.root()) === base64(head.mapRoot)) return map;
   throw new CofferdamError(
@@ -227,7 +227,8 @@ export class EpochAnchors {
     if (known !== undefined) return known;
     const trees = parseHeadLines(head.trees);
     if (trees === undefined) throw new CofferdamError('corrupt', 'the lines of a head of the record cannot be read');
-    const made = { map: committedMap(head, trees), trees: new Map(trees.map((one) => [one.tree, one] as const)) };
+    const map = requireCommittedMap(head, trees);
+    const made = { map, trees: new Map(trees.map((one) => [one.tree, one] as const)) };
     const [oldest] = this.#maps.keys();
     if (this.#maps.size >= mapsMax && oldest !== undefined) this.#maps.delete(oldest);
     this.#maps.set(key, made);

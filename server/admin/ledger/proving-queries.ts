@@ -1,5 +1,5 @@
-// Owns: the SQL that reads all that is sealed for a proof that questions rest on: the newest head, the entries by their
-// positions, what archived months left behind, and rows to which no head commits.
+// Owns: the SQL that reads, for proving the record on which an answer rests (`proving.ts`), everything that is sealed:
+// the newest head, the entries by their positions, what archived months left behind, and rows to which no head commits.
 import type { Transaction } from '../../postgres/database.ts';
 import { entryColumns, type SealedRow } from './entry-columns.ts';
 import type { HeadRow } from './proof-queries.ts';
@@ -20,7 +20,7 @@ export async function standingHead(tx: Transaction): Promise<StandingHead | unde
   return row;
 }
 
-/** `isOtherwise`: the hash of a file that stands beside the entry is not the one that was sealed. */
+/** `isOtherwise`: the column `sha256` of the row differs from `sha256` among the public fields of the entry. */
 export type ReadRow = SealedRow & { readonly leaf: Buffer; readonly isOtherwise: boolean };
 
 /**
@@ -40,8 +40,9 @@ export async function entriesBetween(
 }
 
 /**
- * Returns the statements about archives whose own month left the database, at these positions of a tree, in order. Like
- * all that is read here, they are at most one more than there are positions, whatever rows somebody put beside them.
+ * Returns the entries about archives (`ledger.archived`) that were sealed in a month which has itself left the
+ * database, at these positions of a tree, in order. Like all that is read here, they are at most one more than there
+ * are positions, whatever rows somebody put beside them.
  */
 export async function keptBetween(
   tx: Transaction,
@@ -98,8 +99,8 @@ export async function blocksBetween(
 }
 
 /**
- * Returns a tree that has rows to which no head commits: of a tree that is none of `trees`, or at a position that none
- * of its heads has reached. Undefined: there is none.
+ * Returns a tree with rows in `ledger_sealed` to which no head commits: the tree is none of `trees`, or the position of
+ * a row is negative or not below the size of the tree in `sizes`. Returns undefined when there is no such tree.
  */
 export async function strayTree(
   tx: Transaction,

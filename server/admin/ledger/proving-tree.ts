@@ -239,7 +239,7 @@ export class TreeProving {
   }
 }
 
-/** Whether the month (`2026-11`) was over at that instant. */
+/** Returns whether the month (`2026-11`) was over at that instant. */
 function isBefore(month: string, instant: string | null): boolean {
   const over = Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 1);
   return instant !== null && over <= Date.parse(instant);

@@ -10,7 +10,7 @@ import type { Database, Transaction } from '../../postgres/database.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { ProvedRecord } from '../../rpc/operators/incident.ts';
 import { epochBefore, type HeadRow, witnessedCheckpoint } from './proof-queries.ts';
-import { type Anchor, committedMap, headIn, rootIn } from './proofs.ts';
+import { type Anchor, headIn, requireCommittedMap, rootIn } from './proofs.ts';
 import { standingHead, strayTree } from './proving-queries.ts';
 import { AlteredRecord, TreeProving } from './proving-tree.ts';
 import { strayOfRange } from './range-queries.ts';
@@ -21,11 +21,11 @@ const lookEveryMs = 250;
 
 /** What an answer can rest on. Instants are ISO 8601. */
 type Reach = {
-  /** Nothing that it rests on happened before then; null: it can rest on everything. */
+  /** Nothing on which the answer rests happened before this instant; null: it can rest on everything. */
   readonly begin: string | null;
   /** The beginning of the window that was asked for; null: it has none. */
   readonly since: string | null;
-  /** What is older is told to be in archives; null: nothing is. */
+  /** The answer says that what is older than this instant is in archives; null: nothing is in archives. */
   readonly oldestOnline: string | null;
 };
 type Range = {
@@ -53,7 +53,7 @@ async function standing(
   const trees = head.all
     .filter((one) => one.tree !== headsTree)
     .map(({ tree, size, frontier }): Grown => ({ tree, size, root: rootIn(size, frontier) }));
-  committedMap(head, trees);
+  requireCommittedMap(head, trees);
   return { head, trees };
 }
 
@@ -63,7 +63,7 @@ async function rangeAfter(tx: Transaction, head: HeadRow, begin: string | null):
   if (from === undefined) return everything;
   const trees = parseHeadLines(from.trees);
   if (trees === undefined) throw new CofferdamError('corrupt', 'the lines of a head of the record cannot be read');
-  committedMap(from, trees);
+  requireCommittedMap(from, trees);
   return { from, sizes: new Map(trees.map(({ tree, size }) => [tree, size] as const)) };
 }
 

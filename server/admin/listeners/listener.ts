@@ -30,7 +30,7 @@ type ListenerOptions = {
  * Returns where to listen. The address is checked here once more, whatever was checked before; throws `configuration`
  * when it is not a loopback address.
  */
-function placesOf(path: string, { tcp }: Config['admin']): readonly ListeningPoint[] {
+function pointsOf(path: string, { tcp }: Config['admin']): readonly ListeningPoint[] {
   const host = tcp === null ? undefined : loopbackAddress(tcp.host);
   if (tcp !== null && host === undefined)
     throw new CofferdamError('configuration', `admin.tcp: ${tcp.host} is no loopback address`);
@@ -58,10 +58,10 @@ export class Listener {
   static async start(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     const path = runtimePaths(options.config).adminSocket;
-    const places = placesOf(path, options.config.admin);
+    const points = pointsOf(path, options.config.admin);
     rmSync(path, { force: true });
     try {
-      for (const place of places) await listener.#listen(place);
+      for (const point of points) await listener.#listen(point);
     } catch (error) {
       await listener.stop();
       throw error;

@@ -22,7 +22,7 @@ export type OperatorCaller = {
   /** Returns whether the client is gone, so that nobody waits for an answer. */
   readonly isGone: () => boolean;
 };
-/** What every handler may use. `read` runs a function in a transaction of the admin role. */
+/** What every handler may use. `read` runs a function in a transaction of the database role of the admin process. */
 export type Reading = {
   readonly config: Config;
   readonly database: Database;

@@ -1,5 +1,5 @@
-// Owns: the SQL of the access review, which the admin role and the auditor role may run. It reads no key material and
-// no hash; neither role could select them.
+// Owns: the SQL of the access review, which the database roles of the admin process and of the auditor may run. It
+// reads no key material and no hash; neither role could select them.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';

@@ -27,8 +27,8 @@ export function budgetInWords(
   direction: BudgetDirection,
 ): string {
   const scope = kind === 'gateway' ? 'the gateway' : `${kind} ${name ?? ''}`;
-  const place = kind === 'account' && customer !== null ? ` at customer ${customer}` : '';
-  return `the budget of ${scope}${place} for direction ${direction}`;
+  const atCustomer = kind === 'account' && customer !== null ? ` at customer ${customer}` : '';
+  return `the budget of ${scope}${atCustomer} for direction ${direction}`;
 }
 
 /** What is counted. `out`: what is released to readers. `in`: what writers store. `list`: names that were told. */

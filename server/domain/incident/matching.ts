@@ -32,7 +32,7 @@ const prefixKey = (bytes: Uint8Array, bits: number): string =>
 type Wanted = readonly (readonly [value: string, position: number])[];
 type Net = { readonly bytes: Uint8Array; readonly bits: number; readonly position: number };
 
-/** A single address is treated as a network with all its bits. */
+/** Returns the networks among the indicators. A single address is treated as a network with all its bits. */
 const netsOf = (wanted: Wanted): readonly Net[] =>
   wanted.flatMap(([value, position]) => {
     const [host = '', length] = value.split('/');
@@ -123,7 +123,7 @@ export function matcherOf(indicators: readonly Indicator[], accounts: ReadonlyMa
     }
     return index;
   };
-  /** No indicator is an empty text. */
+  /** Returns the indicators with this value. No indicator is an empty text, so what is absent finds none. */
   const at = (index: Index, key: unknown): readonly number[] => index.get(String(key ?? '')) ?? none;
   const credentials = indexed(of('fingerprint'));
   const digests = indexed(of('sha256'));

@@ -188,8 +188,8 @@ export class Births {
   }
 
   /**
-   * A sealer of this process set this entry aside, and raised the alert. `digest`: of what it read; undefined: it could
-   * not read it.
+   * Notes that a sealer of this process set this entry aside, and raised the alert. `digest` is that of what the sealer
+   * read; undefined when it could not read the entry.
    */
   setAside(id: number, digest?: string): void {
     this.#setAside.set(id, digest);
@@ -210,7 +210,7 @@ export class Births {
     return this.#waiting.size < this.#options.entriesMax;
   }
 
-  /** What the database did not take as it was written, up to this time of the caller's clock. */
+  /** Returns what the database did not take as it was written, up to this time of the caller's clock. */
   refusedUntil(at: number): readonly Refused[] {
     return this.#refused.filter((one) => one.at <= at);
   }
@@ -245,14 +245,15 @@ export class Births {
   }
 
   /**
-   * No number is judged while no time is: after a failover, two operators decide with which entries the record goes on.
-   * The number of an entry that may never have been committed is free: a server that crashed gives it again.
+   * Returns whether an entry of this process may have this number. No number is judged while no time is: after a
+   * failover, two operators decide with which entries the record goes on. The number of an entry that may never have
+   * been committed is free: a server that crashed gives it again.
    */
   #isTaken(id: number): boolean {
     return this.#clock !== undefined && (this.#isKnown(id) || this.#drafted.has(id));
   }
 
-  /** Whether an entry is remembered that certainly was committed with this number. */
+  /** Returns whether an entry is remembered that certainly was committed with this number. */
   #isKnown(id: number): boolean {
     return this.#waiting.get(id)?.some((one) => !one.isUnsure) === true;
   }
@@ -358,7 +359,7 @@ export class Births {
     return this.#changes;
   }
 
-  /** Nothing that this process wrote has a number up to this one in the record. */
+  /** Notes that nothing which this process wrote has a number up to this one in the record. */
   startAt(number: number): void {
     this.#start = number;
     this.#newest = Math.max(this.#newest, number);
@@ -443,7 +444,7 @@ export class Births {
     return text === undefined ? undefined : this.#options.digestOf(text);
   }
 
-  /** What the sightings of one moment say of this entry. */
+  /** Returns what the sightings of one moment say of this entry. */
   where({ id, digest }: Pick<Birth, 'id' | 'digest'>, sightings: readonly Sighting[]): Where {
     const own = sightings.filter((one) => one.id === id);
     const same = own.filter((one) => ('digest' in one ? one.digest : this.#digestOf(one.content)) === digest);
@@ -465,13 +466,13 @@ export class Births {
       this.#setAside.delete(id);
       return {};
     }
-    // It had no number at that moment.
+    // The entry was found waiting for its seal, so it had no number at that moment.
     if (is === 'waiting')
       return { left: { ...birth, above: Math.max(above, number), isUnsure: false }, isWaiting: true };
     if (is === 'gone' && upTo < number) return { left: { ...birth, above: Math.max(above, upTo) } };
     if (!isUnsure) return { miss: { id, kind, is, isOfOtherServer }, left: birth };
-    // One of another content was never committed, and acknowledged to nobody: a server that crashed gave its number to
-    // another entry.
+    // When the number has an entry with another content, this one was never committed, and acknowledged to nobody: a
+    // server that crashed gave its number to another entry.
     const isOver = is === 'changed' || this.#options.now() - birth.at > this.#options.unsureMs;
     return isOver ? {} : { left: birth };
   }

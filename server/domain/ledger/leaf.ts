@@ -3,7 +3,7 @@
 // Must never: change the bytes that it writes for a given entry. Every sealed entry would look altered.
 import type { Sha256 } from './merkle.ts';
 
-/** An entry with its place in its tree. Absent values are null; `at` is in microseconds since 1970. */
+/** An entry with its position in its tree. Absent values are null; `at` is in microseconds since 1970. */
 export type PlacedEntry = {
   readonly tree: string;
   readonly position: number;

@@ -122,7 +122,8 @@ const isNumber = (value: unknown): boolean => value === null || Number.isSafeInt
 
 const encoder = new TextEncoder();
 const lineBytes = (text: string): number => encoder.encode(JSON.stringify(text)).length;
-/** No character takes more than seven bytes in a line, so that only long texts need to be measured. */
+/** Returns whether both texts together are too long for a line. No character takes more than seven bytes in a line, so
+ * only long texts need to be measured. */
 const isTooLong = ({ publicText, sensitiveText }: PlacedEntry): boolean =>
   (publicText.length + sensitiveText.length) * 7 > textBytesMax &&
   lineBytes(publicText) + lineBytes(sensitiveText) > textBytesMax;
@@ -138,7 +139,7 @@ function formFault(e: PlacedEntry): string | undefined {
 }
 
 /**
- * Returns why an entry cannot be sealed at this place with a head of this time (microseconds since 1970), as a
+ * Returns why an entry cannot be sealed at this position with a head of this time (microseconds since 1970), as a
  * sentence; undefined when it can. An entry of an unknown kind can be sealed: another process may be newer than this
  * one.
  */

@@ -154,7 +154,7 @@ const header = (
 const saysOf = (kind: string): string =>
   Object.hasOwn(entryKinds, kind) ? entryKinds[kind as keyof typeof entryKinds].says : kind;
 
-/** A message with characters outside ASCII begins with the byte order mark (section 6.4). */
+/** Puts the byte order mark in front of a message with characters outside ASCII (section 6.4). */
 const marked = (text: string): string => (/^[ -~]*$/.test(text) ? text : `\ufeff${text}`);
 
 function rfc5424(entry: ForwardedEntry, source: SyslogSource, max: number): string {

@@ -73,7 +73,7 @@ function endOfQuoted(content: string, at: number): number {
   return quote + 1;
 }
 
-/** Two backslashes stand for one, too. */
+/** Returns a quoted value without its quoting: two quotes stand for one, and so do two backslashes. */
 const unquoted = (text: string): string => text.replaceAll('""', '"').replaceAll('\\\\', '\\');
 
 /**
@@ -148,7 +148,7 @@ function isSame(column: EntryColumn, sent: string | number | null | undefined, w
   return isId(column) ? text.toLowerCase() === written : text === written;
 }
 
-/** As much of a value of the database as a sentence shows: it may be of any length. */
+/** Returns as much of a value of the database as a sentence shows, because the value may be of any length. */
 const shown = (value: string | null): string => String(value).slice(0, 64);
 
 /**

@@ -17,8 +17,8 @@ export type BufferAccount = {
   /** Counts the buffers of upload segments, from their first byte until they are sealed. */
   addUploads(bytes: number): void;
   /**
-   * Counts bytes of a write that arrived ahead of its place in the
-   * file. Returns false, and counts nothing, when there is no room.
+   * Counts bytes of a write that arrived before bytes that come before
+   * them in the file. Returns false, and counts nothing, when there is no room.
    */
   takeEarly(bytes: number): boolean;
   giveEarly(bytes: number): void;

@@ -106,7 +106,10 @@ async function checkWrongCodes({ target, person, loginAttemptsMax, codes }: Roun
   return verdictsOfWrongCodes({ isOpen, asked, reason, seconds }, loginAttemptsMax);
 }
 
-/** Error messages may contain text of the operating system. Operators are only shown printable ASCII. */
+/**
+ * Returns the verdict with printable ASCII only, for operators: error messages may contain text of the operating
+ * system.
+ */
 const plain = (verdict: Verdict): Verdict => ({
   ...verdict,
   text: verdict.text.replace(/[^\x20-\x7e]/g, '?').slice(0, 256),

@@ -23,7 +23,7 @@ const fileRow = z.strictObject({
   path: z.string(),
   number: z.number(),
   state: z.string(),
-  /** Why the version left the tree: window, reads, removed or operator. */
+  /** Why the version was withdrawn: window, reads, removed or operator. */
   withdrawnWhy: z.string().nullable(),
   size: z.number(),
   sha256: z.string().nullable(),

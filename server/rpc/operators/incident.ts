@@ -249,7 +249,9 @@ const totals = z.strictObject({
   failedLogins: count,
   /** The number of entries that belong to the selection, those of no customer included. */
   entries: count,
-  /** Those of them that state a count in a form in which no warden writes one: what they count is not known. */
+  /**
+   * The number of these entries that state a count in a form in which no warden writes one: what they count is unknown.
+   */
   oddEntries: count,
   /** Files whose row in the catalogue is missing, and those whose row differs from the record. */
   unknownVersions: count,

@@ -30,7 +30,7 @@ const verdict = z.strictObject({
   host: z.string(),
   verdict: z.string(),
   heads: z.number(),
-  /** That this run read. */
+  /** The number of entries that this run read. */
   entries: z.number(),
   text: z.string(),
   run: z.enum(['full', 'since']),

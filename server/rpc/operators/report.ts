@@ -61,7 +61,7 @@ const accessRow = z.strictObject({
   credential: credential.nullable(),
   /** The sets of proofs with this credential that both the gateway and the customer allow. */
   allowedProofs: z.array(z.string()),
-  /** Those of the allowed sets whose other proofs exist as well, so that a login is possible. */
+  /** The allowed sets whose other proofs exist as well, so that a login is possible. */
   opensWith: z.array(z.string()),
   /** Why no session can be opened with this credential at present; null when one can. */
   blocked: z.string().nullable(),

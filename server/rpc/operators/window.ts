@@ -5,9 +5,10 @@ import { accountName, instant, more, narrows, operation, reads, reason, rule, wi
 export const windowRow = z.strictObject({
   account: z.string(),
   customer: z.string().nullable(),
-  /** null for a single window. */
+  /** The name of a standing window (a weekly schedule); null for a window that was opened once. */
   name: z.string().nullable(),
   schedule: z.string().nullable(),
+  /** Of a standing window: from when on, and until when, its schedule is in force. */
   opensAt: instant,
   closesAt: instant,
   isOpenNow: z.boolean(),
@@ -36,7 +37,7 @@ export const windowOperations = {
     }),
     widens,
   ),
-  /** Opens a weekly schedule, which is a named exception that reports show. */
+  /** Opens a standing window: a weekly schedule with a name. Reports list it under exceptions. */
   'window.open-standing': rule(
     operation({
       changes: true,
@@ -45,7 +46,10 @@ export const windowOperations = {
     }),
     widens,
   ),
-  /** Closes a window; without a name all windows of the account. Sessions that were opened by them end. */
+  /**
+   * Closes the standing window of this name; without a name, all windows of the account, standing or not. Sessions that
+   * were opened by them end.
+   */
   'window.close': rule(
     operation({
       changes: true,

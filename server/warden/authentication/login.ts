@@ -27,7 +27,7 @@ import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import { type Counted, countedCodesOf } from '../factors/used-codes.ts';
 import { type Guess, Penalties, type PenaltyConfig } from '../guesses/penalties.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
-import type { NodeAccounts } from '../nodes/allowances.ts';
+import type { UsedAllowances } from '../nodes/allowances.ts';
 import { alarmBroken } from '../seals/altered-rows.ts';
 import { factsOfRow, verifiedAhead, verifiedBehind } from '../seals/seals.ts';
 import { lockForOpening } from '../sessions/session-limit-queries.ts';
@@ -75,7 +75,7 @@ export type LoginDependencies = {
   readonly exchanges: Exchanges;
   readonly slots: WardenSlots;
   /** The allowances of the calling node; here for hashing the passwords of strangers. */
-  readonly accounts: Pick<NodeAccounts, 'mayHash'>;
+  readonly allowances: Pick<UsedAllowances, 'mayHash'>;
   readonly startIdOf: (caller: EdgeCaller) => string;
 };
 
@@ -225,8 +225,8 @@ export class Logins {
     if (type !== 'password' && !isAnswer) return undefined;
     const { account, facts, now } = await this.#see(params);
     const origin = originOf(params, caller, now);
-    // A guess from a place where the account could never log in says nothing about the account, and does not count
-    // against it.
+    // A guess from a network or plane from which the account may never log in says nothing about the account, and does
+    // not count against it.
     const isAimed = facts !== null && permits(facts.restrictions, origin);
     return this.#penalties.take({
       account: isAimed && account !== undefined ? account.id : null,
@@ -249,7 +249,7 @@ export class Logins {
   ): Promise<boolean | undefined> {
     // The allowance depends on the address only, so that a refusal without examination says nothing about the name or
     // the password.
-    if (!guess.isKnown && !(await this.#given.accounts.mayHash(caller, address))) return undefined;
+    if (!guess.isKnown && !(await this.#given.allowances.mayHash(caller, address))) return undefined;
     const name = passwordName(password);
     const found = await this.#given.database.withSystem((tx) => findUsable(tx, name, this.#dormantMs));
     const isRight = await this.#hashing.verify(

@@ -78,7 +78,7 @@ const alwaysWider = ({ headroomPercent = 0, consequence }: BudgetChange): readon
   ...(consequence === consequences[0] ? ['consequence'] : []),
 ];
 
-/** There is one gateway, so that it has no name of its own. */
+/** Returns a scope in words. There is one gateway, so it has no name of its own. */
 const scopeWords = (kind: ScopeName['kind'], label: string): string =>
   kind === 'gateway' ? 'the gateway' : `${kind} ${label}`;
 

@@ -11,7 +11,7 @@ import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/id
 import type { Transaction } from '../../postgres/database.ts';
 import { now } from '../../postgres/now.ts';
 import { declareNew } from '../seals/declared.ts';
-import { placeOfBudget } from '../seals/generations.ts';
+import { budgetNameOf } from '../seals/generations.ts';
 
 export type Scope =
   | { readonly kind: 'credential'; readonly credential: CredentialId; readonly customer: CustomerId | null }
@@ -37,7 +37,7 @@ export type NewBudget = {
 type BudgetRest = { readonly headroomPercent: number; readonly consequence: Consequence };
 
 /** Returns the facts that identify a budget by its scope and direction. */
-const factsOfPlace = (scope: Scope, direction: BudgetDirection) => ({
+const factsOfName = (scope: Scope, direction: BudgetDirection) => ({
   rank: scopeRanks[scope.kind],
   direction,
   credential_id: scope.kind === 'credential' ? scope.credential : null,
@@ -49,8 +49,8 @@ const factsOfPlace = (scope: Scope, direction: BudgetDirection) => ({
 export type MissingBudget = {
   readonly scope: Scope;
   readonly direction: BudgetDirection;
-  /** The name of the budget in the record (`placeOfBudget`). */
-  readonly place: string;
+  /** The name of the budget in the record (`budgetNameOf`). */
+  readonly budgetName: string;
   /** The name of its scope in the words of operators. */
   readonly name: string | null;
   readonly customerName: string | null;
@@ -69,7 +69,7 @@ export async function insertBudget(
   const isShare = scope.kind === 'credential' ? scope.customer !== null : scope.kind === 'account' && scope.isInternal;
   const { headroomPercent, consequence } = { headroomPercent: 0, consequence: 'refuse' as const, ...rest };
   const facts = {
-    ...factsOfPlace(scope, given.direction),
+    ...factsOfName(scope, given.direction),
     cap_hour_bytes: given.bytes.hour,
     cap_day_bytes: given.bytes.day,
     cap_week_bytes: given.bytes.week,
@@ -115,7 +115,7 @@ export async function missingBudgets(tx: Transaction): Promise<readonly MissingB
     return {
       scope,
       direction: row.direction,
-      place: placeOfBudget(factsOfPlace(scope, row.direction)),
+      budgetName: budgetNameOf(factsOfName(scope, row.direction)),
       name: row.name,
       customerName: row.customer_name,
       isSelfTest: row.is_self_test,

@@ -61,7 +61,7 @@ function completed({ sent, isSure }: Due, written: WrittenEntry, by: AskedBy | u
   return {
     customer_id: by === undefined || isOfNobody ? written.customer_id : by.customer,
     ...sent,
-    // What is refused because the version has left the tree, or the handle is closed, names no version any more.
+    // What is refused because the version was withdrawn, or the handle is closed, names no version any more.
     version_id: !isSure && written.version_id === null ? null : (by?.version ?? written.version_id),
     account_id: by?.account ?? written.account_id,
     node: by?.node ?? written.node,

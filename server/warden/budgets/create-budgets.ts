@@ -52,10 +52,10 @@ export async function completeBudgets(tx: Transaction, keys: KeyRing, defaults: 
   if (missing.length === 0) return;
   const known = generationsOf(keys);
   // An entry about a budget may fail to say which scope the budget belonged to. While the row of such a budget is
-  // missing, every missing budget could be the one that operators had changed.
-  const mayBeAny = (await firstBroken(tx, keys, known.unplacedBudgets())) !== undefined;
+  // missing, or its seal does not verify, every missing budget could be the one that operators had changed.
+  const mayBeAny = (await firstBroken(tx, keys, known.unnamedBudgets())) !== undefined;
   for (const one of missing) {
-    if (mayBeAny || known.budgetAt(one.place) > 0) await tellMissing(tx, one);
+    if (mayBeAny || known.newestBudget(one.budgetName) > 0) await tellMissing(tx, one);
     else await insertBudget(tx, one.scope, defaultBudget(one.scope, one.direction, defaults));
   }
 }
@@ -66,13 +66,13 @@ export async function completeBudgets(tx: Transaction, keys: KeyRing, defaults: 
  */
 async function tellMissing(
   tx: Transaction,
-  { scope, direction, name, customerName, place }: MissingBudget,
+  { scope, direction, name, customerName, budgetName }: MissingBudget,
 ): Promise<void> {
   const words = scopeOnCommandLine(scope.kind, name, customerName);
   await insertAlert(tx, {
     kind: 'budget.missing',
     severity: 'critical',
-    subject: place,
+    subject: budgetName,
     ...('customer' in scope ? { customer: scope.customer } : {}),
     text: `${budgetInWords(scope.kind, name, customerName, direction)} is missing: somebody deleted it. Nothing is granted through it until two operators set it anew`,
     facts: { scope: scope.kind, direction, name, customer: customerName },
@@ -81,16 +81,16 @@ async function tellMissing(
 }
 
 /**
- * Raises, as a regular pass, the alert for every missing budget, except those of self-test accounts, which their nodes
- * create.
+ * Raises, as a regular pass, the alert for every missing budget. Budgets of self-tests are left out, because each node
+ * creates those anew when it begins its next self-test.
  */
 export async function watchMissing(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
   const find = async (tx: Transaction): Promise<readonly MissingBudget[]> =>
     (await missingBudgets(tx)).filter((one) => !one.isSelfTest);
   await passOverRows(warden, 'missing-budgets', {
-    find: async (tx) => (await find(tx)).map((one) => one.place),
-    work: async (tx, places) => {
-      for (const one of await find(tx)) if (places.includes(one.place)) await tellMissing(tx, one);
+    find: async (tx) => (await find(tx)).map((one) => one.budgetName),
+    work: async (tx, names) => {
+      for (const one of await find(tx)) if (names.includes(one.budgetName)) await tellMissing(tx, one);
     },
   });
 }

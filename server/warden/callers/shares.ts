@@ -51,7 +51,8 @@ export async function placeFor(slots: WardenSlots): Promise<TransactionPlace> {
   return { release, lockMs: lockMs[line], patienceMs: patienceMs[line] };
 }
 
-export type Run = (params: unknown, caller: EdgeCaller) => Promise<unknown>;
+/** What serves one call of an edge. */
+export type Handler = (params: unknown, caller: EdgeCaller) => Promise<unknown>;
 
 /**
  * Returns the door through which the calls of one edge enter. What a call uses counts for its node, from before the

@@ -86,7 +86,7 @@ async function lockNames(
   tx: Transaction,
   source: Name,
   target: Name,
-): Promise<{ file: FileId | undefined; room: FileId }> {
+): Promise<{ file: FileId | undefined; targetFile: FileId }> {
   const lockSource = (): Promise<FileId | undefined> =>
     lockExistingFile(tx, source.place.folder.id, source.parent, source.place.name);
   const { customer, folder } = target.place;
@@ -94,10 +94,10 @@ async function lockNames(
     lockFile(tx, customer.id, folder.id, target.parent, target.place.name, idOf<FileId>(randomUUID()));
   if (keyOf(source) < keyOf(target)) {
     const file = await lockSource();
-    return { file, room: await lockTarget() };
+    return { file, targetFile: await lockTarget() };
   }
-  const room = await lockTarget();
-  return { file: await lockSource(), room };
+  const targetFile = await lockTarget();
+  return { file: await lockSource(), targetFile };
 }
 
 /** Renames the sender's own unpublished version. A rename from a temporary name to another one may publish the file. */
@@ -112,7 +112,7 @@ export async function renameFile(
   const sourceParent = await walk(tx, source.folder.id, source.parents);
   const targetParent = await walkHolding(tx, target.folder.id, target.parents);
   if (sourceParent === targetParent && source.name === target.name) return;
-  const { file, room } = await lockNames(
+  const { file, targetFile } = await lockNames(
     tx,
     { place: source, parent: sourceParent },
     { place: target, parent: targetParent },
@@ -126,11 +126,11 @@ export async function renameFile(
   }
   if (version.hasBase)
     throw new CofferdamError('conflict', 'the file is being continued: close it first, then rename it');
-  await makeRoom(tx, session, target, { parent: targetParent, file: room }, replace);
+  await makeRoom(tx, session, target, { parent: targetParent, file: targetFile }, replace);
   // The versions with a receipt that wait below an incomplete version move with it and stay below it.
   const waiting = live.filter((one) => isOwnUnpublished(session, one) && one.number < version.number);
   for (const one of [version, ...waiting].sort((a, b) => a.number - b.number)) {
-    await moveVersion(tx, one.id, room, await nextNumber(tx, room));
+    await moveVersion(tx, one.id, targetFile, await nextNumber(tx, targetFile));
     if (one !== version)
       await recordName(tx, session, source, 'file.renamed', one.id, { to: formatPath(target.rest), state: one.state });
   }

@@ -1,4 +1,4 @@
-// Owns: the way from a list of path components to a place inside the session's own scope.
+// Owns: what a path, as a list of components, leads to inside the session's own scope.
 // Must never: look outside the scope. A name of another customer is answered as if it did not exist (T-07).
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId, DirectoryId, FolderId, Verb } from '../../domain/ids.ts';
@@ -11,7 +11,9 @@ export type PathTarget =
   | { readonly kind: 'root' }
   | { readonly kind: 'customer'; readonly customer: CustomerScope }
   | InFolder;
-/** A place inside a folder. `rest` has the path components after the folder; it is empty for the folder itself. */
+/**
+ * A folder, or what is below it. `rest` has the path components after the folder; it is empty for the folder itself.
+ */
 export type InFolder = {
   readonly kind: 'folder';
   readonly customer: CustomerScope;
@@ -24,7 +26,7 @@ export function notFound(): CofferdamError {
 }
 
 /**
- * Finds the place of a path: /folder/… for partner accounts, /customer/folder/… for internal accounts. Throws
+ * Finds what a path leads to: /folder/… for partner accounts, /customer/folder/… for internal accounts. Throws
  * `not-found` for everything outside the scope.
  */
 export function locate(session: OpenSession, path: VirtualPath): PathTarget {
@@ -48,8 +50,8 @@ export function locate(session: OpenSession, path: VirtualPath): PathTarget {
 }
 
 /**
- * Finds the place of an entry inside a folder, for operations that change entries. Throws `denied` for the levels
- * above.
+ * Finds the entry inside a folder to which a path leads, for operations that change entries. Throws `denied` for the
+ * levels above.
  */
 export function locateEntry(
   session: OpenSession,

@@ -1,4 +1,4 @@
-// Owns: the handlers of the tree operations: what a session may see and change of names, times and directories.
+// Owns: the handlers of the operations `tree.*`: what a session may see and change of names, times and directories.
 // Must never: tell a session whether something exists that it may not see.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -81,7 +81,7 @@ function inOneFrame<E extends { readonly name: string }>(entries: readonly E[]):
   return end < 0 ? entries : entries.slice(0, Math.max(1, end));
 }
 
-/** Whether the session may write at a place, or for a level above the folders, in a folder below it. */
+/** Returns whether the session may write there; for a level above the folders, in a folder below it. */
 function mayWrite(session: OpenSession, place: PathTarget): boolean {
   if (place.kind === 'folder') return isWritableBy(session, place.folder);
   const customers = place.kind === 'customer' ? [place.customer] : session.customers;
@@ -99,7 +99,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
    */
   const charge = (session: OpenSession, place: InFolder, direction: 'in' | 'list'): Promise<void> =>
     charges.take(session, place.customer.id, direction, { bytes: 0, items: 1 });
-  /** Returns what is at a place. Throws `not-found` when there is nothing that the session may see. */
+  /** Returns the attributes of what is there. Throws `not-found` when there is nothing that the session may see. */
   const attributesAt = async (session: OpenSession, place: PathTarget): Promise<Attributes> => {
     if (place.kind !== 'folder') return directoryAttributes(session, null, epochZero);
     if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
@@ -131,6 +131,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
     'tree.space': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locate(session, path);
+      // This throws `not-found` when the session sees nothing there.
       await attributesAt(session, place);
       const { account, credentialId: credential } = session;
       const customer = place.kind === 'root' ? account.customer : place.customer.id;

@@ -14,7 +14,7 @@ import {
 } from '../../rpc/change-document.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operators/table.ts';
-import { wellFormed } from '../../rpc/wrong-form.ts';
+import { requireForm } from '../../rpc/wrong-form.ts';
 import type { AlertKind } from '../alerts/alert-kinds.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Apply, ChangeUseCases, Doing } from '../commands/doing.ts';
@@ -106,7 +106,7 @@ export async function proposeChange(
   if (proposer.name !== doing.operator)
     throw new CofferdamError('denied', 'a change is proposed by the one who signed it');
   const { params } = operatorToAdmin[requireOperation(proposal.operation)];
-  wellFormed(params, proposal.params);
+  requireForm(params, proposal.params);
   const hash = documentHash(document);
   const expiresAt = await insertChange(tx, {
     id: proposal.change,

@@ -5,7 +5,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operators/table.ts';
-import { wellFormed } from '../../rpc/wrong-form.ts';
+import { requireForm } from '../../rpc/wrong-form.ts';
 import { alarmBroken } from '../seals/altered-rows.ts';
 import { relyOnFound } from '../seals/declared.ts';
 import { factsOfRow, verifiedRows } from '../seals/seals.ts';
@@ -73,7 +73,7 @@ export async function decide(
   command: CommandRow,
   doing: Doing,
   operations: Operations,
-  applies: (change: string) => void,
+  onApply: (change: string) => void,
 ): Promise<unknown> {
   requireUnfrozen(operations, command);
   if (!command.isActive) throw new CofferdamError('denied', 'this operator is suspended');
@@ -88,7 +88,7 @@ export async function decide(
   if (verified?.name !== command.operator || verified.role !== command.role || verified.state !== 'active')
     throw new CofferdamError('denied', 'the entry of this operator was changed at the same moment: nothing was done');
   const apply: Apply = (operation, params, by, approval) => {
-    applies(approval.change);
+    onApply(approval.change);
     const within = {
       ...doing,
       operator: by.operator,
@@ -101,7 +101,7 @@ export async function decide(
   const checked = <K extends keyof OperatorToAdmin>(operation: K): Params<OperatorToAdmin, K> => {
     const { role, params } = operatorToAdmin[operation];
     if (!mayCall(command.role, role)) throw new CofferdamError('denied', `this needs the role ${role}`);
-    return wellFormed(params, command.params) as Params<OperatorToAdmin, K>;
+    return requireForm(params, command.params) as Params<OperatorToAdmin, K>;
   };
   const { changes } = operations;
   switch (command.operation) {
@@ -139,7 +139,7 @@ async function execute(
     throw new CofferdamError('denied', `${operation} needs the role ${row.role}; you are ${command.role}`);
   if (row.second === 'always' && authority === 'alone')
     throw new CofferdamError('denied', `${operation} needs a second operator: it is proposed and approved as a change`);
-  const params: unknown = wellFormed(row.params, command.params);
+  const params: unknown = requireForm(row.params, command.params);
   const run = useCases[operation as keyof UseCases] as UseCase;
   return run(params as never, doing);
 }

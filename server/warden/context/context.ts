@@ -1,6 +1,6 @@
 // Owns: what the use cases of every folder of the warden receive.
-// Must never: hold what another room makes, except the keys: a use case that needs sessions or charges names them in a
-// type of its own, such as `Charging`; or hand on the whole configuration, which has connection strings and more that
+// Must never: hold what another folder makes, except the keys: a use case that needs sessions or charges names them in
+// a type of its own, such as `Charging`; or hand on the whole configuration, which has connection strings and more that
 // no use case needs.
 import { type Config, type EdgeConfig, type Limits, type Paths, runtimePaths } from '../../config/config.ts';
 import type { CredentialAges } from '../../config/credential-ages.ts';

@@ -1,4 +1,5 @@
-// Owns: what operators do to credentials, each inside its command's own transaction and on the record.
+// Owns: what operators do to credentials and second factors, each inside its command's own transaction and on the
+// record.
 // Must never: act on more than the selection that was named.
 
 import { randomUUID } from 'node:crypto';
@@ -66,15 +67,16 @@ const acting = (doing: Doing): Acting => ({
   endSessions: doing.endSessions,
 });
 
-/** The number of credentials of a selection whose rows are checked at once for alterations. */
-const toldMax = 20;
+/**
+ * How many credentials of a selection the command itself checks for alterations; the regular pass checks the others.
+ */
+const checkedMax = 20;
 
 async function chosen(doing: Doing, selection: Selection): Promise<readonly FoundCredential[]> {
   const found = await selectCredentials(doing.tx, selection);
   if (found.length === 0)
     throw new CofferdamError('not-found', 'no credential matches: see `cofferctl credential list`');
-  // The rows of a larger selection are checked by the regular pass.
-  for (const one of found.slice(0, toldMax)) {
+  for (const one of found.slice(0, checkedMax)) {
     await declareFound(doing.tx, 'to-narrow', { kind: 'credential', id: one.id }, { account_id: one.account });
     await declareFound(doing.tx, 'to-narrow', { kind: 'account', id: one.account }, { name: one.accountName });
   }
@@ -89,7 +91,8 @@ async function requireRotation(doing: Doing, id: string): Promise<Rotation> {
   return rotation;
 }
 
-const namesOf = (selection: Selection): string =>
+/** Returns the selection in words, as rows of rotations have it. */
+const textOf = (selection: Selection): string =>
   Object.entries(selection)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ');
@@ -97,7 +100,7 @@ const namesOf = (selection: Selection): string =>
 export const credentialUseCases = {
   'credential.revoke': async ({ selection, reason }: P<'credential.revoke'>, doing: Doing) => {
     const found = await chosen(doing, selection);
-    // All credentials are locked at once, in the order in which grants lock them.
+    // The budgets of all credentials are locked at once, in the order in which grants lock them.
     await lockForWithdrawal(doing.tx, { credentials: found.map((one) => one.id) });
     let sessionsEnded = 0;
     let revoked = 0;
@@ -180,16 +183,16 @@ export const credentialUseCases = {
     const found = await requireCredential(tx, fingerprint, 'to-narrow');
     await lockForWithdrawal(tx, { credential: found.id });
     if (found.state !== 'active' && found.state !== 'retiring')
-      throw new CofferdamError('conflict', `the key is ${found.state}`);
+      throw new CofferdamError('conflict', `the credential is ${found.state}`);
     await suspendCredential(tx, found.id);
     await recordCredential(tx, 'credential.suspended', found, { by: operator, reason });
-    return { sessionsEnded: await endSessions({ credential: found.id }, 'the key was suspended') };
+    return { sessionsEnded: await endSessions({ credential: found.id }, 'the credential was suspended') };
   },
 
   'key.resume': async ({ fingerprint, reason }: P<'key.resume'>, { tx, operator }: Doing) => {
     const found = await requireCredential(tx, fingerprint, 'to-rely');
     if (!(await resumeCredential(tx, found.id)))
-      throw new CofferdamError('conflict', `the key is ${found.state}, not suspended`);
+      throw new CofferdamError('conflict', `the credential is ${found.state}, not suspended`);
     await recordCredential(tx, 'credential.resumed', found, { by: operator, reason });
     return {};
   },
@@ -201,7 +204,7 @@ export const credentialUseCases = {
     const overlapMs = overlapDays * warden.ages.dayMs;
     const deadline = await insertRotation(tx, {
       id: rotation,
-      selection: namesOf(selection),
+      selection: textOf(selection),
       reason,
       by: operator,
       overlapMs,
@@ -212,7 +215,7 @@ export const credentialUseCases = {
     if (keys === 0)
       throw new CofferdamError(
         'conflict',
-        'nothing to rotate: no usable key matches that is not in a rotation already',
+        'nothing to rotate: no usable key matches, or all that match are in a rotation already',
       );
     await record(tx, {
       kind: 'rotation.started',
@@ -225,7 +228,7 @@ export const credentialUseCases = {
   'rotation.advance': async ({ rotation: id, keys }: P<'rotation.advance'>, doing: Doing) => {
     const { tx } = doing;
     const rotation = await requireRotation(doing, id);
-    if (keys.length > 0) doing.widen([`the keys of ${keys.length} accounts`]);
+    if (keys.length > 0) doing.widen([keys.length === 1 ? 'a new key' : `${keys.length} new keys`]);
     const opened = await openItems(tx, id, 100);
     const refused: { account: string; why: string }[] = [];
     let staged = 0;
@@ -257,8 +260,8 @@ export const credentialUseCases = {
         'rotation.begun',
         { id: one.account, name: one.accountName, customer: one.customer },
         {
-          text: `${one.fingerprint} of ${one.accountName} retires on ${until}`,
-          contactText: `The key ${one.fingerprint} of your account ${one.accountName} retires on ${until}. Please use its replacement before; send us a new public key when you have given none yet.`,
+          text: `${one.fingerprint} of ${one.accountName} retires on ${until} at the latest`,
+          contactText: `The key ${one.fingerprint} of your account ${one.accountName} retires on ${until} at the latest. Please use its replacement before then. If you have not given us a new public key yet, send us one.`,
           next: `cofferctl rotation show ${id}`,
           facts: { rotation: id, fingerprint: one.fingerprint, until },
         },
@@ -270,7 +273,12 @@ export const credentialUseCases = {
     await requireRotation(doing, rotation);
     const ids = await findUnfinished(doing.tx, rotation, laggards);
     if (ids.length === 0)
-      throw new CofferdamError('conflict', 'nobody who moved has an old key left: see `cofferctl rotation show`');
+      throw new CofferdamError(
+        'conflict',
+        laggards
+          ? 'no old key is left: see `cofferctl rotation show`'
+          : 'nobody who moved has an old key left: see `cofferctl rotation show`',
+      );
     return retireAll(doing, ids, reason);
   },
 
@@ -375,7 +383,10 @@ export const credentialUseCases = {
   },
 };
 
-/** Returns whether the account had a second factor whose row is not what the warden left. A reset then starts anew. */
+/**
+ * Returns whether the account had a second factor whose row is missing or is not what the warden wrote. A reset then
+ * writes an empty row.
+ */
 async function wasFactorAltered(tx: Transaction, { keys }: Pick<Warden, 'keys'>, account: AccountId): Promise<boolean> {
   const row = factorName(account);
   return (

@@ -36,7 +36,7 @@ import { fingerprintOf } from './ssh-signature.ts';
 export type Acting = {
   readonly tx: Transaction;
   readonly warden: Warden;
-  /** The name in rows and entries: `operator alice`, `account acme`, or `the clock`. */
+  /** The name in rows and entries: of an operator, as `alice`; `account acme`; or `the clock`. */
   readonly by: string;
   readonly endSessions: (filter: SessionFilter, reason: string) => Promise<number>;
 };
@@ -237,7 +237,7 @@ export async function revoke(
   await recordCredential(tx, isRetirement ? 'credential.retired' : 'credential.revoked', found, { by, why });
   return acting.endSessions(
     { credential: found.id },
-    isRetirement ? 'the key has retired' : 'the credential was revoked',
+    isRetirement ? 'the credential has retired' : 'the credential was revoked',
   );
 }
 

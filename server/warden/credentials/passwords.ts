@@ -33,8 +33,8 @@ export function passwordName(password: string): string {
 const digest = (password: string): string => createHash('sha256').update(password).digest('hex');
 
 /**
- * Returns the Argon2id hash of a password, given its SHA-256 in hexadecimal. It is for operators' commands, which run
- * one at a time, independent of the queue of logins.
+ * Returns the Argon2id hash of a password, given its SHA-256 in hexadecimal. It is for operators' commands, of which at
+ * most two run at a time (one change and one plan), and does not use the queue of logins.
  */
 export const hashPassword = (passwordDigest: string): Promise<string> => hash(passwordDigest, parameters);
 
@@ -47,8 +47,8 @@ export class PasswordHashing {
 
   /**
    * Returns whether `password` matches `stored`, a hash as a PHC string; undefined `stored` means that there is none,
-   * and the answer is then false. Planes and nodes take turns; passwords from places where logins succeeded before
-   * (`isKnown`) go first. Returns undefined when there was no place in the queue, and nobody examined the password.
+   * and the answer is then false. Planes and nodes take turns; passwords from known sources (`isKnown`) go first.
+   * Returns undefined when the queue was full or the wait in it took too long; nobody examined the password then.
    */
   async verify(
     stored: string | undefined,

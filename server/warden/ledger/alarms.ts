@@ -37,7 +37,10 @@ export class LedgerAlarms {
     this.#raisedAt.set(key, performance.now());
   }
 
-  /** Another warden wrote this freeze, and raised its alert; or somebody who owns the database did, and raised none. */
+  /**
+   * Raises the alert about a freeze that this warden did not find: another warden wrote it, and raised its alert; or
+   * somebody who owns the database did, and raised none.
+   */
   foundByOthers({ id, why, text }: Freeze): Promise<void> {
     return this.raise(
       'ledger.frozen',
@@ -47,7 +50,10 @@ export class LedgerAlarms {
     );
   }
 
-  /** Somebody who owns the database changed what this warden wrote about a freeze that it found. It is written back. */
+  /**
+   * Raises the alert that somebody who owns the database changed the row of a freeze that this warden found. The row is
+   * written back.
+   */
   changed({ id, why, text }: Freeze, said: FreezeRow): Promise<void> {
     const was = said.isReleased
       ? 'was marked as released, which no two operators did'

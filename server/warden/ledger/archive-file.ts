@@ -87,9 +87,9 @@ export const isThere = (path: string): Promise<boolean> =>
     },
   );
 
-type Place = { readonly tree: string; readonly position: number };
+type LineOrder = { readonly tree: string; readonly position: number };
 /** Adds an entry to the range of its tree. Throws `corrupt` when it does not follow the entry `before` it. */
-function addTo(ranges: Map<string, Range>, before: Place | undefined, { tree, position }: Place): void {
+function addTo(ranges: Map<string, Range>, before: LineOrder | undefined, { tree, position }: LineOrder): void {
   const range = ranges.get(tree);
   if (before !== undefined && (tree < before.tree || (tree === before.tree && position <= before.position)))
     throw new CofferdamError(
@@ -109,11 +109,11 @@ async function* textOf(
   ranges: Map<string, Range>,
   onText: (text: string) => void,
 ) {
-  let before: Place | undefined;
+  let before: LineOrder | undefined;
   for await (const page of pages) {
-    for (const place of page) {
-      addTo(ranges, before, place);
-      before = place;
+    for (const line of page) {
+      addTo(ranges, before, line);
+      before = line;
     }
     const text = page.map((row) => `${row.line}\n`).join('');
     onText(text);
@@ -278,13 +278,13 @@ export async function rangesOf(
   const pace = new Pace(signal);
   const packed = createHash('sha256');
   const ranges = new Map<string, Range>();
-  let before: Place | undefined;
+  let before: LineOrder | undefined;
   const take = (line: string): void => {
     const [, tree, position] = linePattern.exec(line) ?? [];
     if (tree === undefined) throw new CofferdamError('corrupt', 'the archive has a line that is no entry');
-    const place = { tree, position: Number(position) };
-    addTo(ranges, before, place);
-    before = place;
+    const order = { tree, position: Number(position) };
+    addTo(ranges, before, order);
+    before = order;
   };
   try {
     await pipeline(
@@ -317,14 +317,18 @@ export async function rangesOf(
 }
 
 /** A draft on its way to the name of the archive of its month, with its hexadecimal SHA-256. */
-type Placed = { readonly month: string; readonly draft: string; readonly sha256: string };
+type WrittenDraft = { readonly month: string; readonly draft: string; readonly sha256: string };
 
 /**
  * Renames a draft to the name of the archive and syncs the directory. An existing file of that name is renamed and kept
- * beside it, because it may be the only copy of its content; the same content, which another warden placed meanwhile,
- * is replaced.
+ * beside it, because it may be the only copy of its content; the same content, which another warden put there
+ * meanwhile, is replaced.
  */
-export async function place(directory: string, { month, draft, sha256 }: Placed, signal: AbortSignal): Promise<void> {
+export async function nameAsArchive(
+  directory: string,
+  { month, draft, sha256 }: WrittenDraft,
+  signal: AbortSignal,
+): Promise<void> {
   const path = join(directory, archivePart(month));
   if ((await isThere(path)) && (await hashOf(path, signal)) !== sha256)
     await rename(path, `${path}.other-${randomUUID()}`);

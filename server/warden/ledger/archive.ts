@@ -22,7 +22,7 @@ import {
   findDraft,
   hashOf,
   isThere,
-  place,
+  nameAsArchive,
   type Range,
   rangesOf,
   writeDraft,
@@ -202,7 +202,7 @@ class Month {
     const isFirst = await database.withSystem((tx) => insertArchive(tx, made, draft.ranges));
     this.#did('noted');
     if (isFirst) {
-      await this.#place(draft.path, draft.sha256);
+      await this.#nameAsArchive(draft.path, draft.sha256);
       return made;
     }
     await rm(draft.path, { force: true });
@@ -236,12 +236,12 @@ class Month {
           `the archive ${file} is not the file that was written, and cannot be written again as it was: put it back`,
         );
       }
-      await this.#place(draft.path, sha256);
-    } else await this.#place(left, sha256);
+      await this.#nameAsArchive(draft.path, sha256);
+    } else await this.#nameAsArchive(left, sha256);
   }
 
-  async #place(draft: string, sha256: string): Promise<void> {
-    await place(this.#options.config.archiveDirectory, { month: this.#month, draft, sha256 }, this.#signal);
+  async #nameAsArchive(draft: string, sha256: string): Promise<void> {
+    await nameAsArchive(this.#options.config.archiveDirectory, { month: this.#month, draft, sha256 }, this.#signal);
     this.#did('named');
   }
 

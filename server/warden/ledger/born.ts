@@ -139,7 +139,7 @@ export class Born {
     return era === undefined || identity === undefined ? undefined : { era, identity };
   }
 
-  /** What this process waits for at its first look is of this era and server. */
+  /** Says of which era and server the entries are for which this process waits at its first look. */
   beginAt({ era, identity }: { readonly era: number; readonly identity: string }): void {
     this.#era = era;
     this.#identity = identity;

@@ -79,7 +79,10 @@ export async function recordFreeze(tx: Transaction, found: Freeze): Promise<Free
   return whole;
 }
 
-/** Whether a row says what was found. Its era may be earlier: the find goes on in the era that began meanwhile. */
+/**
+ * Returns whether a row says what was found. Its era may be earlier: the find stands in an era that began meanwhile,
+ * too.
+ */
 const saysSame = (row: Freeze, found: Freeze): boolean =>
   Number(row.facts.era) <= Number(found.facts.era) &&
   isDeepStrictEqual({ ...row, facts: { ...row.facts, era: found.facts.era } }, found);

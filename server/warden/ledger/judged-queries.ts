@@ -29,13 +29,13 @@ export async function rangesStated(tx: Transaction, stated: readonly Stated[]): 
 
 /** Returns the trees and months, as `<tree> <month>`, of which a statement is sealed already. */
 export async function isStatedAlready(tx: Transaction, stated: readonly Stated[]): Promise<readonly string[]> {
-  const rows = await tx.query<{ place: string }>(
-    `select n.tree || ' ' || n.month as place from unnest($1::uuid[], $2::text[]) n(tree, month)
+  const rows = await tx.query<{ name: string }>(
+    `select n.tree || ' ' || n.month as name from unnest($1::uuid[], $2::text[]) n(tree, month)
      where exists (select from ledger_sealed s where s.tree = n.tree and s.kind = 'ledger.archived' and s.public ->> 'month' = n.month)
        or exists (select from ledger_kept k where k.tree = n.tree and k.kind = 'ledger.archived' and k.public ->> 'month' = n.month)`,
     [stated.map((one) => one.tree), stated.map((one) => one.month)],
   );
-  return rows.map(({ place }) => place);
+  return rows.map(({ name }) => name);
 }
 
 /** Returns the ids of those statements about the deletion of an archive that its row says, too. */

@@ -52,9 +52,9 @@ async function foreignStatements(
   const deletions = deleted.length === 0 ? [] : await deletionsStated(tx, deleted);
   const seen = new Set<string>();
   const isForeign = (one: (typeof stated)[number]): boolean => {
-    const place = `${one.tree} ${one.month}`;
-    if (isFirst && (seen.has(place) || repeated.includes(place))) return true;
-    seen.add(place);
+    const name = `${one.tree} ${one.month}`;
+    if (isFirst && (seen.has(name) || repeated.includes(name))) return true;
+    seen.add(name);
     return !ranges.includes(one.id);
   };
   const foreign = [...stated.filter(isForeign), ...deleted.filter(({ id }) => !deletions.includes(id))];
@@ -62,7 +62,7 @@ async function foreignStatements(
 }
 
 /**
- * Throws EntriesRefused unless every one of these entries can be sealed at its place with a head of this time.
+ * Throws EntriesRefused unless every one of these entries can be sealed at its position with a head of this time.
  */
 export async function requireEntries(tx: Transaction, entries: readonly Judged[], headAt: number): Promise<void> {
   const refused = entries.flatMap((entry): Refused[] => {

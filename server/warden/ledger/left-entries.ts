@@ -85,7 +85,7 @@ export class LeftEntries {
     this.#given = given;
   }
 
-  /** At the first look of this process: waits again for what an earlier one left. */
+  /** Is called at the first look of this process: waits again for the entries that an earlier process left. */
   begin({ era, identity, number }: Pick<Look, 'era' | 'identity' | 'number'>): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;

@@ -117,12 +117,12 @@ export class OwnMemory {
     return this.#remembered?.left ?? undefined;
   }
 
-  /** Throws `unavailable` when the disk does not take it. */
+  /** Remembers what this run leaves to the next one. Throws `unavailable` when the disk does not take it. */
   leave(left: Left | null): Promise<void> {
     return this.#keep({ left });
   }
 
-  /** These required witnesses have a checkpoint. */
+  /** Remembers that these required witnesses have a checkpoint. Throws `unavailable` when the disk does not take it. */
   async saw(names: readonly string[]): Promise<void> {
     const known = this.witnesses ?? [];
     const fresh = names.filter((one) => !known.includes(one));
@@ -139,7 +139,7 @@ export class OwnMemory {
     return this.#keep({ note });
   }
 
-  /** Null: two operators released it. */
+  /** Remembers the freeze that this warden found; null when two operators have released it. */
   async froze(freeze: Freeze | null): Promise<void> {
     if (freeze !== null || this.hasFound) await this.#keep({ freeze });
   }

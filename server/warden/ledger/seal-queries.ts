@@ -1,4 +1,4 @@
-// Owns: the SQL of sealing: entries that have no place yet, the trees, the heads log, and the state of the record.
+// Owns: the SQL of sealing: entries that have no position yet, the trees, the heads log, and the state of the record.
 // Must never: insert a row into the sealed record unless it comes from `ledger_fresh` and is deleted there in the same
 // transaction.
 import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
@@ -57,7 +57,7 @@ export async function clockOf(tx: Transaction): Promise<number> {
   return row.now;
 }
 
-/** An entry that has no number and no place in a tree yet. */
+/** An entry that has no number and no position in a tree yet. */
 export type FreshEntry = Omit<PlacedEntry, 'tree' | 'position' | 'number'> & { readonly id: number };
 
 /**
@@ -107,14 +107,14 @@ export type EntryPosition = {
   readonly number: number;
 };
 
-/** Moves entries to their places. `salts` and `leaves` hold 32 bytes for each place, one after the other. */
+/** Moves entries to their positions. `salts` and `leaves` hold 32 bytes for each entry, one after the other. */
 export async function moveEntries(
   tx: Transaction,
-  places: readonly EntryPosition[],
+  positions: readonly EntryPosition[],
   salts: Buffer,
   leaves: Buffer,
 ): Promise<void> {
-  const ids = places.map((one) => one.id);
+  const ids = positions.map((one) => one.id);
   await tx.query(
     `insert into ledger_sealed
      select n.number, n.tree, n.position, substring($5::bytea from (n.o - 1)::int * 32 + 1 for 32), substring($6::bytea from (n.o - 1)::int * 32 + 1 for 32), f.*
@@ -122,9 +122,9 @@ export async function moveEntries(
        cross join lateral (select * from ledger_fresh w where w.id = n.id offset 0) f`,
     [
       ids,
-      places.map((one) => one.number),
-      places.map((one) => one.tree),
-      places.map((one) => one.position),
+      positions.map((one) => one.number),
+      positions.map((one) => one.tree),
+      positions.map((one) => one.position),
       salts,
       leaves,
     ],

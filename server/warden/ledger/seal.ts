@@ -1,5 +1,5 @@
-// Owns: one sealing round: waiting entries get numbers and places in their trees, and one head commits to the state of
-// all trees (decision 0017).
+// Owns: one sealing round: waiting entries get numbers and positions in their trees, and one head commits to the state
+// of all trees (decision 0017).
 // Must never: seal without the lock on the state, grow a tree that was not proved, or sign: a checkpoint is signed only
 // after the commit.
 import { randomBytes } from 'node:crypto';
@@ -111,8 +111,8 @@ const treeNameOf = (entry: FreshEntry): string => entry.customer ?? commonTree;
 
 type Placed = FreshEntry & EntryPosition;
 
-/** Returns the entries with the places that they get, if all of them are sealed. */
-function placesOf(standing: Standing, fresh: readonly FreshEntry[]): readonly Placed[] {
+/** Returns the entries with the positions that they get, if all of them are sealed. */
+function withPositions(standing: Standing, fresh: readonly FreshEntry[]): readonly Placed[] {
   const sizes = new Map<string, number>();
   return fresh.map((entry, i) => {
     const tree = treeNameOf(entry);
@@ -122,7 +122,7 @@ function placesOf(standing: Standing, fresh: readonly FreshEntry[]): readonly Pl
   });
 }
 
-async function placeAll(tx: Transaction, grove: Grove, placed: readonly Placed[]): Promise<void> {
+async function moveAll(tx: Transaction, grove: Grove, placed: readonly Placed[]): Promise<void> {
   const salts = randomBytes(placed.length * saltBytes);
   const leaves = Buffer.alloc(placed.length * 32);
   for (const [i, entry] of placed.entries()) {
@@ -153,7 +153,7 @@ function timeOfHead(standing: Standing, now: number, fresh: readonly FreshEntry[
  * that must be proved first. Throws `unavailable` when the connection leads to another record, and RecordDiverged when
  * the newest head or the number was changed.
  */
-function placeOf(standing: Standing, { era, number, newest }: LedgerState): 'same' | 'ahead' {
+function compareStates(standing: Standing, { era, number, newest }: LedgerState): 'same' | 'ahead' {
   const heads = newest === null ? 0 : newest.position + 1;
   if (era !== standing.era || heads < standing.log.size)
     throw new CofferdamError('unavailable', 'the record is not the one that was compared with its witness');
@@ -224,7 +224,7 @@ export async function sealRound(
 ): Promise<Round | undefined> {
   const state = await lockState(tx);
   // A freeze that another warden wrote after this one looked: its release names the heads that are there now.
-  if (state.isFrozen || placeOf(standing, state) === 'ahead') return undefined;
+  if (state.isFrozen || compareStates(standing, state) === 'ahead') return undefined;
   const unchanged: Round = {
     sealed: 0,
     entries: [],
@@ -238,7 +238,7 @@ export async function sealRound(
   const fresh = await takeFresh(tx, most);
   if (fresh.length === 0 && (epoch === undefined || standing.newest === undefined)) return unchanged;
   const at = timeOfHead(standing, await clockOf(tx), fresh);
-  const placed = placesOf(standing, fresh);
+  const placed = withPositions(standing, fresh);
   await requireEntries(tx, placed, at);
   await requireMonths(
     tx,
@@ -247,7 +247,7 @@ export async function sealRound(
   const grove = new Grove(standing.trees);
   await requireRows(tx, standing, [...new Set(fresh.map(treeNameOf))], epoch !== undefined);
   const number = standing.number + fresh.length;
-  if (fresh.length > 0) await placeAll(tx, grove, placed);
+  if (fresh.length > 0) await moveAll(tx, grove, placed);
   const all = grove.all();
   const grown = [...grove.frontiers.keys()].map((tree) => rowOf([tree, all.get(tree) ?? treeOf(grove.of(tree))]));
   const { map, isEpoch } = await mapAfter(standing, all, grown, epoch);

@@ -65,9 +65,9 @@ export async function saidBefore(tx: Transaction, host: string, id: string): Pro
 }
 
 /**
- * For how long nobody has said that nothing bad was found, as the rows say; milliseconds, null: never. `fullMs`: after
- * a run that read all of it. `begunMs`: how long ago the record began. A row of the future is not somebody who
- * verified.
+ * Returns how long ago, by the rows, somebody last reported that nothing bad was found: after any run (`anyMs`), and
+ * after one that read the whole record (`fullMs`), in milliseconds; null: never. `begunMs` is how long ago the record
+ * began. A row with a time in the future does not count.
  */
 export async function heardBefore(
   tx: Transaction,

@@ -56,7 +56,7 @@ export class VerdictMemory {
     this.#known = new Set(known);
   }
 
-  /** These are on the record now. */
+  /** Notes that these verdicts are on the record now. */
   recorded(verdicts: readonly TakenVerdict[]): void {
     for (const { id, host, verdict } of verdicts) {
       this.#known?.add(id);
@@ -68,7 +68,10 @@ export class VerdictMemory {
     trim(this.#said, hostsMax);
   }
 
-  /** Something was said so many milliseconds ago; null: not as far as anybody knows. */
+  /**
+   * Notes how many milliseconds ago a verdict was reported, after any run and after a full one; null: nobody knows of
+   * any.
+   */
   hear(anyMs: number | null, fullMs: number | null): void {
     const now = performance.now();
     const later = (before: number | undefined, ms: number | null): number =>
@@ -121,7 +124,7 @@ export async function recordVerdicts(database: Database, within: Within, memory 
   });
 }
 
-/** `before`: what this host said last before it. */
+/** Records one verdict and raises its alert. `before` is what this host had reported last before. */
 async function recordOne(tx: Transaction, taken: TakenVerdict, before: string | undefined): Promise<void> {
   const { id, wasMarked, ageMs, ...verdict } = taken;
   await record(tx, { kind: 'ledger.verified', observer: 'warden', sensitive: verdict });

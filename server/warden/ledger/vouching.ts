@@ -12,7 +12,7 @@ import type { Witness } from './witness/witness.ts';
 
 /** The time within which a witness must answer, in milliseconds. A witness that is not required has less. */
 const answerMs = { required: 15_000, other: 3000 } as const;
-/** The same for a witness that is not required and did not answer the last time. */
+/** How long a witness that is not required has, in milliseconds, when it did not answer the last time. */
 const silentMs = 100;
 
 export class Vouching {

@@ -67,7 +67,7 @@ export const storedBy: { readonly [K in keyof EdgeToWarden]: Stores } = {
   'download.open': 'names',
   'download.locate': 'nothing',
   'download.grant': 'extents',
-  // It writes one row for each budget that has a rate, however often it is called.
+  // This operation writes one row for each budget that has a rate, however often it is called.
   'flow.permit': 'nothing',
   'download.close': 'ends-what-began',
 };
@@ -141,7 +141,7 @@ type Given = {
   readonly dayMs?: number;
 };
 
-export class NodeAccounts {
+export class UsedAllowances {
   readonly #allowances: NodeAllowances;
   readonly #database: Database;
   readonly #payerOf: NonNullable<Given['payerOf']>;

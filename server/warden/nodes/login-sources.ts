@@ -1,6 +1,6 @@
-// Owns: whether a login message comes from a known source or from a stranger, and how much each network of strangers
-// has used up (T-19, T-35).
-// Must never: grow with the number of addresses, or believe one edge about the known sources of another.
+// Owns: whether a login message comes from a known source or from a stranger, and how much of its allowance each
+// network of strangers (/24, or /48 of IPv6) has used up (T-19, T-35).
+// Must never: grow with the number of addresses, or let the self-test of one edge make a source known to another.
 import { neighbourhoodOf, sourceOf } from '../../domain/addresses.ts';
 import { type Allowance, Purses } from '../../domain/allowance.ts';
 import type { NodeName } from '../../domain/ids.ts';
@@ -61,8 +61,8 @@ export class LoginSources {
   }
 
   /**
-   * Returns whether somebody has logged in from this address. Of the logins of self-tests, only those of this node
-   * count.
+   * Returns whether anybody has logged in from the source of this address within `withinMs`. Of the logins of
+   * self-tests, only those of this node count.
    */
   async isKnown({ node, plane }: EdgeCaller, address: string): Promise<boolean> {
     const source = sourceOf(address);

@@ -1,6 +1,7 @@
 // Owns: the edges that are connected, their leases, and what must reach them at once.
 // Must never: renew a lease without asking the database.
 
+import { type WardenLeaves, wardenLeaves } from '../../config/stop-times.ts';
 import { detach, givenUp } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { NodeName, SessionId } from '../../domain/ids.ts';
@@ -41,7 +42,7 @@ const epochOverlap = 1000;
  */
 const settlesUsualMs = 120_000;
 
-/** Is called after a renewal whose edge had seen `epoch`. */
+/** Notes what a renewal has settled whose edge had seen `epoch`. */
 function settle(connected: Connected, epoch: number, settlesMs: number): void {
   const { settling } = connected;
   if (settling !== undefined && performance.now() - settling.at < settlesMs) return;
@@ -50,16 +51,6 @@ function settle(connected: Connected, epoch: number, settlesMs: number): void {
 }
 
 const toldMax = 5000;
-/**
- * How long the warden waits for an edge to answer `warden.leaving`, in milliseconds. An edge answers when none of its
- * logins and key exchanges is half done, or after two seconds.
- */
-const letGoMs = 5000;
-/**
- * How long the warden waits until the calls that an edge made earlier are answered, in milliseconds: an extent may be
- * being copied, or a charge may wait for its turn.
- */
-const answersMs = 15_000;
 
 export class Nodes implements EdgeNotifier {
   readonly #database: Database;
@@ -92,6 +83,12 @@ export class Nodes implements EdgeNotifier {
     return this.#connected.size;
   }
 
+  /** Throws `invalid` when the edge has not sent its greeting. */
+  requireGreeted(caller: EdgeCaller): void {
+    this.startIdOf(caller);
+  }
+
+  /** Returns the run of the calling edge, as its greeting named it. Throws `invalid` when it has not sent one. */
   startIdOf(caller: EdgeCaller): string {
     const startId = this.#connected.get(caller.node)?.startId;
     if (startId === undefined) throw new CofferdamError('invalid', 'node.hello must be called first');
@@ -153,16 +150,17 @@ export class Nodes implements EdgeNotifier {
 
   /**
    * Tells all edges that this warden stops, and waits for them. Each edge finishes what cannot be moved, makes no
-   * further call here, receives its outstanding answers, and looks for the next warden.
+   * further call here, receives its outstanding answers, and looks for the next warden. An edge that does neither is
+   * waited for as long as `waits` says.
    */
-  async leave(): Promise<void> {
+  async leave(waits: WardenLeaves = wardenLeaves): Promise<void> {
     await Promise.all(
       [...this.#connected.values()].map(async ({ peer }) => {
         let timer: NodeJS.Timeout | undefined;
-        const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, letGoMs)));
+        const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, waits.edgeMs)));
         await Promise.race([peer.call('warden.leaving', {}).catch(() => {}), patience]);
         clearTimeout(timer);
-        await peer.finish(answersMs);
+        await peer.finish(waits.answersMs);
       }),
     );
   }

@@ -4,7 +4,7 @@
 import { CofferdamError } from '../../domain/errors.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { operatorPublicKey, publicKeyFingerprint } from '../../rpc/change-document.ts';
+import { parseOperatorKey, publicKeyFingerprint } from '../../rpc/change-document.ts';
 import type { Params } from '../../rpc/operation.ts';
 import { type OperatorToAdmin, operatorToAdmin } from '../../rpc/operators/table.ts';
 import type { AlertKind } from '../alerts/alert-kinds.ts';
@@ -44,7 +44,7 @@ const isAltered = async ({ tx, warden }: Doing, row: RowName): Promise<boolean> 
  */
 export function keyOf(base64: string): { readonly spki: Buffer; readonly fingerprint: string } {
   const spki = Buffer.from(base64, 'base64');
-  operatorPublicKey(spki);
+  parseOperatorKey(spki);
   return { spki, fingerprint: publicKeyFingerprint(spki) };
 }
 

@@ -190,11 +190,11 @@ export async function whatIsInTheWay(
   tx: Transaction,
   version: VersionId,
 ): Promise<'directory-gone' | 'name-taken' | undefined> {
-  const [place] = await tx.query<{ directory_id: string | null }>(
+  const [found] = await tx.query<{ directory_id: string | null }>(
     'select f.directory_id from version v join file f on f.id = v.file_id where v.id = $1',
     [version],
   );
-  const parent = place?.directory_id ?? null;
+  const parent = found?.directory_id ?? null;
   const [held] =
     parent === null
       ? [{ is_gone: false }]

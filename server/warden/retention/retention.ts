@@ -1,4 +1,4 @@
-// Owns: when a version leaves the tree, and when it is destroyed together with its key, with the entries of both.
+// Owns: when a version is withdrawn, and when it is destroyed together with its key, with the entries of both.
 // Must never: destroy a key before retention has ended, or under a hold.
 import type { Warden } from '../context/context.ts';
 import { record } from '../ledger/entries/record.ts';

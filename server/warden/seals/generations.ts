@@ -25,7 +25,7 @@ type BudgetFacts = {
 };
 
 /** Returns the scope and the direction of a budget. There is one budget for each scope and direction. */
-export function placeOfBudget({ rank, direction, credential_id, account_id, customer_id, plane }: BudgetFacts): string {
+export function budgetNameOf({ rank, direction, credential_id, account_id, customer_id, plane }: BudgetFacts): string {
   const owner = { 1: credential_id, 2: `${account_id}/${customer_id}`, 3: customer_id, 4: plane }[rank] ?? 'gateway';
   return `${owner}/${direction}`;
 }
@@ -42,7 +42,7 @@ export const resealedRow = ({
   mac,
 }: RowName & { readonly generation: number; readonly facts: string; readonly mac: Uint8Array }): ResealedRow =>
   kind === 'budget'
-    ? [kind, id, generation, markOf(mac), placeOfBudget(JSON.parse(facts) as BudgetFacts)]
+    ? [kind, id, generation, markOf(mac), budgetNameOf(JSON.parse(facts) as BudgetFacts)]
     : [kind, id, generation, markOf(mac)];
 
 /** The memory of one process about seals. It is filled from the record and from rows that were verified. */
@@ -58,7 +58,7 @@ export class Generations {
   /**
    * Budgets of which the record names no scope and direction, because their entries were written by an earlier version.
    */
-  readonly #unplaced = new Set<string>();
+  readonly #unnamed = new Set<string>();
   readonly #narrowed = new Map<string, { readonly generation: number; readonly from: number }>();
   /** The number of the newest sealed entry that was read. */
   #number = -1;
@@ -107,12 +107,12 @@ export class Generations {
   }
 
   /** Returns the id of the newest budget of a scope and direction that the record names, or 0 when it names none. */
-  budgetAt(place: string): number {
-    return this.#budgets.get(place) ?? 0;
+  newestBudget(name: string): number {
+    return this.#budgets.get(name) ?? 0;
   }
 
-  unplacedBudgets(): readonly RowName[] {
-    return [...this.#unplaced].map((id) => ({ kind: 'budget', id }));
+  unnamedBudgets(): readonly RowName[] {
+    return [...this.#unnamed].map((id) => ({ kind: 'budget', id }));
   }
 
   /**
@@ -126,7 +126,7 @@ export class Generations {
     change,
   }: RowName & { readonly facts: string; readonly change: string | null }): boolean {
     if (kind !== 'budget') return false;
-    const newest = this.budgetAt(placeOfBudget(JSON.parse(facts) as BudgetFacts));
+    const newest = this.newestBudget(budgetNameOf(JSON.parse(facts) as BudgetFacts));
     return Number(id) < newest || (newest !== 0 && Number(id) > newest && change === null);
   }
 
@@ -135,7 +135,7 @@ export class Generations {
    * new one from its first seal on.
    */
   isAfterAnother({ kind, facts }: RowName & { readonly facts: string }): boolean {
-    return kind === 'budget' && this.budgetAt(placeOfBudget(JSON.parse(facts) as BudgetFacts)) !== 0;
+    return kind === 'budget' && this.newestBudget(budgetNameOf(JSON.parse(facts) as BudgetFacts)) !== 0;
   }
 
   /** Remembers the generation of a row whose seal was verified in committed data. Returns true when that is news. */
@@ -156,7 +156,7 @@ export class Generations {
   }
 
   /** Reads one row of an entry. Returns true when its generation is news. */
-  #read([kind, id, generation, mark, place]: ResealedRow): boolean {
+  #read([kind, id, generation, mark, budgetName]: ResealedRow): boolean {
     const key = `${kind}/${id}`;
     // The first entry that names a generation counts, because whoever forges an entry can only do so later.
     if (
@@ -165,12 +165,12 @@ export class Generations {
     )
       this.#recorded.set(key, { generation, mark });
     if (kind === 'budget') {
-      if (place === undefined) {
-        if (this.#unplaced.size < knownMax) this.#unplaced.add(id);
+      if (budgetName === undefined) {
+        if (this.#unnamed.size < knownMax) this.#unnamed.add(id);
       } else {
-        this.#unplaced.delete(id);
-        if (this.#budgets.size < knownMax || this.#budgets.has(place))
-          this.#budgets.set(place, Math.max(this.budgetAt(place), Number(id)));
+        this.#unnamed.delete(id);
+        if (this.#budgets.size < knownMax || this.#budgets.has(budgetName))
+          this.#budgets.set(budgetName, Math.max(this.newestBudget(budgetName), Number(id)));
       }
     }
     return this.learn({ kind: kind as RowName['kind'], id, generation });
@@ -185,7 +185,7 @@ export class Generations {
     this.#newest.clear();
     this.#recorded.clear();
     this.#budgets.clear();
-    this.#unplaced.clear();
+    this.#unnamed.clear();
     this.#narrowed.clear();
     this.#number = -1;
     this.#again = -1;

@@ -171,7 +171,7 @@ export async function writeSeals(tx: Transaction, rows: readonly NewSeal[], seal
  * A row as an entry names it: its kind, its id, its generation, the identifier of the seal (`markOf`), and for a budget
  * its scope and direction. Without an identifier no seal of this generation is valid.
  */
-export type ResealedRow = readonly [kind: string, id: string, generation: number, mark?: string, place?: string];
+export type ResealedRow = readonly [kind: string, id: string, generation: number, mark?: string, budgetName?: string];
 /**
  * An altered row from which something was taken away: it has no seal of this generation. `from` is the generation of
  * its last good state, which may be narrowed once more when somebody has put it back.

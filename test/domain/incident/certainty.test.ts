@@ -1,3 +1,4 @@
+// How certain an exposure is when several handles read the same extent.
 import { test } from 'tap';
 import { certainties, certaintyOf } from '../../../server/domain/incident/certainty.ts';
 

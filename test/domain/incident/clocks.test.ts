@@ -17,7 +17,7 @@ test('every deadline, in the order in which they end', async (t) => {
   );
 });
 
-test('a month later', async (t) => {
+test('a month later is the same day of the next month, or its last day', async (t) => {
   const later = (text: string): string => monthAfter(new Date(text)).toISOString();
   t.equal(later('2027-01-31T10:00:00Z'), '2027-02-28T10:00:00.000Z', 'the last day of a shorter month');
   t.equal(later('2028-01-30T10:00:00Z'), '2028-02-29T10:00:00.000Z', 'a leap year');

@@ -1,3 +1,4 @@
+// Reading indicators of compromise: files with types and without, and every fault with its line.
 import { test } from 'tap';
 import { indicatorsMax, parseIndicators } from '../../../server/domain/incident/indicators.ts';
 import { kindOfSelection, selectionFault } from '../../../server/domain/incident/selection.ts';
@@ -9,7 +10,7 @@ const found = (text: string): readonly (readonly [string, string])[] =>
 const faults = (text: string): readonly string[] =>
   parseIndicators(text).faults.map((one) => `${one.line}: ${one.text}`);
 
-test('a file with types', async (t) => {
+test('a file with types is read line by line', async (t) => {
   const text = [
     '\ufeff# from the authority',
     'Type,Value,Note',
@@ -138,7 +139,7 @@ test('notes are read in files with types and in files without', (t) => {
   t.end();
 });
 
-test('only both words together are a header', (t) => {
+test('a first line is a header only when it has both words', (t) => {
   t.equal(faults('type,192.0.2.7').length, 1, 'the word type alone');
   t.equal(faults('name,value\n192.0.2.7').length, 1, 'the word value alone');
   t.same(found('TYPE,VALUE\naddress,192.0.2.7'), [['address', '192.0.2.7']]);

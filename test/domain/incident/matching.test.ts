@@ -25,7 +25,7 @@ test('a fingerprint matches as first or second proof, once', async (t) => {
   t.notOk(occurs(indicator, {}));
 });
 
-test('addresses and networks', async (t) => {
+test('an address matches itself, and a network the addresses within it', async (t) => {
   const at = (value: string, source: string, kind = 'session.opened'): boolean =>
     occurs({ type: value.includes('/') ? 'network' : 'address', value }, { source, kind });
   t.ok(at('192.0.2.7', '192.0.2.7'));
@@ -84,7 +84,7 @@ test('a client matches by any part of its identification, regardless of case in 
   t.notOk(occurs({ type: 'client', value: 'x' }, {}));
 });
 
-test('hashes of files, and of operators’ keys', async (t) => {
+test('hashes match files, and keys of operators', async (t) => {
   const indicator = { type: 'sha256', value: digest } as const;
   const at = (given: object, sensitive: object = {}, operator: string | null = null): boolean =>
     occurs(indicator, { publicText: JSON.stringify(given), sensitiveText: JSON.stringify(sensitive), operator });
@@ -147,7 +147,7 @@ test('many indicators at once: each is named by its position in the list', async
   t.same(matcherOf([], new Map())(entry), []);
 });
 
-test('a line of an archive, and lines that are none', async (t) => {
+test('a line of an archive is matched like its entry; lines that are none are refused', async (t) => {
   const fields: readonly unknown[] = [
     ...[
       'tree',
@@ -202,7 +202,7 @@ test('a line of an archive, and lines that are none', async (t) => {
     t.equal(parseArchiveLine(line(fields.with(place, null))), undefined, `field ${place} is missing`);
 });
 
-test('a value may occur more than once; one place is counted once', (t) => {
+test('a value may occur more than once; one occurrence is counted once', (t) => {
   const list: readonly Indicator[] = [
     { type: 'fingerprint', value: print('key') },
     { type: 'fingerprint', value: print('key') },
@@ -226,7 +226,7 @@ test('a network of exactly 64 bits is found once among logins with unknown names
   t.end();
 });
 
-test('texts that are JSON, but no object', (t) => {
+test('texts that are JSON, but no object, match nothing', (t) => {
   const match = matcherOf([{ type: 'sha256', value: digest }], accounts);
   const at = (publicText: string, sensitiveText = '{}', operator: string | null = 'alice'): readonly number[] =>
     match(archivedEntry({ publicText, sensitiveText, operator }));

@@ -22,7 +22,7 @@ function counted(max?: number) {
   return anew;
 }
 
-test('each question is answered once', (t) => {
+test('each answer is found once', (t) => {
   const anew = counted();
   t.same(anew('3', '3', '0', '0', '3'), ['3', '0']);
   t.end();

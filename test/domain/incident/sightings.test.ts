@@ -1,3 +1,4 @@
+// Hits of a hunt, added up for each indicator, up to a bound.
 import { test } from 'tap';
 import { sightingIdsMax, tallyOf } from '../../../server/domain/incident/sightings.ts';
 import type { ArchivedEntry } from '../../../server/domain/ledger/archive-line.ts';
@@ -46,7 +47,7 @@ test('the indicator with the most sessions is the first of those that have as ma
   t.end();
 });
 
-test('each session, account, customer and kind takes one place', (t) => {
+test('each session, account, customer and kind counts once towards the limit', (t) => {
   const whole = archivedEntry({ at: 1, kind: 'a', session: 's', account: 'x', customer: 'c' });
   t.ok(tallyOf(4).add(whole, [0]));
   t.notOk(tallyOf(3).add(whole, [0]));

@@ -76,7 +76,7 @@ test('what may be absent is absent, and nothing else is', (t) => {
   t.end();
 });
 
-test('lines that are no entry', (t) => {
+test('lines that are no entry are refused', (t) => {
   const values = Object.values(whole);
   for (const text of [
     '',

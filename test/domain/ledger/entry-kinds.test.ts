@@ -54,7 +54,7 @@ test('a field that has no class is treated as secret', async (t) => {
   }
 });
 
-test('operators behind an act', async (t) => {
+test('an entry names the operators behind an act', async (t) => {
   t.same(operatorsIn('alice'), ['alice']);
   t.same(operatorsIn('operator alice'), ['alice']);
   t.same(operatorsIn('alice, approved by bob'), ['alice', 'bob']);

@@ -44,7 +44,7 @@ const grown = (n: number, size = n + 1): Grown => ({
   root: Buffer.from(sha256(Buffer.from(`${n} ${size}`))).toString('base64'),
 });
 
-test('known answers', (t) => {
+test('roots and leaves of maps are the known answers', (t) => {
   const [a, b] = [{ ...grown(1), tree: '7d0c1e52-6c39-4d3a-9a0e-1d0f5a3fe7b9' }, grown(2)];
   t.equal(slotOf(sha256, secret, a.tree), slotByHand(a.tree));
   t.equal(hex(mapLeaf(sha256, a, blindOf(sha256, secret, a.tree))), hex(leafByHand(a)));

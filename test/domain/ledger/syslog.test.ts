@@ -200,7 +200,7 @@ test('long values are cut at whole characters, end with an ellipsis and are name
   }
 });
 
-test('the framing of messages', async (t) => {
+test('messages are framed by counted octets or as lines', async (t) => {
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
   t.equal(text(framed('<1>ä', 'octets')), '5 <1>ä', 'octets, not characters');
   t.equal(text(framed('<1>ä', 'lines')), '<1>ä\n');
@@ -262,7 +262,7 @@ test('every column is told, under its own name', (t) => {
   t.end();
 });
 
-test('what is loud and what is noticed, kind by kind', (t) => {
+test('which kinds are critical, warnings or notices, kind by kind', (t) => {
   const severity = (...kinds: readonly string[]): readonly number[] => kinds.map(severityOf);
   t.same(
     severity(

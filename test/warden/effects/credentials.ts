@@ -152,7 +152,7 @@ export const credentialCases: readonly Case[] = [
       answer: { retiresAt: 'now', sessionsEnded: 1 },
       changed: { 'credential key acme-batch#1': revokedRow },
       entries: [bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' })],
-      ended: { 'credential: the key has retired': ['acme-batch@window'] },
+      ended: { 'credential: the credential has retired': ['acme-batch@window'] },
     },
   },
   {
@@ -183,7 +183,9 @@ export const credentialCases: readonly Case[] = [
       answer: { sessionsEnded: 3 },
       changed: { 'credential key acme-batch#2': { state: 'suspended' } },
       entries: [entry('credential.suspended', 'acme-batch#2', { by: 'alice' })],
-      ended: { 'credential: the key was suspended': ['acme-batch@both', 'acme-batch@night', 'acme-batch@reading'] },
+      ended: {
+        'credential: the credential was suspended': ['acme-batch@both', 'acme-batch@night', 'acme-batch@reading'],
+      },
       closed: handles,
     },
   },
@@ -195,13 +197,13 @@ export const credentialCases: readonly Case[] = [
       answer: { sessionsEnded: 1 },
       changed: { 'credential key acme-batch#1': { state: 'suspended' } },
       entries: [entry('credential.suspended', 'acme-batch#1', { by: 'alice' })],
-      ended: { 'credential: the key was suspended': ['acme-batch@window'] },
+      ended: { 'credential: the credential was suspended': ['acme-batch@window'] },
     },
   },
   {
     prior: [['key.suspend', { fingerprint: first, reason }]],
     run: ['key.suspend', { fingerprint: first, reason }],
-    refused: { code: 'conflict', message: 'the key is suspended' },
+    refused: { code: 'conflict', message: 'the credential is suspended' },
   },
   {
     prior: [
@@ -242,7 +244,7 @@ export const credentialCases: readonly Case[] = [
   },
   {
     run: ['key.resume', { fingerprint: first, reason }],
-    refused: { code: 'conflict', message: 'the key is active, not suspended' },
+    refused: { code: 'conflict', message: 'the credential is active, not suspended' },
   },
   {
     run: ['key.resume', { fingerprint: '<newer key>', reason }],

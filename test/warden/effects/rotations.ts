@@ -61,7 +61,7 @@ const retiresBoth = {
     bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' }),
     bare('credential.retired', 'acme-batch#2', { by: 'alice', why: 'a test' }),
   ],
-  ended: { 'credential: the key has retired': ofBatch },
+  ended: { 'credential: the credential has retired': ofBatch },
   closed: handles,
 };
 
@@ -170,7 +170,7 @@ export const rotationCases: readonly Case[] = [
           {
             id: '?',
             kind: 'rotation.begun',
-            text: 'acme-batch#1 of acme-batch retires on +10d',
+            text: 'acme-batch#1 of acme-batch retires on +10d at the latest',
             count: 1,
             facts: { until: '+10d', account: 'acme-batch', rotation: 'the rotation', fingerprint: 'acme-batch#1' },
             subject: 'acme-batch/{"rotation":"the rotation","fingerprint":"acme-batch#1","until":"+10d"}',
@@ -178,13 +178,13 @@ export const rotationCases: readonly Case[] = [
             account_id: 'acme-batch',
             customer_id: 'acme',
             contact_text:
-              'The key acme-batch#1 of your account acme-batch retires on +10d. Please use its replacement before; send us a new public key when you have given none yet.',
+              'The key acme-batch#1 of your account acme-batch retires on +10d at the latest. Please use its replacement before then. If you have not given us a new public key yet, send us one.',
             next_command: 'cofferctl rotation show the rotation',
           },
           {
             id: '?',
             kind: 'rotation.begun',
-            text: 'acme-batch#2 of acme-batch retires on +10d',
+            text: 'acme-batch#2 of acme-batch retires on +10d at the latest',
             count: 1,
             facts: { until: '+10d', account: 'acme-batch', rotation: 'the rotation', fingerprint: 'acme-batch#2' },
             subject: 'acme-batch/{"rotation":"the rotation","fingerprint":"acme-batch#2","until":"+10d"}',
@@ -192,7 +192,7 @@ export const rotationCases: readonly Case[] = [
             account_id: 'acme-batch',
             customer_id: 'acme',
             contact_text:
-              'The key acme-batch#2 of your account acme-batch retires on +10d. Please use its replacement before; send us a new public key when you have given none yet.',
+              'The key acme-batch#2 of your account acme-batch retires on +10d at the latest. Please use its replacement before then. If you have not given us a new public key yet, send us one.',
             next_command: 'cofferctl rotation show the rotation',
           },
         ],
@@ -205,7 +205,7 @@ export const rotationCases: readonly Case[] = [
     run: keys([batch, 'new']),
     does: {
       answer: { remaining: 0, opened: 2, staged: 1, refused: [] },
-      widened: ['the keys of 1 accounts'],
+      widened: ['a new key'],
       changed: {
         'credential key acme-batch#1': { state: 'retiring', expires_at: '+10d', successor_id: '?' },
         'credential key acme-batch#2': { state: 'retiring', expires_at: '+10d' },
@@ -217,7 +217,7 @@ export const rotationCases: readonly Case[] = [
           {
             id: '?',
             kind: 'rotation.begun',
-            text: 'acme-batch#1 of acme-batch retires on +10d',
+            text: 'acme-batch#1 of acme-batch retires on +10d at the latest',
             count: 1,
             facts: { until: '+10d', account: 'acme-batch', rotation: 'the rotation', fingerprint: 'acme-batch#1' },
             subject: 'acme-batch/{"rotation":"the rotation","fingerprint":"acme-batch#1","until":"+10d"}',
@@ -225,13 +225,13 @@ export const rotationCases: readonly Case[] = [
             account_id: 'acme-batch',
             customer_id: 'acme',
             contact_text:
-              'The key acme-batch#1 of your account acme-batch retires on +10d. Please use its replacement before; send us a new public key when you have given none yet.',
+              'The key acme-batch#1 of your account acme-batch retires on +10d at the latest. Please use its replacement before then. If you have not given us a new public key yet, send us one.',
             next_command: 'cofferctl rotation show the rotation',
           },
           {
             id: '?',
             kind: 'rotation.begun',
-            text: 'acme-batch#2 of acme-batch retires on +10d',
+            text: 'acme-batch#2 of acme-batch retires on +10d at the latest',
             count: 1,
             facts: { until: '+10d', account: 'acme-batch', rotation: 'the rotation', fingerprint: 'acme-batch#2' },
             subject: 'acme-batch/{"rotation":"the rotation","fingerprint":"acme-batch#2","until":"+10d"}',
@@ -239,7 +239,7 @@ export const rotationCases: readonly Case[] = [
             account_id: 'acme-batch',
             customer_id: 'acme',
             contact_text:
-              'The key acme-batch#2 of your account acme-batch retires on +10d. Please use its replacement before; send us a new public key when you have given none yet.',
+              'The key acme-batch#2 of your account acme-batch retires on +10d at the latest. Please use its replacement before then. If you have not given us a new public key yet, send us one.',
             next_command: 'cofferctl rotation show the rotation',
           },
         ],
@@ -277,7 +277,7 @@ export const rotationCases: readonly Case[] = [
           { account: 'none', why: 'there is no account named none' },
         ],
       },
-      widened: ['the keys of 2 accounts'],
+      widened: ['2 new keys'],
       changed: {
         'credential key acme-batch#1': { state: 'retiring', expires_at: '+10d' },
         'credential key acme-batch#2': { state: 'retiring', expires_at: '+10d' },
@@ -289,7 +289,7 @@ export const rotationCases: readonly Case[] = [
           {
             id: '?',
             kind: 'rotation.begun',
-            text: 'acme-batch#1 of acme-batch retires on +10d',
+            text: 'acme-batch#1 of acme-batch retires on +10d at the latest',
             count: 1,
             facts: { until: '+10d', account: 'acme-batch', rotation: 'the rotation', fingerprint: 'acme-batch#1' },
             subject: 'acme-batch/{"rotation":"the rotation","fingerprint":"acme-batch#1","until":"+10d"}',
@@ -297,13 +297,13 @@ export const rotationCases: readonly Case[] = [
             account_id: 'acme-batch',
             customer_id: 'acme',
             contact_text:
-              'The key acme-batch#1 of your account acme-batch retires on +10d. Please use its replacement before; send us a new public key when you have given none yet.',
+              'The key acme-batch#1 of your account acme-batch retires on +10d at the latest. Please use its replacement before then. If you have not given us a new public key yet, send us one.',
             next_command: 'cofferctl rotation show the rotation',
           },
           {
             id: '?',
             kind: 'rotation.begun',
-            text: 'acme-batch#2 of acme-batch retires on +10d',
+            text: 'acme-batch#2 of acme-batch retires on +10d at the latest',
             count: 1,
             facts: { until: '+10d', account: 'acme-batch', rotation: 'the rotation', fingerprint: 'acme-batch#2' },
             subject: 'acme-batch/{"rotation":"the rotation","fingerprint":"acme-batch#2","until":"+10d"}',
@@ -311,7 +311,7 @@ export const rotationCases: readonly Case[] = [
             account_id: 'acme-batch',
             customer_id: 'acme',
             contact_text:
-              'The key acme-batch#2 of your account acme-batch retires on +10d. Please use its replacement before; send us a new public key when you have given none yet.',
+              'The key acme-batch#2 of your account acme-batch retires on +10d at the latest. Please use its replacement before then. If you have not given us a new public key yet, send us one.',
             next_command: 'cofferctl rotation show the rotation',
           },
         ],
@@ -322,7 +322,7 @@ export const rotationCases: readonly Case[] = [
     says: 'a key that is staged',
     prior: [started, keys([batch, 'new'])],
     run: keys([batch, 'new']),
-    does: { answer: { remaining: 0, opened: 0, staged: 0, refused: [] }, widened: ['the keys of 1 accounts'] },
+    does: { answer: { remaining: 0, opened: 0, staged: 0, refused: [] }, widened: ['a new key'] },
   },
   {
     says: 'nobody moved',
@@ -341,7 +341,7 @@ export const rotationCases: readonly Case[] = [
         'rotation_item the rotation/key acme-batch#1': { state: 'retired', retired_at: 'now' },
       },
       entries: [bare('credential.retired', 'acme-batch#1', { by: 'alice', why: 'a test' })],
-      ended: { 'credential: the key has retired': ['acme-batch@window'] },
+      ended: { 'credential: the credential has retired': ['acme-batch@window'] },
     },
   },
   { says: 'all', prior: [started, keys(), moved], run: finished(true), does: retiresBoth },
@@ -349,7 +349,7 @@ export const rotationCases: readonly Case[] = [
   {
     prior: [started, finished(true)],
     run: finished(true),
-    refused: { code: 'conflict', message: /^nobody who moved/ },
+    refused: { code: 'conflict', message: /^no old key is left/ },
   },
   {
     prior: [started, keys([batch, 'new']), ['key.suspend', { fingerprint: second, reason }]],

@@ -4,11 +4,12 @@ import type { ForwardedEntry } from '../../../domain/ledger/syslog.ts';
 import type { Transaction } from '../../../postgres/database.ts';
 
 /**
- * The place of a forward: the last entry that its receiver has confirmed, and the newest sealed entry at that moment.
+ * The position of a forward: the last entry that its receiver has confirmed, and the newest sealed entry at that
+ * moment.
  */
 export type ForwardPosition = { readonly number: number; readonly sealed: number };
 
-/** Returns the place of a forward. A new forward begins after the newest sealed entry. */
+/** Returns the position of a forward. A new forward begins after the newest sealed entry. */
 export async function findForward(tx: Transaction, name: string): Promise<ForwardPosition> {
   await tx.query(
     'insert into ledger_forward (name, number, sent) select $1, number, number from ledger_state on conflict (name) do nothing',
@@ -58,7 +59,7 @@ export type ForwardRow = {
 };
 
 /**
- * Saves how far a forward has come, and returns the place that stands there now. The numbers never decrease, because
+ * Saves how far a forward has come, and returns the position that stands there now. The numbers never decrease, because
  * another warden may have come further meanwhile.
  */
 export async function saveForward(tx: Transaction, row: ForwardRow): Promise<ForwardPosition> {

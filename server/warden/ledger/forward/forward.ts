@@ -17,7 +17,7 @@ import {
   findForward,
   saveForward,
 } from './forward-queries.ts';
-import { type ConnectionTimes, connectSyslog, placeOf, type SyslogConnection } from './syslog-connection.ts';
+import { type ConnectionTimes, connectSyslog, destinationText, type SyslogConnection } from './syslog-connection.ts';
 
 export type ForwardTimes = ConnectionTimes & {
   readonly pollMs: number;
@@ -54,7 +54,7 @@ export class Forward {
   readonly #context: ForwardContext;
   #connection: SyslogConnection | undefined;
   /** The number of the last entry that was certainly received, and of the last one that was sent. */
-  #place: { readonly number: number; readonly sent: number } | undefined;
+  #position: { readonly number: number; readonly sent: number } | undefined;
   /** Since when (monotonic, milliseconds) an entry is sent that may not have been received. */
   #unsureSince: number | undefined;
   /**
@@ -63,7 +63,7 @@ export class Forward {
    */
   #isDoubtful = true;
   #error: string | undefined;
-  /** The place to which somebody else moved this forward, when that was told. */
+  /** The position to which somebody else moved this forward, when that was told. */
   #moved: number | undefined;
   #retryMs: number;
   #isStopped = false;
@@ -89,13 +89,13 @@ export class Forward {
 
   /** Looks up how far the receiver is behind and stores it. Returns undefined while this process does not forward. */
   async look(): Promise<ForwardState | undefined> {
-    const place = this.#place;
-    if (place === undefined) return undefined;
+    const position = this.#position;
+    if (position === undefined) return undefined;
     const { name } = this.config;
-    const from = this.#isDoubtful ? place.number : place.sent;
+    const from = this.#isDoubtful ? position.number : position.sent;
     return this.#context.database.withSystem(async (tx) => {
       const late = await behind(tx, from);
-      const row = { name, ...place, error: this.#error ?? null };
+      const row = { name, ...position, error: this.#error ?? null };
       const saved = await saveForward(tx, { ...row, behindMs: late.ms });
       await this.#requireWithin(tx, saved);
       return { ...row, behind: late };
@@ -120,41 +120,41 @@ export class Forward {
   /** Sends the next entries, if there are any, and confirms what was sent when it has been unconfirmed for too long. */
   async #step(): Promise<void> {
     const { database, times, newest } = this.#context;
-    const number = this.#place?.number ?? (await database.withSystem((tx) => this.#find(tx)));
-    this.#place ??= { number, sent: number };
+    const number = this.#position?.number ?? (await database.withSystem((tx) => this.#find(tx)));
+    this.#position ??= { number, sent: number };
     // The connection is checked at once, and not only before the next entry, because the entries that were sent last
     // may not have been read.
-    this.#mustBeWhole(this.#place);
-    const isBehind = (newest() ?? 0) > this.#place.sent;
-    if (isBehind) await this.#send(this.#place);
+    this.#mustBeWhole(this.#position);
+    const isBehind = (newest() ?? 0) > this.#position.sent;
+    if (isBehind) await this.#send(this.#position);
     const limitMs = this.#isDoubtful ? times.doubtMs : times.confirmMs;
     if (this.#unsureSince !== undefined && performance.now() - this.#unsureSince >= limitMs) await this.#confirm();
     if (!isBehind) await this.#pause(times.pollMs);
   }
 
-  async #send(place: { readonly number: number; readonly sent: number }): Promise<void> {
+  async #send(position: { readonly number: number; readonly sent: number }): Promise<void> {
     const { database, times, source } = this.#context;
     const { format, destination } = this.config;
-    const entries = await database.withSystem((tx) => entriesAfter(tx, place.sent, batchMax));
+    const entries = await database.withSystem((tx) => entriesAfter(tx, position.sent, batchMax));
     const last = entries.at(-1);
     if (last === undefined) return this.#pause(times.pollMs);
-    const gap = entries.find((entry, i) => entry.number !== place.sent + 1 + i);
+    const gap = entries.find((entry, i) => entry.number !== position.sent + 1 + i);
     if (gap !== undefined) await this.#miss(gap.number);
     // The connection is checked again: it may have ended while the entries were looked up, and a new connection proves
     // nothing about what was sent on the former one.
-    this.#mustBeWhole(place);
+    this.#mustBeWhole(position);
     if (this.#connection?.isOpen !== true) {
       this.#connection?.destroy();
       this.#connection = await connectSyslog(destination, times);
     }
     await this.#connection.send(entries.map((entry) => syslogMessage(format, entry, source)));
     this.#unsureSince ??= performance.now();
-    this.#place = { ...place, sent: last.number };
+    this.#position = { ...position, sent: last.number };
   }
 
   /** Throws when entries were sent and not confirmed, and their connection is gone. */
-  #mustBeWhole(place: { readonly number: number; readonly sent: number }): void {
-    if (place.sent > place.number && this.#connection?.isOpen !== true)
+  #mustBeWhole(position: { readonly number: number; readonly sent: number }): void {
+    if (position.sent > position.number && this.#connection?.isOpen !== true)
       throw new Error('the receiver ended the connection');
   }
 
@@ -173,16 +173,16 @@ export class Forward {
    * record has grown so far.
    */
   async #find(tx: Transaction): Promise<number> {
-    const place = await findForward(tx, this.config.name);
-    await this.#requireWithin(tx, place);
-    return Math.min(place.number, place.sealed);
+    const position = await findForward(tx, this.config.name);
+    await this.#requireWithin(tx, position);
+    return Math.min(position.number, position.sealed);
   }
 
-  /** Raises an alert about a place beyond the record, once for each place. No warden writes one. */
+  /** Raises an alert about a position beyond the record, once for each position. No warden writes one. */
   async #requireWithin(tx: Transaction, { number, sealed }: ForwardPosition): Promise<void> {
     if (number <= sealed || number === this.#moved) return;
     const { name } = this.config;
-    const text = `the place of the receiver ${name} in the database is number ${number}, and the record ends at ${sealed}: somebody moved it ahead. Compare what the receiver has: entries up to ${sealed} may be missing there`;
+    const text = `the position of the receiver ${name} in the database is number ${number}, and the record ends at ${sealed}: somebody moved it ahead. Compare what the receiver has: entries up to ${sealed} may be missing there`;
     await this.#alarmGap(tx, text, { forward: name, stored: number, sealed });
     this.#moved = number;
   }
@@ -206,13 +206,13 @@ export class Forward {
    * memory, does not accept a connection.
    */
   async #confirm(): Promise<void> {
-    const [connection, place] = [this.#connection, this.#place];
-    if (connection === undefined || place === undefined || place.sent === place.number) return;
+    const [connection, position] = [this.#connection, this.#position];
+    if (connection === undefined || position === undefined || position.sent === position.number) return;
     this.#connection = undefined;
     if (!(await connection.finish()))
       throw new Error('the receiver did not confirm the end of the connection: it may not have read everything');
     this.#connection = await connectSyslog(this.config.destination, this.#context.times);
-    this.#place = { number: place.sent, sent: place.sent };
+    this.#position = { number: position.sent, sent: position.sent };
     this.#unsureSince = undefined;
     this.#isDoubtful = false;
     if (this.#error !== undefined)
@@ -229,13 +229,13 @@ export class Forward {
     const { log, times } = this.#context;
     this.#connection?.destroy();
     this.#connection = undefined;
-    if (this.#place !== undefined) this.#place = { number: this.#place.number, sent: this.#place.number };
+    if (this.#position !== undefined) this.#position = { number: this.#position.number, sent: this.#position.number };
     this.#unsureSince = undefined;
     this.#isDoubtful = true;
     const text = error instanceof Error ? error.message : toCofferdamError(error).message;
     if (this.#error !== text)
       log.warn(
-        { err: error, forward: this.config.name, to: placeOf(this.config.destination) },
+        { err: error, forward: this.config.name, to: destinationText(this.config.destination) },
         'a forward broke; it is tried again',
       );
     this.#error = text.slice(0, 500);
@@ -246,7 +246,7 @@ export class Forward {
   #leave(): void {
     this.#connection?.destroy();
     this.#connection = undefined;
-    this.#place = undefined;
+    this.#position = undefined;
     this.#unsureSince = undefined;
     this.#isDoubtful = true;
   }

@@ -9,7 +9,7 @@ import { connections } from '../../../postgres/connection-limits.ts';
 import { Database, type DatabaseOptions } from '../../../postgres/database.ts';
 import { insertAlert } from '../../alerts/alert-queries.ts';
 import { Forward, type ForwardState, type ForwardTimes } from './forward.ts';
-import { defaultTimes, placeOf } from './syslog-connection.ts';
+import { defaultTimes, destinationText } from './syslog-connection.ts';
 
 /** The value of the field that CEF calls the version of the device. */
 const version = '0.1.0';
@@ -107,7 +107,7 @@ export class Forwards {
     if (performance.now() - (this.#alarmedAt.get(name) ?? Number.NEGATIVE_INFINITY) < alarmEveryMs) return;
     const seconds = Math.round(behind.ms / 1000);
     const why = error === null ? 'it takes entries too slowly' : error;
-    const text = `the receiver ${name} (${placeOf(destination)}) is ${behind.entries} entries and ${seconds} s behind: ${why}. Nothing is lost: they wait in the database`;
+    const text = `the receiver ${name} (${destinationText(destination)}) is ${behind.entries} entries and ${seconds} s behind: ${why}. Nothing is lost: they wait in the database`;
     log.warn({ forward: name, ...behind }, text);
     await this.#database?.withSystem((tx) =>
       insertAlert(tx, {

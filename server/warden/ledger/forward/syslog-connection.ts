@@ -37,7 +37,7 @@ const broken = (cause?: unknown): CofferdamError =>
   });
 
 /** Returns the address of a receiver as text for logs and alerts. */
-export const placeOf = (to: SyslogDestination): string =>
+export const destinationText = (to: SyslogDestination): string =>
   to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`;
 
 async function openStream(to: SyslogDestination, times: ConnectionTimes): Promise<Socket> {

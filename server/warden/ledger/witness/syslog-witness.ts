@@ -5,7 +5,7 @@ import type { SyslogDestination } from '../../../config/ledger-settings.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
 import { syslogCheckpoint } from '../../../domain/ledger/syslog.ts';
-import { connectSyslog, placeOf } from '../forward/syslog-connection.ts';
+import { connectSyslog, destinationText } from '../forward/syslog-connection.ts';
 import type { Witness } from './witness.ts';
 
 /** A witness that cannot be read back. So it is never required, and the database is never compared with it. */
@@ -32,7 +32,7 @@ export class SyslogWitness implements Witness {
       if (!(await connection.finish()))
         throw new CofferdamError(
           'unavailable',
-          `the witness ${this.name} (${placeOf(this.#to)}) did not read the checkpoint`,
+          `the witness ${this.name} (${destinationText(this.#to)}) did not read the checkpoint`,
         );
     } finally {
       connection.destroy();

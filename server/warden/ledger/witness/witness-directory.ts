@@ -40,7 +40,7 @@ const unpackedBytesMax = 1024 ** 3;
  * read.
  */
 const [newestDays, unpackedMax] = [2, 4];
-/** The number of lines that cannot be believed of which the place is told. */
+/** The number of lines that cannot be believed of which an alert says where they are. */
 const doubtsMax = 3;
 
 /**
@@ -52,8 +52,8 @@ export type Newest = {
   readonly note: string | undefined;
   readonly mark: Mark | undefined;
   /**
-   * The places of lines that are no notes of this gateway's key. Only lines that would have been the newest are
-   * verified.
+   * Where the lines are that are no notes of this gateway's key: file and line. Only lines that would have been the
+   * newest are verified.
    */
   readonly doubts: readonly string[];
 };
@@ -253,7 +253,8 @@ export class WitnessDirectory {
         if (isPacked && (days.size >= newestDays || unpacked >= unpackedMax)) continue;
         if (isPacked) unpacked += 1;
         const read = await this.#newestIn(at, name, accepts(key)).catch((error: unknown) => {
-          // It is not whole yet, or the other one is not: `gzip` removes a file when the compressed one is complete.
+          // The compressed file is not whole yet while the plain one is there: `gzip` removes that when it has
+          // finished.
           if (isPacked && names.includes(name.slice(0, -'.gz'.length))) return undefined;
           throw error;
         });

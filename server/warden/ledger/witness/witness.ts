@@ -110,7 +110,7 @@ export class Delivery {
         this.#why = undefined;
         const [first] = this.#waiting;
         if (first === next) this.#waiting.splice(this.#waiting.indexOf(next), 1);
-        // One that was offered while this one was on its way took its place, and waits for itself from now on.
+        // A note that was offered while this one was on its way replaced it, and counts its own waiting from now on.
         else if (first !== undefined) first.since = first.offeredAt;
       } catch (error) {
         this.#why = toCofferdamError(error).message;

@@ -41,7 +41,7 @@ export type Kept = { readonly path: string; readonly owners: readonly Holder[] }
 export const secretForbidden = 0o077;
 export const secretMode = 0o400;
 
-const place = (path: string, owner: Holder, mode: number, group: Holder = owner): OwnedPath => ({
+const ownedPath = (path: string, owner: Holder, mode: number, group: Holder = owner): OwnedPath => ({
   path,
   owner,
   group,
@@ -59,48 +59,48 @@ export function directoriesOf(config: Config): readonly OwnedPath[] {
   const paths = runtimePaths(config);
   const runtime = config.runtimeDirectory;
   return [
-    place(runtime, 'starter', 0o755),
-    place(`${runtime}/run`, 'starter', 0o755),
-    place(config.storeDirectory, 'starter', 0o755),
-    place(dirname(dirname(paths.storeControlSocket)), 'starter', 0o755),
+    ownedPath(runtime, 'starter', 0o755),
+    ownedPath(`${runtime}/run`, 'starter', 0o755),
+    ownedPath(config.storeDirectory, 'starter', 0o755),
+    ownedPath(dirname(dirname(paths.storeControlSocket)), 'starter', 0o755),
     // Only wardens may connect to the store here. The socket inherits the group of its directory.
-    place(dirname(paths.storeControlSocket), 'store', 0o2750, 'warden'),
+    ownedPath(dirname(paths.storeControlSocket), 'store', 0o2750, 'warden'),
     ...config.edges.flatMap(({ node }) => [
       // The warden creates its socket here. The socket inherits the directory's group, which holds the one edge that
       // may connect.
-      place(dirname(paths.wardenSocket(node)), 'warden', 0o2750, { edge: node }),
-      place(dirname(paths.storeSocket(node)), 'store', 0o2750, { edge: node }),
+      ownedPath(dirname(paths.wardenSocket(node)), 'warden', 0o2750, { edge: node }),
+      ownedPath(dirname(paths.storeSocket(node)), 'store', 0o2750, { edge: node }),
     ]),
     // Only the store writes here. Edges read what they have been given the key of; to anybody else it is ciphertext.
-    place(paths.objects, 'store', 0o2750, 'objects'),
+    ownedPath(paths.objects, 'store', 0o2750, 'objects'),
     // Operators of this machine may pass through this directory and connect to the socket, which inherits the group.
     // Edges cannot even connect. Only the admin process may list the directory.
-    place(dirname(paths.adminSocket), 'admin', 0o2710, 'operators'),
+    ownedPath(dirname(paths.adminSocket), 'admin', 0o2710, 'operators'),
     // Only root and the warden may enter. Whoever may create the first operators must be root on this machine.
-    place(dirname(paths.bootstrapSocket), 'warden', 0o700),
-    place(dirname(paths.recordMemory), 'warden', 0o700),
+    ownedPath(dirname(paths.bootstrapSocket), 'warden', 0o700),
+    ownedPath(dirname(paths.recordMemory), 'warden', 0o700),
     // Only the warden writes its witness files and its archives. Operators and auditors may read the witness files.
     ...config.ledger.witnesses.flatMap((one) =>
-      one.type === 'file' && isBelow(runtime, one.directory) ? [place(one.directory, 'warden', 0o755)] : [],
+      one.type === 'file' && isBelow(runtime, one.directory) ? [ownedPath(one.directory, 'warden', 0o755)] : [],
     ),
     ...(isBelow(runtime, config.ledger.archiveDirectory)
-      ? [place(config.ledger.archiveDirectory, 'warden', 0o700)]
+      ? [ownedPath(config.ledger.archiveDirectory, 'warden', 0o700)]
       : []),
-    place(paths.secrets, 'starter', 0o755),
+    ownedPath(paths.secrets, 'starter', 0o755),
     // The user who starts the product puts secrets here, and is root in production: the role may enter, and cannot
     // replace a secret. In development the warden creates its own keys here, and cannot change files of others (sticky
     // bit).
-    place(dirname(paths.masterKey), 'starter', config.mode === 'development' ? 0o1770 : 0o750, 'warden'),
-    place(dirname(paths.adminDatabasePassword), 'starter', 0o750, 'admin'),
-    place(dirname(paths.migrateDatabasePassword), 'starter', 0o700),
-    place(paths.certs, 'starter', 0o755),
-    place(`${paths.certs}/admin`, 'starter', 0o750, 'admin'),
+    ownedPath(dirname(paths.masterKey), 'starter', config.mode === 'development' ? 0o1770 : 0o750, 'warden'),
+    ownedPath(dirname(paths.adminDatabasePassword), 'starter', 0o750, 'admin'),
+    ownedPath(dirname(paths.migrateDatabasePassword), 'starter', 0o700),
+    ownedPath(paths.certs, 'starter', 0o755),
+    ownedPath(`${paths.certs}/admin`, 'starter', 0o750, 'admin'),
     ...(config.database.embedded
       ? [
-          place(dirname(paths.postgresData), 'database', 0o700),
+          ownedPath(dirname(paths.postgresData), 'database', 0o700),
           // Whoever may connect can use up all connections without a password. The socket inherits the directory's
           // group.
-          place(paths.postgresSocketDirectory, 'database', 0o2750, 'clients'),
+          ownedPath(paths.postgresSocketDirectory, 'database', 0o2750, 'clients'),
         ]
       : []),
   ];
