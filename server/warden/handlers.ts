@@ -62,10 +62,7 @@ function guarded({ guard, allowances }: Parts, name: string, handle: Handler): H
   };
 }
 
-export function edgeHandlers(
-  warden: Charging & Storing & Putting,
-  parts: Parts,
-): Handlers<EdgeToWarden, EdgeCaller> {
+export function edgeHandlers(warden: Charging & Storing & Putting, parts: Parts): Handlers<EdgeToWarden, EdgeCaller> {
   const { nodes, logins, sessions, exchanges, allowances } = parts;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
