@@ -2,15 +2,17 @@
 -- nothing of it is written anywhere.
 
 -- Promises: what the warden knows of a name before it offers to take a small file there, all at one moment. `has_place` is false when a directory of the path does
--- not exist, and what follows is null then. `standing` is the highest number of a version that the name has, or 0. It reads only. Called by the warden.
+-- not exist, and what follows is null then. `standing` is the highest number of a version that the name has, or 0. `has_room` is true when none of the session's
+-- budgets would refuse one item now; it steers and guards nothing, because the charge decides. It reads only. Called by the warden.
 create or replace function look_at_name(p_session uuid, p_customer uuid, p_folder uuid, p_parents text[], p_name text)
 returns table (goes_on boolean, has_place boolean, directory uuid, is_directory boolean, standing int, has_unpublished boolean, has_published boolean,
-  folder text, direction text, publish_rule text, settle_ms int, customer_key uuid, wrapped bytea, wrapped_by text, moment timestamptz)
-language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+  folder text, direction text, publish_rule text, settle_ms int, customer_key uuid, wrapped bytea, wrapped_by text, has_room boolean, moment timestamptz)
+language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_variable
 declare
   component text;
   found_file uuid;
+  budgets bigint[];
 begin
   goes_on := session_goes_on(p_session, false, 0);
   moment := date_trunc('milliseconds', clock_timestamp());
@@ -35,6 +37,13 @@ begin
     into standing, has_unpublished, has_published from version v where v.file_id = found_file;
   select fo.name, fo.direction, fo.publish_rule, fo.settle_ms into folder, direction, publish_rule, settle_ms
     from folder fo where fo.id = p_folder and fo.customer_id = p_customer;
+  select array[(select b.id from budget b where b.rank = 1 and b.credential_id = se.credential_id and b.direction = 'in'),
+      (select b.id from budget b where b.rank = 2 and b.account_id = se.account_id and b.customer_id = p_customer and b.direction = 'in'),
+      (select b.id from budget b where b.rank = 3 and b.customer_id = p_customer and b.direction = 'in'),
+      (select b.id from budget b where b.rank = 4 and b.plane = a.plane and b.direction = 'in'),
+      (select b.id from budget b where b.rank = 5 and b.direction = 'in')]
+    into budgets from session se join account a on a.id = se.account_id where se.id = p_session;
+  has_room := coalesce((select count(*) = 5 and bool_and(s.room_items >= 1 and coalesce(s.half_items >= 1, true)) from unnest(charge_scopes(budgets, moment)) s), false);
   select k.id, k.wrapped, k.wrapped_by into customer_key, wrapped, wrapped_by from customer_key k where k.customer_id = p_customer order by k.created_at desc limit 1;
   return next;
 end $$;

@@ -121,6 +121,9 @@ test('what becomes of each file of a batch', async (t) => {
   t.match(await at('x', ['e']), { directory: undefined });
   t.match(await at('d'), { isDirectory: true, standing: 0 });
   t.match(await at('new'), { isDirectory: false, standing: 0, hasUnpublished: false });
+  t.match(await at('new'), { hasRoom: true });
+  await sql.query("update budget set cap_hour_items = total_items where rank = 2 and direction = 'in'");
+  t.match(await at('new'), { hasRoom: false });
   await sql.query("update session set state = 'ended', ended_at = now() where id = $1", [sender.session]);
   t.same(await ask(put('late')), ['session'], 'a session that is over stores nothing');
   t.match(await at('new'), { goesOn: false });

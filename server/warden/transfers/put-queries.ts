@@ -39,6 +39,8 @@ export type NameSeen = {
   readonly hasPublished: boolean;
   readonly folder: (FolderRules & { readonly name: string }) | undefined;
   readonly key: { readonly id: CustomerKeyId; readonly wrapped: Buffer; readonly wrappedBy: string } | undefined;
+  /** Whether the budgets of the session have room for one more file, as far as that is known before it is charged. */
+  readonly hasRoom: boolean;
   /** The time of the database, in milliseconds since 1970. */
   readonly now: number;
 };
@@ -58,6 +60,7 @@ type RawName = {
   readonly customer_key: string | null;
   readonly wrapped: Buffer;
   readonly wrapped_by: string;
+  readonly has_room: boolean;
   readonly moment: Date;
 };
 
@@ -76,7 +79,7 @@ export async function lookAtName(
 ): Promise<NameSeen> {
   const [row] = await database.call<RawName>(
     `select goes_on, has_place, directory, is_directory, standing, has_unpublished, has_published, folder, direction, publish_rule, settle_ms, customer_key, wrapped, wrapped_by,
-       moment from look_at_name($1, $2, $3, $4::text[], $5)`,
+       has_room, moment from look_at_name($1, $2, $3, $4::text[], $5)`,
     [of.session, of.customer, of.folder, of.parents, of.name],
   );
   if (row === undefined) throw new Error('a name was not looked at');
@@ -93,6 +96,7 @@ export async function lookAtName(
       row.customer_key === null
         ? undefined
         : { id: idOf<CustomerKeyId>(row.customer_key), wrapped: row.wrapped, wrappedBy: row.wrapped_by },
+    hasRoom: row.has_room,
     now: row.moment.getTime(),
   };
 }
