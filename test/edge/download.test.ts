@@ -16,8 +16,8 @@ const edge = await edgeProcess(file);
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
 
 /**
- * A warden that has `plain` in extents of these lengths, all of them stored in their rows, and tells of the first `told`
- * of them at OPEN.
+ * A warden that has `plain` in extents of these lengths, all of them stored in their rows, and tells of the first
+ * `told` of them at OPEN.
  */
 function holding(plain: Buffer, lengths: readonly number[], told = 0) {
   const warden = new ScriptedWarden();

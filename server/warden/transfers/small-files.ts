@@ -82,7 +82,8 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
 
 /**
  * Returns whether OPEN of this name is the plain case: a new version, for which nothing has to be given up or
- * continued, and which no budget refuses yet. Everything else, refusals included, is decided under the lock of the name.
+ * continued, and which no budget refuses yet. Everything else, refusals included, is decided under the lock of the
+ * name.
  */
 function isPlain(seen: NameSeen, place: EntryPlace, mode: Mode): boolean {
   if (!seen.goesOn || !seen.hasRoom || seen.directory === undefined || seen.isDirectory || seen.hasUnpublished)
