@@ -3,7 +3,7 @@
 
 -- Promises: what the warden knows of a name before it offers to take a small file there, all at one moment. `has_place` is false when a directory of the path does
 -- not exist, and what follows is null then. `standing` is the highest number of a version that the name has, or 0. `has_room` is true when none of the session's
--- budgets would refuse one item now; it steers and guards nothing, because the charge decides. It reads only. Called by the warden.
+-- budgets is at a cap of items, without what was added to it for a time; it steers and guards nothing, because the charge decides. It reads only. Called by the warden.
 create or replace function look_at_name(p_session uuid, p_customer uuid, p_folder uuid, p_parents text[], p_name text)
 returns table (goes_on boolean, has_place boolean, directory uuid, is_directory boolean, standing int, has_unpublished boolean, has_published boolean,
   folder text, direction text, publish_rule text, settle_ms int, customer_key uuid, wrapped bytea, wrapped_by text, has_room boolean, moment timestamptz)
@@ -43,7 +43,8 @@ begin
       (select b.id from budget b where b.rank = 4 and b.plane = a.plane and b.direction = 'in'),
       (select b.id from budget b where b.rank = 5 and b.direction = 'in')]
     into budgets from session se join account a on a.id = se.account_id where se.id = p_session;
-  has_room := coalesce((select count(*) = 5 and bool_and(s.room_items >= 1 and coalesce(s.half_items >= 1, true)) from unnest(charge_scopes(budgets, moment)) s), false);
+  has_room := array_position(budgets, null) is null and not exists (select from budget b where b.id = any (budgets) and
+    (b.total_items - b.base_hour_items >= b.cap_hour_items or b.total_items - b.base_day_items >= b.cap_day_items or b.total_items - b.base_week_items >= b.cap_week_items));
   select k.id, k.wrapped, k.wrapped_by into customer_key, wrapped, wrapped_by from customer_key k where k.customer_id = p_customer order by k.created_at desc limit 1;
   return next;
 end $$;
