@@ -6,6 +6,7 @@ import { accountExpire } from './account/expire.ts';
 import { accountList } from './account/list.ts';
 import { accountLock } from './account/lock.ts';
 import { accountSet } from './account/set.ts';
+import { accountShow } from './account/show.ts';
 import { accountUnlock } from './account/unlock.ts';
 import { alertList } from './alert/list.ts';
 import { breakGlassEnd } from './break-glass/end.ts';
@@ -39,6 +40,7 @@ import { fileList } from './file/list.ts';
 import { fileReceipt } from './file/receipt.ts';
 import { fileRelease } from './file/release.ts';
 import { fileWithdraw } from './file/withdraw.ts';
+import { folderCreate } from './folder/create.ts';
 import { folderSet } from './folder/set.ts';
 import { bootstrapVerb } from './gateway/bootstrap.ts';
 import { completionVerb } from './gateway/completion.ts';
@@ -102,6 +104,7 @@ export const verbs: readonly Verb[] = [
   customerResume,
   accountCreate,
   accountList,
+  accountShow,
   accountSet,
   accountLock,
   accountUnlock,
@@ -133,6 +136,7 @@ export const verbs: readonly Verb[] = [
   fileReceipt,
   fileWithdraw,
   fileRelease,
+  folderCreate,
   folderSet,
   holdPlace,
   holdLift,

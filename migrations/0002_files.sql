@@ -8,6 +8,8 @@ create table folder (
   name text collate "C" not null check (octet_length(name) between 1 and 255),
   direction text not null check (direction in ('deposit', 'collect')),
   publish_rule text not null default 'on-close' check (publish_rule in ('on-close', 'on-rename', 'on-marker')),
+  -- The ending of the names of markers, for the rule on-marker.
+  marker text not null default '.done' check (marker ~ '^[.][A-Za-z0-9_-]{1,31}$'),
   settle_ms int not null default 30000 check (settle_ms between 0 and 86400000),
   -- Deposits are drop boxes unless the folder says so.
   read_back boolean not null default false,

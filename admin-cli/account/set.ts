@@ -1,6 +1,7 @@
 // Owns: `cofferctl account set`.
 import { change } from '../verb/change.ts';
 import { only, positional, yesNo } from '../verb/verb.ts';
+import { rightsIn } from './rights.ts';
 
 export const accountSet = change({
   words: ['account', 'set'],
@@ -14,12 +15,22 @@ export const accountSet = change({
       help: "a person who opens windows of the customer's machine accounts and manages their keys over SSH",
     },
     { name: 'contact', value: 'TEXT', help: 'whom to tell' },
+    {
+      name: 'give',
+      value: 'CUSTOMER[/FOLDER][:VERB+…],…',
+      help: 'what it may do in folders from now on; verbs are list, read, write and remove, and without them all that it may have there',
+    },
+    { name: 'take', value: 'CUSTOMER[/FOLDER][:VERB+…],…', help: 'what it may not do in folders any more' },
   ],
-  help: 'Changes what an account may do and from where. Its open sessions end.',
+  help: 'Changes what an account may do, in which folders and from where. Its open sessions end.',
   example: 'cofferctl account set northbank-batch --networks 192.0.2.0/24 --reason "contract of May"',
   operation: 'account.set',
   params: (given) => {
-    const { networks, contact } = given.options;
+    const { networks, contact, give, take } = given.options;
+    const rights = [
+      ...(take === undefined ? [] : rightsIn('take', take)),
+      ...(give === undefined ? [] : rightsIn('give', give)),
+    ];
     return {
       name: positional(given, 0),
       ...only({
@@ -27,6 +38,7 @@ export const accountSet = change({
         readOnly: yesNo(given, 'read-only'),
         manages: yesNo(given, 'manages'),
         contact,
+        rights: rights.length === 0 ? undefined : rights,
       }),
     };
   },

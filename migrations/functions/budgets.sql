@@ -140,7 +140,7 @@ $$;
 create or replace function has_several_credentials(customer uuid) returns boolean language sql stable as $$
   select count(*) > 1 from (
     select 1 from credential c join account a on a.id = c.account_id
-    where (a.customer_id = customer or exists (select 1 from folder_right r where r.account_id = a.id and r.customer_id = customer))
+    where (a.customer_id = customer or exists (select 1 from folder_right r where r.account_id = a.id and r.customer_id = customer and r.verbs <> '{}'))
       and c.state in ('active', 'retiring') and c.expires_at > clock_timestamp() and c.valid_from <= clock_timestamp()
       and (c.type = 'public-key' or a.kind = 'person')
       and not exists (select 1 from credential s where s.id = c.successor_id and s.state = 'active' and s.expires_at > clock_timestamp() and s.valid_from <= clock_timestamp())

@@ -6,7 +6,7 @@
 -- budgets is at a cap of items, without what was added to it for a time; it steers and guards nothing, because the charge decides. It reads only. Called by the warden.
 create or replace function look_at_name(p_session uuid, p_customer uuid, p_folder uuid, p_parents text[], p_name text)
 returns table (goes_on boolean, has_place boolean, directory uuid, is_directory boolean, standing int, has_unpublished boolean, has_published boolean,
-  folder text, direction text, publish_rule text, settle_ms int, customer_key uuid, wrapped bytea, wrapped_by text, has_room boolean, moment timestamptz)
+  folder text, direction text, publish_rule text, marker text, settle_ms int, customer_key uuid, wrapped bytea, wrapped_by text, has_room boolean, moment timestamptz)
 language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_variable
 declare
@@ -35,7 +35,7 @@ begin
   end if;
   select coalesce(max(v.number), 0), coalesce(bool_or(v.state in ('partial', 'held', 'settling')), false), coalesce(bool_or(v.state = 'published'), false)
     into standing, has_unpublished, has_published from version v where v.file_id = found_file;
-  select fo.name, fo.direction, fo.publish_rule, fo.settle_ms into folder, direction, publish_rule, settle_ms
+  select fo.name, fo.direction, fo.publish_rule, fo.marker, fo.settle_ms into folder, direction, publish_rule, marker, settle_ms
     from folder fo where fo.id = p_folder and fo.customer_id = p_customer;
   select array[(select b.id from budget b where b.rank = 1 and b.credential_id = se.credential_id and b.direction = 'in'),
       (select b.id from budget b where b.rank = 2 and b.account_id = se.account_id and b.customer_id = p_customer and b.direction = 'in'),
@@ -70,7 +70,7 @@ end $$;
 create or replace function put_batch(p_session uuid[], p_customer uuid[], p_folder uuid[], p_directory uuid[], p_name text[], p_standing int[], p_may_replace boolean[],
   p_rule text[], p_settle_ms int[], p_state text[], p_upload uuid[], p_version uuid[], p_content uuid[], p_customer_key uuid[], p_wrapped_key bytea[],
   p_object text[], p_bytes bigint[], p_digest bytea[], p_inline bytea[], p_sha256 bytea[], p_modified bigint[], p_opened timestamptz[], p_closed timestamptz[],
-  p_receipt text[], p_says_opened text[], p_says_closed text[])
+  p_receipt text[], p_says_opened text[], p_says_closed text[], p_marker text[])
 returns table (item int, outcome text, budget bigint, rank int, unit text, window_name text, cap bigint, free_at timestamptz, after_ms int, is_slow boolean,
   customer uuid, entry text, put text, repeated uuid, entries text[])
 language plpgsql set cofferdam.customers = '*' set lock_timeout = '2s' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
@@ -109,7 +109,7 @@ begin
   select array_agg(case
       when x.outcome <> 'granted' then null
       when x.directory is not null and x.directory <> all (standing_directories) then 'gone'
-      when not exists (select from folder fo where fo.id = x.folder and fo.customer_id = x.customer and fo.publish_rule = x.rule and fo.settle_ms = x.settle_ms) then 'changed'
+      when not exists (select from folder fo where fo.id = x.folder and fo.customer_id = x.customer and fo.publish_rule = x.rule and fo.marker = x.marker and fo.settle_ms = x.settle_ms) then 'changed'
       when x.file is null or array_position(files, x.file) < x.o then 'taken'
       when x.directory is null and exists (select from directory d where d.folder_id = x.folder and d.parent_id is null and d.name = x.name and d.removed_at is null) then 'taken'
       when exists (select from directory d where d.folder_id = x.folder and d.parent_id = x.directory and d.name = x.name and d.removed_at is null) then 'taken'
@@ -118,8 +118,8 @@ begin
         and (v.number > x.standing or v.state in ('partial', 'held', 'settling') or (v.state = 'published' and not x.may_replace))) then 'taken'
       else 'stored' end order by x.o)
     into puts
-    from unnest(charged, p_customer, p_folder, p_directory, p_name, files, p_standing, p_may_replace, p_rule, p_settle_ms) with ordinality
-      x(outcome, customer, folder, directory, name, file, standing, may_replace, rule, settle_ms, o);
+    from unnest(charged, p_customer, p_folder, p_directory, p_name, files, p_standing, p_may_replace, p_rule, p_marker, p_settle_ms) with ordinality
+      x(outcome, customer, folder, directory, name, file, standing, may_replace, rule, marker, settle_ms, o);
   delete from file f where f.id = any (made) and not exists (select from unnest(files, puts) x(file, put) where x.file = f.id and x.put = 'stored');
 
   -- 4. Enter.

@@ -31,7 +31,7 @@ create or replace trigger break_seal after insert or update of account_id, seale
 create or replace trigger break_seal after insert or update of account_id, ticket_hash, expires_at, used_at, failed_trials on mfa_ticket
   for each row execute function break_seal('ticket');
 create or replace trigger break_seal after insert or update of account_id, customer_id, folder_id, verbs on folder_right for each row execute function break_seal('rights');
-create or replace trigger break_seal after insert or update of customer_id, name, direction, publish_rule, settle_ms, read_back, replace_allowed, directories_allowed,
+create or replace trigger break_seal after insert or update of customer_id, name, direction, publish_rule, marker, settle_ms, read_back, replace_allowed, directories_allowed,
   window_days, reads_max, retention_days on folder
   for each row execute function break_seal('folder');
 create or replace trigger break_seal after insert or update of rank, direction, credential_id, account_id, customer_id, plane, cap_hour_bytes, cap_day_bytes, cap_week_bytes,

@@ -49,7 +49,8 @@ end $$;
 create or replace trigger version_comes_whole before insert on version for each row when (new.state <> 'partial') execute function version_comes_whole();
 
 -- Promises: no state goes back to *partial*, nothing published becomes held or settling again, discarded and destroyed versions change no more, a closed
--- version keeps its content, its receipt and its size, a withdrawn one comes back only by a release that has an end, and nothing under a hold is destroyed.
+-- version keeps its content and its size, its receipt changes only together with its name and before it is published, a withdrawn one comes back only by a
+-- release that has an end, and nothing under a hold is destroyed.
 create or replace function version_guard() returns trigger language plpgsql as $$
 begin
   if old.state = 'published' and new.state not in ('published', 'withdrawn') then
@@ -70,9 +71,14 @@ begin
     raise exception 'a closed version is not written again' using errcode = 'check_violation';
   end if;
   if old.state in ('held', 'settling', 'published', 'withdrawn', 'destroyed')
-     and (new.size, new.sha256, new.extent_count, new.receipt, new.closed_at, new.closed_by_upload)
-       is distinct from (old.size, old.sha256, old.extent_count, old.receipt, old.closed_at, old.closed_by_upload) then
+     and (new.size, new.sha256, new.extent_count, new.closed_at, new.closed_by_upload)
+       is distinct from (old.size, old.sha256, old.extent_count, old.closed_at, old.closed_by_upload) then
     raise exception 'a closed version cannot change its content' using errcode = 'check_violation';
+  end if;
+  -- A receipt names the path of its file, so a rename before the publication is the one occasion on which it changes.
+  if old.state not in ('partial', 'discarded') and new.receipt is distinct from old.receipt
+     and (old.receipt is null or new.receipt is null or new.file_id = old.file_id or old.state not in ('held', 'settling')) then
+    raise exception 'a receipt changes only with the name of a file that nobody can read' using errcode = 'check_violation';
   end if;
   if old.state = 'partial' and is_closed(new.state) then
     perform require_whole(old, new);

@@ -17,10 +17,15 @@ export type SftpStatus = (typeof sftpStatus)[keyof typeof sftpStatus];
 
 type Row = { readonly sftp: SftpStatus; readonly exit: number; readonly level: 'info' | 'warn' | 'error' };
 
-/** One row for each code: the status that an SFTP client sees, the exit code of the command line, and the log level. */
+/**
+ * One row for each code: the status that an SFTP client sees (`edge/sftp/statuses.ts` names the requests for which it
+ * is another one), the exit code of the command line, and the log level.
+ */
 export const errorCodes = {
+  /** A packet cannot be parsed. */
+  malformed: { sftp: sftpStatus.BAD_MESSAGE, exit: 2, level: 'info' },
   /** A parameter, name or document does not have the required form. Nothing was changed. */
-  invalid: { sftp: sftpStatus.BAD_MESSAGE, exit: 2, level: 'info' },
+  invalid: { sftp: sftpStatus.FAILURE, exit: 2, level: 'info' },
   /** The thing does not exist, or this caller may not know that it exists. */
   'not-found': { sftp: sftpStatus.NO_SUCH_FILE, exit: 3, level: 'info' },
   /** The caller's rights or the rules of the folder forbid the operation. */

@@ -12,18 +12,25 @@ const encoder = new TextEncoder();
 /** An absolute, resolved virtual path: no empty, `.` or `..` component. The root is the empty list. */
 export type VirtualPath = readonly string[];
 
+/** Returns why a name cannot be in the catalogue; undefined when it may be. */
+function faultOf(name: string): string | undefined {
+  if (name === '' || name === '.' || name === '..' || name.includes('/')) return 'a name in the path is not allowed';
+  if (!name.isWellFormed()) return 'a name in the path is not well-formed Unicode';
+  for (const character of name) {
+    const point = character.codePointAt(0) ?? 0;
+    if (point < 0x20 || (point >= 0x7f && point <= 0x9f)) return 'a name in the path has a control character';
+  }
+  return encoder.encode(name).length > maxNameBytes
+    ? `a name in the path is longer than ${maxNameBytes} bytes of UTF-8`
+    : undefined;
+}
+
 /**
  * Returns whether a name may be in the catalogue: well-formed Unicode, 1 to 255 bytes of UTF-8, no control character,
  * no slash, and neither `.` nor `..`. Names are not normalised.
  */
 export function isValidName(name: string): boolean {
-  if (name === '' || name === '.' || name === '..') return false;
-  if (!name.isWellFormed()) return false;
-  for (const character of name) {
-    const point = character.codePointAt(0) ?? 0;
-    if (point < 0x20 || point === 0x2f || (point >= 0x7f && point <= 0x9f)) return false;
-  }
-  return encoder.encode(name).length <= maxNameBytes;
+  return faultOf(name) === undefined;
 }
 
 /**
@@ -32,12 +39,12 @@ export function isValidName(name: string): boolean {
  * Throws `invalid` for bytes that are not UTF-8, for names that are not allowed, and beyond the limits.
  */
 export function parsePath(bytes: Uint8Array): VirtualPath {
-  if (bytes.length > maxPathBytes) throw new CofferdamError('invalid', 'path is too long');
+  if (bytes.length > maxPathBytes) throw new CofferdamError('invalid', `the path is longer than ${maxPathBytes} bytes`);
   let text: string;
   try {
     text = decoder.decode(bytes);
   } catch {
-    throw new CofferdamError('invalid', 'path is not valid UTF-8');
+    throw new CofferdamError('invalid', 'the path is not UTF-8');
   }
   const components: string[] = [];
   for (const part of text.split('/')) {
@@ -46,10 +53,12 @@ export function parsePath(bytes: Uint8Array): VirtualPath {
       components.pop();
       continue;
     }
-    if (!isValidName(part)) throw new CofferdamError('invalid', 'a name in the path is not allowed');
+    const fault = faultOf(part);
+    if (fault !== undefined) throw new CofferdamError('invalid', fault);
     components.push(part);
   }
-  if (components.length > maxPathDepth) throw new CofferdamError('invalid', 'path has too many levels');
+  if (components.length > maxPathDepth)
+    throw new CofferdamError('invalid', `the path has more than ${maxPathDepth} levels`);
   return components;
 }
 

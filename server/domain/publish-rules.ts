@@ -2,27 +2,54 @@
 // Must never: publish a file whose name says that it is temporary. A close proves nothing: a client that is ended with
 // ^C closes its handles cleanly too (T-26).
 import type { PublishRule } from './ids.ts';
+import type { VirtualPath } from './paths.ts';
 
-const temporarySuffixes = ['.filepart', '.part', '.partial', '.tmp', '.temp', '.crdownload', '.swp'] as const;
-export const markerSuffix = '.done';
+/** How names end while a file is being sent. They are compared in lower case. */
+const temporarySuffixes = [
+  '.filepart', // WinSCP
+  '.part',
+  '.partial', // rclone
+  '.tmp',
+  '.temp',
+  '.temporary',
+  '.crdownload', // Chrome
+  '.download', // Safari
+  '.opdownload', // Opera
+  '.writing', // Spring Integration
+  '.inprogress',
+  '.in-progress',
+  '.in_progress',
+  '.uploading',
+  '.upload',
+  '.incomplete',
+  '.in',
+  '.swp', // vim
+  '~',
+] as const;
+/** How names begin while a file is being sent: a leading dot with rsync, lftp and NiFi. */
+const temporaryPrefixes = ['.', '_tmp_'] as const;
+/** The ending of the names of markers in a folder for which no other was set. */
+export const defaultMarker = '.done';
 
 /**
- * Returns whether a name is one that clients use while an upload is not finished: it has a leading dot or one of the
- * usual endings, in any case.
+ * Returns whether a path is one that clients use while an upload is not finished: its name has one of the usual
+ * beginnings or endings, in any case, or a directory on its way begins with a dot.
  */
-export function isTemporaryName(name: string): boolean {
-  const lower = name.toLowerCase();
-  return lower.startsWith('.') || temporarySuffixes.some((suffix) => lower.endsWith(suffix));
+export function isTemporary(path: VirtualPath): boolean {
+  const name = path.at(-1)?.toLowerCase() ?? '';
+  return (
+    path.slice(0, -1).some((directory) => directory.startsWith('.')) ||
+    temporaryPrefixes.some((prefix) => name.startsWith(prefix)) ||
+    temporarySuffixes.some((suffix) => name.endsWith(suffix) && name.length > suffix.length)
+  );
 }
 
 /**
- * Returns the name that an empty file `<name>.done` completes, or undefined when the name is no marker. The result may
- * be a temporary name, which no marker publishes.
+ * Returns the name that an empty file `<name><marker>` completes, or undefined when the name is no marker. `marker` is
+ * the ending that the folder has for its markers. The result may be a temporary name, which no marker publishes.
  */
-export function markedName(name: string): string | undefined {
-  return name.length > markerSuffix.length && name.endsWith(markerSuffix)
-    ? name.slice(0, -markerSuffix.length)
-    : undefined;
+export function markedName(name: string, marker: string): string | undefined {
+  return name.length > marker.length && name.endsWith(marker) ? name.slice(0, -marker.length) : undefined;
 }
 
 type Publication =
@@ -35,18 +62,18 @@ const settle = (settleMs: number): Publication =>
 
 type PublishFolder = { readonly publishRule: PublishRule; readonly settleMs: number };
 
-/** Returns the state of a version that is closed under this name. */
-export function afterClose(folder: PublishFolder, name: string): Publication {
-  if (isTemporaryName(name) || folder.publishRule === 'on-marker') return { state: 'held' };
+/** Returns the state of a version that is closed under this path below its folder. */
+export function afterClose(folder: PublishFolder, path: VirtualPath): Publication {
+  if (isTemporary(path) || folder.publishRule === 'on-marker') return { state: 'held' };
   return settle(folder.settleMs);
 }
 
 /**
  * Returns the state of a closed, unpublished version that is renamed from `from` to `to`. A rename away from a
- * temporary name is the sender's statement that the file is complete.
+ * temporary name is the sender's statement that the file is complete. Both paths are those below the folder.
  */
-export function afterRename(folder: PublishFolder, from: string, to: string): Publication {
-  if (isTemporaryName(to) || folder.publishRule === 'on-marker') return { state: 'held' };
-  if (folder.publishRule === 'on-rename' && isTemporaryName(from)) return { state: 'published' };
+export function afterRename(folder: PublishFolder, from: VirtualPath, to: VirtualPath): Publication {
+  if (isTemporary(to) || folder.publishRule === 'on-marker') return { state: 'held' };
+  if (folder.publishRule === 'on-rename' && isTemporary(from)) return { state: 'published' };
   return settle(folder.settleMs);
 }

@@ -6,7 +6,10 @@ import { CofferdamError } from './errors.ts';
 export type ReceiptFields = {
   /** The customer's id: it stays the same when the customer is renamed, and names its tree of the record. */
   readonly customer: string;
+  /** The path as it is now: once the file is delivered, the path under which it was delivered. */
   readonly path: string;
+  /** The path under which the file was closed; absent when that is `path`. */
+  readonly closedAs?: string;
   readonly version: string;
   readonly size: number;
   /** SHA-256 of the whole content, in hexadecimal. */
@@ -23,6 +26,7 @@ export type ReceiptFields = {
 const heading = 'cofferdam receipt/1';
 const order = [
   'account',
+  'closedAs',
   'closedAt',
   'customer',
   'extents',
@@ -33,7 +37,10 @@ const order = [
   'version',
 ] as const satisfies readonly (keyof ReceiptFields)[];
 
-/** Returns the bytes that are signed: a heading, one line of JSON with its keys in this fixed order, and a newline. */
+/**
+ * Returns the bytes that are signed: a heading, one line of JSON with its keys in this fixed order, and a newline. A
+ * key without a value is left out.
+ */
 export function receiptBody(fields: ReceiptFields): string {
   return `${heading}\n${JSON.stringify(Object.fromEntries(order.map((key) => [key, fields[key]])))}\n`;
 }
@@ -66,4 +73,16 @@ export function parseReceipt(text: string): ParsedReceipt {
   }
   if (receiptBody(fields) !== body) throw new CofferdamError('invalid', 'the receipt is not in canonical form');
   return { body, fields, keyId, signatureBase64 };
+}
+
+/**
+ * Returns the path under which the file of a receipt was closed, when it has another one now. Returns undefined
+ * otherwise, and for a text that is no receipt. The signature is not verified.
+ */
+export function closedUnder(receipt: string): string | undefined {
+  try {
+    return parseReceipt(receipt).fields.closedAs;
+  } catch {
+    return undefined;
+  }
 }

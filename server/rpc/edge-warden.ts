@@ -30,6 +30,12 @@ const attributes = z.strictObject({
   permissions: z.number().int().min(0).max(0o777),
 });
 export type Attributes = z.infer<typeof attributes>;
+/**
+ * What is at a path. `writing` is there while an upload of this account has the name; `upload` names it when it belongs
+ * to this session.
+ */
+const found = attributes.extend({ writing: z.strictObject({ upload: uuid.optional() }).optional() });
+export type Found = z.infer<typeof found>;
 
 const source = z.strictObject({ address, port });
 
@@ -355,7 +361,7 @@ export const edgeToWarden = {
     }),
     result: ok,
   }),
-  'tree.stat': operation({ changes: false, params: z.strictObject({ token, path }), result: attributes }),
+  'tree.stat': operation({ changes: false, params: z.strictObject({ token, path }), result: found }),
   /**
    * Returns what the session may still store at this path: cap and room of the tightest window of its own budgets, in
    * bytes and in files. Without the right to write there, and while the store is full, the room is 0.
@@ -398,11 +404,18 @@ export const edgeToWarden = {
   /**
    * Opens a file for writing. With `continue` (no truncation), an interrupted upload of the same account goes on at
    * `storedBytes`. A complete file that nobody has read is continued from its `baseBytes` bytes: the upload has a
-   * content of its own, and reads what it keeps (`upload.base-extent`). With `exclusive`, an existing name is refused.
+   * content of its own, and reads what it keeps (`upload.base-extent`). With `exclusive`, an existing name is refused;
+   * with `mustExist`, one that does not exist.
    */
   'upload.open': operation({
     changes: true,
-    params: z.strictObject({ token, path, continue: z.boolean(), exclusive: z.boolean() }),
+    params: z.strictObject({
+      token,
+      path,
+      continue: z.boolean(),
+      exclusive: z.boolean(),
+      mustExist: z.boolean().optional(),
+    }),
     result: openedUpload,
   }),
   /**

@@ -5,6 +5,7 @@ import { budgetUseCases } from './budgets/budget-commands.ts';
 import type { UseCases } from './commands/doing.ts';
 import { credentialUseCases } from './credentials/credential-commands.ts';
 import { customerUseCases } from './customers/customer-commands.ts';
+import { folderUseCases } from './customers/folder-commands.ts';
 import type { LedgerGuard } from './ledger/guard.ts';
 import { ledgerUseCases, releaseUseCase } from './ledger/ledger-commands.ts';
 import { nodeUseCases } from './nodes/node-commands.ts';
@@ -19,6 +20,7 @@ const always = {
     hostKeys: [...warden.hostKeyLines],
   }),
   ...customerUseCases,
+  ...folderUseCases,
   ...accountUseCases,
   ...windowUseCases,
   ...credentialUseCases,

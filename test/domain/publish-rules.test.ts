@@ -1,6 +1,6 @@
 // When a file is published, by the rule of its folder and by its name.
 import { test } from 'tap';
-import { afterClose, afterRename, isTemporaryName, markedName } from '../../server/domain/publish-rules.ts';
+import { afterClose, afterRename, isTemporary, markedName } from '../../server/domain/publish-rules.ts';
 
 test('temporary names are held under every rule', async (t) => {
   for (const name of [
@@ -13,33 +13,67 @@ test('temporary names are held under every rule', async (t) => {
     'x.crdownload',
     '.x.swp',
     'x.swp',
+    'a.writing',
+    'a.INPROGRESS',
+    'a.in-progress',
+    'a.in_progress',
+    'a.uploading',
+    'a.upload',
+    'a.incomplete',
+    'a.temporary',
+    'a.download',
+    'a.opdownload',
+    'a.in',
+    'a~',
+    '_tmp_a',
+    '_TMP_a',
   ]) {
-    t.ok(isTemporaryName(name), name);
+    t.ok(isTemporary([name]), name);
     for (const publishRule of ['on-close', 'on-rename', 'on-marker'] as const)
-      t.same(afterClose({ publishRule, settleMs: 0 }, name), { state: 'held' });
+      t.same(afterClose({ publishRule, settleMs: 0 }, [name]), { state: 'held' });
   }
-  for (const name of ['a.xml', 'part', 'tmp.xml', 'a.partner']) t.notOk(isTemporaryName(name), name);
+  for (const name of ['a.xml', 'part', 'tmp.xml', 'a.partner', 'in', '~', 'upload', 'a.writing.xml', 'tmp_a', 'a~b'])
+    t.notOk(isTemporary([name]), name);
+});
+
+test('whatever is below a directory with a leading dot is held under every rule, until it is moved elsewhere', async (t) => {
+  const [from, to] = [
+    ['d', '.uploading', 'e', 'a.xml'],
+    ['d', 'a.xml'],
+  ];
+  for (const publishRule of ['on-close', 'on-rename', 'on-marker'] as const) {
+    t.same(afterClose({ publishRule, settleMs: 0 }, from), { state: 'held' });
+    t.same(afterRename({ publishRule, settleMs: 0 }, to, from), { state: 'held' });
+  }
+  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, from, to), { state: 'published' });
+  t.same(afterRename({ publishRule: 'on-close', settleMs: 5 }, from, to), { state: 'settling', settleMs: 5 });
+  for (const path of [
+    ['uploading', 'a.xml'],
+    ['a.tmp', 'a.xml'],
+    ['d.e', 'a.xml'],
+  ])
+    t.notOk(isTemporary(path), path.join('/'));
 });
 
 test('a close publishes after the settle time, at once when that is zero, and never under on-marker', async (t) => {
-  t.same(afterClose({ publishRule: 'on-close', settleMs: 0 }, 'a'), { state: 'published' });
-  t.same(afterClose({ publishRule: 'on-close', settleMs: 5 }, 'a'), { state: 'settling', settleMs: 5 });
-  t.same(afterClose({ publishRule: 'on-rename', settleMs: 5 }, 'a'), { state: 'settling', settleMs: 5 });
-  t.same(afterClose({ publishRule: 'on-marker', settleMs: 0 }, 'a'), { state: 'held' });
+  t.same(afterClose({ publishRule: 'on-close', settleMs: 0 }, ['a']), { state: 'published' });
+  t.same(afterClose({ publishRule: 'on-close', settleMs: 5 }, ['a']), { state: 'settling', settleMs: 5 });
+  t.same(afterClose({ publishRule: 'on-rename', settleMs: 5 }, ['a']), { state: 'settling', settleMs: 5 });
+  t.same(afterClose({ publishRule: 'on-marker', settleMs: 0 }, ['a']), { state: 'held' });
 });
 
 test('renaming from a temporary name publishes under on-rename; renaming between final names settles', async (t) => {
-  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, 'a.tmp', 'a'), { state: 'published' });
-  t.same(afterRename({ publishRule: 'on-close', settleMs: 5 }, 'a.tmp', 'a'), { state: 'settling', settleMs: 5 });
-  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, 'a', 'a.tmp'), { state: 'held' });
-  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, 'a', 'b'), { state: 'settling', settleMs: 5 });
-  t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, 'a.tmp', 'a'), { state: 'held' });
-  t.equal(markedName('a.xml.done'), 'a.xml');
-  t.equal(markedName('.done'), undefined);
-  t.equal(markedName('a.done'), 'a', 'the shortest');
-  t.equal(markedName('a.doner'), undefined);
-  t.same(afterRename({ publishRule: 'on-close', settleMs: 0 }, 'a', 'b'), { state: 'published' });
-  t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, 'a', 'b'), { state: 'held' });
-  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, 'a.tmp', 'b.tmp'), { state: 'held' });
-  t.same(afterClose({ publishRule: 'on-close', settleMs: 1 }, 'a'), { state: 'settling', settleMs: 1 });
+  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, ['a.tmp'], ['a']), { state: 'published' });
+  t.same(afterRename({ publishRule: 'on-close', settleMs: 5 }, ['a.tmp'], ['a']), { state: 'settling', settleMs: 5 });
+  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, ['a'], ['a.tmp']), { state: 'held' });
+  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, ['a'], ['b']), { state: 'settling', settleMs: 5 });
+  t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, ['a.tmp'], ['a']), { state: 'held' });
+  t.equal(markedName('a.xml.done', '.done'), 'a.xml');
+  t.equal(markedName('.done', '.done'), undefined);
+  t.equal(markedName('a.done', '.done'), 'a', 'the shortest');
+  t.equal(markedName('a.doner', '.done'), undefined);
+  t.same(afterRename({ publishRule: 'on-close', settleMs: 0 }, ['a'], ['b']), { state: 'published' });
+  t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, ['a'], ['b']), { state: 'held' });
+  t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, ['a.tmp'], ['b.tmp']), { state: 'held' });
+  t.same(afterClose({ publishRule: 'on-close', settleMs: 1 }, ['a']), { state: 'settling', settleMs: 1 });
 });

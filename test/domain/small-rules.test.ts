@@ -55,7 +55,8 @@ test('known errors stay as they are; unknown errors show none of their words', (
   t.match(toCofferdamError(cause), { code: 'bug', message: 'internal error', cause });
   // SFTP has eight status codes (draft-ietf-secsh-filexfer-02 section 7). Exit codes and log levels are our own.
   t.same(Object.fromEntries(Object.entries(errorCodes).map(([code, row]) => [code, [row.sftp, row.exit, row.level]])), {
-    invalid: [5, 2, 'info'],
+    malformed: [5, 2, 'info'],
+    invalid: [4, 2, 'info'],
     'not-found': [2, 3, 'info'],
     denied: [3, 4, 'info'],
     conflict: [4, 5, 'info'],

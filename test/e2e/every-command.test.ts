@@ -164,6 +164,7 @@ test('every command does what it says', async (t) => {
   await ctl('mfa ticket', ['north', '--out', join(world.directory, 'ticket')]);
   t.match(readFileSync(join(world.directory, 'ticket'), 'utf8'), /^[a-z2-7]{6}(-[a-z2-7]{6}){3}\n$/);
   await ctl('account set', ['north-batch', '--networks', '127.0.0.0/8', ...reason]);
+  await ctl('account show', ['north-batch']);
   await ctl('password issue', ['north-batch', '--out', join(world.directory, 'password')]);
   await ctl('window open', ['north-batch', '--hours', '1', ...reason]);
   await ctl('window close', ['north-batch']);
@@ -217,6 +218,7 @@ test('every command does what it says', async (t) => {
   );
   await ctl('file withdraw', [version, ...reason]);
   await ctl('file release', [version, '--days', '2', ...reason]);
+  await ctl('folder create', ['acme', 'reports', '--direction', 'collect', ...reason]);
   await ctl('folder set', ['acme', 'collect', '--window-days', '60', ...reason]);
   const { hold } = await ctl('hold place', ['acme', ...reason]);
   await ctl('hold lift', [String(hold), ...reason]);

@@ -73,7 +73,7 @@ test('a version leaves after its window or its reads, an operator brings it back
     '--reason',
     'agreed',
   ]);
-  t.match([set.code, set.out], [0, /readsMax 2\nwindowDays 10\nretentionDays 20\n/], set.err);
+  t.match([set.code, set.out], [0, /readsMax 2\n[\s\S]*windowDays 10\n[\s\S]*retentionDays 20\n/], set.err);
 
   const read = (name: string): Promise<{ code: number | null }> =>
     world.sftp('acme-batch', [`get collect/${name} ${got}`]);

@@ -101,7 +101,7 @@ test('fields are read from their positions', (t) => {
   t.equal(fields.uint64(), 5);
   t.equal(fields.string().toString(), 'ab');
   t.equal(fields.position, bytes.length - 1);
-  t.throws(() => fields.uint32(), { code: 'invalid', message: 'packet is too short' });
+  t.throws(() => fields.uint32(), { code: 'malformed', message: 'packet is too short' });
   t.equal(fields.position, bytes.length - 1, 'what is not there was not taken');
   t.equal(
     new FieldReader(Buffer.from([9, 0, 0, 0, 0])).uint32(),

@@ -56,6 +56,7 @@ async function upload(
   const one = await Upload.open(uploadContext(edge, warden), ['deposit', 'f'], {
     continue: true,
     exclusive: false,
+    mustExist: false,
     appends: false,
   });
   let said = 'OK';

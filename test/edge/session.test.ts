@@ -10,25 +10,32 @@ import { handleOf, honest, SessionBench, statusOf, textOf } from '../support/ses
 const beyond = [2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n] as const;
 const [openRead, openWrite] = [u32(1), u32(0x1a)];
 const none = u32(0);
-const [eof, ok, badMessage, unsupported] = [1, 0, 5, 8];
+const [eof, ok, failure, badMessage, unsupported] = [1, 0, 4, 5, 8];
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('every number of 64 bits has an answer, and none ends the connection', async (t) => {
   const bench = new SessionBench(t);
-  const [down, up] = [
-    handleOf(await bench.ask(fx.open, '/f', openRead, none)),
-    handleOf(await bench.ask(fx.open, '/g', openWrite, none)),
-  ];
+  const down = handleOf(await bench.ask(fx.open, '/f', openRead, none));
   for (const value of beyond) {
+    const up = handleOf(await bench.ask(fx.open, '/g', openWrite, none));
     t.equal(statusOf(await bench.ask(fx.read, down, u64(value), u32(100))), eof, `READ at ${value}: there is nothing`);
     t.equal(
       statusOf(await bench.ask(fx.write, up, u64(value), u32(1), Buffer.of(1))),
       unsupported,
       `WRITE at ${value}: too far ahead`,
     );
-    t.equal(statusOf(await bench.ask(fx.setstat, '/f', u32(1), u64(value))), unsupported, `SETSTAT to ${value}`);
-    t.equal(statusOf(await bench.ask(fx.fsetstat, up, u32(1), u64(value))), unsupported, `FSETSTAT to ${value}`);
-    handleOf(await bench.ask(fx.open, '/h', openWrite, u32(1), u64(value)));
+    t.equal(
+      statusOf(await bench.ask(fx.setstat, '/f', u32(1), u64(value))),
+      failure,
+      `SETSTAT to ${value}: a directory`,
+    );
+    const after = await bench.ask(fx.fsetstat, up, u32(1), u64(value));
+    t.equal(statusOf(after), failure, `FSETSTAT to ${value}: the WRITE before it was refused`);
+    t.match(textOf(after), /too far ahead/);
+    const announced = handleOf(await bench.ask(fx.open, '/h', openWrite, u32(1), u64(value)));
+    t.equal(statusOf(await bench.ask(fx.fsetstat, announced, u32(1), u64(value))), ok, `${value} bytes are announced`);
+    t.equal(statusOf(await bench.ask(fx.close, announced)), failure, 'and do not come');
+    t.equal(statusOf(await bench.ask(fx.close, up)), failure);
   }
   const honest = handleOf(await bench.ask(fx.open, '/i', openWrite, none));
   t.equal(statusOf(await bench.ask(fx.write, honest, u64(0), u32(1), Buffer.of(1))), ok, 'and an honest one is taken');
@@ -57,7 +64,7 @@ test('a closed handle is invalid, and its place is free', async (t) => {
     [fx.close, directory],
   ] as const) {
     const answer = await bench.ask(what, ...(parts as Buffer[]));
-    t.equal(statusOf(answer), badMessage, `${what} of a closed handle`);
+    t.equal(statusOf(answer), failure, `${what} of a closed handle`);
     t.match(textOf(answer), /not open/);
   }
   for (let i = 0; i < 3; i += 1) handleOf(await open());

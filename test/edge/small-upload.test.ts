@@ -66,7 +66,7 @@ async function setUp(t: Test, warden = new OfferingWarden(), more: object = {}) 
   };
   const buffers = { ...roomy, addUploads };
   const uploads = uploadContext(edge, warden, buffers, new Filling(buffers, edge.store));
-  const mode = { continue: false, exclusive: false, appends: false, ...more };
+  const mode = { continue: false, exclusive: false, mustExist: false, appends: false, ...more };
   const file = await openForWriting(uploads, ['deposit', 'f'], mode);
   const isEmpty = async (): Promise<void> => {
     await next();

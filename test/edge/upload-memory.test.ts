@@ -9,7 +9,7 @@ import { edgeProcess, ScriptedWarden, uploadContext } from '../support/scripted-
 
 const edge = await edgeProcess(file);
 const MiB = 2 ** 20;
-const mode = { continue: true, exclusive: false, appends: false };
+const mode = { continue: true, exclusive: false, mustExist: false, appends: false };
 const files = 62;
 const piece = randomBytes(32_768);
 /** A channel's maximum for segments of uploads, and what one more WRITE takes. */

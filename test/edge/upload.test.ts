@@ -16,7 +16,7 @@ import {
 
 const edge = await edgeProcess(file);
 const MiB = 1024 ** 2;
-const mode = { continue: true, exclusive: false, appends: false };
+const mode = { continue: true, exclusive: false, mustExist: false, appends: false };
 
 async function open(warden: ScriptedWarden, more: Partial<typeof mode> = {}): Promise<Upload> {
   return Upload.open(uploadContext(edge, warden), ['deposit', 'f'], { ...mode, ...more });
@@ -63,7 +63,7 @@ const refusals: Ways = {
   ],
   'a hole': [(upload) => upload.write(200_000, [first]), /a part of the file is missing/],
   'a malformed WRITE': [
-    (upload) => upload.refuse(new CofferdamError('invalid', 'packet is too short')),
+    (upload) => upload.refuse(new CofferdamError('malformed', 'packet is too short')),
     /packet is too short/,
   ],
   'a smaller size': [(upload) => refuses(() => upload.resize(10)), /a file cannot be shortened/],

@@ -30,7 +30,7 @@ const accounts: Readonly<Record<Actor, string>> = {
   colleague: 'acme-colleague',
   own: 'processor',
 };
-const maySee =
+export const maySee =
   (actor: Actor) =>
   (row: Seen): boolean =>
     row.state === 'published' || (live.includes(row.state) && row.account === accounts[actor]);
@@ -108,6 +108,9 @@ export async function makeDirectory(
   const inside = before.filter((row) => row.path.startsWith(`${path}/`) && live.includes(row.state));
   if (what === 'remove' && reply.kind === 'ok' && inside.length > 0)
     beliefs.violate(`${path} was removed with ${inside.length} versions in it`);
+  const isThere = what === 'make' || inside.some(maySee(actor));
+  if (reply.kind === 'refused' && reply.status === noSuchFile && isThere)
+    beliefs.violate(`${what} directory ${path} by ${actor}: it was said that there is no such file`);
 }
 
 export async function operate(asking: Asking, { what, at }: Extract<Step, { op: 'operator' }>): Promise<void> {

@@ -3,14 +3,14 @@
 import { randomBytes } from 'node:crypto';
 import { refuseCalls } from '../support/store-faults.ts';
 import type { Answered } from '../support/warden-wire.ts';
-import { type Asking, age, ask, list, makeDirectory, operate } from './asks.ts';
+import { type Asking, age, ask, list, makeDirectory, maySee, operate } from './asks.ts';
 import { End } from './end.ts';
 import { Lives } from './lives.ts';
 import { flag, Look, noSuchFile } from './look.ts';
 import { type Before, Beliefs, HandleBelief, type Seen, sha256 } from './oracle.ts';
 import { isOfOwner, Owner } from './owner.ts';
 import { idleMs, type ModelClient, pathFor, type Reply, type Scene } from './scene.ts';
-import type { Actor, Move, Step } from './steps.ts';
+import type { Actor, Move, OpenHow, Step } from './steps.ts';
 
 const sizes = { byte: 1, small: 700, block: 32_768, large: 300_000 } as const;
 /** What ssh2's client sends as one WRITE; it sends the rest of a longer one only when that was answered. */
@@ -122,6 +122,8 @@ export class Run {
         return this.#write(key, step);
       case 'fsync':
         return this.#fsync(key, step.waits);
+      case 'peek':
+        return this.#peek(key, step.waits);
       case 'fsetstat':
         return this.#fsetstat(key, step);
       case 'close':
@@ -152,7 +154,7 @@ export class Run {
         );
       case 'truncate':
         return this.#onPath(actor, 'setstat', [this.#look.path(step.at), { size: 0 }], () =>
-          this.#beliefs.supersede(this.#look.path(step.at)),
+          this.#truncated(actor, this.#look.path(step.at)),
         );
       case 'read':
         return this.#read(actor, this.#look.path(step.at));
@@ -197,7 +199,7 @@ export class Run {
   /** A move on a handle takes the actor's other handle when this slot has none: so fewer moves do nothing. */
   #handleFor(actor: Actor, slot: number, step: Step): string {
     const [wanted, other] = [`${actor}/${slot}`, `${actor}/${1 - slot}`];
-    const needsOne = step.op === 'write' || step.op === 'fsync' || step.op === 'fsetstat' || step.op === 'close';
+    const needsOne = ['write', 'fsync', 'peek', 'fsetstat', 'close'].includes(step.op);
     return needsOne && !this.#open.has(wanted) && this.#open.has(other) ? other : wanted;
   }
 
@@ -205,17 +207,16 @@ export class Run {
     return actor === 'depositor-again' ? 'depositor' : actor;
   }
 
-  async #openFile(
-    actor: Actor,
-    key: string,
-    path: string,
-    how: 'truncate' | 'keep' | 'append' | 'exclusive',
-  ): Promise<void> {
+  async #openFile(actor: Actor, key: string, path: string, how: OpenHow): Promise<void> {
     if (this.#open.has(key)) await this.#close(key, true);
     const client = await this.#scene.client(actor);
-    const more = { truncate: flag.truncate, keep: 0, append: flag.append, exclusive: flag.truncate | flag.exclusive }[
-      how
-    ];
+    const more = {
+      truncate: flag.truncate,
+      keep: 0,
+      append: flag.append,
+      exclusive: flag.truncate | flag.exclusive,
+      update: flag.read,
+    }[how];
     const isAlone = this.#isAlone;
     const before = await this.#look.rows();
     const mark = this.#mark();
@@ -367,6 +368,27 @@ export class Run {
     );
   }
 
+  /** What is being written is not read back. That a READ is refused says nothing about the file. */
+  async #peek(key: string, waits: boolean): Promise<void> {
+    const open = this.#open.get(key);
+    if (open === undefined) return;
+    const answered = open.client.ask<number>('read', open.handle, Buffer.alloc(100), 0, 100, 0).then((reply) => {
+      if (reply.kind === 'ok' && reply.value > 0)
+        this.#beliefs.violate(`${open.belief.path} is being written, and a READ gave bytes of it`);
+    });
+    await this.#wait(answered, waits);
+  }
+
+  /** A size of 0 by name counts on the actor's own open handle when nothing was written there yet. */
+  #truncated(actor: Actor, path: string): void {
+    this.#beliefs.supersede(path);
+    for (const [key, { belief }] of this.#open) {
+      if (!key.startsWith(`${actor}/`) || belief.path !== path || belief.hasWritten) continue;
+      belief.beginAnew();
+      belief.announced = undefined;
+    }
+  }
+
   /** One request on an open handle. A refusal is remembered: the handle must not become a file. */
   async #onHandle(
     key: string,
@@ -434,7 +456,16 @@ export class Run {
       (await this.#wasDone(mark, /^tree\.(?:remove|rename)$|^upload\./))
     )
       then();
-    else if (isAlone) this.#changedNothing(before, await this.#look.rows(), `${method} ${paths.join(' ')} by ${actor}`);
+    else if (isAlone) {
+      const after = await this.#look.rows();
+      this.#changedNothing(before, after, `${method} ${paths.join(' ')} by ${actor}`);
+      // The directory of a new name may be missing.
+      const [path, to] = paths;
+      if (reply.status !== noSuchFile || (typeof to === 'string' && to.split('/').length > 3)) return;
+      const isThere = (rows: readonly Seen[]): boolean => rows.some((row) => row.path === path && maySee(actor)(row));
+      if (isThere(before) && isThere(after))
+        this.#beliefs.violate(`${method} of ${String(path)} by ${actor} said that there is no such file`);
+    }
   }
 
   #changedNothing(before: readonly Seen[], after: readonly Seen[], what: string): void {

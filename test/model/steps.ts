@@ -46,8 +46,10 @@ export const names = ['f.xml', 'g.xml', 'f.xml.tmp', '.g.xml', 'f.xml.done', 'd/
 export const directory = 'd';
 
 export type FileName = { readonly folder: number; readonly name: number };
+/** `update` is for reading and writing, and keeps what is there. */
+export type OpenHow = 'truncate' | 'keep' | 'append' | 'exclusive' | 'update';
 export type Step =
-  | { readonly op: 'open'; readonly at: FileName; readonly how: 'truncate' | 'keep' | 'append' | 'exclusive' }
+  | { readonly op: 'open'; readonly at: FileName; readonly how: OpenHow }
   | {
       readonly op: 'write';
       readonly where: 'next' | 'start' | 'behind' | 'gap' | 'far';
@@ -55,6 +57,8 @@ export type Step =
       readonly waits: boolean;
     }
   | { readonly op: 'fsync'; readonly waits: boolean }
+  /** A READ on a handle that writes. */
+  | { readonly op: 'peek'; readonly waits: boolean }
   | { readonly op: 'fsetstat'; readonly size: 'same' | 'more' | 'zero' | 'times'; readonly waits: boolean }
   | { readonly op: 'close'; readonly waits: boolean }
   | { readonly op: 'remove'; readonly at: FileName }
@@ -133,7 +137,7 @@ const waits = fc.boolean();
 const open: fc.Arbitrary<Step> = fc.record({
   op: fc.constant('open'),
   at,
-  how: fc.constantFrom('truncate', 'truncate', 'keep', 'keep', 'append', 'exclusive'),
+  how: fc.constantFrom('truncate', 'truncate', 'keep', 'keep', 'append', 'exclusive', 'update'),
 });
 const write: fc.Arbitrary<Step> = fc.record({
   op: fc.constant('write'),
@@ -148,6 +152,7 @@ const steps = [
   { weight: 10, arbitrary: open },
   { weight: 14, arbitrary: write },
   { weight: 4, arbitrary: fc.record({ op: fc.constant('fsync'), waits }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('peek'), waits }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -159,7 +164,7 @@ const steps = [
   { weight: 10, arbitrary: fc.record({ op: fc.constant('close'), waits }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('remove'), at }) },
   { weight: 5, arbitrary: fc.record({ op: fc.constant('rename'), at, to: at, replaces: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ op: fc.constant('truncate'), at }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('truncate'), at }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('read'), at }) },
   { weight: 6, arbitrary: fc.record({ op: fc.constant('put'), at, size: fc.constantFrom('small', 'block') }) },
   { weight: 5, arbitrary: fc.record({ op: fc.constant('more'), at, closes: fc.boolean() }) },

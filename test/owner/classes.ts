@@ -122,7 +122,7 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     inserted: 'sealed',
     columns: {
       sealed:
-        'id customer_id name direction publish_rule settle_ms read_back replace_allowed directories_allowed window_days reads_max retention_days',
+        'id customer_id name direction publish_rule marker settle_ms read_back replace_allowed directories_allowed window_days reads_max retention_days',
       shown: 'created_at',
     },
   },

@@ -46,6 +46,10 @@ export class RawSftp {
     return Buffer.from(packet.subarray(5));
   }
 
+  /** What an OPEN is answered. A handle that it gives stays open. */
+  opening = async (path: string | Uint8Array, flags: number): Promise<Said> =>
+    said(await this.client.ask(fx.open, path, u32(flags), none));
+
   async write(handle: Buffer, offset: number, bytes: Buffer): Promise<Said> {
     for (let at = 0; at < bytes.length; at += 30_000) {
       const piece = bytes.subarray(at, at + 30_000);
@@ -74,6 +78,9 @@ export class RawSftp {
     return Buffer.concat(parts);
   }
 
+  /** What a READ on this handle is answered. */
+  reading = async (handle: Buffer, offset: number | bigint, bytes: number): Promise<Said> =>
+    said(await this.client.ask(fx.read, handle, u64(offset), u32(bytes)));
   close = async (handle: Buffer): Promise<Said> => said(await this.client.ask(fx.close, handle));
   resize = async (handle: Buffer, bytes: number): Promise<Said> =>
     said(await this.client.ask(fx.fsetstat, handle, sizeOf(bytes)));
@@ -81,11 +88,21 @@ export class RawSftp {
     said(await this.client.ask(fx.setstat, path, sizeOf(bytes)));
   setTimes = async (path: string, seconds: number): Promise<Said> =>
     said(await this.client.ask(fx.setstat, path, timesOf(seconds)));
-  mkdir = async (path: string): Promise<Said> => said(await this.client.ask(fx.mkdir, path, none));
+  mkdir = async (path: string | Uint8Array): Promise<Said> => said(await this.client.ask(fx.mkdir, path, none));
   rmdir = async (path: string): Promise<Said> => said(await this.client.ask(fx.rmdir, path));
   remove = async (path: string): Promise<Said> => said(await this.client.ask(fx.remove, path));
-  rename = async (from: string, to: string): Promise<Said> =>
+  opendir = async (path: string): Promise<Said> => said(await this.client.ask(fx.opendir, path));
+  stat = async (path: string | Uint8Array): Promise<Said> => said(await this.client.ask(fx.stat, path));
+  /** The size that STAT says; undefined when it is refused. */
+  async size(path: string): Promise<number | undefined> {
+    const packet = await this.client.ask(fx.stat, path);
+    return packet?.[0] === fx.attrs ? Number(packet.readBigUInt64BE(9)) : undefined;
+  }
+  rename = async (from: string | Uint8Array, to: string | Uint8Array): Promise<Said> =>
     said(await this.client.ask(fx.extended, 'posix-rename@openssh.com', from, to));
+  /** The RENAME of the protocol, which replaces nothing. */
+  move = async (from: string | Uint8Array, to: string | Uint8Array): Promise<Said> =>
+    said(await this.client.ask(fx.rename, from, to));
   fsync = async (handle: Buffer): Promise<Said> =>
     said(await this.client.ask(fx.extended, 'fsync@openssh.com', handle));
   exists = async (path: string): Promise<boolean> => (await this.client.ask(fx.stat, path))?.[0] === fx.attrs;

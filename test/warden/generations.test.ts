@@ -24,6 +24,7 @@ async function setUp(t: Test) {
     name: 'deposit',
     direction: 'deposit',
     publish_rule: 'on-close',
+    marker: '.done',
     settle_ms: 0,
     read_back: false,
     replace_allowed: true,

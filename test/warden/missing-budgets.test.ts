@@ -6,11 +6,12 @@ import { type Test, test } from 'tap';
 import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
-import { insertRight } from '../../server/warden/accounts/account-queries.ts';
 import { completeBudgets, createBudgets, watchMissing } from '../../server/warden/budgets/create-budgets.ts';
 import type { Doing } from '../../server/warden/commands/doing.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
-import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
+import { insertFolder } from '../../server/warden/folders/folder-queries.ts';
+import { insertRight } from '../../server/warden/folders/right-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { brokenSeals } from '../../server/warden/seals/broken-seals.ts';
 import { generationsOf } from '../../server/warden/seals/generations.ts';
@@ -48,6 +49,9 @@ async function setUp(t: Test) {
       customer,
       name: 'deposit',
       direction: 'deposit',
+      publishRule: 'on-close',
+      marker: '.done',
+      readsMax: null,
       settleMs: 0,
       windowDays: null,
       retentionDays: null,

@@ -8,7 +8,8 @@ import type { Transaction } from '../../server/postgres/database.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import type { Doing } from '../../server/warden/commands/doing.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
-import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
+import { insertFolder } from '../../server/warden/folders/folder-queries.ts';
 import { relyOnFound } from '../../server/warden/seals/declared.ts';
 import { sealing } from '../../server/warden/seals/seals.ts';
 import { ensureCustomer } from '../../server/warden/self-test/self-test-queries.ts';
@@ -50,6 +51,9 @@ async function setUp(t: Test) {
       customer: acme,
       name: 'deposit',
       direction: 'deposit',
+      publishRule: 'on-close',
+      marker: '.done',
+      readsMax: null,
       settleMs: 0,
       windowDays: null,
       retentionDays: null,

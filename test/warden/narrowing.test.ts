@@ -13,9 +13,10 @@ import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import type { Doing } from '../../server/warden/commands/doing.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
 import { addKey } from '../../server/warden/credentials/credentials.ts';
-import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
 import { insertSecondFactor } from '../../server/warden/factors/factor-queries.ts';
 import { newSeed } from '../../server/warden/factors/totp.ts';
+import { insertFolder } from '../../server/warden/folders/folder-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { insertBreakGlass } from '../../server/warden/operators/break-glass-queries.ts';
 import { insertOperator, insertOperatorKey } from '../../server/warden/operators/operator-queries.ts';
@@ -78,6 +79,9 @@ async function setUp(t: Test) {
         customer: ids.customer,
         name: 'deposit',
         direction: 'deposit',
+        publishRule: 'on-close',
+        marker: '.done',
+        readsMax: null,
         settleMs: 0,
         windowDays: 30,
         retentionDays: 60,

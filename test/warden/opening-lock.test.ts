@@ -7,7 +7,7 @@ import pg from 'pg';
 import { type Test, test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
-import { insertRight } from '../../server/warden/accounts/account-queries.ts';
+import { insertRight } from '../../server/warden/folders/right-queries.ts';
 import { verifiedAhead, verifiedBehind } from '../../server/warden/seals/seals.ts';
 import { twoOfficers } from '../support/agreed.ts';
 import { withWardensKeys } from '../support/as-warden.ts';

@@ -10,15 +10,16 @@ import {
   idOf,
   type NodeName,
 } from '../../server/domain/ids.ts';
-import { insertRight } from '../../server/warden/accounts/account-queries.ts';
 import { verifyCode } from '../../server/warden/authentication/verify-evidence.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import type { EdgeCaller } from '../../server/warden/callers/edge-caller.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
 import { insertCredential } from '../../server/warden/credentials/credential-queries.ts';
-import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
 import { endFactor, insertSecondFactor } from '../../server/warden/factors/factor-queries.ts';
 import { codeAt, newSeed, stepAt } from '../../server/warden/factors/totp.ts';
+import { insertFolder } from '../../server/warden/folders/folder-queries.ts';
+import { insertRight } from '../../server/warden/folders/right-queries.ts';
 import { brokenSeals } from '../../server/warden/seals/broken-seals.ts';
 import type { Maker } from '../../server/warden/seals/provenance.ts';
 import { type RowName, readRows, type SealKind } from '../../server/warden/seals/seal-queries.ts';
@@ -48,6 +49,9 @@ async function setUp(t: Test) {
       customer: of,
       name: `f-${id.slice(0, 8)}`,
       direction: 'collect',
+      publishRule: 'on-close',
+      marker: '.done',
+      readsMax: null,
       settleMs: 0,
       windowDays: null,
       retentionDays: null,

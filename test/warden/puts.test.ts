@@ -18,12 +18,15 @@ async function setUp(t: Test, connectionsMax = 1) {
   const bank = await Bank.create(given, 'acme', 1000);
   const sender = await bank.addReader();
   const [key] = await sql.query<{ id: CustomerKeyId }>('select id from customer_key');
-  const [folder] = await sql.query<{ publish_rule: 'on-close'; settle_ms: number; direction: 'collect' }>(
-    'select publish_rule, settle_ms, direction from folder where id = $1',
-    [bank.folder],
-  );
+  const [folder] = await sql.query<{
+    publish_rule: 'on-close';
+    marker: string;
+    settle_ms: number;
+    direction: 'collect';
+  }>('select publish_rule, marker, settle_ms, direction from folder where id = $1', [bank.folder]);
   const rules = {
     publishRule: folder?.publish_rule ?? 'on-close',
+    marker: folder?.marker ?? '',
     settleMs: folder?.settle_ms ?? 0,
     direction: folder?.direction ?? 'collect',
   };
@@ -95,7 +98,7 @@ test('what becomes of each file of a batch', async (t) => {
     "insert into directory (id, customer_id, folder_id, name, removed_at) values (gen_random_uuid(), $1, $2, 'e', now()) returning id",
     [bank.id, bank.folder],
   );
-  const other = { rules: { publishRule: 'on-marker', settleMs: 1, direction: 'collect' } } as const;
+  const other = { rules: { publishRule: 'on-marker', marker: '.done', settleMs: 1, direction: 'collect' } } as const;
   t.same(
     await ask(
       put('a', { standing: 1 }),

@@ -5,12 +5,13 @@ import { type Test, test } from 'tap';
 import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
 import type { SessionFilter } from '../../server/domain/session-filter.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
-import { insertRight } from '../../server/warden/accounts/account-queries.ts';
 import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
 import type { Doing } from '../../server/warden/commands/doing.ts';
 import { plan } from '../../server/warden/commands/plan.ts';
 import type { Warden } from '../../server/warden/context/context.ts';
-import { insertCustomer, insertFolder } from '../../server/warden/customers/customer-queries.ts';
+import { insertCustomer } from '../../server/warden/customers/customer-queries.ts';
+import { insertFolder } from '../../server/warden/folders/folder-queries.ts';
+import { insertRight } from '../../server/warden/folders/right-queries.ts';
 import { firstBroken, sealing } from '../../server/warden/seals/seals.ts';
 import { useCasesOf } from '../../server/warden/use-cases.ts';
 import { twoOfficers } from '../support/agreed.ts';
@@ -57,6 +58,9 @@ async function setUp(t: Test) {
           direction: 'deposit',
         } as const;
         const rules = {
+          publishRule: 'on-close' as const,
+          marker: '.done',
+          readsMax: null,
           settleMs: 0,
           windowDays: null,
           retentionDays: null,

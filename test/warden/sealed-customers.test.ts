@@ -19,6 +19,7 @@ const ofFolder = (customer: string, name: string) => ({
   name,
   direction: 'deposit',
   publish_rule: 'on-close',
+  marker: '.done',
   settle_ms: 5,
   read_back: true,
   replace_allowed: false,

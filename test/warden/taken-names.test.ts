@@ -128,7 +128,7 @@ async function setUp(t: Test) {
 }
 
 const at = (session: OpenSession, name: string): ReturnType<typeof locateEntry> =>
-  locateEntry(session, ['folder', name]);
+  locateEntry(session, ['folder', name], 'write');
 /** The live versions of a name: whether a version is not the first one, its state, and whether it has a base. */
 async function liveIn(tx: Transaction, name: string): Promise<string> {
   const rows = await tx.query<{ said: string }>(
@@ -140,7 +140,7 @@ async function liveIn(tx: Transaction, name: string): Promise<string> {
 }
 
 const inUse = 'conflict: the name is in use';
-const exists = 'conflict: the file exists';
+const exists = 'conflict: the file exists already';
 const delivered = 'denied: a delivered file cannot be changed or replaced';
 const inPart = 'denied: the file was delivered: send the whole file again';
 
@@ -236,11 +236,11 @@ test('removing a taken name', async (t) => {
 });
 
 test('renaming: what is renamed, and onto what', async (t) => {
-  const { outcome } = await setUp(t);
+  const { keys, outcome } = await setUp(t);
   const rename = (from: string, to: string, folderFacts: Folder, replace: boolean): Promise<string> =>
     outcome(async (tx) => {
       const session = sessionIn(folderFacts);
-      await renameFile(tx, session, at(session, from), at(session, to), replace);
+      await renameFile(tx, keys, session, at(session, from), at(session, to), replace);
       return `${await liveIn(tx, from)}; ${await liveIn(tx, to)}`;
     });
   const absent = 'not-found: no such file or directory';
@@ -268,15 +268,15 @@ test('renaming: what is renamed, and onto what', async (t) => {
   );
   t.equal(await rename('my held', 'my held', {}, false), 'held; held', 'onto itself');
 
-  const taken = 'conflict: the name is taken';
+  const taken = 'conflict: the target exists already';
   const kept = 'denied: a delivered file cannot be replaced';
   const targets: Readonly<Record<Name, readonly [plain: string, replacing: string, replacingDelivered: string]>> = {
     nothing: ['nothing; settling', 'nothing; settling', 'nothing; settling'],
     'mine, partial': [taken, 'nothing; new settling', 'nothing; new settling'],
     'mine, held': [taken, 'nothing; new settling', 'nothing; new settling'],
     'mine, settling': [taken, 'nothing; new settling', 'nothing; new settling'],
-    'theirs, partial': [taken, inUse, inUse],
-    'theirs, held': [taken, inUse, inUse],
+    'theirs, partial': [inUse, inUse, inUse],
+    'theirs, held': [inUse, inUse, inUse],
     'mine, delivered': [taken, kept, 'nothing; published, new settling'],
     'mine, delivered and read': [taken, kept, 'nothing; published, new settling'],
     'theirs, delivered': [taken, kept, 'nothing; published, new settling'],
@@ -292,7 +292,7 @@ test('renaming: what is renamed, and onto what', async (t) => {
 });
 
 test('renaming an upload that went beyond a file with a receipt: that one goes with it, and waits below it as before', async (t) => {
-  const { sql, wrap, outcome } = await setUp(t);
+  const { sql, wrap, keys, outcome } = await setUp(t);
   for (const state of ['held', 'settling'] as const) {
     const name = `mine, beyond ${state}`;
     const file = await put(sql, wrap, name, { state, of: mine });
@@ -302,7 +302,7 @@ test('renaming an upload that went beyond a file with a receipt: that one goes w
     const onto = (to: string): Promise<string> =>
       outcome(async (tx) => {
         const session = sessionIn({ replaceAllowed: true });
-        await renameFile(tx, session, at(session, name), at(session, to), true);
+        await renameFile(tx, keys, session, at(session, name), at(session, to), true);
         return `${await liveIn(tx, name)}; ${await liveIn(tx, to)}`;
       });
     t.equal(await onto('free'), `nothing; ${state}, new partial`, `${state}, to a free name`);
@@ -336,7 +336,7 @@ test('what somebody does to a name is on the record, by what it was and by what 
   const rename = (from: string, to: string): Promise<string> =>
     entries((tx) => {
       const session = sessionIn({ replaceAllowed: true });
-      return renameFile(tx, session, at(session, from), at(session, to), true);
+      return renameFile(tx, keys, session, at(session, from), at(session, to), true);
     });
   const write = (name: string, isContinued: boolean): Promise<string> =>
     entries((tx) => {

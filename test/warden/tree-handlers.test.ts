@@ -79,7 +79,7 @@ test('directories: made, refused, removed', async (t) => {
   t.same([await entries(), charged.splice(0)], [['directory.made /d'], ['in 1']]);
   await t.rejects(mine['tree.make-directory']({ token, path }, caller), {
     code: 'conflict',
-    message: 'the name is taken',
+    message: 'it exists already',
   });
   await t.rejects(
     as(shelf.account, { directoriesAllowed: false })['tree.make-directory']({ token, path: ['deposit', 'e'] }, caller),

@@ -147,7 +147,7 @@ export async function exposedCustomers(
        left join lateral (
          select v.* from file x cross join lateral (select w.* from version w where w.file_id = x.id and w.state = 'published' order by w.number desc limit 1) v
          where x.folder_id = f.id and ('read' = any (r.verbs) or (f.direction = 'deposit' and f.read_back and a.plane = 'partner' and 'list' = any (r.verbs)))) v on true
-     where r.account_id = $1 and c.state = 'active' and (a.customer_id is null or a.customer_id = c.id)
+     where r.account_id = $1 and r.verbs <> '{}' and c.state = 'active' and (a.customer_id is null or a.customer_id = c.id)
      group by c.id, c.name order by coalesce(sum(v.size), 0) desc, c.name limit 500`,
     [account, credential],
   );

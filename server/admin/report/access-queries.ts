@@ -75,7 +75,7 @@ export async function listAccess(
        select a.id, a.name::text collate "C" as account, c.name::text collate "C" as customer, c.state as customer_state, f.name as folder, f.direction, f.read_back, r.verbs,
          k.id as credential, k.fingerprint collate "C" as fingerprint
        from account a
-         left join folder_right r on r.account_id = a.id and (a.customer_id is null or a.customer_id = r.customer_id)
+         left join folder_right r on r.account_id = a.id and (a.customer_id is null or a.customer_id = r.customer_id) and r.verbs <> '{}'
          left join folder f on f.id = r.folder_id
          left join customer c on c.id = coalesce(r.customer_id, a.customer_id)
          left join good k on k.account_id = a.id

@@ -132,7 +132,10 @@ export const entryKinds = {
     public: ['by'],
   },
   'file.read-completely': { says: 'a complete read was counted', public: ['completeReads', 'readsMax'] },
-  'file.published': { says: 'readers can see the file', public: ['by'] },
+  'file.published': {
+    says: 'readers can see the file; `closedAs` is the path under which it was closed, when that was another one',
+    public: [...inFolder, 'by', 'closedAs'],
+  },
   'file.discarded': {
     says: 'the sender removed or replaced a file before it was published',
     public: [...inFolder, 'successor'],
@@ -156,8 +159,13 @@ export const entryKinds = {
   'file.destroyed': { says: 'retention has ended: the key is destroyed', public: [] },
   'directory.made': { says: 'a directory was made', public: [...inFolder] },
   'directory.removed': { says: 'a directory was removed', public: [...inFolder] },
+  'folder.created': {
+    says: 'a folder was made',
+    public: ['folder', 'direction', 'rules'],
+    sensitive: ['accounts', ...byOperator],
+  },
   'folder.changed': {
-    says: 'the window or retention of a folder was changed',
+    says: 'the rules, the window or the retention of a folder were changed',
     public: ['folder', 'before', 'after'],
     sensitive: byOperator,
   },
@@ -191,6 +199,11 @@ export const entryKinds = {
   'account.changed': {
     says: 'networks, contact or kind of access of an account were changed',
     sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', ...byOperator],
+  },
+  'account.rights-changed': {
+    says: 'the rights of an account in the folders of a customer were changed',
+    public: ['rights'],
+    sensitive: byOperator,
   },
   'window.opened': {
     says: 'a machine account may log in with its key alone for some time',

@@ -34,7 +34,7 @@ export const type = {
 
 const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8 } as const;
 
-/** Reads the fields of one packet. Its methods throw `invalid` when the packet is shorter than a field requires. */
+/** Reads the fields of one packet. Its methods throw `malformed` when the packet is shorter than a field requires. */
 export class FieldReader {
   readonly #bytes: Buffer;
   #at: number;
@@ -50,7 +50,7 @@ export class FieldReader {
     return this.#bytes.length;
   }
   #need(count: number): number {
-    if (count > this.#bytes.length - this.#at) throw new CofferdamError('invalid', 'packet is too short');
+    if (count > this.#bytes.length - this.#at) throw new CofferdamError('malformed', 'packet is too short');
     const at = this.#at;
     this.#at += count;
     return at;

@@ -46,6 +46,13 @@ export class Handles {
     return open?.isClosing === true ? undefined : open;
   }
 
+  /** Returns the upload that the warden knows under this id, or undefined when no open handle writes it. */
+  findUpload(id: string): WritableFile | undefined {
+    for (const { handle, isClosing } of this.#open.values())
+      if (!isClosing && handle.kind === 'upload' && handle.upload.id === id) return handle.upload;
+    return undefined;
+  }
+
   get(name: Buffer): OpenHandle {
     const open = this.find(name);
     if (open === undefined) throw new CofferdamError('invalid', 'this handle is not open');

@@ -3,7 +3,7 @@
 // Every other request that is not in this table is answered with OP_UNSUPPORTED.
 import { CofferdamError, sftpStatus } from '../../domain/errors.ts';
 import { formatPath, maxNameBytes, parsePath, type VirtualPath } from '../../domain/paths.ts';
-import type { Attributes } from '../../rpc/edge-warden.ts';
+import type { Found } from '../../rpc/edge-warden.ts';
 import {
   attributesPacket,
   type FieldReader,
@@ -20,7 +20,8 @@ import { Download } from './download.ts';
 import type { Handle, Handles } from './handles.ts';
 import { Listing, type PagePlaces } from './listing.ts';
 import { openForWriting } from './small-upload.ts';
-import type { UploadContext } from './upload.ts';
+import { type PathUse, usedFor } from './statuses.ts';
+import { Upload, type UploadContext } from './upload.ts';
 
 /** The largest number of data bytes in one READ or WRITE. These two requests are handled in session.ts. */
 export const dataBytesMax = 261_120;
@@ -37,26 +38,30 @@ export type Operation = (Named & { readonly on: 'names'; readonly run: Handler }
 /** The SSH_FXF_* bits of OPEN. */
 const openFlag = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exclusive: 32 } as const;
 
-function pathOf(fields: FieldReader): VirtualPath {
-  return parsePath(fields.string());
+function pathOf(fields: FieldReader, use: PathUse): VirtualPath {
+  const bytes = fields.string();
+  return usedFor(use, () => parsePath(bytes));
 }
 
-async function stat(context: OperationContext, path: VirtualPath): Promise<Attributes> {
+/** Returns the attributes of what is at a path, and whether somebody of this account writes it now. */
+async function stat(context: OperationContext, path: VirtualPath): Promise<Found> {
   return context.warden.callRepeatable('tree.stat', { token: context.session.token, path: [...path] });
 }
 
 async function open(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const path = pathOf(fields);
+  const name = fields.string();
   const flags = fields.uint32();
   const sent = readAttributes(fields);
   const wants = (flag: number): boolean => (flags & flag) !== 0;
+  const writes = wants(openFlag.write) || wants(openFlag.append);
+  const path = usedFor(writes && wants(openFlag.create) ? 'make' : 'look-up', () => parsePath(name));
   context.handles.requireRoom();
-  if (wants(openFlag.read) && wants(openFlag.write))
-    throw new CofferdamError('unsupported', 'files are opened either for reading or for writing');
-  if (wants(openFlag.write) || wants(openFlag.append)) {
+  // Whoever also asks for reading gets a handle for writing: most clients that do so never read (decision 63).
+  if (writes) {
     const upload = await openForWriting(context, path, {
       continue: !wants(openFlag.truncate),
       exclusive: wants(openFlag.exclusive) && wants(openFlag.create),
+      mustExist: !wants(openFlag.create),
       appends: wants(openFlag.append),
     });
     upload.modifiedAt = sent.modifiedAt;
@@ -82,15 +87,30 @@ async function fstat(context: OperationContext, id: number, handle: Handle): Pro
 }
 
 /**
- * Handles SETSTAT. Times are kept; modes and owners are accepted and have no effect. A size must be the current
- * one, because the open handle that a name refers to is not known here: another session may have renamed the file.
+ * Handles a size that is set by name. The warden says which upload has the name now, because another session may have
+ * renamed the file. When it is open in this session, the size counts as one that is set on its handle. When nobody has
+ * it open, a size of 0 begins the file anew: nothing of it is delivered until it is written. Any other size must be
+ * the current one.
  */
+async function resize(context: OperationContext, path: VirtualPath, current: Found, bytes: number): Promise<void> {
+  const { writing, kind, size } = current;
+  const upload = writing?.upload === undefined ? undefined : context.handles.findUpload(writing.upload);
+  if (upload !== undefined) return upload.resize(bytes);
+  if (bytes === size) return;
+  if (kind !== 'file') throw new CofferdamError('conflict', 'this is a directory');
+  if (bytes !== 0)
+    throw new CofferdamError('unsupported', "a file's size cannot be changed; write the file from start to end");
+  if (writing !== undefined) throw new CofferdamError('conflict', 'the file is open in another session');
+  const anew = await Upload.open(context, path, { continue: false, exclusive: false, mustExist: true, appends: false });
+  await anew.interrupt();
+}
+
+/** Handles SETSTAT. Times are kept; modes and owners are accepted and have no effect. */
 async function setstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const path = pathOf(fields);
+  const path = pathOf(fields, 'look-up');
   const sent = readAttributes(fields);
   const current = await stat(context, path);
-  if (sent.size !== undefined && sent.size !== current.size)
-    throw new CofferdamError('unsupported', "a file's size cannot be changed; write the file from start to end");
+  if (sent.size !== undefined) await resize(context, path, current, sent.size);
   if (sent.modifiedAt !== undefined && current.kind === 'file')
     await context.warden.call('tree.set-times', {
       token: context.session.token,
@@ -114,10 +134,10 @@ async function fsetstat(_context: OperationContext, id: number, handle: Handle, 
 }
 
 async function opendir(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const path = pathOf(fields);
+  const path = pathOf(fields, 'look-up');
   context.handles.requireRoom();
   const attributes = await stat(context, path);
-  if (attributes.kind !== 'directory') throw new CofferdamError('not-found', 'no such directory');
+  if (attributes.kind !== 'directory') throw new CofferdamError('conflict', 'this is not a directory');
   const listing = new Listing(context.pages, {
     page: (after, limit) =>
       context.warden.callRepeatable('tree.list', {
@@ -132,32 +152,32 @@ async function opendir(context: OperationContext, id: number, fields: FieldReade
 }
 
 async function readdir(_context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
-  if (handle.kind !== 'directory') throw new CofferdamError('denied', 'not a directory');
+  if (handle.kind !== 'directory') throw new CofferdamError('conflict', 'this is not a directory');
   const names = await handle.listing.next();
   return names.length === 0 ? statusPacket(id, sftpStatus.EOF, 'end of list') : namePacket(id, names);
 }
 
 async function realpath(_context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const text = formatPath(pathOf(fields));
+  const text = formatPath(pathOf(fields, 'look-up'));
   return namePacket(id, [{ name: text, longName: text, attributes: null }]);
 }
 
 async function statPath(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  return attributesPacket(id, await stat(context, pathOf(fields)));
+  return attributesPacket(id, await stat(context, pathOf(fields, 'look-up')));
 }
 
 function rename(replace: boolean): Handler {
   return async (context, id, fields) => {
-    const from = pathOf(fields);
-    const to = pathOf(fields);
+    const from = pathOf(fields, 'look-up');
+    const to = pathOf(fields, 'make');
     await context.warden.call('tree.rename', { token: context.session.token, from: [...from], to: [...to], replace });
     return okPacket(id);
   };
 }
 
-function onPath(op: 'tree.remove' | 'tree.make-directory' | 'tree.remove-directory'): Handler {
+function onPath(op: 'tree.remove' | 'tree.make-directory' | 'tree.remove-directory', use: PathUse): Handler {
   return async (context, id, fields) => {
-    await context.warden.call(op, { token: context.session.token, path: [...pathOf(fields)] });
+    await context.warden.call(op, { token: context.session.token, path: [...pathOf(fields, use)] });
     return okPacket(id);
   };
 }
@@ -181,7 +201,7 @@ const blockBytes = 4096;
  * truth.
  */
 async function statvfs(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const path = pathOf(fields);
+  const path = pathOf(fields, 'look-up');
   const space = await context.warden.callRepeatable('tree.space', { token: context.session.token, path: [...path] });
   return statvfsPacket(id, {
     blockBytes,
@@ -208,9 +228,9 @@ export const operations: Readonly<Record<number, Operation>> = {
   [type.fsetstat]: onHandle('fsetstat', true, fsetstat),
   [type.opendir]: onNames('opendir', false, opendir),
   [type.readdir]: onHandle('readdir', false, readdir),
-  [type.remove]: onNames('remove', true, onPath('tree.remove')),
-  [type.mkdir]: onNames('mkdir', true, onPath('tree.make-directory')),
-  [type.rmdir]: onNames('rmdir', true, onPath('tree.remove-directory')),
+  [type.remove]: onNames('remove', true, onPath('tree.remove', 'look-up')),
+  [type.mkdir]: onNames('mkdir', true, onPath('tree.make-directory', 'make')),
+  [type.rmdir]: onNames('rmdir', true, onPath('tree.remove-directory', 'look-up')),
   [type.realpath]: onNames('realpath', false, realpath),
   [type.rename]: onNames('rename', true, rename(false)),
 };

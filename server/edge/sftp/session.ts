@@ -3,7 +3,7 @@
 // Must never: accept more requests than may be under way at once, or show a client the text of an unknown error.
 
 import { detach, held } from '../../domain/detached.ts';
-import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../seam/sftp-seam.ts';
 import { dataHeader, FieldReader, okPacket, statusPacket, type, versionPacket } from './codec.ts';
 import { Filling } from './filling.ts';
@@ -21,6 +21,7 @@ import { Pacers } from './pacer.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { turnNamed, type WritableFile } from './small-upload.ts';
+import { type Subject, statusOf } from './statuses.ts';
 import { StoreThread } from './store-thread.ts';
 import { StreamedWrite, writeHead } from './streamed-write.ts';
 import { Turns } from './turns.ts';
@@ -224,7 +225,7 @@ class Session implements SftpInput {
     const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
     if (packet.length > requestBytesMax) {
-      this.#output.send([statusPacket(id, sftpStatus.BAD_MESSAGE, 'this request is too long')]);
+      this.#output.send([statusPacket(id, sftpStatus.FAILURE, 'this request is too long')]);
       return;
     }
     if (packetType === type.read) return this.#read(id, fields);
@@ -238,11 +239,17 @@ class Session implements SftpInput {
     const own = new FieldReader(bytes, fields.position);
     if (operation.on === 'handle') this.#onHandle(id, operation, own);
     else
-      this.#inLine(id, operation.name, own.bytes, async () => {
-        const { handles } = this.#context;
-        await turnNamed(handles.writing(), operation.name, new FieldReader(bytes, own.position));
-        return operation.run(this.#context, id, own);
-      });
+      this.#inLine(
+        id,
+        operation.name,
+        own.bytes,
+        async () => {
+          const { handles } = this.#context;
+          await turnNamed(handles.writing(), operation.name, new FieldReader(bytes, own.position));
+          return operation.run(this.#context, id, own);
+        },
+        'names',
+      );
   }
 
   #extension(fields: FieldReader): Operation | undefined {
@@ -273,7 +280,7 @@ class Session implements SftpInput {
   }
 
   /** Begins an operation at once when nothing is under way, otherwise after everything that was accepted before it. */
-  #inLine(id: number, what: string, cost: number, begin: () => Promise<Buffer>): void {
+  #inLine(id: number, what: string, cost: number, begin: () => Promise<Buffer>, subject: Subject = 'handle'): void {
     const isAlone = this.#running === 0;
     this.#running += 1;
     this.#output.buffers.addReplies(cost);
@@ -285,7 +292,7 @@ class Session implements SftpInput {
     };
     // A CLOSE that was sent after READs waits for them.
     const result = isAlone ? work() : Promise.all([this.#lane, this.#reads]).then(work);
-    const reply = result.catch((error: unknown) => this.#failure(id, error, what));
+    const reply = result.catch((error: unknown) => this.#failure(id, error, what, subject));
     this.#lane = held(reply.then(() => {}));
     const answered = reply.then((ready) => {
       this.#output.buffers.addReplies(-cost);
@@ -308,14 +315,14 @@ class Session implements SftpInput {
     this.#finishIfDone();
   }
 
-  #failure(id: number, thrown: unknown, what: string): Buffer {
+  #failure(id: number, thrown: unknown, what: string, subject: Subject = 'handle'): Buffer {
     const error = toCofferdamError(thrown);
     if (error.code === 'bug' || error.code === 'corrupt')
       this.#context.node.log.error(
         { err: thrown, what, account: this.#context.session.account },
         'an operation failed',
       );
-    return statusPacket(id, errorCodes[error.code].sftp, error.message);
+    return statusPacket(id, statusOf(error.code, subject), error.message);
   }
 
   /** Handles a WRITE: at once, unless an earlier request on the same handle has not begun. */
@@ -383,7 +390,12 @@ class Session implements SftpInput {
     this.#output.buffers.addReplies(cost);
     const reading = (async (): Promise<readonly Buffer[]> => {
       const { handle } = this.#context.handles.get(name);
-      if (handle.kind !== 'download') throw new CofferdamError('denied', 'the file is not open for reading');
+      if (handle.kind === 'directory') throw new CofferdamError('conflict', 'this is a directory');
+      if (handle.kind === 'upload') {
+        if (handle.upload.isBehindEnd(offset)) return [statusPacket(id, sftpStatus.EOF, 'end of file')];
+        // It changes nothing of the file, so it is no reason to refuse the CLOSE (decision 63).
+        throw new CofferdamError('denied', 'the file is being written: close it, then open it for reading');
+      }
       const slices = await handle.download.read(offset, length);
       const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
       return bytes === 0 && length > 0

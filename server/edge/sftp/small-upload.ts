@@ -17,11 +17,13 @@ import { Upload, type UploadContext } from './upload.ts';
 import { inlineCopies } from './upload-pipeline.ts';
 
 type Offer = Extract<Result<EdgeToWarden, 'upload.offer'>, { outcome: 'offer' }>;
-type Mode = { readonly continue: boolean; readonly exclusive: boolean; readonly appends: boolean };
+type Mode = Parameters<typeof Upload.open>[2];
 /** What the session needs of a file that is open for writing. */
 export type WritableFile = Pick<
   Upload,
+  | 'id'
   | 'size'
+  | 'isBehindEnd'
   | 'isFull'
   | 'room'
   | 'refuse'
@@ -37,7 +39,8 @@ export type WritableFile = Pick<
 
 /** Opens a path for writing: as an offer where the warden makes one, otherwise as an upload. */
 export async function openForWriting(context: UploadContext, path: VirtualPath, mode: Mode): Promise<WritableFile> {
-  if (mode.appends) return Upload.open(context, path, mode);
+  // What must exist is gone on from, or refused.
+  if (mode.appends || mode.mustExist) return Upload.open(context, path, mode);
   const answer = await context.warden.call('upload.offer', {
     token: context.session.token,
     path: [...path],
@@ -113,6 +116,14 @@ class SmallUpload implements WritableFile, Filler {
     return this.#upload === undefined && !this.#isOver;
   }
 
+  get id(): string {
+    return this.#upload?.id ?? this.#offer.upload;
+  }
+
+  isBehindEnd(offset: number): boolean {
+    return this.#upload === undefined ? offset >= this.size : this.#upload.isBehindEnd(offset);
+  }
+
   get size(): number {
     return this.#upload?.size ?? this.#filled + this.#laterBytes;
   }
@@ -185,7 +196,8 @@ class SmallUpload implements WritableFile, Filler {
   }
 
   refuse(thrown: unknown): void {
-    this.#refusal ??= toCofferdamError(thrown);
+    // What is refused later because of it is neither malformed nor forbidden itself.
+    this.#refusal ??= new CofferdamError('conflict', toCofferdamError(thrown).message);
     this.#withUpload((upload) => upload.refuse(thrown));
   }
 

@@ -3,7 +3,7 @@
 // Must never: answer a CLOSE with OK before the warden has committed,
 // or call a file whole when anything was refused on its handle (T-31).
 import { held } from '../../domain/detached.ts';
-import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/errors.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 import { copyBase } from './base-copy.ts';
@@ -41,9 +41,20 @@ type Opened = {
  * file: this upload continues it or writes over it, and what is not written over is kept.
  */
 type Before = { readonly kind: 'nothing' | 'partial' | 'complete'; readonly bytes: number };
-type Mode = { readonly continue: boolean; readonly exclusive: boolean; readonly appends: boolean };
+type Mode = {
+  readonly continue: boolean;
+  readonly exclusive: boolean;
+  /** The client does not ask for a file to be made: one must be there. */
+  readonly mustExist: boolean;
+  readonly appends: boolean;
+};
 
 const nothingStored = { storedBytes: 0 };
+/**
+ * Codes that speak of one request only. What is refused later because of it is not malformed, unknown or forbidden
+ * itself, and is answered with `conflict` and the same words.
+ */
+const ofOneRequest: ReadonlySet<ErrorCode> = new Set(['malformed', 'invalid', 'unsupported', 'denied', 'not-found']);
 
 function before({ storedBytes, baseBytes }: Opened): Before {
   if (baseBytes !== undefined) return { kind: 'complete', bytes: baseBytes };
@@ -83,6 +94,7 @@ export class Upload {
       path: [...path],
       continue: mode.continue,
       exclusive: mode.exclusive,
+      mustExist: mode.mustExist,
     });
     return new Upload(context, opened, mode.appends);
   }
@@ -101,6 +113,16 @@ export class Upload {
     this.#pipeline = new UploadPipeline(context, opened.upload, opened.customer, () => this.#wake());
     this.#isStarted = this.#before.kind === 'nothing';
     if (this.#isStarted) this.#pipeline.begin(nothingStored, opened.firstExtent);
+  }
+
+  /** The name under which the warden knows the upload. */
+  get id(): string {
+    return this.#opened.upload;
+  }
+
+  /** Whether a READ at this offset finds nothing, because the file has ended there so far. */
+  isBehindEnd(offset: number): boolean {
+    return offset >= this.size && !this.#reorder.hasGap;
   }
 
   /** The size of the file in bytes, as its writer sees it. */
@@ -131,10 +153,11 @@ export class Upload {
 
   /**
    * Records that something on this handle was refused. Whatever follows,
-   * it makes no file, and every later request is answered with this error.
+   * it makes no file, and every later request is answered with the words of this error.
    */
   refuse(thrown: unknown): void {
-    this.#refusal ??= toCofferdamError(thrown);
+    const { code, message } = toCofferdamError(thrown);
+    this.#refusal ??= ofOneRequest.has(code) ? new CofferdamError('conflict', message) : toCofferdamError(thrown);
   }
 
   #windowFrom(position: number): ReorderWindow {
@@ -320,7 +343,10 @@ export class Upload {
     if (this.#before.kind !== 'partial') return;
     if (!this.#isStarted) throw stays('conflict', 'nothing was added');
     if (this.#reorder.position < this.#before.bytes)
-      throw stays('conflict', 'fewer bytes were written than the incomplete file already had');
+      throw stays(
+        'conflict',
+        'fewer bytes were written than the incomplete file already had: remove it first, or open it with truncation',
+      );
   }
 
   /**

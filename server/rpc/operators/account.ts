@@ -1,5 +1,6 @@
 // Owns: the operations of operators on SFTP accounts.
 import { z } from 'zod';
+import { verbs } from '../../domain/rights.ts';
 import {
   accountName,
   instant,
@@ -18,6 +19,7 @@ import {
 export const accountRow = z.strictObject({
   name: z.string(),
   customer: z.string().nullable(),
+  contact: z.string().nullable(),
   kind: z.string(),
   plane: z.string(),
   state: z.string(),
@@ -69,6 +71,26 @@ export const accountOperations = {
     }),
     reads(),
   ),
+  /** Shows one account with everything that it may do. */
+  'account.show': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ name: accountName }),
+      result: z.strictObject({
+        account: accountRow,
+        rights: z.array(
+          z.strictObject({
+            customer: z.string(),
+            folder: z.string(),
+            direction: z.string(),
+            verbs: z.array(z.string()),
+          }),
+        ),
+        more,
+      }),
+    }),
+    reads(),
+  ),
   'account.lock': rule(
     operation({
       changes: true,
@@ -113,6 +135,22 @@ export const accountOperations = {
         readOnly: z.boolean().optional(),
         manages: z.boolean().optional(),
         contact: text(200).optional(),
+        /**
+         * Rights that are given or taken away, in this order. Without a folder all folders of the customer are meant;
+         * without verbs all that an account of this plane may have there.
+         */
+        rights: z
+          .array(
+            z.strictObject({
+              act: z.enum(['give', 'take']),
+              customer: accountName,
+              folder: text(255).optional(),
+              verbs: z.array(z.enum(verbs)).min(1).max(verbs.length).optional(),
+            }),
+          )
+          .min(1)
+          .max(500)
+          .optional(),
         reason,
       }),
       result: z.strictObject({ sessionsEnded: z.number() }),

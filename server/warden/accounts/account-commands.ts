@@ -5,9 +5,10 @@ import { randomUUID } from 'node:crypto';
 import { areBound, boundBitsMin, tooWide } from '../../domain/addresses.ts';
 import { isDemoAccount } from '../../domain/demo-accounts.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import type { AccountId, CustomerId, Direction, Verb } from '../../domain/ids.ts';
+import type { AccountId, CustomerId } from '../../domain/ids.ts';
 import { idOf } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
+import { verbsOn } from '../../domain/rights.ts';
 import { areNetworksWider, isBoundWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
@@ -15,6 +16,8 @@ import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import type { Doing } from '../commands/doing.ts';
 import { requireCustomer } from '../customers/customer-commands.ts';
+import { foldersOf } from '../folders/folder-queries.ts';
+import { insertRight } from '../folders/right-queries.ts';
 import { forgetGuesses } from '../guesses/penalty-queries.ts';
 import { record } from '../ledger/entries/record.ts';
 import { type Purpose, purposeOf } from '../seals/declared.ts';
@@ -24,12 +27,11 @@ import {
   type AccountRow,
   changeAccount,
   findAccountByName,
-  foldersOf,
   insertAccount,
-  insertRight,
   setAccountEnd,
   setAccountState,
 } from './account-queries.ts';
+import { changeRights, planRights } from './right-changes.ts';
 
 type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
@@ -58,20 +60,14 @@ export async function recordAccount(
   });
 }
 
-/** The verbs that a new account gets, by its plane and the direction of the folder. */
-const verbsOf: Readonly<Record<'partner' | 'internal', Readonly<Record<Direction, readonly Verb[]>>>> = {
-  partner: { deposit: ['list', 'write'], collect: ['list', 'read'] },
-  internal: { deposit: ['list', 'read'], collect: ['list', 'write', 'remove'] },
-};
-
 async function giveRights(
   { tx, warden }: Doing,
   account: AccountId,
   plane: 'partner' | 'internal',
   customer: CustomerId,
 ): Promise<void> {
-  for (const folder of await foldersOf(tx, customer))
-    await insertRight(tx, account, customer, folder.id, verbsOf[plane][folder.direction]);
+  for (const folder of await foldersOf(tx, customer, 'to-rely'))
+    await insertRight(tx, account, customer, folder.id, verbsOn[plane][folder.direction]);
   await createBudgets(tx, { kind: 'account', account, customer, isInternal: plane === 'internal' }, warden.budgets);
 }
 
@@ -110,7 +106,7 @@ export const accountUseCases = {
         account: id,
         observer: 'warden',
         public: { name, kind, plane },
-        sensitive: { rights: verbsOf[plane], by: doing.operator },
+        sensitive: { rights: verbsOn[plane], by: doing.operator },
       });
     return { name };
   },
@@ -169,9 +165,9 @@ export const accountUseCases = {
     return { expiresAt: expiresAt?.toISOString() ?? null, sessionsEnded };
   },
 
-  'account.set': async ({ name, reason, ...wanted }: P<'account.set'>, doing: Doing) => {
+  'account.set': async ({ name, reason, rights, ...wanted }: P<'account.set'>, doing: Doing) => {
     const account = await requireAccount(doing.tx, name, 'to-narrow');
-    if (Object.values(wanted).every((value) => value === undefined))
+    if (rights === undefined && Object.values(wanted).every((value) => value === undefined))
       throw new CofferdamError('invalid', 'nothing to change was named');
     const isAltered = await isFoundAltered(doing.tx, doing.warden.keys, { kind: 'account', id: account.id });
     if (wanted.manages === true && account.kind !== 'person')
@@ -200,12 +196,16 @@ export const accountUseCases = {
         ? [`the contact of ${name}`]
         : []),
     ];
-    doing.widen(wider);
+    const asked = rights === undefined ? undefined : await planRights(doing, { ...account, name }, rights);
+    doing.widen([...wider, ...(asked?.wider ?? [])]);
     await lockForWithdrawal(doing.tx, { account: account.id });
-    await changeAccount(doing.tx, account.id, wanted, purposeOf(wider));
-    await recordAccount(doing, 'account.changed', account, { reason, ...wanted, ...unboundIn(wanted.networks) });
+    if (Object.values(wanted).some((value) => value !== undefined)) {
+      await changeAccount(doing.tx, account.id, wanted, purposeOf(wider));
+      await recordAccount(doing, 'account.changed', account, { reason, ...wanted, ...unboundIn(wanted.networks) });
+    }
+    if (asked !== undefined) await changeRights(doing, account.id, asked, reason);
     // Open sessions carry everything of their account except its contact.
-    const { contact: _contact, ...carried } = wanted;
+    const { contact: _contact, ...carried } = { ...wanted, rights };
     const isFelt = Object.values(carried).some((value) => value !== undefined);
     return { sessionsEnded: isFelt ? await doing.endSessions({ account: account.id }, 'the account was changed') : 0 };
   },

@@ -1,14 +1,5 @@
-// Owns: the SQL of accounts and of their rights on folders.
-import {
-  type AccountId,
-  type AccountKind,
-  type CustomerId,
-  type Direction,
-  type FolderId,
-  idOf,
-  type Plane,
-  type Verb,
-} from '../../domain/ids.ts';
+// Owns: the SQL of accounts.
+import { type AccountId, type AccountKind, type CustomerId, idOf, type Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import {
   declareChange,
@@ -21,20 +12,6 @@ import {
   type WritePurpose,
 } from '../seals/declared.ts';
 import { accountOfSelfTest } from '../testers/tester.ts';
-
-/** Returns the folders of a customer on which a new account gets its rights. */
-export async function foldersOf(
-  tx: Transaction,
-  customer: CustomerId,
-): Promise<readonly { readonly id: FolderId; readonly direction: Direction }[]> {
-  const rows = await tx.query<{ id: string; direction: Direction }>(
-    'select id, direction from folder where customer_id = $1',
-    [customer],
-  );
-  for (const { id, direction } of rows)
-    await declareFound(tx, 'to-rely', { kind: 'folder', id }, { customer_id: customer, direction });
-  return rows.map((row) => ({ id: idOf<FolderId>(row.id), direction: row.direction }));
-}
 
 export type NewAccount = {
   readonly id: AccountId;
@@ -69,22 +46,6 @@ export async function insertAccount(tx: Transaction, a: NewAccount): Promise<boo
     [a.id, a.name, a.customer, a.kind, a.plane, a.contact, a.isDemo, a.manages],
   );
   return rows.length === 1;
-}
-
-export async function insertRight(
-  tx: Transaction,
-  account: AccountId,
-  customer: CustomerId,
-  folder: FolderId,
-  verbs: readonly Verb[],
-): Promise<void> {
-  declareNew(tx, { kind: 'rights', id: account }, { [folder]: [customer, verbs] });
-  await tx.query('insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, $4)', [
-    account,
-    customer,
-    folder,
-    verbs,
-  ]);
 }
 
 export type AccountRow = {

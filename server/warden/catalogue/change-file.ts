@@ -6,6 +6,9 @@ import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import { afterRename } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import { publishedNames, readReceipt } from '../receipts/receipt-queries.ts';
+import { renamedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
 import { type locateEntry, notFound, requireVerb, walk, walkHolding } from './locate.ts';
 import { giveUp, recordName } from './name-entry.ts';
@@ -21,11 +24,23 @@ import {
   type VersionRow,
   withdrawPublished,
 } from './tree-queries.ts';
+import { directoriesKeepNames, inUse, isDirectory, targetExists, targetIsDirectory } from './wrong-kind.ts';
 
 type EntryPlace = ReturnType<typeof locateEntry>;
 
 const isOwnUnpublished = (session: OpenSession, version: VersionRow): boolean =>
   version.state !== 'published' && version.account === session.account.id;
+
+/** Returns what is said about a name that no file has: `found` when the session may see a directory there. */
+async function nothingOrDirectory(
+  tx: Transaction,
+  place: EntryPlace,
+  parent: DirectoryId | null,
+  found: () => CofferdamError,
+): Promise<CofferdamError> {
+  if (!place.folder.verbs.has('list')) return notFound();
+  return (await findDirectory(tx, place.folder.id, parent, place.name)) === undefined ? notFound() : found();
+}
 
 /**
  * Removes a file. Before publication its sender may take it back. A published file in a collect folder may be withdrawn
@@ -44,7 +59,8 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
     return;
   }
   const published = live.find((version) => version.state === 'published');
-  if (file === undefined || published === undefined || !place.folder.verbs.has('list')) throw notFound();
+  if (file === undefined || published === undefined || !place.folder.verbs.has('list'))
+    throw await nothingOrDirectory(tx, place, parent, isDirectory);
   if (place.folder.direction === 'deposit') throw new CofferdamError('denied', 'a delivered file cannot be removed');
   requireVerb(session, place.folder, 'remove');
   if (published.firstReadAt !== null)
@@ -64,12 +80,12 @@ async function makeRoom(
   { parent, file }: { readonly parent: DirectoryId | null; readonly file: FileId },
   replace: boolean,
 ): Promise<void> {
-  if ((await findDirectory(tx, target.folder.id, parent, target.name)) !== undefined)
-    throw new CofferdamError('conflict', 'the name is taken by a directory');
+  if ((await findDirectory(tx, target.folder.id, parent, target.name)) !== undefined) throw targetIsDirectory();
   for (const version of await liveVersions(tx, file)) {
-    if (!replace) throw new CofferdamError('conflict', 'the name is taken');
-    if (isOwnUnpublished(session, version)) await giveUp(tx, session, target, version);
-    else if (version.state !== 'published') throw new CofferdamError('conflict', 'the name is in use');
+    const isOwn = isOwnUnpublished(session, version);
+    if (!isOwn && version.state !== 'published') throw inUse();
+    if (!replace) throw targetExists();
+    if (isOwn) await giveUp(tx, session, target, version);
     else if (!target.folder.replaceAllowed) throw new CofferdamError('denied', 'a delivered file cannot be replaced');
   }
 }
@@ -100,9 +116,24 @@ async function lockNames(
   return { file: await lockSource(), targetFile };
 }
 
+/** Gives a version another name as the newest there. Its receipt, if it has one, names the file as it is called now. */
+async function moveTo(
+  tx: Transaction,
+  keys: KeyRing,
+  version: VersionRow,
+  target: EntryPlace,
+  targetFile: FileId,
+): Promise<void> {
+  const before = await readReceipt(tx, version.id);
+  const path = formatPath([target.folder.name, ...target.rest]);
+  const receipt = before === undefined ? null : renamedReceipt(keys, version.id, before, path);
+  await moveVersion(tx, version.id, { file: targetFile, number: await nextNumber(tx, targetFile), receipt });
+}
+
 /** Renames the sender's own unpublished version. A rename from a temporary name to another one may publish the file. */
 export async function renameFile(
   tx: Transaction,
+  keys: KeyRing,
   session: OpenSession,
   source: EntryPlace,
   target: EntryPlace,
@@ -110,7 +141,7 @@ export async function renameFile(
 ): Promise<void> {
   requireVerb(session, source.folder, 'write');
   const sourceParent = await walk(tx, source.folder.id, source.parents);
-  const targetParent = await walkHolding(tx, target.folder.id, target.parents);
+  const targetParent = await walkHolding(tx, session, target.folder, target.parents);
   if (sourceParent === targetParent && source.name === target.name) return;
   const { file, targetFile } = await lockNames(
     tx,
@@ -122,7 +153,7 @@ export async function renameFile(
   if (file === undefined || version === undefined) {
     if (live.some((one) => one.state === 'published') && source.folder.verbs.has('list'))
       throw new CofferdamError('denied', 'a delivered file cannot be renamed');
-    throw notFound();
+    throw await nothingOrDirectory(tx, source, sourceParent, directoriesKeepNames);
   }
   if (version.hasBase)
     throw new CofferdamError('conflict', 'the file is being continued: close it first, then rename it');
@@ -130,13 +161,13 @@ export async function renameFile(
   // The versions with a receipt that wait below an incomplete version move with it and stay below it.
   const waiting = live.filter((one) => isOwnUnpublished(session, one) && one.number < version.number);
   for (const one of [version, ...waiting].sort((a, b) => a.number - b.number)) {
-    await moveVersion(tx, one.id, targetFile, await nextNumber(tx, targetFile));
+    await moveTo(tx, keys, one, target, targetFile);
     if (one !== version)
       await recordName(tx, session, source, 'file.renamed', one.id, { to: formatPath(target.rest), state: one.state });
   }
   await deleteFileIfBare(tx, file);
   if (version.state !== 'partial') {
-    const publication = afterRename(target.folder, source.name, target.name);
+    const publication = afterRename(target.folder, source.rest, target.rest);
     await setVersionState(
       tx,
       version.id,
@@ -147,6 +178,11 @@ export async function renameFile(
       to: formatPath(target.rest),
       state: publication.state,
     });
+    if (publication.state === 'published')
+      await recordName(tx, session, target, 'file.published', version.id, {
+        by: 'rename',
+        ...(await publishedNames(tx, [version.id])).get(version.id),
+      });
     return;
   }
   await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state: 'partial' });

@@ -5,7 +5,8 @@ import type { CustomerId, DirectoryId, FolderId, Verb } from '../../domain/ids.t
 import type { VirtualPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { CustomerScope, FolderScope, OpenSession } from '../sessions/open-session.ts';
-import { findDirectory, holdDirectory } from './tree-queries.ts';
+import { findDirectory, findFile, holdDirectory, visibleVersion } from './tree-queries.ts';
+import { type Asking, atLevel, besideLevels, isFileOnTheWay } from './wrong-kind.ts';
 
 export type PathTarget =
   | { readonly kind: 'root' }
@@ -21,15 +22,15 @@ export type InFolder = {
   readonly rest: VirtualPath;
 };
 
+/** A name that no customer, or no folder of `customer`, has. `isLast` says that the path ends with it. */
+type Absent = { readonly kind: 'absent'; readonly customer: CustomerScope | undefined; readonly isLast: boolean };
+
 export function notFound(): CofferdamError {
   return new CofferdamError('not-found', 'no such file or directory');
 }
 
-/**
- * Finds what a path leads to: /folder/… for partner accounts, /customer/folder/… for internal accounts. Throws
- * `not-found` for everything outside the scope.
- */
-export function locate(session: OpenSession, path: VirtualPath): PathTarget {
+/** Finds what a path leads to: /folder/… for partner accounts, /customer/folder/… for internal accounts. */
+function find(session: OpenSession, path: VirtualPath): PathTarget | Absent {
   let components = path;
   let customer: CustomerScope | undefined;
   if (session.account.plane === 'internal') {
@@ -41,38 +42,67 @@ export function locate(session: OpenSession, path: VirtualPath): PathTarget {
     customer = session.customers[0];
     if (path.length === 0) return { kind: 'root' };
   }
-  if (customer === undefined) throw notFound();
+  if (customer === undefined) return { kind: 'absent', customer, isLast: components.length === 0 };
   const [folderName, ...rest] = components;
   if (folderName === undefined) return { kind: 'customer', customer };
   const folder = customer.folders.find((one) => one.name === folderName);
-  if (folder === undefined) throw notFound();
+  if (folder === undefined) return { kind: 'absent', customer, isLast: rest.length === 0 };
   return { kind: 'folder', customer, folder, rest };
 }
 
+/** Like `find`. Throws `not-found` for everything outside the scope. */
+export function locate(session: OpenSession, path: VirtualPath): PathTarget {
+  const place = find(session, path);
+  if (place.kind === 'absent') throw notFound();
+  return place;
+}
+
 /**
- * Finds the entry inside a folder to which a path leads, for operations that change entries. Throws `denied` for the
- * levels above.
+ * Finds the entry inside a folder to which a path leads. For the levels above, and for names beside them, it throws
+ * what the request is told, by what it asks for (`wrong-kind.ts`).
  */
 export function locateEntry(
   session: OpenSession,
   path: VirtualPath,
+  asking: Asking,
 ): InFolder & { readonly name: string; readonly parents: VirtualPath } {
-  const place = locate(session, path);
+  const place = find(session, path);
+  if (place.kind === 'absent')
+    throw (place.isLast ? besideLevels(asking, place.customer, session.account.readOnly) : undefined) ?? notFound();
   const name = place.kind === 'folder' ? place.rest.at(-1) : undefined;
-  if (place.kind !== 'folder' || name === undefined)
-    throw new CofferdamError('denied', 'this level is set up by the operator and cannot be changed');
+  if (place.kind !== 'folder' || name === undefined) throw atLevel[asking]();
   return { ...place, name, parents: place.rest.slice(0, -1) };
 }
 
+/** Returns whether there is a file of this name that the session may know of. */
+export async function knowsFile(
+  tx: Transaction,
+  session: OpenSession,
+  folder: FolderScope,
+  parent: DirectoryId | null,
+  name: string,
+): Promise<boolean> {
+  const file = await findFile(tx, folder.id, parent, name);
+  const version = file && (await visibleVersion(tx, file, session.account.id));
+  return version !== undefined && (version.account === session.account.id || folder.verbs.has('list'));
+}
+
+type Missing = (parent: DirectoryId | null, name: string) => Promise<CofferdamError>;
+
 /**
- * Follows a list of directories inside a folder. Returns null for the folder itself. Throws `not-found` when a
- * directory is missing.
+ * Follows a list of directories inside a folder. Returns null for the folder itself. Throws what `missing` returns when
+ * a directory is missing: by default `not-found`.
  */
-export async function walk(tx: Transaction, folder: FolderId, directories: VirtualPath): Promise<DirectoryId | null> {
+export async function walk(
+  tx: Transaction,
+  folder: FolderId,
+  directories: VirtualPath,
+  missing: Missing = async () => notFound(),
+): Promise<DirectoryId | null> {
   let parent: DirectoryId | null = null;
   for (const name of directories) {
     const found: DirectoryId | undefined = await findDirectory(tx, folder, parent, name);
-    if (found === undefined) throw notFound();
+    if (found === undefined) throw await missing(parent, name);
     parent = found;
   }
   return parent;
@@ -80,17 +110,22 @@ export async function walk(tx: Transaction, folder: FolderId, directories: Virtu
 
 /**
  * Like `walk`, for operations that put something into the directory: it cannot be removed until the transaction ends.
- * The directories above it are not empty, so they cannot be removed either.
+ * The directories above it are not empty, so they cannot be removed either. Throws `conflict` when one of them is a
+ * file.
  */
 export async function walkHolding(
   tx: Transaction,
-  folder: FolderId,
+  session: OpenSession,
+  folder: FolderScope,
   directories: VirtualPath,
 ): Promise<DirectoryId | null> {
   const name = directories.at(-1);
   if (name === undefined) return null;
-  const held = await holdDirectory(tx, folder, await walk(tx, folder, directories.slice(0, -1)), name);
-  if (held === undefined) throw notFound();
+  const missing: Missing = async (above, one) =>
+    (await knowsFile(tx, session, folder, above, one)) ? isFileOnTheWay(one) : notFound();
+  const parent = await walk(tx, folder.id, directories.slice(0, -1), missing);
+  const held = await holdDirectory(tx, folder.id, parent, name);
+  if (held === undefined) throw await missing(parent, name);
   return held;
 }
 

@@ -1,11 +1,11 @@
 // Owns: the handlers of the operations `tree.*`: what a session may see and change of names, times and directories.
 // Must never: tell a session whether something exists that it may not see.
 import { randomUUID } from 'node:crypto';
-import { CofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Attributes, EdgeToWarden, Found } from '../../rpc/edge-warden.ts';
 import { frameBytesMax } from '../../rpc/framing.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import type { Charging } from '../budgets/charges.ts';
@@ -17,6 +17,7 @@ import type { Storing } from '../store/store-client.ts';
 import { removeFile, renameFile } from './change-file.ts';
 import {
   type InFolder,
+  knowsFile,
   locate,
   locateEntry,
   notFound,
@@ -41,8 +42,10 @@ import {
   lockFile,
   removeDirectory,
   setModifiedAt,
+  type VersionRow,
   visibleVersion,
 } from './tree-queries.ts';
+import { existsAlready, inUse, isNoDirectory } from './wrong-kind.ts';
 
 type TreeOperations =
   | 'tree.stat'
@@ -81,6 +84,10 @@ function inOneFrame<E extends { readonly name: string }>(entries: readonly E[]):
   return end < 0 ? entries : entries.slice(0, Math.max(1, end));
 }
 
+/** What a session is told of the upload that writes a version of its account. */
+const writingFor = (session: OpenSession, writer: NonNullable<VersionRow['writer']>): Found['writing'] =>
+  writer.session === session.id ? { upload: writer.upload } : {};
+
 /** Returns whether the session may write there; for a level above the folders, in a folder below it. */
 function mayWrite(session: OpenSession, place: PathTarget): boolean {
   if (place.kind === 'folder') return isWritableBy(session, place.folder);
@@ -89,7 +96,7 @@ function mayWrite(session: OpenSession, place: PathTarget): boolean {
 }
 
 export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
-  const { sessions, charges, limits, store } = warden;
+  const { sessions, charges, limits, store, keys } = warden;
   const inFolder = <T>(session: OpenSession, place: InFolder, work: (tx: Transaction) => Promise<T>): Promise<T> =>
     sessions.within(session, scopeOf(place.customer), work);
   const { directoriesPerFolderMax } = limits;
@@ -99,8 +106,8 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
    */
   const charge = (session: OpenSession, place: InFolder, direction: 'in' | 'list'): Promise<void> =>
     charges.take(session, place.customer.id, direction, { bytes: 0, items: 1 });
-  /** Returns the attributes of what is there. Throws `not-found` when there is nothing that the session may see. */
-  const attributesAt = async (session: OpenSession, place: PathTarget): Promise<Attributes> => {
+  /** Returns what is there. Throws `not-found` when there is nothing that the session may see. */
+  const attributesAt = async (session: OpenSession, place: PathTarget): Promise<Found> => {
     if (place.kind !== 'folder') return directoryAttributes(session, null, epochZero);
     if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
     requireVerb(session, place.folder, 'list');
@@ -115,12 +122,24 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
           size: version.size,
           modifiedAt: toSeconds(version.modifiedAt),
           permissions: 0o640,
+          ...(version.writer === null ? {} : { writing: writingFor(session, version.writer) }),
         } as const;
       const directory = await findDirectory(tx, place.folder.id, parent, name);
       const modifiedAt = directory && (await directoryModifiedAt(tx, directory));
       if (modifiedAt === undefined) throw notFound();
       return directoryAttributes(session, place.folder, toSeconds(modifiedAt));
     });
+  };
+  /** Returns whether the session may see that something is at a place. */
+  const isThere = async (session: OpenSession, place: PathTarget): Promise<boolean> => {
+    try {
+      await attributesAt(session, place);
+      return true;
+    } catch (error) {
+      const { code } = toCofferdamError(error);
+      if (code !== 'not-found' && code !== 'denied') throw error;
+      return false;
+    }
   };
   return {
     'tree.stat': async ({ token, path }, caller) => {
@@ -203,7 +222,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
 
     'tree.remove': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path);
+      const place = locateEntry(session, path, 'remove');
       await charge(session, place, 'list');
       await inFolder(session, place, (tx) => removeFile(tx, session, place));
       return {};
@@ -211,26 +230,28 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
 
     'tree.rename': async ({ token, from, to, replace }, caller) => {
       const session = await sessions.require(token, caller);
-      const source = locateEntry(session, from);
-      const target = locateEntry(session, to);
+      const source = locateEntry(session, from, 'rename');
+      const target = locateEntry(session, to, 'rename-to');
       if (source.folder.id !== target.folder.id)
         throw new CofferdamError('denied', 'files cannot be moved between folders');
       await charge(session, source, 'list');
-      await inFolder(session, source, (tx) => renameFile(tx, session, source, target, replace));
+      await inFolder(session, source, (tx) => renameFile(tx, keys, session, source, target, replace));
       return {};
     },
 
     'tree.make-directory': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path);
+      const place = locateEntry(session, path, 'make-directory');
+      const isAllowed = place.folder.directoriesAllowed && isWritableBy(session, place.folder);
+      // Clients that make every level of a path must learn which of them exist, wherever they may make none.
+      if (!isAllowed && (await isThere(session, place))) throw existsAlready();
       requireVerb(session, place.folder, 'write');
-      if (!place.folder.directoriesAllowed)
-        throw new CofferdamError('denied', 'directories cannot be made in this folder');
+      if (!isAllowed) throw new CofferdamError('denied', 'directories cannot be made in this folder');
       await charge(session, place, 'in');
       await inFolder(session, place, async (tx) => {
         if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
           throw new CofferdamError('over-limit', 'this folder holds as many directories as it may');
-        const parent = await walkHolding(tx, place.folder.id, place.parents);
+        const parent = await walkHolding(tx, session, place.folder, place.parents);
         // Every operation that creates a name locks the row of the file first, so that a file (of any account, visible
         // or not) and a directory never share a name.
         const file = await lockFile(
@@ -241,18 +262,11 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
           place.name,
           idOf<FileId>(randomUUID()),
         );
-        const isTaken = (await liveVersions(tx, file)).length > 0;
-        const made =
-          !isTaken &&
-          (await insertDirectory(
-            tx,
-            idOf<DirectoryId>(randomUUID()),
-            place.customer.id,
-            place.folder.id,
-            parent,
-            place.name,
-          ));
-        if (!made) throw new CofferdamError('conflict', 'the name is taken');
+        if ((await liveVersions(tx, file)).length > 0)
+          throw (await knowsFile(tx, session, place.folder, parent, place.name)) ? existsAlready() : inUse();
+        const id = idOf<DirectoryId>(randomUUID());
+        if (!(await insertDirectory(tx, id, place.customer.id, place.folder.id, parent, place.name)))
+          throw existsAlready();
         await deleteFileIfBare(tx, file);
         await recordName(tx, session, place, 'directory.made');
       });
@@ -261,7 +275,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
 
     'tree.remove-directory': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path);
+      const place = locateEntry(session, path, 'remove-directory');
       requireVerb(session, place.folder, 'write');
       if (!place.folder.directoriesAllowed)
         throw new CofferdamError('denied', 'directories cannot be removed in this folder');
@@ -269,7 +283,8 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
       await inFolder(session, place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.parents);
         const directory = await findDirectory(tx, place.folder.id, parent, place.name);
-        if (directory === undefined) throw notFound();
+        if (directory === undefined)
+          throw (await knowsFile(tx, session, place.folder, parent, place.name)) ? isNoDirectory() : notFound();
         await lockDirectory(tx, directory);
         if (await isOccupied(tx, directory)) throw new CofferdamError('conflict', 'the directory is not empty');
         await removeDirectory(tx, directory);
@@ -280,7 +295,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
 
     'tree.set-times': async ({ token, path, modifiedAt }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path);
+      const place = locateEntry(session, path, 'set-times');
       requireVerb(session, place.folder, 'write');
       await charge(session, place, 'list');
       await inFolder(session, place, async (tx) => {

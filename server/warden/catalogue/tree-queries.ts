@@ -7,6 +7,7 @@ import {
   type FileId,
   type FolderId,
   idOf,
+  type SessionId,
   type VersionId,
 } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -26,6 +27,8 @@ export type VersionRow = {
   readonly sha256: Buffer | null;
   /** True while the version rewrites or continues another version. */
   readonly hasBase: boolean;
+  /** The upload that may write to the version now, and its session; null when nobody has it open. */
+  readonly writer: { readonly upload: string; readonly session: SessionId } | null;
 };
 type Entry = {
   readonly name: string;
@@ -35,7 +38,7 @@ type Entry = {
 };
 
 const versionColumns =
-  'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at, v.sha256, v.base_version_id is not null as has_base';
+  'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at, v.sha256, v.base_version_id is not null as has_base, v.upload_id, v.session_id';
 type RawVersion = {
   readonly id: string;
   readonly number: number;
@@ -48,6 +51,8 @@ type RawVersion = {
   readonly first_read_at: Date | null;
   readonly sha256: Buffer | null;
   readonly has_base: boolean;
+  readonly upload_id: string | null;
+  readonly session_id: string;
 };
 const shapeVersion = (row: RawVersion): VersionRow => ({
   id: idOf<VersionId>(row.id),
@@ -61,6 +66,7 @@ const shapeVersion = (row: RawVersion): VersionRow => ({
   firstReadAt: row.first_read_at,
   sha256: row.sha256,
   hasBase: row.has_base,
+  writer: row.upload_id === null ? null : { upload: row.upload_id, session: idOf<SessionId>(row.session_id) },
 });
 
 /**
@@ -289,8 +295,18 @@ export async function withdrawPublished(tx: Transaction, file: FileId): Promise<
   return rows.map((row) => idOf<VersionId>(row.id));
 }
 
-export async function moveVersion(tx: Transaction, version: VersionId, file: FileId, number: number): Promise<void> {
-  await tx.query('update version set file_id = $2, number = $3 where id = $1', [version, file, number]);
+/** Moves a version below another name. A receipt that names its path is replaced by the one that names the new path. */
+export async function moveVersion(
+  tx: Transaction,
+  version: VersionId,
+  to: { readonly file: FileId; readonly number: number; readonly receipt: string | null },
+): Promise<void> {
+  await tx.query('update version set file_id = $2, number = $3, receipt = $4 where id = $1', [
+    version,
+    to.file,
+    to.number,
+    to.receipt,
+  ]);
 }
 
 export async function deleteFileIfBare(tx: Transaction, file: FileId): Promise<void> {

@@ -13,6 +13,7 @@ import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import type { Doing } from '../commands/doing.ts';
+import { insertFolder, usualRules } from '../folders/folder-queries.ts';
 import { record } from '../ledger/entries/record.ts';
 import type { Purpose } from '../seals/declared.ts';
 import { purposeOf } from '../seals/declared.ts';
@@ -24,7 +25,6 @@ import {
   findCustomer,
   findRenamed,
   insertCustomer,
-  insertFolder,
   internalAccountsOf,
   setAllowedProofs,
   setCustomerName,
@@ -74,29 +74,14 @@ export const customerUseCases = {
     await requireNeverAnothers(tx, name, id);
     await warden.keys.createCustomerKey(tx, id);
     await createBudgets(tx, { kind: 'customer', customer: id }, warden.budgets);
-    const { settleMs } = warden.limits;
-    await insertFolder(tx, {
-      id: idOf<FolderId>(randomUUID()),
-      customer: id,
-      name: 'deposit',
-      direction: 'deposit',
-      settleMs,
-      windowDays: null,
-      retentionDays: null,
-      replaceAllowed: false,
-      directoriesAllowed: true,
-    });
-    await insertFolder(tx, {
-      id: idOf<FolderId>(randomUUID()),
-      customer: id,
-      name: 'collect',
-      direction: 'collect',
-      settleMs: 0,
-      windowDays: warden.limits.collectWindowDays,
-      retentionDays: warden.limits.collectRetentionDays,
-      replaceAllowed: true,
-      directoriesAllowed: true,
-    });
+    for (const direction of ['deposit', 'collect'] as const)
+      await insertFolder(tx, {
+        id: idOf<FolderId>(randomUUID()),
+        customer: id,
+        name: direction,
+        direction,
+        ...usualRules(direction, warden.limits),
+      });
     await record(tx, {
       kind: 'customer.created',
       customer: id,

@@ -1,5 +1,5 @@
-// Owns: the SQL of customers and of the folders that a new customer gets.
-import { type CustomerId, type Direction, type FolderId, idOf } from '../../domain/ids.ts';
+// Owns: the SQL of customers.
+import { type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
 import { declareChange, declareFound, declareNew, type Purpose, type WritePurpose } from '../seals/declared.ts';
@@ -11,52 +11,6 @@ export async function insertCustomer(tx: Transaction, id: CustomerId, name: stri
   return (
     (await tx.query('insert into customer (id, name) values ($1, $2) on conflict do nothing returning id', [id, name]))
       .length === 1
-  );
-}
-
-type NewFolder = {
-  readonly id: FolderId;
-  readonly customer: CustomerId;
-  readonly name: string;
-  readonly direction: Direction;
-  readonly settleMs: number;
-  readonly windowDays: number | null;
-  readonly retentionDays: number | null;
-  readonly replaceAllowed: boolean;
-  readonly directoriesAllowed: boolean;
-};
-
-export async function insertFolder(tx: Transaction, f: NewFolder): Promise<void> {
-  declareNew(
-    tx,
-    { kind: 'folder', id: f.id },
-    {
-      customer_id: f.customer,
-      name: f.name,
-      direction: f.direction,
-      publish_rule: 'on-close',
-      settle_ms: f.settleMs,
-      read_back: false,
-      replace_allowed: f.replaceAllowed,
-      directories_allowed: f.directoriesAllowed,
-      window_days: f.windowDays,
-      reads_max: null,
-      retention_days: f.retentionDays,
-    },
-  );
-  await tx.query(
-    'insert into folder (id, customer_id, name, direction, settle_ms, replace_allowed, directories_allowed, window_days, retention_days) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
-    [
-      f.id,
-      f.customer,
-      f.name,
-      f.direction,
-      f.settleMs,
-      f.replaceAllowed,
-      f.directoriesAllowed,
-      f.windowDays,
-      f.retentionDays,
-    ],
   );
 }
 
@@ -128,7 +82,7 @@ export async function internalAccountsOf(
   limit: number,
 ): Promise<readonly string[]> {
   const rows = await tx.query<{ name: string }>(
-    `select a.name from account a where a.plane = 'internal' and a.id in (select r.account_id from folder_right r where r.customer_id = $1)
+    `select a.name from account a where a.plane = 'internal' and a.id in (select r.account_id from folder_right r where r.customer_id = $1 and r.verbs <> '{}')
      order by a.name limit $2`,
     [customer, limit],
   );

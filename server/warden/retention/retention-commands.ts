@@ -1,26 +1,20 @@
-// Owns: the operators' commands about windows, retention and holds, each inside its command's own transaction and on
-// the record.
+// Owns: the operators' commands about versions and holds, each inside its command's own transaction and on the record.
 import { CofferdamError } from '../../domain/errors.ts';
-import { isBoundWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import type { Doing } from '../commands/doing.ts';
 import { findCustomer } from '../customers/customer-queries.ts';
+import { requireFolder } from '../folders/named-folder.ts';
 import { record } from '../ledger/entries/record.ts';
-import { type Purpose, purposeOf } from '../seals/declared.ts';
-import { alteredBefore, isFoundAltered } from '../seals/seals.ts';
 import { withdrawVersion } from '../versions/version-queries.ts';
 import {
-  type FolderWindow,
   type HeldVersion,
   insertHold,
   liftHold,
-  lockFolder,
   lockVersion,
   releaseVersion,
   whatIsInTheWay,
-  writeFolder,
 } from './retention-queries.ts';
 
 async function requireVersion(tx: Transaction, id: string): Promise<HeldVersion> {
@@ -29,62 +23,7 @@ async function requireVersion(tx: Transaction, id: string): Promise<HeldVersion>
   return found;
 }
 
-async function requireFolder(
-  tx: Transaction,
-  customer: string,
-  folder: string,
-  purpose: Purpose,
-): Promise<FolderWindow> {
-  const found = await lockFolder(tx, customer, folder, purpose);
-  if (found === undefined) throw new CofferdamError('not-found', `customer ${customer} has no folder ${folder}`);
-  return found;
-}
-
 export const retentionUseCases = {
-  'folder.set': async (params: Params<OperatorToAdmin, 'folder.set'>, { tx, warden, operator, widen }: Doing) => {
-    const { customer, folder, reason, windowDays, readsMax, retentionDays } = params;
-    const before = await requireFolder(tx, customer, folder, 'to-narrow');
-    const row = { kind: 'folder', id: before.id } as const;
-    const isAltered = await isFoundAltered(tx, warden.keys, row);
-    const after = {
-      ...before,
-      windowDays: windowDays === undefined ? before.windowDays : windowDays,
-      readsMax: readsMax === undefined ? before.readsMax : readsMax,
-      retentionDays: retentionDays === undefined ? before.retentionDays : retentionDays,
-    };
-    if (after.retentionDays !== null && after.windowDays !== null && after.retentionDays < after.windowDays) {
-      if (isAltered) throw alteredBefore(tx, row);
-      throw new CofferdamError('invalid', 'retention cannot end before the window does');
-    }
-    // When the row was altered, its values are not compared. Then only a value that restricts nothing counts as wider.
-    const isFreer = (was: number | null, asked: number | null | undefined): boolean =>
-      asked !== undefined && (isAltered ? asked === null : isBoundWider(was, asked));
-    const isSooner = isAltered
-      ? typeof retentionDays === 'number'
-      : isBoundWider(after.retentionDays, before.retentionDays);
-    const wider = [
-      ...(isFreer(before.windowDays, windowDays) ? [`the window of ${folder}`] : []),
-      ...(isFreer(before.readsMax, readsMax) ? [`the reads of ${folder}`] : []),
-      // A shorter retention destroys files sooner, so it needs two operators.
-      ...(isSooner ? [`what is destroyed sooner in ${folder}`] : []),
-    ];
-    widen(wider);
-    await writeFolder(tx, after, purposeOf(wider));
-    const figures = ({ windowDays: window, readsMax: reads, retentionDays: retention }: FolderWindow) => ({
-      window,
-      reads,
-      retention,
-    });
-    await record(tx, {
-      kind: 'folder.changed',
-      customer: before.customer,
-      observer: 'warden',
-      public: { folder, before: figures(before), after: figures(after) },
-      sensitive: { operator, reason },
-    });
-    return { windowDays: after.windowDays, readsMax: after.readsMax, retentionDays: after.retentionDays };
-  },
-
   'file.withdraw': async ({ version, reason }: Params<OperatorToAdmin, 'file.withdraw'>, { tx, operator }: Doing) => {
     const found = await requireVersion(tx, version);
     const gone = await withdrawVersion(tx, found.version, 'operator');

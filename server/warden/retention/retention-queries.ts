@@ -3,8 +3,6 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, type FolderId, idOf, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { now } from '../../postgres/now.ts';
-import { declareChange, declareFound, type Purpose, type WritePurpose } from '../seals/declared.ts';
-import { customerOfSelfTest } from '../testers/tester.ts';
 import { folderIsHeld, lockVersions, versionIsHeld } from '../versions/version-queries.ts';
 
 type Left = { readonly version: VersionId; readonly customer: CustomerId };
@@ -219,58 +217,6 @@ export async function releaseVersion(tx: Transaction, version: VersionId, days: 
     [version, days],
   );
   return row?.until ?? new Date(0);
-}
-
-export type FolderWindow = {
-  readonly id: FolderId;
-  readonly customer: CustomerId;
-  readonly windowDays: number | null;
-  readonly readsMax: number | null;
-  readonly retentionDays: number | null;
-};
-
-export async function lockFolder(
-  tx: Transaction,
-  customer: string,
-  folder: string,
-  purpose: Purpose,
-): Promise<FolderWindow | undefined> {
-  const found = await tx.query<{ id: string }>(
-    `select f.id from folder f join customer c on c.id = f.customer_id where c.name = $1 and f.name = $2 and not ${customerOfSelfTest}`,
-    [customer, folder],
-  );
-  const [row] = await tx.query<{
-    id: string;
-    customer_id: string;
-    window_days: number | null;
-    reads_max: number | null;
-    retention_days: number | null;
-  }>(
-    'select id, customer_id, window_days, reads_max, retention_days from folder where id = $1 and name = $2 for update',
-    [found[0]?.id, folder],
-  );
-  if (row === undefined) return undefined;
-  await declareFound(tx, purpose, { kind: 'customer', id: row.customer_id }, { name: customer });
-  const facts = { name: folder, customer_id: row.customer_id };
-  const said = (await declareFound<typeof row>(tx, purpose, { kind: 'folder', id: row.id }, facts)) ?? row;
-  return {
-    id: idOf<FolderId>(row.id),
-    customer: idOf<CustomerId>(row.customer_id),
-    windowDays: said.window_days,
-    readsMax: said.reads_max,
-    retentionDays: said.retention_days,
-  };
-}
-
-export async function writeFolder(tx: Transaction, folder: FolderWindow, purpose: WritePurpose): Promise<void> {
-  const facts = { window_days: folder.windowDays, reads_max: folder.readsMax, retention_days: folder.retentionDays };
-  await declareChange(tx, [{ kind: 'folder', id: folder.id }], facts, purpose);
-  await tx.query('update folder set window_days = $2, reads_max = $3, retention_days = $4 where id = $1', [
-    folder.id,
-    folder.windowDays,
-    folder.readsMax,
-    folder.retentionDays,
-  ]);
 }
 
 export async function insertHold(

@@ -124,7 +124,9 @@ const fitting: Readonly<Record<string, Readonly<Partial<Record<SealKind, Fit>>>>
       namesIt(facts, params, '') && facts.kind === params.kind && facts.plane === params.plane,
     rights: () => true,
   },
-  'account.set': { account: namesIt },
+  'account.set': { account: namesIt, rights: (_facts, params) => Array.isArray(params.rights) },
+  // The accounts of the customer get rights on its new folder.
+  'folder.create': { rights: () => true },
   'account.expire': { account: namesIt },
   'key.add': { credential: (facts, params) => isKeyLine(facts, params.publicKey) },
   'key.confirm': { credential: (facts, params) => facts.fingerprint === params.fingerprint },

@@ -26,7 +26,7 @@ export const factsOf = {
   rights: `select r.id::text, r.facts::text, (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = r.id::text) as seal
     from (select account_id as id, jsonb_object_agg(folder_id, jsonb_build_array(customer_id, verbs)) as facts from folder_right
       where account_id = any ($2::uuid[]) group by account_id) r`,
-  folder: `select id::text as id, jsonb_build_object('customer_id', customer_id, 'name', name, 'direction', direction, 'publish_rule', publish_rule, 'settle_ms',
+  folder: `select id::text as id, jsonb_build_object('customer_id', customer_id, 'name', name, 'direction', direction, 'publish_rule', publish_rule, 'marker', marker, 'settle_ms',
       settle_ms, 'read_back', read_back, 'replace_allowed', replace_allowed, 'directories_allowed', directories_allowed,
       'window_days', window_days, 'reads_max', reads_max, 'retention_days', retention_days)::text as facts,
     (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = folder.id::text) as seal

@@ -55,6 +55,7 @@ async function ensureFolder(tx: Transaction, customer: CustomerId, name: string)
         name,
         direction: 'collect',
         publish_rule: 'on-close',
+        marker: '.done',
         settle_ms: 0,
         read_back: false,
         replace_allowed: true,

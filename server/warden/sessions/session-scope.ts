@@ -114,6 +114,8 @@ export function customersOf(
   for (const [folder, [customer, verbs]] of Object.entries(rights)) {
     const named = factsOfRow<{ readonly name: string }>(rows, { kind: 'customer', id: customer });
     const facts = factsOfRow<FolderRow>(rows, { kind: 'folder', id: folder });
+    // Everything was taken away.
+    if (verbs.length === 0) continue;
     // A customer or a folder that was not verified is left out.
     if (named === undefined || facts === undefined || facts.customer_id !== customer || !active.has(customer)) continue;
     if (account.customer !== null && account.customer !== customer) continue;

@@ -5,14 +5,15 @@
 import { createHash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VersionId } from '../../domain/ids.ts';
-import { afterClose, isTemporaryName, markedName } from '../../domain/publish-rules.ts';
-import { type ReceiptFields, receiptBody, receiptText } from '../../domain/receipt.ts';
+import { afterClose, isTemporary, markedName } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
+import { publishedNames } from '../receipts/receipt-queries.ts';
+import { signedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
-import { isContinued, isSiblingReleased, lockHeldSibling, placeOfFile } from './place-queries.ts';
+import { type FilePlace, isContinued, isSiblingReleased, lockHeldSibling, placeOfFile } from './place-queries.ts';
 import {
   closeMarker,
   closeVersion,
@@ -76,9 +77,9 @@ async function releaseMarked(
   session: OpenSession,
   upload: OpenUpload,
   handle: string,
-  marked: string,
+  { place, marked }: { readonly place: FilePlace; readonly marked: string },
 ): Promise<VersionId> {
-  if (isTemporaryName(marked))
+  if (isTemporary([...place.namesInFolder.slice(0, -1), marked]))
     throw new CofferdamError('conflict', `${marked} is a temporary name: rename the file, then release it`);
   const target = await lockHeldSibling(tx, upload.file, marked, session.account.id);
   if (target === undefined) {
@@ -100,15 +101,9 @@ async function releaseMarked(
     handle,
     kind: 'file.published',
     version: target,
-    public: { by: 'marker' },
+    public: { by: 'marker', ...(await publishedNames(tx, [target])).get(target) },
   });
   return target;
-}
-
-/** Returns the text of a receipt, signed. */
-export function signedReceipt(keys: KeyRing, fields: ReceiptFields): string {
-  const signature = keys.signReceipt(Buffer.from(receiptBody(fields), 'utf8')).toString('base64');
-  return receiptText(fields, keys.receiptPublicKey.id, signature);
 }
 
 /**
@@ -130,9 +125,10 @@ export async function closeUpload(
     ...bySession(session),
     handle: close.id,
   } as const;
-  const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
-  if (marked !== undefined) return releaseMarked(tx, session, upload, close.id, marked);
-  const publication = afterClose(place, upload.fileName);
+  const marked =
+    place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName, place.marker) : undefined;
+  if (marked !== undefined) return releaseMarked(tx, session, upload, close.id, { place, marked });
+  const publication = afterClose(place, place.namesInFolder);
   const { digests, now: closedAt } = await extentsAndTime(tx, upload.content, upload.extentCount);
   const extents = createHash('sha256');
   for (const digest of digests) extents.update(digest);

@@ -9,7 +9,8 @@ import type { Handlers } from '../../rpc/operation.ts';
 import type { Charging } from '../budgets/charges.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
-import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
+import { findDirectory, findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
+import { isDirectory } from '../catalogue/wrong-kind.ts';
 import type { Read } from '../keys/key-ring.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
 import { alarmImpossible } from '../sessions/impossible-words.ts';
@@ -80,7 +81,7 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
   return {
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path);
+      const place = locateEntry(session, path, 'read');
       const download = randomUUID();
       const open = (): ReturnType<Handlers<EdgeToWarden, EdgeCaller>['download.open']> =>
         sessions.within(session, scopeOf(place.customer), async (tx) => {
@@ -88,7 +89,10 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
           const parent = await walk(tx, place.folder.id, place.parents);
           const file = await findFile(tx, place.folder.id, parent, place.name);
           const visible = file && (await visibleVersion(tx, file, session.account.id));
-          if (file === undefined || visible === undefined) throw notFound();
+          if (file === undefined || visible === undefined) {
+            const isOther = (await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined;
+            throw isOther ? isDirectory() : notFound();
+          }
           if (!mayRead(session, place.folder))
             throw new CofferdamError('denied', 'files in this folder are for delivery and cannot be read back');
           const version = visible.state === 'published' ? visible : await newestPublished(tx, file);

@@ -18,7 +18,7 @@ import { issueTicket } from '../../extents/object-tickets.ts';
 import { extentPlainBytesMax, sealedLength } from '../../extents/sealed-format.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
-import { type locateEntry, walkHolding } from '../catalogue/locate.ts';
+import { type locateEntry, notFound, walkHolding } from '../catalogue/locate.ts';
 import { giveUp } from '../catalogue/name-entry.ts';
 import {
   findDirectory,
@@ -28,6 +28,7 @@ import {
   setVersionState,
   type VersionRow,
 } from '../catalogue/tree-queries.ts';
+import { isDirectory } from '../catalogue/wrong-kind.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
 import { type SealedUpload, uploadMac } from './handle-seals.ts';
@@ -48,6 +49,7 @@ export type EntryPlace = ReturnType<typeof locateEntry>;
 export type OpenMode = {
   readonly continue: boolean;
   readonly exclusive: boolean;
+  readonly mustExist?: boolean | undefined;
   /**
    * What the name was when it was offered: the highest number of its versions, and nothing unpublished. What came since
    * is not given up. Undefined when it was not offered.
@@ -63,16 +65,17 @@ type Decision =
 
 /**
  * Decides from the live versions of a name, which are given newest first. Throws `conflict` or `denied` when the name
- * may not be written now.
+ * may not be written now, and `not-found` when a file must be there and this session knows of none.
  */
 function decide(session: OpenSession, place: EntryPlace, live: readonly VersionRow[], mode: OpenMode): Decision {
   const isOwn = (version: VersionRow): boolean => version.account === session.account.id;
   const unpublished = live.filter((version) => version.state !== 'published');
-  if (unpublished.some((version) => !isOwn(version))) throw new CofferdamError('conflict', 'the name is in use');
   const published = live.find((version) => version.state === 'published');
-  const own = unpublished[0];
-  if (mode.exclusive && (own !== undefined || published !== undefined))
-    throw new CofferdamError('conflict', 'the file exists');
+  const own = unpublished.find(isOwn);
+  const isThere = own !== undefined || published !== undefined;
+  if (mode.mustExist === true && !isThere) throw notFound();
+  if (unpublished.some((version) => !isOwn(version))) throw new CofferdamError('conflict', 'the name is in use');
+  if (mode.exclusive && isThere) throw new CofferdamError('conflict', 'the file exists already');
   if (mode.continue && own !== undefined)
     return own.state === 'partial' ? { kind: 'resume', version: own } : { kind: 'follow', version: own };
   if (published !== undefined) {
@@ -200,10 +203,9 @@ export async function openUpload(
   id: string = randomUUID(),
 ): Promise<Opened> {
   const { keys } = issuing;
-  const parent = await walkHolding(tx, place.folder.id, place.parents);
+  const parent = await walkHolding(tx, session, place.folder, place.parents);
   const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
-  if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined)
-    throw new CofferdamError('conflict', 'the name is taken by a directory');
+  if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined) throw isDirectory();
   let live = await liveVersions(tx, file);
   if (mode.offered !== undefined && (await isNewer(tx, file, live, mode.offered.standing))) throw superseded();
   const decideNow = (): Decision => decide(session, place, live, mode);

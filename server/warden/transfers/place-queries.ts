@@ -16,8 +16,11 @@ export type FilePlace = {
   /** The name of the folder, and in `pathInFolder` the path below it. */
   readonly folder: string;
   readonly pathInFolder: string;
+  readonly namesInFolder: readonly string[];
   readonly direction: Direction;
   readonly publishRule: PublishRule;
+  /** The ending of the names of markers. */
+  readonly marker: string;
   readonly settleMs: number;
 };
 
@@ -28,6 +31,7 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
     folder: string;
     direction: Direction;
     publish_rule: PublishRule;
+    marker: string;
     settle_ms: number;
     names: readonly string[];
   }>(
@@ -35,7 +39,7 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
        select f.directory_id as id, array[f.name::text] as names from file f where f.id = $1
        union all
        select d.parent_id, array[d.name::text] || up.names from up join directory d on d.id = up.id)
-     select c.name as customer, fo.name as folder, fo.direction, fo.publish_rule, fo.settle_ms, up.names
+     select c.name as customer, fo.name as folder, fo.direction, fo.publish_rule, fo.marker, fo.settle_ms, up.names
      from up, file f join folder fo on fo.id = f.folder_id join customer c on c.id = f.customer_id
      where f.id = $1 and up.id is null`,
     [file],
@@ -47,8 +51,10 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
     path: formatPath([row.folder, ...row.names]),
     folder: row.folder,
     pathInFolder: formatPath(row.names),
+    namesInFolder: row.names,
     direction: row.direction,
     publishRule: row.publish_rule,
+    marker: row.marker,
     settleMs: row.settle_ms,
   };
 }

@@ -24,6 +24,8 @@ import { type ChargeAnswer, type ChargeRequest, chargeAnswer, type RawCharge } f
 export type FolderRules = {
   readonly direction: Direction;
   readonly publishRule: PublishRule;
+  /** The ending of the names of markers. */
+  readonly marker: string;
   readonly settleMs: number;
 };
 /** What a name is at one moment. */
@@ -56,6 +58,7 @@ type RawName = {
   readonly folder: string | null;
   readonly direction: Direction;
   readonly publish_rule: PublishRule;
+  readonly marker: string;
   readonly settle_ms: number;
   readonly customer_key: string | null;
   readonly wrapped: Buffer;
@@ -78,12 +81,12 @@ export async function lookAtName(
   },
 ): Promise<NameSeen> {
   const [row] = await database.call<RawName>(
-    `select goes_on, has_place, directory, is_directory, standing, has_unpublished, has_published, folder, direction, publish_rule, settle_ms, customer_key, wrapped, wrapped_by,
+    `select goes_on, has_place, directory, is_directory, standing, has_unpublished, has_published, folder, direction, publish_rule, marker, settle_ms, customer_key, wrapped, wrapped_by,
        has_room, moment from look_at_name($1, $2, $3, $4::text[], $5)`,
     [of.session, of.customer, of.folder, of.parents, of.name],
   );
   if (row === undefined) throw new Error('a name was not looked at');
-  const { direction, publish_rule: publishRule, settle_ms: settleMs } = row;
+  const { direction, publish_rule: publishRule, marker, settle_ms: settleMs } = row;
   return {
     goesOn: row.goes_on,
     directory: row.has_place ? directoryOf(row.directory) : undefined,
@@ -91,7 +94,7 @@ export async function lookAtName(
     standing: row.standing,
     hasUnpublished: row.has_unpublished,
     hasPublished: row.has_published,
-    folder: row.folder === null ? undefined : { name: row.folder, direction, publishRule, settleMs },
+    folder: row.folder === null ? undefined : { name: row.folder, direction, publishRule, marker, settleMs },
     key:
       row.customer_key === null
         ? undefined
@@ -151,7 +154,7 @@ const callBatch = (database: Database, items: readonly Put[]): Promise<readonly 
     `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, entry, put, repeated, entries
      from put_batch($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::boolean[], $8::text[], $9::int[], $10::text[], $11::uuid[], $12::uuid[], $13::uuid[],
        $14::uuid[], $15::bytea[], $16::text[], $17::bigint[], $18::bytea[], $19::bytea[], $20::bytea[], $21::bigint[], $22::timestamptz[], $23::timestamptz[], $24::text[], $25::text[],
-       $26::text[]) order by item`,
+       $26::text[], $27::text[]) order by item`,
     [
       items.map((one) => one.session),
       items.map((one) => one.customer),
@@ -179,6 +182,7 @@ const callBatch = (database: Database, items: readonly Put[]): Promise<readonly 
       items.map((one) => one.receipt),
       items.map((one) => JSON.stringify(one.says.opened)),
       items.map((one) => JSON.stringify(one.says.closed)),
+      items.map((one) => one.rules.marker),
     ],
   );
 

@@ -18,8 +18,8 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { Slots } from '../../rpc/slots.ts';
 import { byOf, type Charging, createQueues, type Queues } from '../budgets/charges.ts';
+import { signedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
-import { signedReceipt } from './close-upload.ts';
 import { type Offer, Offers, offerLifeMs } from './offers.ts';
 import type { EntryPlace } from './open-upload.ts';
 import { callPutBatch, lookAtName, type NameSeen, type Put, type PutAnswer } from './put-queries.ts';
@@ -86,6 +86,10 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
  * name.
  */
 function isPlain(seen: NameSeen, place: EntryPlace, mode: Mode): boolean {
+  const { folder } = seen;
+  if (folder === undefined) return false;
+  // A marker is decided by what else is there.
+  if (folder.publishRule === 'on-marker' && markedName(place.name, folder.marker) !== undefined) return false;
   if (!seen.goesOn || !seen.hasRoom || seen.directory === undefined || seen.isDirectory || seen.hasUnpublished)
     return false;
   return !seen.hasPublished || (place.folder.replaceAllowed && !mode.continue && !mode.exclusive);
@@ -102,8 +106,6 @@ export class SmallFiles {
   /** Returns an offer of this place, or undefined when the place must be opened like any other. */
   async offer(session: OpenSession, place: EntryPlace, mode: Mode): Promise<Offered | undefined> {
     const { database, charges } = this.#warden;
-    // A marker is decided by what else is there.
-    if (place.folder.publishRule === 'on-marker' && markedName(place.name) !== undefined) return undefined;
     const path = { folder: place.folder.id, rest: place.rest };
     for (let looks = 0; looks < looksMax; looks += 1) {
       if (!this.offers.hasRoom(session.id, session.node)) return undefined;
@@ -182,7 +184,7 @@ export class SmallFiles {
       throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
     const { rules, path } = offer;
     const name = path.rest.at(-1) ?? '';
-    const publication = afterClose(rules, name);
+    const publication = afterClose(rules, path.rest);
     const closedAt = new Date(offer.databaseMs + Math.floor(performance.now() - offer.madeAt));
     const fields = {
       customer: offer.customer,

@@ -2,13 +2,13 @@
 // freeing what is no longer needed. Several wardens may do this at the same time.
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
-import { markerSuffix } from '../../domain/publish-rules.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { forgetCharged, thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context/context.ts';
 import { record } from '../ledger/entries/record.ts';
 import { eachInTurn, extentsMax, passOverRows } from '../passes/row-passes.ts';
+import { publishedNames } from '../receipts/receipt-queries.ts';
 import type { Storing } from '../store/store-client.ts';
 import { type FilePlace, placeOfFile } from './place-queries.ts';
 import {
@@ -53,7 +53,15 @@ const thinned = new WeakMap<Database, number | null>();
 export async function publish(warden: Passing): Promise<void> {
   await passOverRows(warden, 'publication', {
     find: findDue,
-    work: async (tx, ids) => recordEach(tx, 'file.published', await publishDue(tx, ids), { by: 'settled' }),
+    work: async (tx, ids) => {
+      const due = await publishDue(tx, ids);
+      const names = await publishedNames(
+        tx,
+        due.map(({ version }) => version),
+      );
+      for (const one of due)
+        await recordEach(tx, 'file.published', [one], { by: 'settled', ...names.get(one.version) });
+    },
   });
 }
 
@@ -97,8 +105,8 @@ export async function collect(warden: Passing & Storing): Promise<void> {
  * Returns what the sender can do with a whole file that is kept and not published. Where markers publish, a rename does
  * not.
  */
-const howDelivered = ({ publishRule, path }: FilePlace): string =>
-  publishRule === 'on-marker' ? `put its marker ${path}${markerSuffix} beside it` : 'rename it';
+const howDelivered = ({ publishRule, marker, path }: FilePlace): string =>
+  publishRule === 'on-marker' ? `put its marker ${path}${marker} beside it` : 'rename it';
 
 /**
  * Records the expired uploads, and gives back the files that waited below them. These have a receipt, so an alert tells

@@ -67,7 +67,7 @@ export function uploadHandlers(
   /** Finds the place of a path in which the session may write, and the space for it. */
   const placed = async (token: string, path: VirtualPath, caller: EdgeCaller) => {
     const session = await sessions.require(token, caller);
-    const place = locateEntry(session, path);
+    const place = locateEntry(session, path, 'write');
     requireVerb(session, place.folder, 'write');
     await uploads.requireSpace(limits.freeSpaceFloorBytes);
     return { session, place };
@@ -116,9 +116,9 @@ export function uploadHandlers(
     database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
 
   return {
-    'upload.open': async ({ token, path, continue: isContinued, exclusive }, caller) => {
+    'upload.open': async ({ token, path, continue: isContinued, exclusive, mustExist }, caller) => {
       const { session, place } = await placed(token, path, caller);
-      return open(session, place, { continue: isContinued, exclusive });
+      return open(session, place, { continue: isContinued, exclusive, mustExist });
     },
 
     'upload.offer': async ({ token, path, continue: isContinued, exclusive }, caller) => {

@@ -299,6 +299,76 @@ export const accountCases: readonly Case[] = [
     },
   },
   {
+    says: 'rights that are taken away',
+    run: ['account.set', { name: batch, rights: [{ act: 'take', customer: 'acme', folder: 'collect' }], reason }],
+    does: {
+      answer: { sessionsEnded: 4 },
+      changed: { 'folder_right acme-batch/acme/collect': { verbs: [] } },
+      entries: [
+        entry(
+          'account.rights-changed',
+          'acme-batch',
+          { by: 'both' },
+          { public: { rights: [{ folder: 'collect', before: ['list', 'read'], after: [] }] } },
+        ),
+      ],
+      ended: { 'account: the account was changed': ofBatch },
+      closed: handles,
+    },
+  },
+  {
+    says: 'rights that are given',
+    prior: [['account.set', { name: batch, rights: [{ act: 'take', customer: 'acme' }], reason }]],
+    run: [
+      'account.set',
+      { name: batch, rights: [{ act: 'give', customer: 'acme', folder: 'collect', verbs: ['list'] }], reason },
+    ],
+    does: {
+      answer: { sessionsEnded: 0 },
+      widened: ['what acme-batch may do in acme/collect'],
+      changed: { 'folder_right acme-batch/acme/collect': { verbs: ['list'] } },
+      entries: [
+        entry(
+          'account.rights-changed',
+          'acme-batch',
+          { by: 'both' },
+          { public: { rights: [{ folder: 'collect', before: [], after: ['list'] }] } },
+        ),
+      ],
+    },
+  },
+  {
+    says: "rights on another bank's folder",
+    run: ['account.set', { name: batch, rights: [{ act: 'give', customer: 'acme-2' }], reason }],
+    refused: { code: 'invalid', message: /another customer/ },
+  },
+  {
+    says: 'an internal account and a new bank',
+    prior: [['customer.create', { name: 'north', reason }]],
+    run: [
+      'account.set',
+      { name: 'processor', rights: [{ act: 'give', customer: 'north', folder: 'deposit' }], reason },
+    ],
+    does: {
+      answer: { sessionsEnded: 1 },
+      widened: ['what processor may do in north/deposit'],
+      added: {
+        budget: ['processor/?/in', 'processor/?/list', 'processor/?/out'],
+        folder_right: [{ verbs: ['list', 'read'], folder_id: '?', account_id: 'processor', customer_id: '?' }],
+      },
+      entries: [
+        {
+          kind: 'account.rights-changed',
+          public: { rights: [{ folder: 'deposit', before: [], after: ['list', 'read'] }] },
+          sensitive: { by: 'both', reason },
+          account_id: 'processor',
+          customer_id: '?',
+        },
+      ],
+      ended: { 'account: the account was changed': ['processor@1'] },
+    },
+  },
+  {
     says: 'what it is already',
     run: ['account.set', { name: clerk, readOnly: false, manages: true, contact: 'acme-clerk@example.com', reason }],
     does: {

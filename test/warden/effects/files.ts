@@ -1,6 +1,6 @@
 // What each operation on folders and files does, and to whom.
 import type { Case } from '../../support/verb-effects.ts';
-import { entry, reason } from './words.ts';
+import { entry, handles, ofAcme, reason } from './words.ts';
 
 const collect = { customer: 'acme', folder: 'collect', reason } as const;
 const withdraw = (version: string) => ['file.withdraw', { version: `<acme:${version}>`, reason }] as const;
@@ -28,12 +28,18 @@ const releasesGone = {
   ],
 };
 
+/** The rules of a collect folder as entries and answers state them, without windows and retention. */
+const rules = { publish: 'on-close', marker: '.done', settleMs: 0, replace: true, directories: true } as const;
+const otherwise = { ...rules, publish: 'on-marker', marker: '.ok', replace: false } as const;
+const ofDeposit = { ...rules, replace: false } as const;
+const toldRules = { publish: 'on-close', marker: '.done', settleSeconds: 0, replace: true, directories: true } as const;
+
 export const fileCases: readonly Case[] = [
   {
     says: 'narrower',
     run: ['folder.set', { ...collect, windowDays: 20, readsMax: 2, retentionDays: 90 }],
     does: {
-      answer: { windowDays: 20, readsMax: 2, retentionDays: 90 },
+      answer: { ...toldRules, windowDays: 20, readsMax: 2, retentionDays: 90, sessionsEnded: 0 },
       changed: { 'folder acme/collect': { reads_max: 2, window_days: 20, retention_days: 90 } },
       entries: [
         entry(
@@ -42,8 +48,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: 2, window: 20, retention: 90 },
-              before: { reads: null, window: 30, retention: 60 },
+              after: { ...rules, reads: 2, window: 20, retention: 90 },
+              before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
             },
           },
@@ -55,7 +61,7 @@ export const fileCases: readonly Case[] = [
     says: 'a longer window',
     run: ['folder.set', { ...collect, windowDays: 31 }],
     does: {
-      answer: { windowDays: 31, readsMax: null, retentionDays: 60 },
+      answer: { ...toldRules, windowDays: 31, readsMax: null, retentionDays: 60, sessionsEnded: 0 },
       widened: ['the window of collect'],
       changed: { 'folder acme/collect': { window_days: 31 } },
       entries: [
@@ -65,8 +71,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: null, window: 31, retention: 60 },
-              before: { reads: null, window: 30, retention: 60 },
+              after: { ...rules, reads: null, window: 31, retention: 60 },
+              before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
             },
           },
@@ -78,7 +84,7 @@ export const fileCases: readonly Case[] = [
     says: 'no window',
     run: ['folder.set', { ...collect, windowDays: null }],
     does: {
-      answer: { windowDays: null, readsMax: null, retentionDays: 60 },
+      answer: { ...toldRules, windowDays: null, readsMax: null, retentionDays: 60, sessionsEnded: 0 },
       widened: ['the window of collect'],
       changed: { 'folder acme/collect': { window_days: null } },
       entries: [
@@ -88,8 +94,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: null, window: null, retention: 60 },
-              before: { reads: null, window: 30, retention: 60 },
+              after: { ...rules, reads: null, window: null, retention: 60 },
+              before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
             },
           },
@@ -102,7 +108,7 @@ export const fileCases: readonly Case[] = [
     prior: [['folder.set', { ...collect, readsMax: 2 }]],
     run: ['folder.set', { ...collect, readsMax: 3 }],
     does: {
-      answer: { windowDays: 30, readsMax: 3, retentionDays: 60 },
+      answer: { ...toldRules, windowDays: 30, readsMax: 3, retentionDays: 60, sessionsEnded: 0 },
       widened: ['the reads of collect'],
       changed: { 'folder acme/collect': { reads_max: 3 } },
       entries: [
@@ -112,8 +118,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: 3, window: 30, retention: 60 },
-              before: { reads: 2, window: 30, retention: 60 },
+              after: { ...rules, reads: 3, window: 30, retention: 60 },
+              before: { ...rules, reads: 2, window: 30, retention: 60 },
               folder: 'collect',
             },
           },
@@ -126,7 +132,7 @@ export const fileCases: readonly Case[] = [
     prior: [['folder.set', { ...collect, readsMax: 2 }]],
     run: ['folder.set', { ...collect, readsMax: null }],
     does: {
-      answer: { windowDays: 30, readsMax: null, retentionDays: 60 },
+      answer: { ...toldRules, windowDays: 30, readsMax: null, retentionDays: 60, sessionsEnded: 0 },
       widened: ['the reads of collect'],
       changed: { 'folder acme/collect': { reads_max: null } },
       entries: [
@@ -136,8 +142,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: null, window: 30, retention: 60 },
-              before: { reads: 2, window: 30, retention: 60 },
+              after: { ...rules, reads: null, window: 30, retention: 60 },
+              before: { ...rules, reads: 2, window: 30, retention: 60 },
               folder: 'collect',
             },
           },
@@ -149,7 +155,7 @@ export const fileCases: readonly Case[] = [
     says: 'destroyed sooner',
     run: ['folder.set', { ...collect, retentionDays: 30 }],
     does: {
-      answer: { windowDays: 30, readsMax: null, retentionDays: 30 },
+      answer: { ...toldRules, windowDays: 30, readsMax: null, retentionDays: 30, sessionsEnded: 0 },
       widened: ['what is destroyed sooner in collect'],
       changed: { 'folder acme/collect': { retention_days: 30 } },
       entries: [
@@ -159,8 +165,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: null, window: 30, retention: 30 },
-              before: { reads: null, window: 30, retention: 60 },
+              after: { ...rules, reads: null, window: 30, retention: 30 },
+              before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
             },
           },
@@ -172,7 +178,7 @@ export const fileCases: readonly Case[] = [
     says: 'never destroyed',
     run: ['folder.set', { ...collect, retentionDays: null }],
     does: {
-      answer: { windowDays: 30, readsMax: null, retentionDays: null },
+      answer: { ...toldRules, windowDays: 30, readsMax: null, retentionDays: null, sessionsEnded: 0 },
       changed: { 'folder acme/collect': { retention_days: null } },
       entries: [
         entry(
@@ -181,8 +187,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: null, window: 30, retention: null },
-              before: { reads: null, window: 30, retention: 60 },
+              after: { ...rules, reads: null, window: 30, retention: null },
+              before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
             },
           },
@@ -194,7 +200,7 @@ export const fileCases: readonly Case[] = [
     says: 'destroyed at all',
     run: ['folder.set', { ...collect, folder: 'deposit', retentionDays: 30 }],
     does: {
-      answer: { windowDays: null, readsMax: null, retentionDays: 30 },
+      answer: { ...toldRules, replace: false, windowDays: null, readsMax: null, retentionDays: 30, sessionsEnded: 0 },
       widened: ['what is destroyed sooner in deposit'],
       changed: { 'folder acme/deposit': { retention_days: 30 } },
       entries: [
@@ -204,8 +210,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { reads: null, window: null, retention: 30 },
-              before: { reads: null, window: null, retention: null },
+              after: { ...ofDeposit, reads: null, window: null, retention: 30 },
+              before: { ...ofDeposit, reads: null, window: null, retention: null },
               folder: 'deposit',
             },
           },
@@ -216,6 +222,130 @@ export const fileCases: readonly Case[] = [
   {
     run: ['folder.set', { ...collect, retentionDays: 29 }],
     refused: { code: 'invalid', message: 'retention cannot end before the window does' },
+  },
+  {
+    says: 'published otherwise, replaced no more',
+    run: ['folder.set', { ...collect, publish: 'on-marker', marker: '.ok', replace: false }],
+    does: {
+      answer: {
+        ...toldRules,
+        publish: 'on-marker',
+        marker: '.ok',
+        replace: false,
+        windowDays: 30,
+        readsMax: null,
+        retentionDays: 60,
+        sessionsEnded: 7,
+      },
+      widened: ['when files are published in collect'],
+      changed: { 'folder acme/collect': { publish_rule: 'on-marker', marker: '.ok', replace_allowed: false } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { ...otherwise, reads: null, window: 30, retention: 60 },
+              before: { ...rules, reads: null, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+      ended: { 'customer: the rules of folder collect were changed': [...ofAcme, 'processor@1'] },
+      closed: handles,
+    },
+  },
+  {
+    says: 'files settle for longer, no directories',
+    run: ['folder.set', { ...collect, settleSeconds: 60, directories: false }],
+    does: {
+      answer: {
+        ...toldRules,
+        settleSeconds: 60,
+        directories: false,
+        windowDays: 30,
+        readsMax: null,
+        retentionDays: 60,
+        sessionsEnded: 7,
+      },
+      changed: { 'folder acme/collect': { settle_ms: 60_000, directories_allowed: false } },
+      entries: [
+        entry(
+          'folder.changed',
+          'acme',
+          { operator: 'both' },
+          {
+            public: {
+              after: { ...rules, settleMs: 60_000, directories: false, reads: null, window: 30, retention: 60 },
+              before: { ...rules, reads: null, window: 30, retention: 60 },
+              folder: 'collect',
+            },
+          },
+        ),
+      ],
+      ended: { 'customer: the rules of folder collect were changed': [...ofAcme, 'processor@1'] },
+      closed: handles,
+    },
+  },
+  {
+    says: 'a marker that would be a temporary name',
+    run: ['folder.set', { ...collect, publish: 'on-marker', marker: '.tmp' }],
+    refused: { code: 'invalid', message: /^\.tmp is an ending of temporary names/ },
+  },
+  {
+    run: ['folder.create', { customer: 'acme', name: 'pain001', direction: 'deposit', settleSeconds: 5, reason }],
+    does: {
+      answer: {
+        ...toldRules,
+        settleSeconds: 5,
+        replace: false,
+        windowDays: null,
+        readsMax: null,
+        retentionDays: null,
+        accounts: ['acme-batch', 'acme-clerk'],
+      },
+      added: {
+        folder: [
+          {
+            id: '?',
+            name: 'pain001',
+            marker: '.done',
+            direction: 'deposit',
+            settle_ms: 5000,
+            created_at: 'now',
+            customer_id: 'acme',
+            publish_rule: 'on-close',
+            directories_allowed: true,
+          },
+        ],
+        folder_right: ['acme-batch', 'acme-clerk'].map((account) => ({
+          verbs: ['list', 'write'],
+          folder_id: '?',
+          account_id: account,
+          customer_id: 'acme',
+        })),
+      },
+      entries: [
+        entry(
+          'folder.created',
+          'acme',
+          { operator: 'both', accounts: ['acme-batch', 'acme-clerk'] },
+          {
+            public: {
+              folder: 'pain001',
+              direction: 'deposit',
+              rules: { ...ofDeposit, settleMs: 5000, reads: null, window: null, retention: null },
+            },
+          },
+        ),
+      ],
+    },
+  },
+  {
+    run: ['folder.create', { customer: 'acme', name: 'collect', direction: 'deposit', reason }],
+    refused: { code: 'conflict', message: 'customer acme already has a folder collect' },
   },
   {
     run: ['folder.set', { ...collect, folder: 'none', readsMax: 1 }],

@@ -1,0 +1,32 @@
+// Owns: the form in which rights are given and taken away on the command line.
+import { verbs as allVerbs } from '../../server/domain/rights.ts';
+import type { Params } from '../../server/rpc/operation.ts';
+import type { OperatorToAdmin } from '../../server/rpc/operators/table.ts';
+
+type RightChange = NonNullable<Params<OperatorToAdmin, 'account.set'>['rights']>[number];
+
+/**
+ * Reads the value of --give or --take, such as `northbank/deposit:list+read,acme`: without a folder all folders of the
+ * customer are meant, and without verbs all that the account may have there. Throws a RangeError for another form.
+ */
+export function rightsIn(act: RightChange['act'], text: string): RightChange[] {
+  return text.split(',').map((part) => {
+    const match = /^(?<customer>[^/:]+)(?:\/(?<folder>[^:]+))?(?::(?<verbs>[a-z+]+))?$/.exec(part.trim());
+    const { customer, folder, verbs } = match?.groups ?? {};
+    if (customer === undefined)
+      throw new RangeError(
+        `--${act} takes parts such as northbank or northbank/deposit:list+read, separated by commas, not "${part}"`,
+      );
+    const named = verbs?.split('+').map((verb) => {
+      const known = allVerbs.find((one) => one === verb);
+      if (known === undefined) throw new RangeError(`--${act} knows ${allVerbs.join(', ')}, not "${verb}"`);
+      return known;
+    });
+    return {
+      act,
+      customer,
+      ...(folder === undefined ? {} : { folder }),
+      ...(named === undefined ? {} : { verbs: [...new Set(named)] }),
+    };
+  });
+}

@@ -1,0 +1,173 @@
+// Owns: what operators do to folders: making them, and the rules by which files become visible in them and leave them.
+// Must never: leave a session open that carries rules which the folder does not have any more.
+import { randomUUID } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type AccountId, type FolderId, idOf } from '../../domain/ids.ts';
+import { isValidName } from '../../domain/paths.ts';
+import { isTemporary } from '../../domain/publish-rules.ts';
+import { verbsOn } from '../../domain/rights.ts';
+import { isBoundWider } from '../../domain/widening.ts';
+import type { Params } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
+import type { Doing } from '../commands/doing.ts';
+import {
+  accountsOfCustomer,
+  type FolderRules,
+  insertFolder,
+  usualRules,
+  writeFolder,
+} from '../folders/folder-queries.ts';
+import { requireFolder } from '../folders/named-folder.ts';
+import { rightsOf, writeRights } from '../folders/right-queries.ts';
+import { record } from '../ledger/entries/record.ts';
+import { purposeOf } from '../seals/declared.ts';
+import { alteredBefore, isFoundAltered } from '../seals/seals.ts';
+import { holdOpenings } from '../sessions/session-limit-queries.ts';
+import { lockForWithdrawal } from '../sessions/withdrawal-queries.ts';
+import { requireCustomer } from './customer-commands.ts';
+
+type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
+type Wanted = Omit<P<'folder.set'>, 'customer' | 'folder' | 'reason'>;
+
+/** Returns the rules with those that were asked for; null removes a limit. */
+const withWanted = (rules: FolderRules, wanted: Wanted): FolderRules => ({
+  publishRule: wanted.publish ?? rules.publishRule,
+  marker: wanted.marker ?? rules.marker,
+  settleMs: wanted.settleSeconds === undefined ? rules.settleMs : wanted.settleSeconds * 1000,
+  replaceAllowed: wanted.replace ?? rules.replaceAllowed,
+  directoriesAllowed: wanted.directories ?? rules.directoriesAllowed,
+  windowDays: wanted.windowDays === undefined ? rules.windowDays : wanted.windowDays,
+  readsMax: wanted.readsMax === undefined ? rules.readsMax : wanted.readsMax,
+  retentionDays: wanted.retentionDays === undefined ? rules.retentionDays : wanted.retentionDays,
+});
+
+/** Throws `invalid` when rules contradict each other. */
+function requireSound(rules: FolderRules): void {
+  if (rules.retentionDays !== null && rules.windowDays !== null && rules.retentionDays < rules.windowDays)
+    throw new CofferdamError('invalid', 'retention cannot end before the window does');
+  if (rules.publishRule === 'on-marker' && isTemporary([`x${rules.marker}`]))
+    throw new CofferdamError(
+      'invalid',
+      `${rules.marker} is an ending of temporary names: a marker of that name would never be seen as one`,
+    );
+}
+
+/** The rules that the scope of a session carries. */
+const isCarried = (before: FolderRules, after: FolderRules): boolean =>
+  before.publishRule !== after.publishRule ||
+  before.settleMs !== after.settleMs ||
+  before.replaceAllowed !== after.replaceAllowed ||
+  before.directoriesAllowed !== after.directoriesAllowed;
+
+/**
+ * Returns what a change of rules makes wider. When the row was altered, its values are not compared. Then only a value
+ * that restricts nothing counts as wider, and a publish rule always does.
+ */
+function widerRules(name: string, before: FolderRules, wanted: Wanted, isAltered: boolean): readonly string[] {
+  const after = withWanted(before, wanted);
+  const isFreer = (was: number | null, asked: number | null | undefined): boolean =>
+    asked !== undefined && (isAltered ? asked === null : isBoundWider(was, asked));
+  const isSooner = isAltered
+    ? typeof wanted.retentionDays === 'number'
+    : isBoundWider(after.retentionDays, before.retentionDays);
+  const isOther = (is: boolean, asked: unknown): boolean => asked !== undefined && (isAltered || is);
+  return [
+    ...(isFreer(before.windowDays, wanted.windowDays) ? [`the window of ${name}`] : []),
+    ...(isFreer(before.readsMax, wanted.readsMax) ? [`the reads of ${name}`] : []),
+    // A shorter retention destroys files sooner, so it needs two operators.
+    ...(isSooner ? [`what is destroyed sooner in ${name}`] : []),
+    // Neither of two publish rules allows less than the other: each lets something through that the other holds back.
+    ...(isOther(before.publishRule !== after.publishRule, wanted.publish) ||
+    isOther(before.marker !== after.marker, wanted.marker)
+      ? [`when files are published in ${name}`]
+      : []),
+    ...(isOther(after.settleMs < before.settleMs, wanted.settleSeconds) ? [`how soon files settle in ${name}`] : []),
+    ...(wanted.replace === true && (isAltered || !before.replaceAllowed) ? [`what may be replaced in ${name}`] : []),
+    ...(wanted.directories === true && (isAltered || !before.directoriesAllowed) ? [`directories in ${name}`] : []),
+  ];
+}
+
+const figures = (rules: FolderRules) => ({
+  publish: rules.publishRule,
+  marker: rules.marker,
+  settleMs: rules.settleMs,
+  replace: rules.replaceAllowed,
+  directories: rules.directoriesAllowed,
+  window: rules.windowDays,
+  reads: rules.readsMax,
+  retention: rules.retentionDays,
+});
+const told = (rules: FolderRules) => ({
+  publish: rules.publishRule,
+  marker: rules.marker,
+  settleSeconds: rules.settleMs / 1000,
+  replace: rules.replaceAllowed,
+  directories: rules.directoriesAllowed,
+  windowDays: rules.windowDays,
+  readsMax: rules.readsMax,
+  retentionDays: rules.retentionDays,
+});
+
+export const folderUseCases = {
+  'folder.create': async (
+    { customer: customerName, name, direction, reason, ...wanted }: P<'folder.create'>,
+    { tx, warden, operator }: Doing,
+  ) => {
+    if (!isValidName(name) || isTemporary([name]))
+      throw new CofferdamError('invalid', 'a folder has a name without slashes, control characters or a leading dot');
+    const customer = await requireCustomer(tx, customerName, 'to-rely');
+    const id = idOf<FolderId>(randomUUID());
+    const rules = withWanted(usualRules(direction, warden.limits), wanted);
+    requireSound(rules);
+    if (!(await insertFolder(tx, { id, customer, name, direction, ...rules })))
+      throw new CofferdamError('conflict', `customer ${customerName} already has a folder ${name}`);
+    // The customer's own accounts get what they have on its other folders. Internal accounts get nothing by themselves.
+    const accounts: string[] = [];
+    for (const { id: of, name: account } of await accountsOfCustomer(tx, customer)) {
+      const before = await rightsOf(tx, idOf<AccountId>(of), 'to-rely');
+      const right = { customer, folder: id, verbs: verbsOn.partner[direction] };
+      await writeRights(tx, idOf<AccountId>(of), [right], before.length > 0, 'to-rely');
+      accounts.push(account);
+    }
+    await record(tx, {
+      kind: 'folder.created',
+      customer,
+      observer: 'warden',
+      public: { folder: name, direction, rules: figures(rules) },
+      sensitive: { accounts: accounts.slice(0, 100), operator, reason },
+    });
+    return { ...told(rules), accounts: accounts.slice(0, 100) };
+  },
+
+  'folder.set': async (params: P<'folder.set'>, { tx, warden, operator, widen, endSessions }: Doing) => {
+    const { customer, folder, reason, ...wanted } = params;
+    // The scope of a session carries some of the rules. Sessions that open now are found below.
+    await holdOpenings(tx);
+    const owner = await requireCustomer(tx, customer, 'to-narrow');
+    await lockForWithdrawal(tx, { customer: owner });
+    const { id, customer: _owner, ...before } = await requireFolder(tx, customer, folder, 'to-narrow');
+    const row = { kind: 'folder', id } as const;
+    const isAltered = await isFoundAltered(tx, warden.keys, row);
+    const after = withWanted(before, wanted);
+    try {
+      requireSound(after);
+    } catch (error) {
+      throw isAltered ? alteredBefore(tx, row) : error;
+    }
+    const wider = widerRules(folder, before, wanted, isAltered);
+    widen(wider);
+    await writeFolder(tx, id, after, purposeOf(wider));
+    await record(tx, {
+      kind: 'folder.changed',
+      customer: owner,
+      observer: 'warden',
+      public: { folder, before: figures(before), after: figures(after) },
+      sensitive: { operator, reason },
+    });
+    const sessionsEnded =
+      isAltered || isCarried(before, after)
+        ? await endSessions({ customer: owner }, `the rules of folder ${folder} were changed`)
+        : 0;
+    return { ...told(after), sessionsEnded };
+  },
+};
