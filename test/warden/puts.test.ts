@@ -1,5 +1,5 @@
-// Small files that come whole: each is charged, decided under its name, entered and recorded, all of it or nothing. What
-// an entry does not say did not happen, and no cap is passed however many come at once.
+// Small files that come whole: each is charged, decided under its name, entered and recorded, all of it or nothing.
+// What an entry does not say did not happen, and no cap is passed however many come at once.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Test, test } from 'tap';
