@@ -104,9 +104,20 @@ export type Limits = {
   readonly unauthenticatedDropFromPercent: number;
   /** The time from accepting a connection to a complete identification line. */
   readonly identificationMs: number;
-  /** The time from the identification line to new keys; for a rekey, from KEXINIT to new keys. */
+  /** The time from the identification line to our answer with the host key; for a rekey, from KEXINIT to new keys. */
   readonly keyExchangeMs: number;
+  /** The time from that answer to new keys, in which a person may compare the fingerprint of the host key. */
+  readonly fingerprintMs: number;
+  /**
+   * The time from new keys to the first proof that counts, and again from there to the session, in which a person may
+   * enter a code.
+   */
   readonly loginGraceMs: number;
+  /**
+   * How long a connection that has proved nothing keeps its place when others need it. Until then it ends only as
+   * before; afterwards it gives way to newer ones.
+   */
+  readonly unprovedPlaceMs: number;
   readonly penaltyLongestMs: number;
   readonly rekeyBytes: number;
   readonly rekeyMs: number;
@@ -209,7 +220,9 @@ export const defaultLimits: Limits = {
   unauthenticatedDropFromPercent: 30,
   identificationMs: 10_000,
   keyExchangeMs: 20_000,
-  loginGraceMs: 30_000,
+  fingerprintMs: 120_000,
+  loginGraceMs: 120_000,
+  unprovedPlaceMs: 30_000,
   penaltyLongestMs: 600_000,
   rekeyBytes: 1024 ** 3,
   rekeyMs: 3_600_000,
@@ -217,7 +230,7 @@ export const defaultLimits: Limits = {
   freeGuesses: 3,
   guessPauseFirstMs: 1000,
   guessForgetMs: 86_400_000,
-  channelsPerConnectionMax: 1,
+  channelsPerConnectionMax: 10,
   handlesPerSessionMax: 64,
   pendingExtentsPerUploadMax: 64,
   directoriesPerFolderMax: 10_000,
@@ -255,6 +268,10 @@ export const defaultLimits: Limits = {
   unpaidEntriesAtOnce: 4000,
   unpaidEntriesPerMinute: 1200,
 };
+
+/** Returns how long a login may last at most, from the answer with the host key to the session, in milliseconds. */
+export const loginMs = (limits: Pick<Limits, 'fingerprintMs' | 'loginGraceMs'>): number =>
+  limits.fingerprintMs + 2 * limits.loginGraceMs;
 
 /**
  * The identification line without CR LF (RFC 4253 section 4.2). It has no version, because a version would help only an

@@ -21,6 +21,8 @@ const duration = /^([1-9]\d{0,3})([hm])$/;
 const minutesMax = 24 * 60;
 
 export const consoleHelp = [
+  'Files are exchanged by sftp; there is no shell here. These commands work:',
+  '',
   'whoami                        who you are here, and what you may do',
   'enroll                        enrol your second factor (log in with your key and the ticket you were given)',
   'windows                       the machine accounts of your organisation, and until when each may log in with its key alone',
@@ -33,11 +35,21 @@ export const consoleHelp = [
   'receipt NAME                  the signed receipt of a file, such as deposit/pain.001.xml',
 ].join('\n');
 
+/** What other programs ask a server to run, by the last part of its name, and what their users do instead. */
+const foreign: Readonly<Record<string, string>> = {
+  scp: 'the old protocol of scp is not served here; use sftp, or scp without -O (before OpenSSH 9.0: scp -s)',
+  rsync: 'rsync is not served here; use sftp, or a program that copies directories over it, such as lftp or rclone',
+  'sftp-server': 'sftp is a subsystem here, and no command; let your program ask for the subsystem sftp',
+  'internal-sftp': 'sftp is a subsystem here, and no command; let your program ask for the subsystem sftp',
+};
+const noShell = 'there is no such command, and no shell; files are exchanged by sftp';
+
 const fault = (text: string): Parsed => ({ fault: `${text}; nothing was done. Try: help` });
 
 /** Parses one line. Words are separated by single spaces; the name of a receipt is the whole rest of the line. */
 export function parseConsoleLine(line: string): Parsed {
-  if (new TextEncoder().encode(line).length > lineBytesMax) return fault('the line is too long');
+  if (new TextEncoder().encode(line).length > lineBytesMax)
+    return fault('the line is too long for a command; files are exchanged by sftp');
   if (/\p{Cc}/u.test(line) || !line.isWellFormed()) return fault('the line contains a character that is not allowed');
   const [verb = '', ...words] = line.trim().split(' ');
   const [first = '', second = '', third = ''] = words;
@@ -75,7 +87,9 @@ export function parseConsoleLine(line: string): Parsed {
       const name = line.trim().slice('receipt '.length);
       return name === '' ? fault('expected: receipt NAME') : { command: { verb, name } };
     }
-    default:
-      return fault('there is no such command');
+    default: {
+      const program = verb.slice(verb.lastIndexOf('/') + 1);
+      return fault((Object.hasOwn(foreign, program) ? foreign[program] : undefined) ?? noShell);
+    }
   }
 }

@@ -67,27 +67,53 @@ export type ConnectionAlgorithms = {
   readonly macOut: string | null;
 };
 
+/** The ten lists of a KEXINIT payload; none when it cannot be parsed. */
+function listsOf(payload: Uint8Array): readonly (readonly string[])[] {
+  try {
+    const reader = new WireReader(payload.subarray(fixedBytes));
+    return Array.from({ length: listCount }, () => names(reader.string()));
+  } catch {
+    return [];
+  }
+}
+
+/** Ciphers that authenticate the data by themselves need no MAC. */
+const isAead = (cipher: string): boolean => /gcm|poly1305/.test(cipher);
+
 /**
  * Returns what two KEXINIT payloads agree on for the connection (RFC 4253 section 7.1): for each list, the first name
  * of the client's list that the server has too. `In` is the direction from the client. A value is null when there is no
  * common name, or when one payload cannot be parsed.
  */
 export function agreedAlgorithms(client: Uint8Array, server: Uint8Array): ConnectionAlgorithms {
-  const listsOf = (payload: Uint8Array): readonly (readonly string[])[] => {
-    try {
-      const reader = new WireReader(payload.subarray(fixedBytes));
-      return Array.from({ length: listCount }, () => names(reader.string()));
-    } catch {
-      return [];
-    }
-  };
   const [ours, theirs] = [listsOf(server), listsOf(client)];
   const agreed = (list: number): string | null =>
     theirs[list]?.find((name) => ours[list]?.includes(name) === true) ?? null;
   const [cipherIn, cipherOut] = [agreed(2), agreed(3)];
   const mac = (cipher: string | null, list: number): string | null =>
-    cipher === null || /gcm|poly1305/.test(cipher) ? null : agreed(list);
+    cipher === null || isAead(cipher) ? null : agreed(list);
   return { cipherIn, cipherOut, macIn: mac(cipherIn, 4), macOut: mac(cipherOut, 5) };
+}
+
+/** What the lists of a KEXINIT behind the key exchange methods are lists of, in words. */
+const words = ['host key algorithm', 'cipher', 'cipher', 'MAC', 'MAC', 'compression'] as const;
+
+/**
+ * Returns the first list, other than that of the key exchange methods, in which two KEXINIT payloads have no name in
+ * common, with the server's names; undefined when there is no such list.
+ */
+export function nothingInCommon(
+  client: Uint8Array,
+  server: Uint8Array,
+): { readonly what: (typeof words)[number]; readonly ours: readonly string[] } | undefined {
+  const [ours, theirs] = [listsOf(server), listsOf(client)];
+  const agreed = (list: number): string | undefined => theirs[list]?.find((name) => ours[list]?.includes(name));
+  for (const [i, what] of words.entries()) {
+    const list = i + 1;
+    const isNeeded = what !== 'MAC' || !isAead(agreed(list - 2) ?? '');
+    if (isNeeded && agreed(list) === undefined) return { what, ours: ours[list] ?? [] };
+  }
+  return undefined;
 }
 
 /**

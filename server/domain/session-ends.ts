@@ -10,7 +10,7 @@ export const sessionEnds = {
   'protocol-error': 'protocol error',
   drained: 'this server is stopping or restarting; connect again',
   // Reasons that the warden gives, each by a rule of its own. The edge may give `expired`, too.
-  idle: 'no activity for too long',
+  idle: 'no activity for too long (idle): no request, no keep-alive and no byte came from your client; connect again',
   expired: 'the session reached its maximum duration; connect again',
   lost: 'this server lost the session; connect again',
   operator: 'the session was ended by an operator',

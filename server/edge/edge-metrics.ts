@@ -39,7 +39,7 @@ const admissionReadings = (admission: Admission): readonly Reading[] => [
     })),
   {
     name: 'edge_evicted_total',
-    help: 'Connections without a login that were ended in favour of other networks.',
+    help: 'Connections without a login that were ended in favour of others.',
     kind: 'counter',
     value: admission.evicted,
   },

@@ -8,7 +8,7 @@ import { profiles } from '../domain/algorithms.ts';
 import { detach } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { SocketReader } from '../rpc/own-buffer.ts';
-import type { Admission, ConnectionPlace } from './accept/admission.ts';
+import type { Admission, ConnectionPlace, Verdict } from './accept/admission.ts';
 import { whenSourceKnown } from './accept/balanced.ts';
 import type { ProxySource } from './accept/proxy-protocol.ts';
 import type { Clients } from './clients.ts';
@@ -18,12 +18,24 @@ import type { SelfTest } from './self-test/self-test.ts';
 import { makeOffers } from './transport/algorithms.ts';
 import type { BufferReserve } from './transport/buffer-reserve.ts';
 import { Connection } from './transport/connection.ts';
+import { TurnedAway } from './transport/turned-away.ts';
 import { exchangeSigner } from './warden-client/exchange-signer.ts';
 import type { WardenClient } from './warden-client/warden-client.ts';
 
 const sweepEveryMs = 10_000;
 /** How much may wait in the socket of a client before it says that it is full, in bytes. */
 const highWaterMark = 256 * 1024;
+
+/** What a client is told that is not let in. The words about a penalty are followed by when it is over. */
+const words: Readonly<Record<Exclude<Verdict, 'admitted'>, string>> = {
+  draining: 'this server is stopping or restarting; connect again',
+  'all-full': 'this server has as many connections as it may have; connect again later',
+  'strangers-full': 'too many connections have not logged in; connect again in a moment',
+  'source-full': 'too many connections from your address have not logged in; close one, or connect again in a moment',
+  'early-drop': 'too many connections have not logged in; connect again in a moment',
+  penalty: 'too many connections from your address failed; connect again in',
+};
+const nobodyDecides = 'this server cannot decide about logins now; connect again later';
 
 type ReceptionOptions = {
   readonly node: EdgeNode;
@@ -46,6 +58,7 @@ export class Reception {
   readonly #forAll: Pick<ConstructorParameters<typeof Connection>[0], 'profile' | 'exchange' | 'offerFor'>;
   readonly #server: Server;
   readonly #sweep: NodeJS.Timeout;
+  readonly #turnedAway = new TurnedAway();
   #isRefusing = false;
   #sockets = 0;
 
@@ -104,8 +117,8 @@ export class Reception {
     const { socket } = reader;
     const place = this.#isRefusing ? 'draining' : admission.enter(source.address);
     if (typeof place === 'string') {
-      socket.destroy();
-      return;
+      const seconds = place === 'penalty' ? ` ${Math.max(1, admission.servedInSeconds(source.address))} s` : '';
+      return this.#turnedAway.tell(reader, `${words[place]}${seconds}`);
     }
     if (warden.isReady) return this.#connect(reader, source, place);
     // Without a warden nobody can sign the key exchange. The connection keeps its place, unread, until there is a
@@ -114,12 +127,14 @@ export class Reception {
     place.onEvicted = () => socket.destroy();
     const connected = warden
       .whenReady()
-      .catch(() => socket.destroy())
-      .then(() => {
-        if (socket.destroyed || this.#isRefusing) {
-          socket.destroy();
-          admission.leave(place);
-        } else this.#connect(reader, source, place);
+      .then(
+        () => (this.#isRefusing ? words.draining : undefined),
+        () => nobodyDecides,
+      )
+      .then((refusal) => {
+        if (refusal === undefined && !socket.destroyed) return this.#connect(reader, source, place);
+        admission.leave(place);
+        this.#turnedAway.tell(reader, refusal ?? nobodyDecides);
       });
     detach(connected, (error) => {
       node.log.error({ err: error }, 'defect while accepting a connection');
@@ -141,6 +156,7 @@ export class Reception {
       isLeaseLive: () => warden.isLeaseLive,
       reserve,
       onLogin: () => admission.known(place),
+      onProof: () => admission.proved(place),
       onMisdeed: (misdeed) => {
         if (!selfTest.isOwn(reader.socket)) admission.punish(source.address, misdeed);
       },
@@ -149,7 +165,13 @@ export class Reception {
         admission.leave(place);
       },
     });
-    place.onEvicted = () => connection.fail('its place was given to a connection from another network', 'no-login');
+    place.onEvicted = (by) =>
+      connection.fail(
+        by === 'network'
+          ? 'its place was given to a connection from another network'
+          : 'its place was given to a newer connection',
+        'no-login',
+      );
     clients.open.add(connection);
   }
 }

@@ -90,7 +90,8 @@ const loginOutcome = z.discriminatedUnion('outcome', [
     instruction: z.string().max(2048),
     prompts: z.array(z.strictObject({ text: z.string().max(256), echo: z.boolean() })).max(4),
   }),
-  z.strictObject({ outcome: z.literal('refused'), methods: z.array(method) }),
+  /** `words` are for the person at the client; only who has proved something before is told any. */
+  z.strictObject({ outcome: z.literal('refused'), methods: z.array(method), words: z.string().max(256).optional() }),
   /** All proofs were given, but a scope of the account has as many sessions as it may have. */
   z.strictObject({ outcome: z.literal('full') }),
   /** No further attempt is allowed on this connection. */

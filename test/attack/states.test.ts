@@ -97,7 +97,15 @@ test('key exchanges that are not good enough are refused', async (t) => {
   t.equal(await ready({ keyExchange: ['ecdh-sha2-nistp384'] }), 'ecdh-sha2-nistp384');
   t.equal(await ready({ keyExchange: ['ecdh-sha2-nistp256'] }), 'ecdh-sha2-nistp256');
   t.equal(await ready({ ciphers: ['aes256-ctr'] }), 'curve25519-sha256', 'AES-CTR with encrypt-then-MAC');
-  t.equal(await ready({ isStrict: false }), undefined, 'without strict key exchange');
+  t.equal(await ready({ isStrict: false }), 'curve25519-sha256', 'without strict key exchange there are keys');
+  const loose = await RawClient.open({ port, isStrict: false });
+  await t.rejects(loose.beginLogin(), /turned away before the login/, 'and nothing else');
+  await loose.closed;
+  t.same(
+    loose.inbox.map((one) => one[0]),
+    [1],
+    'but the refusal',
+  );
   t.equal(await ready({ ciphers: ['chacha20-poly1305@openssh.com'] }), undefined, 'a mode that Terrapin needs');
   t.equal(await ready({ ciphers: ['aes128-cbc'] }), undefined, 'CBC');
   t.equal(await ready({ keyExchange: ['diffie-hellman-group14-sha256'] }), undefined, 'a finite-field group');

@@ -14,7 +14,7 @@ import {
   scopeRanks,
   windowMinutes,
 } from '../../server/domain/budgets/words.ts';
-import { refusalCode, refusalSentence } from '../../server/warden/budgets/refusal-text.ts';
+import { refusalCode, refusalSentence, refusalText } from '../../server/warden/budgets/refusal-text.ts';
 
 test('amounts are read as people write them', async (t) => {
   const good: readonly (readonly [string, number])[] = [
@@ -213,7 +213,12 @@ test('texts of refusals: people read the reason and the time, programs a code; w
     freeAt,
   } as const;
   t.equal(refusalSentence(base), 'daily limit of 2 GiB reached; more at 2026-11-24 14:05 UTC');
-  t.equal(refusalSentence({ ...base, window: 'hour' }), 'hourly limit of 2 GiB reached; more at 14:05 UTC');
+  t.equal(refusalSentence({ ...base, window: 'hour' }), 'hourly limit of 2 GiB reached; more at 2026-11-24 14:05 UTC');
+  t.equal(
+    refusalSentence({ ...base, freeAt: new Date('2026-11-24T23:59:00.001Z') }),
+    'daily limit of 2 GiB reached; more at 2026-11-25 00:00 UTC',
+    'not before there is room',
+  );
   t.equal(
     refusalSentence({ ...base, unit: 'items', cap: 5000 }),
     'daily limit of 5,000 files reached; more at 2026-11-24 14:05 UTC',
@@ -227,6 +232,15 @@ test('texts of refusals: people read the reason and the time, programs a code; w
     'the daily limit of the whole gateway reached; more at 2026-11-24 14:05 UTC',
   );
   t.equal(refusalCode(base), 'COFFERDAM-BUDGET-DAY-BYTES-OUT');
+  t.equal(
+    refusalText('person', base),
+    'daily limit of 2 GiB reached; more at 2026-11-24 14:05 UTC [COFFERDAM-BUDGET-DAY-BYTES-OUT]',
+  );
+  t.equal(
+    refusalText('machine', base),
+    'COFFERDAM-BUDGET-DAY-BYTES-OUT: daily limit of 2 GiB reached; more at 2026-11-24 14:05 UTC',
+    'a program is told the same',
+  );
   t.equal(
     refusalCode({ ...base, direction: 'list', unit: 'items', window: 'week' }),
     'COFFERDAM-BUDGET-WEEK-NAMES-LIST',

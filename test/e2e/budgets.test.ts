@@ -81,10 +81,18 @@ test('a cap refuses with words for people and codes for programs, and with an al
   };
   const person = await fetch('acme', 5);
   t.same(person.slice(0, 3), [null, null, null], 'three files of a MiB fit');
-  t.match(person[3], /^hourly limit of 3 MiB reached; more at \d\d:\d\d UTC$/, 'the fourth is refused in words');
+  t.match(
+    person[3],
+    /^hourly limit of 3 MiB reached; more at \d{4}-\d\d-\d\d \d\d:\d\d UTC \[COFFERDAM-BUDGET-HOUR-BYTES-OUT\]$/,
+    'the fourth is refused in words',
+  );
   const machine = await fetch('acme-batch', 4);
   t.same(machine.slice(0, 3), [null, null, null], 'the machine has a budget of its own');
-  t.equal(machine[3], 'COFFERDAM-BUDGET-HOUR-BYTES-OUT', 'and reads a code');
+  t.match(
+    machine[3],
+    /^COFFERDAM-BUDGET-HOUR-BYTES-OUT: hourly limit of 3 MiB reached; more at \d{4}-\d\d-\d\d \d\d:\d\d UTC$/,
+    'and reads a code',
+  );
   t.same(
     (await fetch('acme', 3)).filter((one) => one !== null),
     [],
@@ -92,6 +100,11 @@ test('a cap refuses with words for people and codes for programs, and with an al
   );
   const again = await world.sftp('acme-batch', [`get collect/f9 ${join(world.directory, 'none')}`]);
   t.equal(again.code, 1, "OpenSSH's client fails too");
+  t.match(
+    again.err,
+    /^COFFERDAM-BUDGET-HOUR-BYTES-OUT: hourly limit of 3 MiB reached; more at \d{4}-\d\d-\d\d \d\d:\d\d UTC$/m,
+    'and shows why, which it learns beside the status',
+  );
 
   const { alerts } = await world.cofferctlJson<Alerts>(['alert', 'list']);
   t.match(alerts[0], {
@@ -223,9 +236,9 @@ test('what is stored, listed and opened has caps, too; a consequence ends or sus
   const fourth = await world.sftp('acme-batch', [`put ${mib} deposit/d`]);
   t.equal(fourth.code, 1, 'no more bytes');
   const sftp = await client(world, 'acme-batch');
-  t.equal(
+  t.match(
     await refusal(sftp.open('deposit/e', 'w')),
-    'COFFERDAM-BUDGET-WEEK-FILES-IN',
+    /^COFFERDAM-BUDGET-WEEK-FILES-IN: weekly limit of /,
     'no more files: refused before it starts',
   );
   const files = await world.cofferctlJson<{ files: readonly { path: string; state: string }[] }>([
@@ -245,7 +258,7 @@ test('what is stored, listed and opened has caps, too; a consequence ends or sus
   const lists: (string | null)[] = [];
   for (let i = 0; i < 9; i += 1) lists.push(await refusal(sftp.list('deposit')));
   t.ok(lists.filter((one) => one === null).length >= 7, 'listed while there were names left');
-  t.equal(lists.at(-1), 'COFFERDAM-BUDGET-WEEK-NAMES-LIST');
+  t.match(lists.at(-1), /^COFFERDAM-BUDGET-WEEK-NAMES-LIST: weekly limit of /);
 
   const second = await client(world, 'acme-batch');
   t.match(
@@ -279,7 +292,7 @@ test('what is stored, listed and opened has caps, too; a consequence ends or sus
   t.equal((await world.sftp('processor', [`put ${mib} globex/collect/f`])).code, 0);
   const taker = await client(world, 'globex-batch');
   const handle = await taker.open('collect/f');
-  t.match(await refusal(taker.read(handle, 0, 1000)), /^COFFERDAM-BUDGET-(DAY|WEEK)-BYTES-OUT$/);
+  t.match(await refusal(taker.read(handle, 0, 1000)), /^COFFERDAM-BUDGET-(DAY|WEEK)-BYTES-OUT: /);
   await taker.closed;
   const keys = async (account: string): Promise<string | undefined> =>
     (await world.cofferctlJson<Keys>(['credential', 'list', '--account', account])).credentials[0]?.state;
@@ -301,7 +314,7 @@ test('what is stored, listed and opened has caps, too; a consequence ends or sus
   const theirs = await person.open('collect/f');
   t.match(
     await refusal(person.read(theirs, 0, 1000)),
-    /^daily limit of 1 B reached; this file is larger than the limit allows$/,
+    /^daily limit of 1 B reached; this file is larger than the limit allows \[COFFERDAM-BUDGET-DAY-BYTES-OUT\]$/,
   );
   await person.closed;
   t.equal(await keys('globex'), 'active', 'the only usable key of a customer is never suspended by itself');

@@ -64,11 +64,11 @@ test('windows: a person of the customer opens and closes them', async (t) => {
   ] as const) {
     const done = await as(account, command);
     t.not(done.code, 0, `${account}: ${command} is refused`);
-    t.match(done.out, words);
+    t.match(done.err, words);
   }
   const machine = await sshCommand(world, batch(world, 'globex-batch'), 'unlock globex-batch --for 1h');
   t.not(machine.code, 0, 'a machine cannot open its own window');
-  t.match(machine.out, /for persons/);
+  t.match(machine.err, /for persons/);
   t.match(
     (await sshCommand(world, batch(world, 'globex-batch'), 'whoami')).out,
     /^globex-batch: a machine account of globex/,
@@ -110,7 +110,7 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
     'a wrong ticket opens nothing',
   );
   t.not((await sftpLines(world, enrolling, ['ls deposit'])).code, 0, 'the ticket reaches no file');
-  t.match((await sshCommand(world, enrolling, 'windows')).out, /for enrolling a second factor only/);
+  t.match((await sshCommand(world, enrolling, 'windows')).err, /for enrolling a second factor only/);
   let [secret, spent] = ['', ''];
   const codes = new FreshCodes();
   const wrong = await sshCommand(
@@ -241,7 +241,7 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   t.not((await as('acme', `keys confirm ${fingerprint}`)).code, 0, 'who asked cannot confirm');
   t.not((await as('globex', `keys confirm ${fingerprint}`)).code, 0, 'nor another customer');
   t.match(
-    (await as('acme', 'keys add', good)).out,
+    (await as('acme', 'keys add', good)).err,
     /^this key cannot be added: generate another key/,
     'the same request again adds nothing',
   );
@@ -265,7 +265,7 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
       await signed(machineKey, { fingerprint: print, key }, 'cofferdam-key', world.keyFile('acme')),
     );
     t.not(said.code, 0);
-    answers.push(said.out.replaceAll(print, 'KEY'));
+    answers.push(said.err.replaceAll(print, 'KEY'));
   }
   t.equal(answers[0], answers[1], 'the same words for a registered key and for one that nobody has');
 
@@ -361,7 +361,7 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   );
   const readOnly = { account: 'acme-second', keyFile: reader.file, code: await codes.next(secret) };
   const kept = await sshConnection(world, readOnly);
-  t.match((await kept.say('unlock acme-batch --for 1h')).out, /read-only/, 'a read-only key manages nothing');
+  t.match((await kept.say('unlock acme-batch --for 1h')).err, /read-only/, 'a read-only key manages nothing');
   t.equal((await kept.say('windows')).code, 0, 'but may look');
   await kept.close();
   const revoked = await as('acme', `keys revoke ${fingerprint}`);

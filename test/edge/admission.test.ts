@@ -8,6 +8,7 @@ const limits = {
   unauthenticatedPerSourceMax: 5,
   unauthenticatedDropFromPercent: 50,
   penaltyLongestMs: 600_000,
+  unprovedPlaceMs: 30_000,
 };
 const place = (given: ConnectionPlace | string): ConnectionPlace => {
   if (typeof given === 'string') throw new Error(given);
@@ -141,7 +142,7 @@ test('places are reserved for sources from which somebody logged in lately', (t)
   t.equal(late.enter('192.0.2.8'), 'strangers-full');
   late.sweep();
   for (let i = 0; i < 40_000; i += 1)
-    late.known({ source: `s${i}`, neighbourhood: 'n', isStranger: false, onEvicted: () => {} });
+    late.known({ source: `s${i}`, neighbourhood: 'n', since: 0, isStranger: false, onEvicted: () => {} });
   t.ok(late.knownSources <= 16_384, 'their memory is bounded');
   t.end();
 });
@@ -265,5 +266,105 @@ test('penalties grow, end, and are forgotten', (t) => {
   now += 10 * limits.penaltyLongestMs;
   door.sweep();
   t.equal(door.penalised, 0);
+  t.end();
+});
+
+test('slow strangers give way when places are scarce, and are left in peace while they are not', (t) => {
+  let now = 0;
+  const door = new Admission(
+    limits,
+    [],
+    () => now,
+    () => 0,
+  );
+  const gone: string[] = [];
+  const come = (address: string): ConnectionPlace => {
+    const one = place(door.enter(address));
+    one.onEvicted = (by) => {
+      gone.push(`${address} by ${by}`);
+      door.leave(one);
+    };
+    return one;
+  };
+  // All places, each held by another network: nobody else may come.
+  for (let i = 0; i < 20; i += 1) come(`10.${i}.0.1`);
+  now = 29_999;
+  t.equal(door.enter('192.0.2.1'), 'strangers-full', 'before their time nobody gives way');
+  now = 30_000;
+  come('192.0.2.1');
+  t.same(gone, ['10.0.0.1 by time'], 'the oldest does');
+  for (let i = 1; i < 20; i += 1) come(`192.1.${i}.9`);
+  t.equal(gone.length, 20, 'one for each who comes');
+  t.equal(door.strangers, 20);
+  t.equal(door.enter('192.2.2.99'), 'strangers-full', 'and nobody whose time has not come');
+
+  now = 3_600_000;
+  const alone = new Admission(
+    limits,
+    [],
+    () => now,
+    () => 0,
+  );
+  const slow = place(alone.enter('192.0.2.1'));
+  let isGone = false;
+  slow.onEvicted = () => (isGone = true);
+  now += 3_600_000;
+  for (let i = 0; i < 8; i += 1) place(alone.enter(`10.${i}.0.1`));
+  t.notOk(isGone, 'while there are places, time alone takes none away');
+  t.end();
+});
+
+test('whoever proved something keeps the place, however slow', (t) => {
+  let now = 0;
+  const door = new Admission(
+    limits,
+    [],
+    () => now,
+    () => 0,
+  );
+  let isGone = false;
+  const person = place(door.enter('192.0.2.1'));
+  person.onEvicted = () => (isGone = true);
+  door.proved(person);
+  for (let i = 0; i < 19; i += 1) {
+    const one = place(door.enter(`10.${i}.0.1`));
+    one.onEvicted = () => door.leave(one);
+  }
+  now = 60_000;
+  for (let i = 0; i < 19; i += 1) place(door.enter(`10.1${i + 10}.0.1`));
+  t.notOk(isGone);
+  t.equal(door.evicted, 19, 'those who proved nothing gave way');
+  t.equal(door.enter('10.99.0.1'), 'strangers-full');
+  t.end();
+});
+
+test('the places of one source are for whoever comes from there now', (t) => {
+  let now = 0;
+  const door = new Admission(
+    limits,
+    [],
+    () => now,
+    () => 0.999,
+  );
+  const other = place(door.enter('198.51.100.1'));
+  other.onEvicted = () => t.fail('another source has nothing to do with it');
+  for (let i = 0; i < 5; i += 1) place(door.enter('192.0.2.1'));
+  t.equal(door.enter('192.0.2.1'), 'source-full');
+  now = 30_000;
+  for (let i = 0; i < 5; i += 1) t.type(door.enter('192.0.2.1'), 'object');
+  t.equal(door.enter('192.0.2.1'), 'source-full', 'its bound stays');
+  t.equal(door.strangers, 6);
+  t.end();
+});
+
+test('a source is told when it is served again', (t) => {
+  let now = 0;
+  const door = new Admission(limits, [], () => now);
+  t.equal(door.servedInSeconds('192.0.2.1'), 0);
+  for (let i = 0; i < 5; i += 1) door.punish('192.0.2.1', 'login-refused');
+  t.equal(door.servedInSeconds('192.0.2.1'), 10);
+  now = 10_000;
+  t.equal(door.servedInSeconds('192.0.2.1'), 0);
+  t.type(door.enter('192.0.2.1'), 'object');
   t.end();
 });

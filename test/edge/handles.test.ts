@@ -2,7 +2,7 @@
 // place is kept until the close has begun, and all are gone at the end.
 import { test } from 'tap';
 import type { Download } from '../../server/edge/sftp/download.ts';
-import { type Handle, Handles } from '../../server/edge/sftp/handles.ts';
+import { type Handle, HandlePlaces, Handles } from '../../server/edge/sftp/handles.ts';
 import type { Listing } from '../../server/edge/sftp/listing.ts';
 import type { Upload } from '../../server/edge/sftp/upload.ts';
 
@@ -11,7 +11,7 @@ const download = (): Handle => ({ kind: 'download', download: {} as Download });
 const directory = (): Handle => ({ kind: 'directory', path: [], listing: {} as Listing });
 
 test('as many handles as may be open, and not one more; a place that was given back is free', (t) => {
-  const handles = new Handles(2);
+  const handles = new Handles(new HandlePlaces(2));
   const names = [upload(), directory()].map((one) => {
     handles.requireRoom();
     return handles.add(one);
@@ -25,7 +25,7 @@ test('as many handles as may be open, and not one more; a place that was given b
 });
 
 test('a handle is eight random bytes, valid for its own file until it is closed', (t) => {
-  const handles = new Handles(100);
+  const handles = new Handles(new HandlePlaces(100));
   const all = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? upload() : download()));
   const names = all.map((one) => handles.add(one));
   t.ok(names.every((name) => name.length === 8));
@@ -48,7 +48,7 @@ test('a handle is eight random bytes, valid for its own file until it is closed'
 });
 
 test('whether files are open: directories do not count', (t) => {
-  const handles = new Handles(10);
+  const handles = new Handles(new HandlePlaces(10));
   t.equal(handles.hasFiles, false);
   const listing = handles.add(directory());
   t.equal(handles.hasFiles, false, 'a directory is listed');
@@ -63,11 +63,28 @@ test('whether files are open: directories do not count', (t) => {
 });
 
 test('at the end every handle is returned, once', (t) => {
-  const handles = new Handles(10);
+  const handles = new Handles(new HandlePlaces(10));
   const all = [upload(), directory(), download()];
   const names = all.map((one) => handles.add(one));
   t.same(handles.drain(), all);
   t.same(handles.drain(), [], 'none is left');
   for (const name of names) t.throws(() => handles.get(name), { code: 'invalid' });
+  t.end();
+});
+
+test('the channels of a session have their handles from one number', (t) => {
+  const places = new HandlePlaces(2);
+  const [one, other] = [new Handles(places), new Handles(places)];
+  const name = one.add(upload());
+  other.add(upload());
+  for (const each of [one, other]) t.throws(() => each.requireRoom(), /no more than 2 files may be open at once/);
+  const open = one.close(name);
+  one.free(open);
+  one.free(open);
+  t.doesNotThrow(() => other.requireRoom(), 'what one channel closes is free for the other');
+  t.equal(places.taken, 1, 'given back once');
+  other.drain();
+  t.equal(other.drain().length, 0);
+  t.equal(places.taken, 0, 'and so is what a channel had that is gone');
   t.end();
 });

@@ -5,6 +5,7 @@ import { concatBytes } from '../../server/domain/ssh-wire.ts';
 import { channelClose } from '../../server/edge/transport/messages/channel-close.ts';
 import { channelData, isWholeData } from '../../server/edge/transport/messages/channel-data.ts';
 import { channelEof } from '../../server/edge/transport/messages/channel-eof.ts';
+import { channelExtendedData } from '../../server/edge/transport/messages/channel-extended-data.ts';
 import { channelFailure } from '../../server/edge/transport/messages/channel-failure.ts';
 import { channelOpen } from '../../server/edge/transport/messages/channel-open.ts';
 import { channelOpenConfirmation } from '../../server/edge/transport/messages/channel-open-confirmation.ts';
@@ -153,6 +154,12 @@ const samples: readonly Sample[] = [
   ),
   sample('window adjust', channelWindowAdjust, { recipient: 1, bytes: 0xffff_ffff }, '5d 00000001 ffffffff', false),
   sample('data', channelData, { recipient: 1, pieces: [Buffer.of(1, 2, 3)] }, '5e 00000001 00000003 010203'),
+  sample(
+    'extended data',
+    channelExtendedData,
+    { recipient: 1, type: 1, data: Buffer.of(1, 2, 3) },
+    '5f 00000001 00000001 00000003 010203',
+  ),
   sample('eof', channelEof, { recipient: 1 }, '60 00000001', false),
   sample('close', channelClose, { recipient: 1 }, '61 00000001', false),
   sample(

@@ -24,6 +24,7 @@ function session(t: { teardown(work: () => Promise<void>): void }, warden: Scrip
     buffers: roomy,
     onDrain: undefined,
     hold: () => {},
+    tell: () => {},
     consumed: () => {},
     end: () => {},
     fail: (reason: string) => t.teardown(() => Promise.reject(new Error(reason))),

@@ -56,7 +56,7 @@ export function oneChannel(given: Given = {}) {
       window: given.window ?? 1_000_000,
       packetMax: given.packetMax ?? 32_768,
       ownWindow: given.ownWindow ?? 1_000_000,
-      reserve,
+      buffers: reserve.account(),
     },
   );
   if (given.hasInput !== false) channel.input = input;

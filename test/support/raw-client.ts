@@ -61,6 +61,8 @@ type RawOptions = {
   readonly keyExchange?: readonly string[];
   readonly ciphers?: readonly string[];
   readonly isStrict?: boolean;
+  /** Never accepts the host key: the client's NEWKEYS is not sent, as while a person compares a fingerprint. */
+  readonly acceptsNoKey?: boolean;
   /** Sent before anything else: a PROXY header. */
   readonly preamble?: Buffer;
 };
@@ -128,6 +130,7 @@ export class RawClient {
       onWrite: (data: Buffer) => {
         if (!this.socket.destroyed) this.socket.write(data);
       },
+      ...(options.acceptsNoKey === true ? { hostVerifier: () => undefined } : {}),
       onError: () => this.socket.destroy(),
       onHeader: () => {},
       onHandshakeComplete: (negotiated: RawClient['negotiated']) => {
@@ -263,6 +266,10 @@ export class RawClient {
     this.socket.destroy();
   }
 }
+
+/** The words of a DISCONNECT; undefined when there is none. */
+export const disconnectText = (payload: Buffer | undefined): string | undefined =>
+  payload === undefined ? undefined : textAt(payload, 5);
 
 /** The text of the first string in a message after `skip` bytes. */
 export const textAt = (payload: Buffer, skip: number): string => new WireReader(payload.subarray(skip)).text();

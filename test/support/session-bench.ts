@@ -56,6 +56,8 @@ export class SessionBench {
   /** What was logged above `info`. */
   readonly complaints: string[] = [];
   readonly calls: string[] = [];
+  /** The lines that the person at the client was told. */
+  readonly told: string[] = [];
   failed: string | undefined;
   ended: number | undefined;
   consumedBytes = 0;
@@ -106,6 +108,7 @@ export class SessionBench {
       buffers: this.buffers,
       onDrain: undefined,
       hold: () => {},
+      tell: (line) => void this.told.push(line),
       consumed: (bytes) => (this.consumedBytes += bytes),
       end: (status) => (this.ended = status),
       fail: (reason) => (this.failed ??= reason),

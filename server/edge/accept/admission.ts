@@ -1,7 +1,8 @@
 // Owns: which connections may begin: bounds on connections without a login (strangers), in all and per
 // source; which of them must end when there are too many; and penalties for sources that misbehave.
 // Must never: use memory that grows with the number of sources, penalise a source that is
-// exempt, or let the strangers of a few networks keep out those of other networks (T-34).
+// exempt, let the strangers of a few networks keep out those of other networks (T-34), or let
+// strangers who are slow keep out others.
 import { isInNetwork, type Network, neighbourhoodOf, parseNetwork, sourceOf } from '../../domain/addresses.ts';
 
 type AdmissionLimits = {
@@ -10,6 +11,7 @@ type AdmissionLimits = {
   readonly unauthenticatedPerSourceMax: number;
   readonly unauthenticatedDropFromPercent: number;
   readonly penaltyLongestMs: number;
+  readonly unprovedPlaceMs: number;
 };
 /**
  * What a connection did. `turned-away` means that we could not accept the login; it
@@ -20,7 +22,14 @@ export type Misdeed = 'protocol-error' | 'login-refused' | 'grace-exceeded' | 'n
 export const misdeedOf = { client: 'protocol-error', ours: 'turned-away' } as const satisfies Readonly<
   Record<string, Misdeed>
 >;
-type Verdict = 'admitted' | 'draining' | 'all-full' | 'strangers-full' | 'source-full' | 'early-drop' | 'penalty';
+export type Verdict =
+  | 'admitted'
+  | 'draining'
+  | 'all-full'
+  | 'strangers-full'
+  | 'source-full'
+  | 'early-drop'
+  | 'penalty';
 
 /** The penalty that each misdeed adds to its source, in milliseconds. */
 const costs: Readonly<Record<Misdeed, number>> = {
@@ -48,9 +57,11 @@ const shareOfKnown = 1 / 4;
 export type ConnectionPlace = {
   readonly source: string;
   readonly neighbourhood: string;
+  /** When the connection began, in milliseconds of the clock of `Admission`. */
+  readonly since: number;
   isStranger: boolean;
-  /** Called when a connection from another network needs the place. The connection that has it must end. */
-  onEvicted: () => void;
+  /** Called when another connection needs the place. The connection that has it must end. */
+  onEvicted: (by: 'network' | 'time') => void;
 };
 
 export class Admission {
@@ -63,6 +74,8 @@ export class Admission {
   readonly #penalties = new Map<string, number>();
   /** For each network: its strangers, the oldest first. */
   readonly #strangersByNeighbourhood = new Map<string, Set<ConnectionPlace>>();
+  /** The strangers who have proved nothing, the oldest first. */
+  readonly #unproved = new Set<ConnectionPlace>();
   /** For each source: until when it counts as known. The entries are in the order of the last logins. */
   readonly #known = new Map<string, number>();
   #all = 0;
@@ -76,7 +89,10 @@ export class Admission {
     'early-drop': 0,
     penalty: 0,
   };
-  /** The number of strangers whose place was given to a connection from a network that had fewer strangers. */
+  /**
+   * The number of strangers whose place was given to another connection: from a network that had fewer strangers, or
+   * because they had proved nothing for `unprovedPlaceMs`.
+   */
   evicted = 0;
 
   constructor(
@@ -112,11 +128,13 @@ export class Admission {
     const place: ConnectionPlace = {
       source: sourceOf(address),
       neighbourhood: neighbourhoodOf(address),
+      since: this.#now(),
       isStranger: true,
       onEvicted: () => {},
     };
     this.#all += 1;
     this.#count(place, 1);
+    this.#unproved.add(place);
     return place;
   }
 
@@ -129,6 +147,7 @@ export class Admission {
     } = this.#limits;
     const source = sourceOf(address);
     if ((this.#penalties.get(source) ?? 0) - this.#now() > servedBelowMs) return 'penalty';
+    this.#makeRoom(source);
     if (this.#all >= connectionsMax) return 'all-full';
     if ((this.#strangersBySource.get(source) ?? 0) >= unauthenticatedPerSourceMax) return 'source-full';
     const isKnown = this.#isKnown(source);
@@ -148,6 +167,32 @@ export class Admission {
     return this.#random() < (this.#strangers - start + 1) / (max - start + 1) ? 'early-drop' : 'admitted';
   }
 
+  /**
+   * Lets a stranger who has proved nothing for `unprovedPlaceMs` give way when places are scarce: in all, from where
+   * connections are dropped at random on, or those of one source. People have more time than that only while nobody
+   * else needs their places.
+   */
+  #makeRoom(source: string): void {
+    const {
+      unauthenticatedConnectionsMax: max,
+      unauthenticatedPerSourceMax,
+      unauthenticatedDropFromPercent,
+    } = this.#limits;
+    const [oldest] = this.#unproved;
+    if (oldest === undefined || !this.#isOverdue(oldest)) return;
+    if ((this.#strangersBySource.get(source) ?? 0) >= unauthenticatedPerSourceMax) {
+      for (const place of this.#unproved) {
+        if (!this.#isOverdue(place)) break;
+        if (place.source === source) return this.#evict(place, 'time');
+      }
+    }
+    if (this.#strangers >= (max * unauthenticatedDropFromPercent) / 100) this.#evict(oldest, 'time');
+  }
+
+  #isOverdue({ since }: ConnectionPlace): boolean {
+    return this.#now() - since >= this.#limits.unprovedPlaceMs;
+  }
+
   #isKnown(source: string): boolean {
     return (this.#known.get(source) ?? 0) > this.#now();
   }
@@ -160,10 +205,13 @@ export class Admission {
 
   #evictOldest(places: ReadonlySet<ConnectionPlace>): void {
     const [oldest] = places;
-    if (oldest === undefined) return;
-    this.#noStranger(oldest);
+    if (oldest !== undefined) this.#evict(oldest, 'network');
+  }
+
+  #evict(place: ConnectionPlace, by: 'network' | 'time'): void {
+    this.#noStranger(place);
     this.evicted += 1;
-    oldest.onEvicted();
+    place.onEvicted(by);
   }
 
   #count(place: ConnectionPlace, by: 1 | -1): void {
@@ -181,7 +229,22 @@ export class Admission {
   #noStranger(place: ConnectionPlace): void {
     if (!place.isStranger) return;
     place.isStranger = false;
+    this.#unproved.delete(place);
     this.#count(place, -1);
+  }
+
+  /**
+   * Records that the first proof of a login counted. The connection is a stranger still, and no longer one who gives
+   * way because of time.
+   */
+  proved(place: ConnectionPlace): void {
+    this.#unproved.delete(place);
+  }
+
+  /** Returns in how many whole seconds a source with this address is served again; 0 when it is. */
+  servedInSeconds(address: string): number {
+    const leftMs = (this.#penalties.get(sourceOf(address)) ?? 0) - this.#now() - servedBelowMs;
+    return Math.max(0, Math.ceil(leftMs / 1000));
   }
 
   /** Records that the connection logged in. It no longer counts as a stranger, and its source counts as known. */

@@ -17,7 +17,15 @@ export type AuthRequest =
   | { readonly kind: 'answers'; readonly answers: readonly string[] };
 
 export type LoginReply =
-  | { readonly kind: 'failure'; readonly methods: readonly string[]; readonly isPartial: boolean }
+  | {
+      readonly kind: 'failure';
+      readonly methods: readonly string[];
+      readonly isPartial: boolean;
+      /** What was refused: a signature, or a password or answer. Undefined when the client proved nothing. */
+      readonly refused?: 'key' | 'guess' | undefined;
+      /** What the person at the client is told about it. */
+      readonly words?: string | undefined;
+    }
   | { readonly kind: 'key-acceptable'; readonly algorithm: string; readonly key: Uint8Array }
   | {
       readonly kind: 'prompt';
@@ -32,7 +40,8 @@ export type LoginReply =
       readonly idleLifeMs: number;
     }
   | { readonly kind: 'full' }
-  | { readonly kind: 'closed' };
+  /** `isByKeys`: the last of several keys was refused, and nothing else was. */
+  | { readonly kind: 'closed'; readonly isByKeys: boolean };
 
 const waitingMax = 4;
 /** The evidence that a request shows, and the key about which it only asks. */
@@ -74,6 +83,12 @@ export const readAnswers = (payload: Buffer): AuthRequest => ({
   ...userauthInfoResponse.read(payload),
 });
 
+/** What a message proves, if it proves anything. A question about a key proves nothing. */
+function proofIn(request: AuthRequest): 'key' | 'guess' | undefined {
+  if (request.kind === 'answers' || request.evidence.type === 'password') return 'guess';
+  return request.evidence.type === 'public-key' ? 'key' : undefined;
+}
+
 type LoginDriverOptions = {
   /**
    * The name of this connection towards the warden. The warden issued
@@ -94,12 +109,8 @@ export class LoginDriver {
   readonly #waiting = new Queue<AuthRequest>();
   #username: string | undefined;
   #isBusy = false;
-  /**
-   * True when the last message held a signature, an answer or a password. A refusal
-   * of it is then a refused proof, not the answer to a question about a key.
-   */
-  hasGivenProof = false;
   #isPrompted = false;
+  readonly #refused = { key: 0, guess: 0 };
 
   constructor(options: LoginDriverOptions) {
     this.#options = options;
@@ -134,8 +145,6 @@ export class LoginDriver {
       this.#username = request.username;
     }
     this.#isPrompted = false;
-    this.hasGivenProof =
-      request.kind === 'answers' || request.evidence.type === 'public-key' || request.evidence.type === 'password';
     const outcome = await this.#options.warden.call('login.attempt', {
       connection: this.#options.connection,
       source: this.#options.source,
@@ -155,8 +164,12 @@ export class LoginDriver {
       }
       case 'partial':
         return this.#options.reply({ kind: 'failure', methods: outcome.methods, isPartial: true });
-      case 'refused':
-        return this.#options.reply({ kind: 'failure', methods: outcome.methods, isPartial: false });
+      case 'refused': {
+        const refused = proofIn(request);
+        if (refused !== undefined) this.#refused[refused] += 1;
+        const { methods, words } = outcome;
+        return this.#options.reply({ kind: 'failure', methods, isPartial: false, refused, words });
+      }
       case 'prompt':
         this.#isPrompted = true;
         return this.#options.reply({
@@ -172,7 +185,7 @@ export class LoginDriver {
       case 'full':
         return this.#options.reply({ kind: 'full' });
       case 'closed':
-        return this.#options.reply({ kind: 'closed' });
+        return this.#options.reply({ kind: 'closed', isByKeys: this.#refused.key > 0 && this.#refused.guess === 0 });
     }
   }
 

@@ -1,18 +1,35 @@
 // Owns: the edge's side of a console channel. It sends one command line to the warden,
 // sends the warden's answer to the client, and hands on the input that a command asks for.
-// Must never: interpret a command, or keep more input than one answer may hold.
+// What is refused goes to standard error: programs that speak a protocol of their own read the other stream.
+// Must never: interpret a command, keep more input than one answer may hold, or give the input of one channel to the
+// command of another.
 import { StringDecoder } from 'node:string_decoder';
-import { detach } from '../../domain/detached.ts';
+import { detach, held } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import type { ConsoleAnswer } from '../../rpc/edge-warden.ts';
 import type { SftpInput, SftpOutput, SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 
 const inputBytesMax = 16_384;
 const failed = 1;
+const superseded = 'another command was given on this connection; nothing was done here';
+
+/**
+ * The commands of one session, on all its channels. The warden knows one dialogue for each session. So the calls of a
+ * session are made one after the other, and a new command ends the one that waits for input.
+ */
+type Lane = { tail: Promise<unknown>; supersede: (() => void) | undefined };
+const lanes = new WeakMap<SftpSession, Lane>();
+
+function laneOf(session: SftpSession): Lane {
+  const lane = lanes.get(session) ?? { tail: Promise.resolve(), supersede: undefined };
+  lanes.set(session, lane);
+  return lane;
+}
 
 /** Runs one console command and ends the channel with the exit status of the command. */
 export function startConsole(session: SftpSession, line: string, output: SftpOutput, warden: WardenCalls): SftpInput {
   const { token } = session;
+  const lane = laneOf(session);
   const decoder = new StringDecoder('utf8');
   let waitsFor: 'line' | 'end' | undefined;
   let kept = '';
@@ -22,23 +39,28 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
   const end = (text: string, exitStatus: number): void => {
     if (isOver) return;
     isOver = true;
-    if (text !== '') output.send([Buffer.from(text.endsWith('\n') ? text : `${text}\n`)]);
+    if (exitStatus !== 0) for (const line of text.trimEnd().split('\n')) output.tell(line);
+    else if (text !== '') output.send([Buffer.from(text.endsWith('\n') ? text : `${text}\n`)]);
     output.end(exitStatus);
   };
-  const hear = (answer: Promise<ConsoleAnswer>): void => {
-    detach(
-      answer.then(
+  const supersede = (): void => end(superseded, failed);
+  /** Asks the warden when the calls before are answered, unless the channel is over by then. */
+  const hear = (ask: () => Promise<ConsoleAnswer>): void => {
+    const heard = lane.tail
+      .then(() => (isOver ? undefined : ask()))
+      .then(
         (said) => {
-          if (isOver) return;
+          if (isOver || said === undefined) return;
           if (said.outcome === 'done') return end(said.text, said.exitStatus);
           output.send([Buffer.from(said.text)]);
           waitsFor = said.until;
+          lane.supersede = supersede;
           look();
         },
         (error: unknown) => end(toCofferdamError(error).message, failed),
-      ),
-      () => end('internal error', failed),
-    );
+      );
+    lane.tail = held(heard);
+    detach(heard, () => end('internal error', failed));
   };
   /**
    * Sends the input that the warden waits for, once that input is
@@ -53,10 +75,17 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
     const text = waitsFor === 'end' ? kept : at < 0 ? kept : kept.slice(0, at);
     kept = waitsFor === 'end' || at < 0 ? '' : kept.slice(at + 1);
     waitsFor = undefined;
-    hear(warden.call('console.input', { token, text: text.replace(/\r$/, '') }));
+    hear(() => {
+      if (lane.supersede === supersede) lane.supersede = undefined;
+      return warden.call('console.input', { token, text: text.replace(/\r$/, '') });
+    });
   };
 
-  hear(warden.call('console.run', { token, line }));
+  hear(() => {
+    lane.supersede?.();
+    lane.supersede = undefined;
+    return warden.call('console.run', { token, line });
+  });
   return {
     get isBusy() {
       return !isOver;
@@ -75,6 +104,7 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
     },
     async closed() {
       isOver = true;
+      if (lane.supersede === supersede) lane.supersede = undefined;
     },
   };
 }

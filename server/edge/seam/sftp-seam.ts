@@ -39,6 +39,10 @@ export type SftpOutput = {
   consumed(bytes: number): void;
   /** Says that no more can be taken now, or again. What comes meanwhile may wait where it is, for a short while. */
   hold(isHeld: boolean): void;
+  /**
+   * Tells the person at the client one line beside the stream, on standard error. It may be dropped: see told-lines.ts.
+   */
+  tell(line: string): void;
   /** Ends the channel: sends exit-status, EOF and CLOSE after the bytes that are queued. */
   end(exitStatus: number): void;
   /** Destroys the connection, because the client violated the protocol or because of an internal error. */

@@ -1,5 +1,5 @@
-// Owns: the open handles of one session, which are limited in number, and the place of
-// each in the order of the session's requests. A handle is valid in its own session only.
+// Owns: the open handles of one channel, which are limited in number for all channels of a session together, and the
+// place of each in the order of the channel's requests. A handle is valid on its own channel only.
 // Must never: return a handle to a request that came after the handle's CLOSE.
 import { randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -21,21 +21,32 @@ export type OpenHandle = { readonly handle: Handle; waiting: number; isClosing: 
 
 const handleBytes = 8;
 
-export class Handles {
-  readonly #max: number;
-  readonly #open = new Map<string, OpenHandle>();
+/** The handles that the channels of one session may have open together. */
+export class HandlePlaces {
+  readonly max: number;
+  taken = 0;
 
   constructor(max: number) {
-    this.#max = max;
+    this.max = max;
+  }
+}
+
+export class Handles {
+  readonly #places: HandlePlaces;
+  readonly #open = new Map<string, OpenHandle>();
+
+  constructor(places: HandlePlaces) {
+    this.#places = places;
   }
 
   requireRoom(): void {
-    if (this.#open.size >= this.#max)
-      throw new CofferdamError('over-limit', `no more than ${this.#max} files may be open at once`);
+    const { taken, max } = this.#places;
+    if (taken >= max) throw new CofferdamError('over-limit', `no more than ${max} files may be open at once`);
   }
 
   add(handle: Handle): Buffer {
     const name = randomBytes(handleBytes);
+    this.#places.taken += 1;
     this.#open.set(name.toString('latin1'), { handle, waiting: 0, isClosing: false });
     return name;
   }
@@ -71,7 +82,7 @@ export class Handles {
 
   /** Removes the handle when its CLOSE has begun. The answer to that CLOSE tells what became of the file. */
   free(gone: OpenHandle): void {
-    for (const [name, open] of this.#open) if (open === gone) this.#open.delete(name);
+    for (const [name, open] of this.#open) if (open === gone && this.#open.delete(name)) this.#places.taken -= 1;
   }
 
   get hasFiles(): boolean {
@@ -86,6 +97,7 @@ export class Handles {
   /** Removes and returns all handles, including those whose CLOSE has not begun. */
   drain(): readonly Handle[] {
     const all = [...this.#open.values()].map(({ handle }) => handle);
+    this.#places.taken -= this.#open.size;
     this.#open.clear();
     return all;
   }

@@ -3,8 +3,9 @@
 // Must never: accept more requests than may be under way at once, or show a client the text of an unknown error.
 
 import { detach, held } from '../../domain/detached.ts';
-import { CofferdamError, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, type SftpStatus, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../seam/sftp-seam.ts';
+import type { ToldLines } from '../seam/told-lines.ts';
 import { dataHeader, FieldReader, okPacket, statusPacket, type, versionPacket } from './codec.ts';
 import { Filling } from './filling.ts';
 import { Handles, type OpenHandle } from './handles.ts';
@@ -17,14 +18,13 @@ import {
   type OperationContext,
   operations,
 } from './operations.ts';
-import { Pacers } from './pacer.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
+import { sharing } from './shared.ts';
 import { turnNamed, type WritableFile } from './small-upload.ts';
 import { type Subject, statusOf } from './statuses.ts';
 import { StoreThread } from './store-thread.ts';
 import { StreamedWrite, writeHead } from './streamed-write.ts';
-import { Turns } from './turns.ts';
 
 /** The least that a READ counts for while it is under way, in bytes. */
 const readCostBytes = 65_536;
@@ -43,8 +43,8 @@ const packetsPerTurnMax = 256;
  */
 const lanePatience = 6;
 
-/** The number of grants that a session may ask for at once: half of the calls that it may have under way. */
-const grantsAtOnce = 32;
+/** What a client of this status says by itself, and says truly: its person is told no words beside it. */
+const saidByClients: readonly SftpStatus[] = [sftpStatus.EOF, sftpStatus.NO_SUCH_FILE];
 
 const abandoned = (): CofferdamError =>
   new CofferdamError('conflict', 'the channel was closed before this request began');
@@ -53,24 +53,25 @@ const abandoned = (): CofferdamError =>
 export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
   const store = new StoreThread(node.paths.storeSocket(node.node), node.log);
   const pages = new PagePlaces();
+  const sharedOf = sharing(node.limits.handlesPerSessionMax);
   return {
-    start: (session, output, warden) =>
-      new Session(
-        {
-          node,
-          session,
-          warden,
-          store,
-          shelf: new SegmentShelf(output.buffers),
-          buffers: output.buffers,
-          filling: new Filling(output.buffers, store),
-          pacers: new Pacers(session, warden),
-          grants: new Turns(grantsAtOnce),
-          handles: new Handles(node.limits.handlesPerSessionMax),
-          pages,
-        },
-        output,
-      ),
+    start: (session, output, warden) => {
+      const { places, grants, pacers, told } = sharedOf(session, warden);
+      const context: OperationContext = {
+        node,
+        session,
+        warden,
+        store,
+        shelf: new SegmentShelf(output.buffers),
+        buffers: output.buffers,
+        filling: new Filling(output.buffers, store),
+        pacers,
+        grants,
+        handles: new Handles(places),
+        pages,
+      };
+      return new Session(context, output, told);
+    },
     stop: () => store.stop(),
   };
 }
@@ -78,6 +79,7 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
 class Session implements SftpInput {
   readonly #context: OperationContext;
   readonly #output: SftpOutput;
+  readonly #told: ToldLines;
   readonly #cutter = new PacketCutter();
   /** The WRITE whose data goes into its file as it comes. */
   #streamed: StreamedWrite | undefined;
@@ -100,9 +102,10 @@ class Session implements SftpInput {
   #reads: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  constructor(context: OperationContext, output: SftpOutput) {
+  constructor(context: OperationContext, output: SftpOutput, told: ToldLines) {
     this.#context = context;
     this.#output = output;
+    this.#told = told;
     output.onDrain = () => this.#pump();
   }
 
@@ -225,13 +228,13 @@ class Session implements SftpInput {
     const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
     if (packet.length > requestBytesMax) {
-      this.#output.send([statusPacket(id, sftpStatus.FAILURE, 'this request is too long')]);
+      this.#output.send([this.#refusal(id, sftpStatus.FAILURE, 'this request is too long')]);
       return;
     }
     if (packetType === type.read) return this.#read(id, fields);
     const operation = packetType === type.extended ? this.#extension(fields) : operations[packetType];
     if (operation === undefined) {
-      this.#output.send([statusPacket(id, sftpStatus.OP_UNSUPPORTED, 'this operation is not offered')]);
+      this.#output.send([this.#refusal(id, sftpStatus.OP_UNSUPPORTED, 'this operation is not offered')]);
       return;
     }
     // The request may have to wait, so its fields must outlive this call.
@@ -322,7 +325,17 @@ class Session implements SftpInput {
         { err: thrown, what, account: this.#context.session.account },
         'an operation failed',
       );
-    return statusPacket(id, statusOf(error.code, subject), error.message);
+    return this.#refusal(id, statusOf(error.code, subject), error.message);
+  }
+
+  /**
+   * The door through which every refusal leaves: as a status with its sentence, and as a line on standard error,
+   * because OpenSSH's `sftp` shows its own words for the status and never the sentence.
+   */
+  #refusal(id: number, status: SftpStatus, sentence: string): Buffer {
+    const line = saidByClients.includes(status) || this.#isOver ? undefined : this.#told.line(sentence);
+    if (line !== undefined) this.#output.tell(line);
+    return statusPacket(id, status, sentence);
   }
 
   /** Handles a WRITE: at once, unless an earlier request on the same handle has not begun. */

@@ -34,7 +34,14 @@ const mosts: Readonly<Record<Kind, number>> = {
  * for replies that wait for their reader, and for segments that were read ahead. A client that stands still in one kind
  * takes nothing from the others.
  */
+/** What one channel gets at least, in bytes. */
+const floorBytes = kinds.reduce((sum, kind) => sum + floors[kind], 0);
+/** The part of the memory that the floors of further channels of connections have. Each first channel has its own. */
+const shareOfFurther = 1 / 2;
+
 export class BufferReserve {
+  readonly #furtherMax: number;
+  #further = 0;
   readonly #bounds: Readonly<Record<Kind, number>>;
   readonly #totals: Record<Kind, number> = { windows: 0, early: 0, uploads: 0, replies: 0, segments: 0 };
   #socketBytes = 0;
@@ -42,6 +49,7 @@ export class BufferReserve {
   readonly sockets: ReadMemory;
 
   constructor(bytesMax: number) {
+    this.#furtherMax = Math.floor((bytesMax * shareOfFurther) / floorBytes);
     const part = bytesMax / 16;
     this.sockets = {
       take: (bytes) => {
@@ -64,7 +72,17 @@ export class BufferReserve {
   }
 
   account(): Account {
-    return new Account(this.#totals, this.#bounds);
+    return new Account(this.#totals, this.#bounds, () => {});
+  }
+
+  /**
+   * Returns an account for a channel beside others of the same connection; undefined when there is no memory for its
+   * floors.
+   */
+  furtherAccount(): Account | undefined {
+    if (this.#further >= this.#furtherMax) return undefined;
+    this.#further += 1;
+    return new Account(this.#totals, this.#bounds, () => (this.#further -= 1));
   }
 }
 
@@ -72,11 +90,13 @@ export class Account implements BufferAccount {
   readonly #totals: Record<Kind, number>;
   readonly #bounds: Readonly<Record<Kind, number>>;
   readonly #own: Record<Kind, number> = { windows: 0, early: 0, uploads: 0, replies: 0, segments: 0 };
+  readonly #onClosed: () => void;
   #isClosed = false;
 
-  constructor(totals: Record<Kind, number>, bounds: Readonly<Record<Kind, number>>) {
+  constructor(totals: Record<Kind, number>, bounds: Readonly<Record<Kind, number>>, onClosed: () => void) {
     this.#totals = totals;
     this.#bounds = bounds;
+    this.#onClosed = onClosed;
   }
 
   #add(kind: Kind, bytes: number): void {
@@ -145,7 +165,9 @@ export class Account implements BufferAccount {
   }
 
   close(): void {
+    if (this.#isClosed) return;
     for (const kind of kinds) this.#add(kind, -this.#own[kind]);
     this.#isClosed = true;
+    this.#onClosed();
   }
 }

@@ -5,10 +5,12 @@
 import { Queue } from '../../domain/queue.ts';
 import type { FailDetail, FailReason } from '../seam/fail-reasons.ts';
 import type { SftpInput, SftpOutput } from '../seam/sftp-seam.ts';
-import { type Account, type BufferReserve, floors } from './buffer-reserve.ts';
+import { toldBounds, toldBytes } from '../seam/told-lines.ts';
+import { type Account, floors } from './buffer-reserve.ts';
 import { channelClose } from './messages/channel-close.ts';
 import { channelData } from './messages/channel-data.ts';
 import { channelEof } from './messages/channel-eof.ts';
+import { channelExtendedData, standardError } from './messages/channel-extended-data.ts';
 import { channelRequest, exitStatus } from './messages/channel-request.ts';
 import { channelSuccess } from './messages/channel-success.ts';
 import { channelWindowAdjust } from './messages/channel-window-adjust.ts';
@@ -48,10 +50,15 @@ export class Channel implements SftpOutput {
   #unconsumed = 0;
   readonly #queue = new Queue<Buffer>();
   #pending = 0;
+  /** Lines that were not sent yet, and the bytes of all lines of this channel. */
+  readonly #told = new Queue<Buffer>();
+  #toldBytes = 0;
   #isEnding: number | undefined;
   #isClosed = false;
   /** True when our CLOSE was sent, or the channel was dropped: nothing more is sent for it. */
   #isOver = false;
+  /** True when the client said that it is done with this channel. */
+  hasClientEnded = false;
   bytesIn = 0;
   bytesOut = 0;
   input: SftpInput | undefined;
@@ -64,7 +71,7 @@ export class Channel implements SftpOutput {
       readonly window: number;
       readonly packetMax: number;
       readonly ownWindow: number;
-      readonly reserve: BufferReserve;
+      readonly buffers: Account;
     },
   ) {
     this.#host = host;
@@ -73,7 +80,7 @@ export class Channel implements SftpOutput {
     // Packets of more than 32 KiB gain nothing, and few clients accept them.
     this.#packetMax = Math.min(open.packetMax, 32_768);
     this.#windowMax = Math.max(open.ownWindow, floors.windows);
-    this.buffers = open.reserve.account();
+    this.buffers = open.buffers;
     this.#inWindow = this.buffers.takeWindow(Math.min(firstWindowBytes, this.#windowMax));
   }
 
@@ -93,9 +100,30 @@ export class Channel implements SftpOutput {
     this.flush();
   }
 
+  tell(line: string): void {
+    if (this.#isClosed || this.#isEnding !== undefined || this.#told.length >= toldBounds.waitingMax) return;
+    const bytes = toldBytes(line);
+    if (this.#toldBytes + bytes.length > toldBounds.channelBytesMax) return;
+    this.#toldBytes += bytes.length;
+    this.#told.push(bytes);
+    this.flush();
+  }
+
+  /** Sends the lines that wait, as long as they take only a part of the client's window. */
+  #sendTold(): void {
+    for (let line = this.#told.first(); line !== undefined; line = this.#told.first()) {
+      const isLarge = line.length > this.#packetMax || line.length * toldBounds.windowShare > this.#outWindow;
+      if (isLarge || !this.#host.maySendData()) return;
+      this.#told.take();
+      this.#outWindow -= line.length;
+      this.#host.send(channelExtendedData.write({ recipient: this.remoteId, type: standardError, data: line }));
+    }
+  }
+
   /** Sends as much of the queue as the client's window, the socket and the lease allow. */
   flush(): void {
     const before = this.#pending;
+    if (!this.#isOver) this.#sendTold();
     while (this.#pending > 0 && this.#outWindow > 0 && this.#host.maySendData()) this.#sendPacket();
     if (this.#pending === 0 && this.#isEnding !== undefined && !this.#isOver) this.#sendEnd(this.#isEnding);
     if (this.#pending < before) this.onDrain?.();
@@ -191,12 +219,14 @@ export class Channel implements SftpOutput {
   }
 
   eof(): void {
+    this.hasClientEnded = true;
     if (this.input === undefined) this.end(0);
     else this.input.eof();
   }
 
   /** Handles the client's CLOSE: sends ours if it was not sent yet, and ends the channel. */
   close(): void {
+    this.hasClientEnded = true;
     if (!this.#isOver) this.#host.send(channelClose.write({ recipient: this.remoteId }));
     this.drop();
   }
@@ -209,6 +239,7 @@ export class Channel implements SftpOutput {
     this.hold(false);
     this.buffers.leave();
     this.#queue.clear();
+    this.#told.clear();
     this.#pending = 0;
     this.#host.closed();
   }

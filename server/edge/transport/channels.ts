@@ -6,8 +6,10 @@ import type { Limits } from '../../config/config.ts';
 import { lineBytesMax } from '../../domain/console-grammar.ts';
 import { detach, held } from '../../domain/detached.ts';
 import type { SftpInput, SftpOutput } from '../seam/sftp-seam.ts';
-import type { BufferReserve } from './buffer-reserve.ts';
+import type { Account, BufferReserve } from './buffer-reserve.ts';
 import { Channel, type ChannelHost } from './channel.ts';
+import { bounds } from './connection-bounds.ts';
+import { RateGate } from './guard.ts';
 import { channelData, isWholeData } from './messages/channel-data.ts';
 import { channelFailure } from './messages/channel-failure.ts';
 import { channelOpen } from './messages/channel-open.ts';
@@ -25,12 +27,26 @@ type ChannelsHost = Omit<ChannelHost, 'closed'> & {
 };
 
 const packetMaxMin = 1024;
-const opensMax = 100;
 /** The largest packet that we accept, in bytes. RFC 4253 section 6.1 asks for no more. */
 const ownPacketMax = 32_768;
-/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 section 5.1). */
+/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED and SSH_OPEN_RESOURCE_SHORTAGE (RFC 4254 section 5.1). */
 const prohibited = 1;
+const shortage = 4;
+type OpenRefusal = { readonly reason: number; readonly description: string };
+const noMemory: OpenRefusal = {
+  reason: shortage,
+  description: 'this server is busy and has no further channels; close one, or try again later',
+};
 const sftpName = Buffer.from('sftp');
+
+/** Tells the client that its line is no command, once it has heard that the line was taken, and ends the channel. */
+function refuseLine(channel: Channel): SftpInput {
+  process.nextTick(() => {
+    channel.tell('the line is too long for a command; files are exchanged by sftp');
+    channel.end(2);
+  });
+  return { isBusy: false, data: ({ length }) => channel.consumed(length), eof: () => {}, closed: async () => {} };
+}
 
 export class Channels {
   readonly #host: ChannelsHost;
@@ -46,10 +62,12 @@ export class Channels {
    * The channels by our channel id, which is the index. A closed channel stays here until a new channel takes its id.
    */
   readonly #channels: Channel[] = [];
-  #opened = 0;
+  readonly #opens = new RateGate(bounds.opensMax, bounds.opensWindowMs);
+  /** The channel that sends first next time, so that none waits for another that always has something to send. */
+  #first = 0;
   #lastBusy = performance.now();
-  /** True when the client itself ended its channel or the connection. */
-  hasClientClosed = false;
+  /** True when the client itself said that the connection ends. */
+  hasClientLeft = false;
   #dropped: Promise<void> | undefined;
   #before = { bytesIn: 0, bytesOut: 0 };
 
@@ -88,8 +106,16 @@ export class Channels {
     return sum;
   }
 
+  /** True when the client itself ended the connection, or all its channels. */
+  get hasClientClosed(): boolean {
+    const [one] = this.#channels;
+    return this.hasClientLeft || (one !== undefined && this.#channels.every((channel) => channel.hasClientEnded));
+  }
+
   flush(): void {
-    for (const channel of this.#channels) channel.flush();
+    const { length } = this.#channels;
+    this.#first = length === 0 ? 0 : (this.#first + 1) % length;
+    for (let i = 0; i < length; i += 1) this.#channels[(this.#first + i) % length]?.flush();
   }
 
   /** Handles a message that concerns a channel. Returns false for any other message. */
@@ -110,11 +136,9 @@ export class Channels {
         this.#host.fail('extended data from a client');
         return true;
       case number.channelEof:
-        this.hasClientClosed = true;
         this.#at(payload, 5)?.eof();
         return true;
       case number.channelClose:
-        this.hasClientClosed = true;
         this.#at(payload, 5)?.close();
         return true;
       case number.channelRequest:
@@ -149,23 +173,40 @@ export class Channels {
     for (const piece of channelData.read(payload).pieces) channel.receive(piece as Buffer);
   }
 
+  /** Returns the reason for which no channel of this kind can be opened now. */
+  #refusal(type: string, packetMax: number): OpenRefusal | undefined {
+    if (type !== 'session') return { reason: prohibited, description: 'only sessions are served' };
+    if (packetMax < packetMaxMin) return { reason: prohibited, description: 'maximum packet too small' };
+    const open = this.#channels.filter((channel) => !channel.isClosed).length;
+    const max = this.#channelsMax;
+    if (open >= max)
+      return {
+        reason: shortage,
+        description: `too many channels: a connection may have ${max} at once; close one, or open another connection`,
+      };
+    if (this.#lettingGo.size >= bounds.lettingGoMax)
+      return { reason: shortage, description: 'channels that were closed are not done yet; try again in a moment' };
+    return undefined;
+  }
+
+  /**
+   * Returns the memory of another channel. The first one has its own; those beside it share what the process has for
+   * such channels, and there may be none left.
+   */
+  #account(): Account | undefined {
+    const isFirst = this.#lettingGo.size === 0 && this.#channels.every((channel) => channel.isClosed);
+    return isFirst ? this.#reserve.account() : this.#reserve.furtherAccount();
+  }
+
   #open(payload: Buffer): void {
     const { type, sender: remoteId, window, packetMax } = channelOpen.read(payload);
+    if (!this.#opens.pass()) return this.#host.fail('too many channels in a short time');
     const free = this.#channels.findIndex((channel) => channel.isClosed);
     const place = free === -1 ? this.#channels.length : free;
-    const refusal =
-      type !== 'session'
-        ? 'only sessions are served'
-        : packetMax < packetMaxMin
-          ? 'maximum packet too small'
-          : place >= this.#channelsMax || this.#opened >= opensMax
-            ? 'too many channels'
-            : undefined;
-    if (refusal !== undefined)
-      return this.#host.refuse(
-        channelOpenFailure.write({ recipient: remoteId, reason: prohibited, description: refusal }),
-      );
-    this.#opened += 1;
+    const refusal = this.#refusal(type, packetMax);
+    const buffers = refusal === undefined ? this.#account() : undefined;
+    if (buffers === undefined)
+      return this.#host.refuse(channelOpenFailure.write({ recipient: remoteId, ...(refusal ?? noMemory) }));
     const gone = this.#channels[place];
     this.#before = {
       bytesIn: this.#before.bytesIn + (gone?.bytesIn ?? 0),
@@ -176,10 +217,9 @@ export class Channels {
         ...this.#host,
         closed: () => this.#letGo(channel),
       },
-      { remoteId, window, packetMax, ownWindow: this.#ownWindow, reserve: this.#reserve },
+      { remoteId, window, packetMax, ownWindow: this.#ownWindow, buffers },
     );
     this.#channels[place] = channel;
-    this.hasClientClosed = false;
     this.#host.send(
       channelOpenConfirmation.write({
         recipient: remoteId,
@@ -207,8 +247,10 @@ export class Channels {
     else if (type === 'shell') channel.input = this.#host.startConsole(channel, 'help');
     else if (type === 'exec') {
       const bytes = oneString.read(data);
-      if (bytes.length > lineBytesMax) return false;
-      channel.input = this.#host.startConsole(channel, new TextDecoder().decode(bytes));
+      channel.input =
+        bytes.length > lineBytesMax
+          ? refuseLine(channel)
+          : this.#host.startConsole(channel, new TextDecoder().decode(bytes));
     } else return false;
     return true;
   }
@@ -218,7 +260,7 @@ export class Channels {
    * client which closes channels and opens new ones cannot hold memory that nobody counts.
    */
   #letGo(channel: Channel): void {
-    const reason = this.hasClientClosed ? 'client-closed' : 'connection-lost';
+    const reason = this.hasClientLeft || channel.hasClientEnded ? 'client-closed' : 'connection-lost';
     const over = Promise.resolve(channel.input?.closed(reason)).finally(() => {
       this.#lettingGo.delete(over);
       channel.buffers.close();

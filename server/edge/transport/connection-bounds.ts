@@ -14,8 +14,14 @@ export const bounds = {
    */
   refusalsMax: 200,
   refusalsWindowMs: 10_000,
-  /** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253 section 11.1). */
-  keyExchangeFailed: 3,
+  /**
+   * The largest number of channels that one connection may open within `opensWindowMs`. A pool that opens a channel for
+   * each file reaches some tens a second. In all there may be any number.
+   */
+  opensMax: 1000,
+  opensWindowMs: 10_000,
+  /** The largest number of channels of one connection that are closed and still release what they had open. */
+  lettingGoMax: 16,
   /** The largest number of outgoing packets that may wait for new keys. */
   heldPacketsMax: 1000,
   /** While more bytes than this wait in the socket, no further channel data is produced; it waits in the channel. */

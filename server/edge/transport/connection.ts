@@ -4,25 +4,23 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
-import type { Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
-import { busyBytes, quietBytes, type SocketReader } from '../../rpc/own-buffer.ts';
+import { busyBytes, quietBytes } from '../../rpc/own-buffer.ts';
 import { type Misdeed, misdeedOf } from '../accept/admission.ts';
 import { LoginDriver, type LoginReply, readAnswers, readRequest } from '../authentication/login.ts';
 import { detailOf, type FailDetail, type FailReason } from '../seam/fail-reasons.ts';
-import type { EdgeNode, SftpSession, StartConsole, StartSftp, WardenCalls } from '../seam/sftp-seam.ts';
-import type { BufferReserve } from './buffer-reserve.ts';
+import type { SftpSession } from '../seam/sftp-seam.ts';
 import { Channels } from './channels.ts';
 import { bounds, clearAll } from './connection-bounds.ts';
-import { type EndReason, endCode, endText, sessionEnd } from './end-reasons.ts';
-import type { ExchangeContext } from './exchange-context.ts';
+import type { ConnectionOptions } from './connection-options.ts';
+import { type EndReason, type Goodbye, goodbyeOf, goodbyeOfFail, goodbyeOfNothing, sessionEnd } from './end-reasons.ts';
 import { announceSignatures } from './extension-info.ts';
+import { discarding, linger, sendGoodbye } from './farewell.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
 import { guard, Identification, RateGate } from './guard.ts';
 import { KeyExchange, NothingInCommon } from './key-exchange.ts';
 import { LastActivity } from './last-activity.ts';
 import { loginMessage } from './login-messages.ts';
-import { disconnect } from './messages/disconnect.ts';
 import { number } from './messages/numbers.ts';
 import { serviceAccept } from './messages/service-accept.ts';
 import { serviceRequest } from './messages/service-request.ts';
@@ -34,32 +32,11 @@ import { OwnPackets } from './own-packets.ts';
 import { RekeyPolicy } from './rekey.ts';
 import { type CoreProtocol, Protocol } from './ssh2-core.ts';
 
-type ConnectionOptions = {
-  readonly reader: SocketReader;
-  readonly node: EdgeNode;
-  /**
-   * The client's address in canonical form, and its port. Behind a load balancer both are what the PROXY header says.
-   */
-  readonly source: { readonly address: string; readonly port: number };
-  readonly profile: Profile;
-  readonly exchange: ExchangeContext;
-  readonly offerFor: (identification: string) => object;
-  readonly banner: string;
-  readonly warden: WardenCalls;
-  readonly startSftp: StartSftp;
-  readonly startConsole: StartConsole;
-  readonly isLeaseLive: () => boolean;
-  readonly reserve: BufferReserve;
-  readonly onLogin: () => void;
-  readonly onMisdeed: (misdeed: Misdeed) => void;
-  /** Called at the end. `lastWords` resolves when the warden knows what became of the session and its transfers. */
-  readonly onClosed: (connection: Connection, lastWords: Promise<void>) => void;
-};
-
-type State = 'key-exchange' | 'service' | 'login' | 'open' | 'closed';
+/** `parting`: the client is being told why the connection ends. */
+type State = 'key-exchange' | 'service' | 'login' | 'open' | 'parting' | 'closed';
 
 export class Connection {
-  readonly #options: ConnectionOptions;
+  readonly #options: ConnectionOptions<Connection>;
   readonly #socket: Socket;
   readonly #outbound: Outbound;
   readonly #protocol: CoreProtocol;
@@ -76,12 +53,15 @@ export class Connection {
   #state: State = 'key-exchange';
   #clientIdentification = '';
   #preLoginMessages = 0;
+  #isTold = false;
+  #refusedKeys = 0;
+  #hasProved = false;
   #session: SftpSession | undefined;
   readonly activity: LastActivity;
   #reason: EndReason | undefined;
   readonly #refusals = new RateGate(bounds.refusalsMax, bounds.refusalsWindowMs);
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions<Connection>) {
     const { reader, node } = options;
     const { socket } = reader;
     const { limits } = node;
@@ -141,11 +121,7 @@ export class Connection {
       hostKeys: {},
       offer: options.offerFor(''),
       onWrite: (data) => this.#write(data),
-      // When the two lists have nothing in common, ssh2 has already sent SSH_MSG_DISCONNECT.
-      onError: (error) =>
-        error.message.includes('no matching')
-          ? this.#part(error.message, () => {})
-          : this.fail('invalid SSH message', undefined, detailOf(error)),
+      onError: (error) => this.#onFault(error),
       onHeader: ({ identRaw }) => {
         this.#clientIdentification = identRaw.slice(0, 255);
         // ssh2 sends our own KEXINIT right after this callback.
@@ -156,22 +132,23 @@ export class Connection {
       onHandshakeComplete: () => this.#onHandshake(),
       messageHandlers: {},
     });
-    this.#packets = new OwnPackets(
-      this.#protocol,
-      this.#outbound,
-      () => this.#state === 'closed' || this.#outbound.isHolding,
-    );
+    // What ssh2 says by itself has no words, and it can say nothing more afterwards.
+    this.#protocol.disconnect = () => this.#tell(goodbyeOfFail('invalid SSH message'));
+    this.#packets = new OwnPackets(this.#protocol, this.#outbound, () => this.#isOver || this.#outbound.isHolding);
     this.#keyExchange = new KeyExchange(this.#protocol, {
       ...options.exchange,
       profile: options.profile,
       hostKeys: options.exchange.hostKeysInUse(),
       sign: (transcript) => options.exchange.sign(this.#name, options.source, transcript),
       fail: (reason, whose, more) => this.fail(reason, misdeedOf[whose], more),
-      isClosed: () => this.#state === 'closed',
+      answered: (isFirst) => {
+        // A person may compare the fingerprint of our key now.
+        if (isFirst) this.#expect('the host key was not accepted in time', limits.fingerprintMs);
+      },
+      isClosed: () => this.#isOver,
     });
     announceSignatures(this.#protocol, options.profile.userSignatures, (parts) => this.#send(parts));
     guard(this.#protocol, { message: (type, payload, pass) => this.#onMessage(type, payload, pass) });
-    this.#timers.push(setTimeout(() => this.fail('login took too long', 'grace-exceeded'), limits.loginGraceMs));
     this.#expect('no identification in time', limits.identificationMs);
     this.#protocol.start();
     reader.read((chunk) => this.#onData(chunk));
@@ -193,19 +170,34 @@ export class Connection {
     return this.#channels.quietForMs();
   }
 
+  /** True when nothing that comes is taken any more, and nothing more is sent. */
+  get #isOver(): boolean {
+    return this.#isTold || this.#state === 'parting' || this.#state === 'closed';
+  }
+
+  /** Tells the client why the connection ends, once. */
+  #tell(goodbye: Goodbye): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    sendGoodbye(this.#protocol, goodbye);
+  }
+
   /** Takes bytes, which are valid until it returns. Returns how many were used; the others come again. */
   #onData(chunk: Buffer): number {
-    if (this.#state === 'closed') return chunk.length;
+    if (this.#isOver) return chunk.length;
     try {
       const bytes = this.#identification.take(chunk);
       if (bytes === chunk) return this.#packets.take(chunk);
       if (bytes !== undefined) this.#packets.take(bytes);
     } catch (error) {
-      if (error instanceof NothingInCommon)
-        this.#part(error.message, () => this.#protocol.disconnect(bounds.keyExchangeFailed));
-      else this.fail('invalid SSH message', undefined, detailOf(error));
+      this.#onFault(error);
     }
     return chunk.length;
+  }
+
+  #onFault(error: unknown): void {
+    if (error instanceof NothingInCommon) this.#part(error.message);
+    else this.fail('invalid SSH message', undefined, detailOf(error));
   }
 
   #write(data: Buffer): void {
@@ -213,7 +205,7 @@ export class Connection {
   }
 
   #send(parts: readonly Uint8Array[]): void {
-    if (this.#state === 'closed') return;
+    if (this.#isOver) return;
     try {
       if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax)
         return this.fail('too many packets wait for new keys');
@@ -228,14 +220,15 @@ export class Connection {
    */
   #expect(what: FailReason, withinMs: number): void {
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.fail(what, 'grace-exceeded'), withinMs);
+    // Whoever proved something is nobody who takes places from others.
+    this.#deadline = setTimeout(() => this.fail(what, this.#hasProved ? 'turned-away' : 'grace-exceeded'), withinMs);
   }
 
   /** Sees the messages of the first key exchange. ssh2 checks their order; this method bounds their number. */
   #onKeyExchangeMessage(type: number): void {
     this.#preLoginMessages += 1;
     if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
-    if (type === number.disconnect) this.#channels.hasClientClosed = true;
+    if (type === number.disconnect) this.#channels.hasClientLeft = true;
     else if (type < number.kexInit && this.#options.profile.strictRequired) this.#outOfTurn(type);
   }
   get #bytes(): number {
@@ -243,10 +236,13 @@ export class Connection {
   }
 
   #onHandshake(): void {
+    if (this.#isOver) return;
     this.#rekey.done(this.#bytes);
     if (this.#state === 'key-exchange') {
+      const { refusal } = this.#keyExchange;
+      if (refusal !== undefined) return this.#part(refusal);
       this.#state = 'service';
-      clearTimeout(this.#deadline);
+      this.#expect('login took too long', this.#options.node.limits.loginGraceMs);
     }
     this.#fitReader();
     this.#channels.flush();
@@ -263,7 +259,7 @@ export class Connection {
   }
 
   #onMessage(type: number, payload: Buffer, pass: (payload: Buffer) => void): void {
-    if (this.#state === 'closed') return;
+    if (this.#isOver) return;
     this.#outbound.tookMessage();
     // Keep-alives count as activity as well: WinSCP and PuTTY send SSH_MSG_IGNORE, other clients send a global request.
     if (this.#state === 'open') this.activity.note();
@@ -273,7 +269,7 @@ export class Connection {
     }
     switch (type) {
       case number.disconnect:
-        this.#channels.hasClientClosed = true;
+        this.#channels.hasClientLeft = true;
         this.#socket.destroy();
         return;
       case number.ignore:
@@ -312,7 +308,10 @@ export class Connection {
     if (this.#state !== 'login') return;
     switch (reply.kind) {
       case 'failure':
-        if (!reply.isPartial && this.#login.hasGivenProof) this.#options.onMisdeed('login-refused');
+        if (reply.isPartial) this.#onFirstProof();
+        else if (reply.refused === 'guess') this.#options.onMisdeed('login-refused');
+        else if (reply.refused === 'key') this.#refusedKeys += 1;
+        if (reply.words !== undefined) this.#send(userauthBanner.write({ text: `${reply.words}\r\n` }));
         return this.#send(loginMessage(reply));
       case 'key-acceptable':
       case 'prompt':
@@ -322,7 +321,7 @@ export class Connection {
         this.#state = 'open';
         this.#protocol._authenticated = true;
         this.#fitReader();
-        clearAll(this.#timers);
+        clearTimeout(this.#deadline);
         this.#options.onLogin();
         this.activity.note();
         this.activity.idleLifeMs = reply.idleLifeMs;
@@ -340,8 +339,16 @@ export class Connection {
       case 'full':
         return this.end('too-many-sessions');
       case 'closed':
-        this.fail('too many login attempts', 'login-refused');
+        this.fail(reply.isByKeys ? 'too many keys were tried' : 'too many login attempts', 'login-refused');
     }
+  }
+
+  /** Gives a person time for the next proof, once: a code may have to be found, or waited for. */
+  #onFirstProof(): void {
+    if (this.#hasProved) return;
+    this.#hasProved = true;
+    this.#options.onProof();
+    this.#expect('login took too long', this.#options.node.limits.loginGraceMs);
   }
 
   #check(): void {
@@ -371,52 +378,60 @@ export class Connection {
   #outOfTurn(messageType: number): void {
     this.fail('unexpected message in this state', undefined, { messageType });
   }
-  /** Destroys the connection at once, for a protocol violation, an exceeded limit or an internal error. */
+  /** Ends the connection for a protocol violation, an exceeded limit or an internal error, and tells the client why. */
   fail(reason: FailReason, misdeed: Misdeed = 'protocol-error', more: FailDetail = {}): void {
     if (this.#state === 'closed') return;
-    if (this.#session === undefined) this.#options.onMisdeed(misdeed);
+    // Whoever does not even read the farewell.
+    if (this.#state === 'parting') return void this.#socket.destroy();
+    if (this.#session === undefined) this.#punish(misdeed);
     const { source, node } = this.#options;
     node.log.info({ source, reason, ...more, account: this.#session?.account }, 'connection ended by us');
     this.#reason ??= 'protocol-error';
+    if (reason !== 'the client does not read') return this.#hangUp(goodbyeOfFail(reason));
     this.#state = 'closed';
     this.#socket.destroy();
   }
 
   /** Ends the connection in order, and tells the client why. */
   end(reason: EndReason): void {
-    if (this.#state === 'closed') return;
+    if (this.#isOver) return;
     this.#reason ??= reason;
-    this.#send(disconnect.write({ reason: endCode(reason), description: endText(reason) }));
-    this.#hangUp();
+    this.#hangUp(goodbyeOf(reason));
   }
 
-  /**
-   * Ends a connection whose sides have no algorithm in common. That is no violation, so what we sent still reaches the
-   * client.
-   */
-  #part(reason: string, goodbye: () => void): void {
-    if (this.#state === 'closed') return;
+  /** Ends a connection whose sides have too little in common, and tells the client what. That is no violation. */
+  #part(reason: string): void {
+    if (this.#isOver) return;
     this.#options.node.log.info({ source: this.#options.source, reason }, 'no common algorithm with the client');
-    this.#options.onMisdeed('no-login');
+    this.#punish('no-login');
     this.#reason ??= 'protocol-error';
-    goodbye();
-    this.#hangUp();
+    this.#hangUp(goodbyeOfNothing(reason));
   }
 
-  #hangUp(): void {
+  #punish(misdeed: Misdeed): void {
+    this.#refusedKeys = 0;
+    this.#options.onMisdeed(misdeed);
+  }
+
+  #hangUp(goodbye: Goodbye): void {
+    this.#state = 'parting';
+    this.#tell(goodbye);
+    if (this.#socket.destroyed) return;
     this.#state = 'closed';
     // At once, before the client has read this: the warden accepts the sealing of acknowledged bytes for a short time
     // only.
     detach(this.#channels.drop(), () => this.#socket.destroy());
     this.#outbound.flush();
-    this.#socket.end();
-    setTimeout(() => this.#socket.destroy(), 1000).unref();
+    this.#options.reader.read(discarding(this.#socket));
+    linger(this.#socket);
   }
 
   async #finish(): Promise<void> {
-    const wasLogin = this.#state !== 'open' && this.#session === undefined;
+    const wasLogin = this.#session === undefined;
+    // Keys that were refused are no guesses: on a connection without a login they count once, and else not at all.
+    if (wasLogin && this.#refusedKeys > 0) this.#punish('login-refused');
     // A connection that comes and goes without a login took a place from others, whichever side ended it (T-34).
-    if (this.#session === undefined && this.#reason === undefined) this.#options.onMisdeed('no-login');
+    if (wasLogin && this.#reason === undefined) this.#punish('no-login');
     this.#state = 'closed';
     clearTimeout(this.#deadline);
     clearAll(this.#timers);

@@ -13,7 +13,13 @@ import {
 } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
+import {
+  chooseMethod,
+  isGuessWrong,
+  nothingInCommon,
+  parseClientKexInit,
+  withMethods,
+} from '../../domain/key-exchange-init.ts';
 import { detailOf, type FailDetail, type FailReason } from '../seam/fail-reasons.ts';
 import { carrier } from './algorithms.ts';
 import { agree } from './key-agreement.ts';
@@ -50,8 +56,14 @@ type KeyExchangeHost = {
   sign(transcript: Transcript): Promise<Signed>;
   /** Ends the connection. `ours` means that nobody signed, which is no misdeed of the client. */
   fail(reason: FailReason, whose: 'client' | 'ours', more?: FailDetail): void;
+  /** Called when the client has our host key, its signature and our NEWKEYS. */
+  answered(isFirst: boolean): void;
   isClosed(): boolean;
 };
+
+const notStrict =
+  'this server requires strict key exchange, which your client does not know: update it (OpenSSH 9.6, PuTTY 0.80, ' +
+  'WinSCP 6.2.2, libssh 0.10.6, libssh2 1.11.1, paramiko 3.4 and newer know it), or ask for another address of this server';
 
 /**
  * The two sides have no method in common. That is no violation of the
@@ -68,7 +80,11 @@ export class KeyExchange {
   #count = 0;
   method: KeyExchangeMethod | undefined;
   hostKeyAlgorithm: HostKeyAlgorithm | undefined;
-  isStrict = false;
+  /**
+   * Why this client is refused as soon as it has new keys. Its key exchange is finished first, so that a program which
+   * only collects host keys gets them (`ssh-keyscan` never says that it knows strict key exchange).
+   */
+  refusal: string | undefined;
 
   constructor(protocol: CoreProtocol, host: KeyExchangeHost) {
     this.#protocol = protocol;
@@ -114,19 +130,20 @@ export class KeyExchange {
 
   /**
    * Returns the KEXINIT that ssh2 is given instead of the client's. It names the one method that we chose.
-   * Throws NothingInCommon when there is no common method, and when the profile requires strict
-   * key exchange and the client does not offer it (T-16). Throws on a malformed KEXINIT.
+   * Throws NothingInCommon when a list has no common name, and on a malformed KEXINIT. When the profile requires strict
+   * key exchange and the client does not offer it, the client is refused afterwards (T-16).
    */
   negotiate(payload: Buffer): Buffer {
     const { profile, hostKeys } = this.#host;
     const client = parseClientKexInit(payload);
     const method = chooseMethod(client, profile);
-    if (method === undefined) throw new NothingInCommon('no key exchange method in common');
-    if (this.#count === 0) {
-      this.isStrict = client.hasStrict;
-      if (profile.strictRequired && !client.hasStrict)
-        throw new NothingInCommon('the client does not know strict key exchange');
-    }
+    const lacking =
+      method === undefined
+        ? { what: 'key exchange method', ours: profile.keyExchange }
+        : this.#protocol._kexinit && nothingInCommon(payload, this.#protocol._kexinit);
+    if (method === undefined || lacking !== undefined)
+      throw new NothingInCommon(`no ${lacking?.what} in common: this server has ${lacking?.ours.join(', ')}`);
+    if (this.#count === 0 && profile.strictRequired && !client.hasStrict) this.refusal = notStrict;
     const methods = isGuessWrong(client, method, hostKeys) ? ['wrong-guess', carrier] : [carrier];
     const carried = Buffer.from(withMethods(client, methods));
     this.#chosen = { method, payload: Buffer.from(payload), carried };
@@ -187,6 +204,7 @@ export class KeyExchange {
         if (this.#host.isClosed()) return;
         phase = 'signed';
         parse(init);
+        this.#host.answered(isFirst);
       });
       detach(answered, (error) => this.#failed(error));
       return undefined;

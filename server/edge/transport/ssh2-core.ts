@@ -26,6 +26,11 @@ export type CoreKeyExchange = {
   convertPublicKey: (value: Buffer) => Buffer;
   computeSecret: (value: Buffer) => Buffer | Error;
   getPublicKey: () => Buffer;
+  /** Set when our NEWKEYS was sent, and when the client's came. */
+  readonly _sentNEWKEYS: boolean;
+  readonly _receivedNEWKEYS: boolean;
+  /** After our NEWKEYS was sent: takes the new keys into use, and calls `_onHandshakeComplete`. */
+  finish(): unknown;
 };
 /**
  * `CoreCipher` encrypts one direction of a connection, and `CoreDecipher` decrypts the other. ssh2 makes new ones after
@@ -43,8 +48,8 @@ export type CoreProtocol = {
   parse(chunk: Buffer, from: number, to: number): void;
   cleanup(): void;
   rekey(): void;
-  /** Sends SSH_MSG_DISCONNECT at once, also during a key exchange. */
-  disconnect(reason: number): void;
+  /** Called by ssh2 before it gives up the connection and calls `onError`. */
+  disconnect: (reason: number) => void;
   _authenticated: boolean;
   _offer: object;
   _strictMode: boolean | undefined;
@@ -56,7 +61,15 @@ export type CoreProtocol = {
   readonly _queue: readonly Buffer[] | undefined;
   _decipher: CoreDecipher;
   readonly _cipher: CoreCipher;
-  _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
+  /** `isAtOnce` allocates outside of the buffer for packets that may have to wait for new keys. */
+  _packetRW: {
+    write: {
+      allocStart: number;
+      allocStartKEX: number;
+      alloc(bytes: number, isAtOnce?: boolean): Buffer;
+      finalize(packet: Buffer, isAtOnce?: boolean): Buffer;
+    };
+  };
   _onHandshakeComplete: (negotiated: CoreNegotiated) => void;
 };
 type CoreNegotiated = {
@@ -88,7 +101,7 @@ export const { KexInit } = require('ssh2/lib/protocol/kex.js') as {
  */
 export const coreHandlers = require('ssh2/lib/protocol/handlers.js') as (Handler | undefined)[];
 const { sendPacket } = require('ssh2/lib/protocol/utils.js') as {
-  sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean;
+  sendPacket: (protocol: CoreProtocol, packet: Buffer, isAtOnce?: boolean) => boolean;
 };
 type CipherInfo = { readonly keyLen: number; readonly ivLen: number };
 type MacInfo = { readonly len: number };
@@ -122,15 +135,18 @@ export async function readyCore(allowSlowCipher: boolean): Promise<void> {
 
 /**
  * Sends one message. The parts together are the payload without the packet header; its first byte is the message
- * number.
+ * number. While a key exchange is under way, ssh2 holds the message back until it is over, unless `isAtOnce` is true.
  */
-export function sendPayload(protocol: CoreProtocol, parts: readonly Uint8Array[]): void {
+export function sendPayload(protocol: CoreProtocol, parts: readonly Uint8Array[], isAtOnce = false): void {
   const { write } = protocol._packetRW;
-  let at = write.allocStart;
-  const packet = write.alloc(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = isAtOnce ? write.allocStartKEX : write.allocStart;
+  const packet = write.alloc(
+    parts.reduce((sum, part) => sum + part.length, 0),
+    isAtOnce,
+  );
   for (const part of parts) {
     packet.set(part, at);
     at += part.length;
   }
-  sendPacket(protocol, write.finalize(packet));
+  sendPacket(protocol, write.finalize(packet, isAtOnce), isAtOnce);
 }

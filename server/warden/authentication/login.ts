@@ -1,6 +1,7 @@
 // Owns: the logins under way, one for each connection of an edge. Each message is verified, decided by the login
 // machine, and recorded.
 // Must never: decide by itself what counts (the login machine does), or examine a guess that no counter has taken.
+import { loginMs } from '../../config/config.ts';
 import { areBound } from '../../domain/addresses.ts';
 import { held } from '../../domain/detached.ts';
 import type { CredentialId } from '../../domain/ids.ts';
@@ -29,6 +30,7 @@ import { type Guess, Penalties, type PenaltyConfig } from '../guesses/penalties.
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { UsedAllowances } from '../nodes/allowances.ts';
 import { alarmBroken } from '../seals/altered-rows.ts';
+import { installationId } from '../seals/seal-queries.ts';
 import { factsOfRow, verifiedAhead, verifiedBehind } from '../seals/seals.ts';
 import { lockForOpening } from '../sessions/session-limit-queries.ts';
 import { activeCustomers } from '../sessions/session-queries.ts';
@@ -36,6 +38,7 @@ import { accountOf, customersOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
 import { findNamed, namesOfGiven, recordFailure, recordPartial } from './login-record.ts';
+import { asking, spoken, usedCode } from './login-words.ts';
 import { openSession } from './session-opening.ts';
 import { opensByVerified } from './verified-login.ts';
 import { isWorthSigning, passwordProof, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
@@ -59,6 +62,8 @@ export type Login = {
   seed: string | null;
   /** The code that counted in the present attempt. */
   counted: Counted | null;
+  /** The last answer was a code that had counted before. It is said again where the next code is asked for. */
+  hasUsedCode: boolean;
   readonly startedAt: number;
   readonly release: Release;
   queue: Promise<unknown>;
@@ -124,6 +129,7 @@ export class Logins {
         passwordHash: null,
         seed: null,
         counted: null,
+        hasUsedCode: false,
         startedAt: performance.now(),
         release,
         queue: Promise.resolve(),
@@ -174,6 +180,8 @@ export class Logins {
       const event = await this.#event(tx, login, params, caller, seen, guess, password === true);
       const { outcome: next, step } = this.#step(login, params, caller, event, seen.facts, seen.now);
       if (step.outcome === 'partial') await recordPartial(tx, login, params, caller, seen.account);
+      if (next.outcome === 'prompt')
+        return asking(next, params.username, (await installationId(tx)).id, login.hasUsedCode);
       if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial'))
         await this.#penalties.settle(tx, guess);
       return step.outcome === 'accepted' && seen.account !== undefined
@@ -183,7 +191,9 @@ export class Logins {
     if (login.counted !== null) countedCodesOf(keys).learn(login.counted);
     if (outcome.outcome === 'refused' || outcome.outcome === 'closed')
       await recordFailure(database, login, params, caller, guess);
-    return outcome;
+    return outcome.outcome === 'refused' && evidence.type === 'answers' && login.hasUsedCode
+      ? { ...outcome, words: usedCode }
+      : outcome;
   }
 
   async #see(params: Attempt): Promise<Seen> {
@@ -297,6 +307,7 @@ export class Logins {
       case 'answers': {
         const [answer] = evidence.answers;
         const { asked } = login.state;
+        login.hasUsedCode = false;
         if (
           guess?.isTaken !== true ||
           answer === undefined ||
@@ -308,9 +319,11 @@ export class Logins {
           return { type: 'answer', evidence: await verifyTicket(tx, this.#given, seen.account, answer) };
         const { id, customer } = seen.account;
         const verified = await verifyCode(tx, keys, { account: id, customer, ...caller }, answer);
-        login.seed = verified?.seed ?? login.seed;
-        login.counted = verified?.counted ?? null;
-        return { type: 'answer', evidence: verified?.evidence ?? null };
+        login.hasUsedCode = verified === 'used';
+        if (verified === 'used' || verified === undefined) return { type: 'answer', evidence: null };
+        login.seed = verified.seed;
+        login.counted = verified.counted;
+        return { type: 'answer', evidence: verified.evidence };
       }
       default:
         return { type: 'none' };
@@ -411,7 +424,7 @@ export class Logins {
   }
 
   #expire(): void {
-    const oldest = performance.now() - this.#given.config.limits.loginGraceMs - 10_000;
+    const oldest = performance.now() - loginMs(this.#given.config.limits) - 10_000;
     for (const [key, login] of this.#open) if (login.startedAt < oldest) this.#forget(key);
   }
 
@@ -433,25 +446,4 @@ function proofOf(login: Login, name: string, evidence: VerifiedProof | null): Lo
   const { credential } = evidence ?? {};
   if (credential) login.proved.set(credential, name);
   return { type: 'proof', evidence };
-}
-
-/** Translates the login machine's answer into the protocol's words. An accepted login is answered by `openSession`. */
-function spoken(step: LoginStep): Outcome {
-  switch (step.outcome) {
-    case 'partial':
-    case 'refused':
-      return { outcome: step.outcome, methods: [...step.methods] };
-    case 'prompt':
-      return {
-        outcome: 'prompt',
-        name: '',
-        instruction: '',
-        prompts: [{ text: step.asks === 'ticket' ? 'Enrolment ticket: ' : 'Verification code: ', echo: false }],
-      };
-    case 'key-acceptable':
-      return { outcome: 'key-acceptable' };
-    case 'accepted':
-    case 'closed':
-      return { outcome: 'closed' };
-  }
 }

@@ -82,25 +82,29 @@ export async function passwordProof(
 
 /**
  * Verifies a code of RFC 6238 within one time step. Each step counts once, on whichever node (T-12). `seed` is the
- * digest of the sealed seed against which it was verified. Returns undefined when the code is not accepted.
+ * digest of the sealed seed against which it was verified. Returns `used` for a code that counted before, and undefined
+ * for any other that is not accepted.
  */
 export async function verifyCode(
   tx: Transaction,
   keys: KeyRing,
   use: CodeUse,
   code: string,
-): Promise<{ readonly evidence: VerifiedProof; readonly seed: string; readonly counted: Counted } | undefined> {
+): Promise<
+  { readonly evidence: VerifiedProof; readonly seed: string; readonly counted: Counted } | 'used' | undefined
+> {
   const row = await findSeed(tx, use.account);
   if (row === undefined) return undefined;
   const seed = keys.openSecret('totp', use.account, row.sealed, row.sealedBy);
-  for (const step of matchingSteps(seed, code, Date.now() / 1000))
+  const steps = matchingSteps(seed, code, Date.now() / 1000);
+  for (const step of steps)
     if (await takeStep(tx, keys, use, step))
       return {
         evidence: { proof: 'totp', account: use.account, credential: null, restrictions: unrestricted },
         seed: seedDigest(row.sealed),
         counted: { account: use.account, step },
       };
-  return undefined;
+  return steps.length === 0 ? undefined : 'used';
 }
 
 /**

@@ -1,5 +1,5 @@
-// Owns: the texts of a refusal by a budget: people read the reason and when there will be room again, machines read a
-// code, and their contact reads the sentence.
+// Owns: the texts of a refusal by a budget. Persons and machines are both told the reason, when there will be room
+// again, and a code: persons read the sentence first, programs the code.
 // Must never: tell a customer what others use: texts about the plane or the whole gateway name no number.
 import { amountText, sizeText } from '../../domain/budgets/amounts.ts';
 import type { BudgetDirection, BudgetWindow } from '../../domain/budgets/words.ts';
@@ -14,9 +14,10 @@ const lost: Readonly<Record<BudgetDirection, string>> = {
   list: 'this listing is larger than the limit allows',
 };
 
-function moreAt(window: BudgetWindow, freeAt: Date): string {
-  const iso = freeAt.toISOString();
-  return window === 'hour' ? `${iso.slice(11, 16)} UTC` : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
+/** Returns the first whole minute from which on there is room: `2026-11-24 14:05 UTC`. */
+function moreAt(freeAt: Date): string {
+  const minute = new Date(Math.ceil(freeAt.getTime() / 60_000) * 60_000);
+  return `${minute.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 /** Returns the sentence for a person at the client, and for the contact of a machine. */
@@ -26,7 +27,7 @@ export function refusalSentence(refusal: Facts): string {
   const amount = isWide ? '' : ` of ${unit === 'bytes' ? sizeText(cap) : amountText(direction, unit, cap)}`;
   const whose = isWide ? 'the ' : '';
   const limit = `${whose}${windowNames[window]} limit${isWide ? ' of the whole gateway' : amount} reached`;
-  return freeAt === null ? `${limit}; ${lost[direction]}` : `${limit}; more at ${moreAt(window, freeAt)}`;
+  return freeAt === null ? `${limit}; ${lost[direction]}` : `${limit}; more at ${moreAt(freeAt)}`;
 }
 
 /** Returns the code for programs, which does not change: `COFFERDAM-BUDGET-DAY-BYTES-OUT`, for example. */
@@ -34,6 +35,8 @@ export function refusalCode({ direction, unit, window }: Facts): string {
   return `COFFERDAM-BUDGET-${window}-${direction === 'list' ? 'names' : unit === 'bytes' ? 'bytes' : 'files'}-${direction}`.toUpperCase();
 }
 
+/** Returns what the client is told: the code stands at the start of the line for machines, at its end for persons. */
 export function refusalText(kind: AccountKind, refusal: Facts): string {
-  return kind === 'machine' ? refusalCode(refusal) : refusalSentence(refusal);
+  const [code, sentence] = [refusalCode(refusal), refusalSentence(refusal)];
+  return kind === 'machine' ? `${code}: ${sentence}` : `${sentence} [${code}]`;
 }

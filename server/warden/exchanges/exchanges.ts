@@ -3,7 +3,7 @@
 // Must never: sign a hash that it did not compute itself, issue one hash twice, or let the identifier of one connection
 // serve the login of another.
 import { randomBytes, sign } from 'node:crypto';
-import { type Config, identification } from '../../config/config.ts';
+import { type Config, identification, loginMs } from '../../config/config.ts';
 import { type HostKeyAlgorithm, type KeyExchangeMethod, type Profile, profiles } from '../../domain/algorithms.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { agreedAlgorithms, type ConnectionAlgorithms } from '../../domain/key-exchange-init.ts';
@@ -182,7 +182,7 @@ export class Exchanges {
   }
 
   #expire(): void {
-    const oldest = performance.now() - this.#config.limits.loginGraceMs - graceAfterLoginMs;
+    const oldest = performance.now() - loginMs(this.#config.limits) - graceAfterLoginMs;
     for (const open of this.#open.values())
       for (const [connection, { issuedAt }] of open) if (issuedAt < oldest) this.#drop(open, connection);
   }
