@@ -6,10 +6,10 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { VirtualPath } from '../../domain/paths.ts';
 import type { Download } from './download.ts';
 import type { Listing } from './listing.ts';
-import type { Upload } from './upload.ts';
+import type { WritableFile } from './small-upload.ts';
 
 export type Handle =
-  | { readonly kind: 'upload'; readonly upload: Upload }
+  | { readonly kind: 'upload'; readonly upload: WritableFile }
   | { readonly kind: 'download'; readonly download: Download }
   | { readonly kind: 'directory'; readonly path: VirtualPath; readonly listing: Listing };
 
@@ -58,7 +58,7 @@ export class Handles {
   }
 
   /** Returns the upload that the warden knows under this id, or undefined when no open handle writes it. */
-  findUpload(id: string): Upload | undefined {
+  findUpload(id: string): WritableFile | undefined {
     for (const { handle, isClosing } of this.#open.values())
       if (!isClosing && handle.kind === 'upload' && handle.upload.id === id) return handle.upload;
     return undefined;
@@ -87,6 +87,11 @@ export class Handles {
 
   get hasFiles(): boolean {
     return [...this.#open.values()].some(({ handle }) => handle.kind !== 'directory');
+  }
+
+  /** The files that are open for writing. */
+  *writing(): Generator<WritableFile> {
+    for (const { handle } of this.#open.values()) if (handle.kind === 'upload') yield handle.upload;
   }
 
   /** Removes and returns all handles, including those whose CLOSE has not begun. */
