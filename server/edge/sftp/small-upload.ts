@@ -13,6 +13,7 @@ import { inlineExtentBytesMax } from '../../rpc/edge-words.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { FieldReader } from './codec.ts';
 import { type Filler, fitting } from './filling.ts';
+import { overwriting } from './reorder.ts';
 import { Upload, type UploadContext } from './upload.ts';
 import { inlineCopies } from './upload-pipeline.ts';
 
@@ -211,6 +212,11 @@ class SmallUpload implements WritableFile, Filler {
     this.#requireSound();
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     if (bytes === 0) return;
+    if (offset < this.#filled) {
+      const error = overwriting();
+      this.refuse(error);
+      throw error;
+    }
     const fits = offset === this.#filled && this.#filled + bytes <= inlineExtentBytesMax;
     if (this.#turning === undefined && fits) return this.#keep(slices, bytes);
     this.#turn();
