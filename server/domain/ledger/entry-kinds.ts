@@ -137,8 +137,8 @@ export const entryKinds = {
     public: [...inFolder, 'by', 'closedAs'],
   },
   'file.discarded': {
-    says: 'the sender removed or replaced a file before it was published',
-    public: [...inFolder, 'successor'],
+    says: 'the sender removed or replaced an unpublished file, or made it a marker that `releases` another',
+    public: [...inFolder, 'successor', 'releases'],
   },
   'file.given-back': {
     says: 'an upload that extended this file was never finished: the file is kept as it was, and not published by itself',
