@@ -150,9 +150,10 @@ async function recordRenamed(
     await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state });
   };
   if (version.state === 'partial') return become('partial', null);
-  const place = version.size === 0 ? await placeOfFile(tx, target.file) : undefined;
-  const marked = place && markedBy(place, target.rest, version.size);
-  if (place !== undefined && marked !== undefined) {
+  // The rule is read after the lock of the version: the one that the session remembers may have been changed meanwhile.
+  const place = await placeOfFile(tx, target.file);
+  const marked = markedBy(place, target.rest, version.size);
+  if (marked !== undefined) {
     const end = async (releases: VersionId): Promise<void> => {
       await become('discarded', null);
       await recordName(tx, session, target, 'file.discarded', version.id, { releases });
@@ -160,7 +161,7 @@ async function recordRenamed(
     await releaseMarked(tx, session, { ...target, customer: target.customer.id, handle: null, place, marked, end });
     return;
   }
-  const publication = afterRename(target.folder, source.rest, target.rest);
+  const publication = afterRename(place, source.rest, target.rest);
   await become(publication.state, publication.state === 'settling' ? publication.settleMs : null);
   if (publication.state === 'published')
     await recordName(tx, session, target, 'file.published', version.id, {
