@@ -46,8 +46,8 @@ export function isTemporary(path: VirtualPath): boolean {
 
 /**
  * Returns the name that a whole file completes as a marker, or undefined when it is no marker: the folder publishes by
- * marker, the file has no bytes, and its name is final and ends as the markers of the folder do. `path` is the one below
- * the folder. The result may be a temporary name, which no marker publishes.
+ * marker, the file has no bytes, and its name is final and ends as the markers of the folder do. `path` is the one
+ * below the folder. The result may be a temporary name, which no marker publishes.
  */
 export function markedBy(
   { publishRule, marker }: { readonly publishRule: PublishRule; readonly marker: string },

@@ -7,11 +7,12 @@ import { formatPath } from '../../domain/paths.ts';
 import { afterRename, markedBy } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
-import { publishedNames, readReceipt } from '../receipts/receipt-queries.ts';
+import { placeOfFile } from '../publication/place-queries.ts';
+import { releaseMarked } from '../publication/release-marked.ts';
+import { publishedNames } from '../receipts/published-names.ts';
+import { readReceipt } from '../receipts/receipt-queries.ts';
 import { renamedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
-import { placeOfFile } from '../transfers/place-queries.ts';
-import { releaseMarked } from '../transfers/release-marked.ts';
 import { type locateEntry, notFound, requireVerb, walk, walkHolding } from './locate.ts';
 import { giveUp, recordName } from './name-entry.ts';
 import {
@@ -140,6 +141,7 @@ async function moveTo(
  */
 async function recordRenamed(
   tx: Transaction,
+  keys: KeyRing,
   session: OpenSession,
   version: VersionRow,
   source: EntryPlace,
@@ -158,7 +160,14 @@ async function recordRenamed(
       await become('discarded', null);
       await recordName(tx, session, target, 'file.discarded', version.id, { releases });
     };
-    await releaseMarked(tx, session, { ...target, customer: target.customer.id, handle: null, place, marked, end });
+    await releaseMarked(tx, keys, session, {
+      ...target,
+      customer: target.customer.id,
+      handle: null,
+      place,
+      marked,
+      end,
+    });
     return;
   }
   const publication = afterRename(place, source.rest, target.rest);
@@ -166,7 +175,7 @@ async function recordRenamed(
   if (publication.state === 'published')
     await recordName(tx, session, target, 'file.published', version.id, {
       by: 'rename',
-      ...(await publishedNames(tx, [version.id])).get(version.id),
+      ...(await publishedNames(tx, keys, [version.id])).get(version.id),
     });
 }
 
@@ -209,5 +218,5 @@ export async function renameFile(
       await recordName(tx, session, source, 'file.renamed', one.id, { to: formatPath(target.rest), state: one.state });
   }
   await deleteFileIfBare(tx, file);
-  await recordRenamed(tx, session, version, source, { ...target, file: targetFile });
+  await recordRenamed(tx, keys, session, version, source, { ...target, file: targetFile });
 }

@@ -28,7 +28,7 @@ export async function lockUnpublished(tx: Transaction, folder: FolderId, max: nu
   }));
 }
 
-/** Makes complete versions, which the transaction has locked, wait for their markers, or settle for so long from now. */
+/** Makes complete versions, which the transaction has locked, wait for their markers, or settle for so long. */
 export async function becomeByRule(
   tx: Transaction,
   versions: readonly VersionId[],

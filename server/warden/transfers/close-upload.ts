@@ -9,10 +9,10 @@ import { afterClose, markedBy } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
+import { placeOfFile } from '../publication/place-queries.ts';
+import { releaseMarked } from '../publication/release-marked.ts';
 import { signedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
-import { placeOfFile } from './place-queries.ts';
-import { releaseMarked } from './release-marked.ts';
 import {
   closeMarker,
   closeVersion,
@@ -88,7 +88,7 @@ export async function closeUpload(
   } as const;
   const marked = markedBy(place, place.namesInFolder, upload.size);
   if (marked !== undefined)
-    return releaseMarked(tx, session, {
+    return releaseMarked(tx, keys, session, {
       ...{ file: upload.file, customer: upload.customer, handle: close.id, place, marked },
       // The marker is no file. That it was closed is stored, for the case that the close is repeated.
       end: () => closeMarker(tx, upload.version, close.id),

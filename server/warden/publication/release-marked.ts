@@ -4,11 +4,11 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId, FileId, VersionId } from '../../domain/ids.ts';
 import { isTemporary } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { setVersionState } from '../catalogue/tree-queries.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
-import { publishedNames } from '../receipts/receipt-queries.ts';
+import { publishedNames } from '../receipts/published-names.ts';
+import type { ReceiptKeys } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
-import { type FilePlace, isContinued, isSiblingReleased, lockHeldSibling } from './place-queries.ts';
+import { type FilePlace, isContinued, isSiblingReleased, lockHeldSibling, publishHeld } from './place-queries.ts';
 
 /** A marker that has its final name: `file` is the row of that name, and `marked` the name that it completes. */
 type Marker = {
@@ -28,6 +28,7 @@ type Marker = {
  */
 export async function releaseMarked(
   tx: Transaction,
+  keys: ReceiptKeys,
   session: OpenSession,
   { file, customer, handle, place, marked, end }: Marker,
 ): Promise<VersionId> {
@@ -45,14 +46,14 @@ export async function releaseMarked(
   // a query after the lock.
   if (await isContinued(tx, target)) throw new CofferdamError('conflict', `${marked} is being continued`);
   await end(target);
-  await setVersionState(tx, target, 'published', null);
+  await publishHeld(tx, target);
   await record(tx, {
     customer,
     ...bySession(session),
     handle,
     kind: 'file.published',
     version: target,
-    public: { by: 'marker', ...(await publishedNames(tx, [target])).get(target) },
+    public: { by: 'marker', ...(await publishedNames(tx, keys, [target])).get(target) },
   });
   return target;
 }
