@@ -184,6 +184,8 @@ create index on version (customer_id, sha256);
 create index on version (publish_at) where state = 'settling';
 create index on version (published_at) where state in ('published', 'withdrawn');
 create index version_waits on version (waits_since) where state = 'settling';
+-- Whatever of a folder is not published yet: what a change of its publish rule looks at.
+create index version_unpublished on version (folder_id) where state in ('partial', 'held', 'settling');
 create index version_let_go on version ((coalesce(let_go_at, opened_at))) where state = 'partial' and upload_id is null;
 -- Uploads that somebody holds. A session that ends lets go of them, and a regular pass does so a second later.
 create index version_in_hand on version (session_id) where upload_id is not null;

@@ -52,7 +52,7 @@ create index ledger_fresh_of_operators on ledger_fresh (id) where observer = 'ad
 create index ledger_fresh_decides on ledger_fresh (kind, account_id) where kind in ('second-factor.used', 'rows.resealed');
 -- What `version_end_is_recorded` looks for at the end of a transaction.
 create index ledger_fresh_ends on ledger_fresh (version_id)
-  where kind in ('file.discarded', 'file.withdrawn', 'file.destroyed', 'file.published', 'file.released', 'file.renamed', 'file.given-back');
+  where kind in ('file.discarded', 'file.withdrawn', 'file.destroyed', 'file.published', 'file.released', 'file.renamed', 'file.given-back', 'file.ruled');
 alter table ledger_fresh enable row level security, force row level security;
 
 -- Sealed: never changed, and never removed but as a whole month that is in an archive. Each month has a partition (`ledger_month`).

@@ -49,7 +49,9 @@ export function rulesOf(given: Given): Rules {
 }
 
 /** Returns what the rules of a folder mean, as a line. */
-export function rulesText(rules: Omit<Result<OperatorToAdmin, 'folder.set'>, 'sessionsEnded'>): string {
+export function rulesText(
+  rules: Omit<Result<OperatorToAdmin, 'folder.set'>, 'sessionsEnded' | 'held' | 'settling'>,
+): string {
   const days = (value: number | null, none: string): string => (value === null ? none : `${value} days`);
   const settled = rules.settleSeconds === 0 ? 'at once' : `${rules.settleSeconds} s after they are closed`;
   const delivered = {

@@ -17,5 +17,11 @@ export const folderSet = change({
       throw new RangeError(`name what is to be set: ${ruleOptions.map(({ name }) => `--${name}`).join(', ')}`);
     return { customer: positional(given, 0), folder: positional(given, 1), ...rules };
   },
-  told: ({ sessionsEnded, ...rules }) => `${rulesText(rules)}; ${sessionsEnded} sessions ended\n`,
+  told: ({ sessionsEnded, held, settling, ...rules }) =>
+    [
+      rulesText(rules),
+      ...(held > 0 ? [`${held} complete files wait for a marker: each needs one with the ending ${rules.marker}`] : []),
+      ...(settling > 0 ? [`${settling} files that waited for a marker settle now`] : []),
+      `${sessionsEnded} sessions ended\n`,
+    ].join('; '),
 });

@@ -151,11 +151,11 @@ declare expected text[] := case new.state
   when 'withdrawn' then array['file.withdrawn']
   when 'destroyed' then array['file.destroyed']
   when 'published' then array['file.published', 'file.released', 'file.renamed']
-  else array['file.renamed', 'file.given-back'] end;
+  else array['file.renamed', 'file.given-back', 'file.ruled'] end;
 begin
   if current_user = 'cofferdam_warden' and not exists (select from ledger_fresh l
     where l.version_id = new.id and l.at >= transaction_timestamp() and l.kind = any (expected)
-      and l.kind in ('file.discarded', 'file.withdrawn', 'file.destroyed', 'file.published', 'file.released', 'file.renamed', 'file.given-back')) then
+      and l.kind in ('file.discarded', 'file.withdrawn', 'file.destroyed', 'file.published', 'file.released', 'file.renamed', 'file.given-back', 'file.ruled')) then
     raise exception 'version % became % without an entry of the record', new.id, new.state using errcode = 'check_violation';
   end if;
   return null;

@@ -45,10 +45,17 @@ export function isTemporary(path: VirtualPath): boolean {
 }
 
 /**
- * Returns the name that an empty file `<name><marker>` completes, or undefined when the name is no marker. `marker` is
- * the ending that the folder has for its markers. The result may be a temporary name, which no marker publishes.
+ * Returns the name that a whole file completes as a marker, or undefined when it is no marker: the folder publishes by
+ * marker, the file has no bytes, and its name is final and ends as the markers of the folder do. `path` is the one
+ * below the folder. The result may be a temporary name, which no marker publishes.
  */
-export function markedName(name: string, marker: string): string | undefined {
+export function markedBy(
+  { publishRule, marker }: { readonly publishRule: PublishRule; readonly marker: string },
+  path: VirtualPath,
+  size: number,
+): string | undefined {
+  const name = path.at(-1) ?? '';
+  if (publishRule !== 'on-marker' || size !== 0 || isTemporary(path)) return undefined;
   return name.length > marker.length && name.endsWith(marker) ? name.slice(0, -marker.length) : undefined;
 }
 

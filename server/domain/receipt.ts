@@ -74,15 +74,3 @@ export function parseReceipt(text: string): ParsedReceipt {
   if (receiptBody(fields) !== body) throw new CofferdamError('invalid', 'the receipt is not in canonical form');
   return { body, fields, keyId, signatureBase64 };
 }
-
-/**
- * Returns the path under which the file of a receipt was closed, when it has another one now. Returns undefined
- * otherwise, and for a text that is no receipt. The signature is not verified.
- */
-export function closedUnder(receipt: string): string | undefined {
-  try {
-    return parseReceipt(receipt).fields.closedAs;
-  } catch {
-    return undefined;
-  }
-}

@@ -138,6 +138,68 @@ test('a marker whose close is repeated, and a marker that comes again, get true 
   bank.client.close();
 });
 
+test('a marker that gets its name by a rename releases as one that is closed under it, and is refused in the same words', async (t) => {
+  await asWarden(
+    world,
+    "update folder set publish_rule = 'on-marker' where name = 'deposit' and customer_id = (select id from customer where name = 'globex')",
+  );
+  const bank = await RawSftp.connect(world, 'globex-batch');
+  const empty = Buffer.alloc(0);
+  const put = async (name: string, bytes: Buffer): Promise<void> => {
+    t.same(await bank.put(`/deposit/${name}`, bytes), ok, name);
+  };
+  const rename = (from: string, to: string) => bank.rename(`/deposit/${from}`, `/deposit/${to}`);
+  const states = async (like: string): Promise<readonly string[]> =>
+    (
+      await database.query<{ said: string }>(
+        "select f.name || ' ' || v.state as said from version v join file f on f.id = v.file_id where f.name like $1 order by f.name",
+        [like],
+      )
+    ).rows.map(({ said }) => said);
+  await put('by-name.xml', randomBytes(100));
+  await put('by-name.xml.done.partial', empty);
+  t.same(await states('by-name%'), ['by-name.xml held', 'by-name.xml.done.partial held'], 'no marker yet');
+  t.same(await rename('by-name.xml.done.partial', 'by-name.xml.done'), ok);
+  t.same(await states('by-name%'), ['by-name.xml published', 'by-name.xml.done discarded']);
+  const { rows } = await database.query<{ said: string }>(
+    `select f.name || ': ' || l.kind || coalesce(' ' || (l.public ->> 'by'), ' ' || (l.public ->> 'state'), '')
+         || coalesce(', releases ' || (select r.name from version rv join file r on r.id = rv.file_id where rv.id::text = l.public ->> 'releases'), '') as said
+       from ledger l join version v on v.id = l.version_id join file f on f.id = v.file_id
+       where f.name like 'by-name%' and l.kind like 'file.%' order by f.name, l.kind`,
+  );
+  t.same(
+    rows.map(({ said }) => said),
+    [
+      'by-name.xml: file.published marker',
+      'by-name.xml.done: file.discarded, releases by-name.xml',
+      'by-name.xml.done: file.renamed discarded',
+    ],
+    'each end is on the record',
+  );
+
+  await put('again.tmp', empty);
+  const refusals: Readonly<Record<string, RegExp>> = {
+    'by-name.xml.done': /by-name\.xml was released already/,
+    'none.xml.done': /no complete file none\.xml to release/,
+    'half.xml.tmp.done': /half\.xml\.tmp is a temporary name/,
+  };
+  for (const [to, text] of Object.entries(refusals)) t.match(await rename('again.tmp', to), { code: 4, text }, to);
+  t.same(await states('again%'), ['again.tmp held'], 'what was refused changed nothing');
+  t.same(await rename('again.tmp', 'again.xml'), ok, 'the twin: another name is that of a file');
+  await put('full.xml', randomBytes(100));
+  await put('full.tmp', randomBytes(1));
+  t.same(await rename('full.tmp', 'full.xml.done'), ok);
+  t.same(await states('full%'), ['full.xml held', 'full.xml.done held'], 'what has bytes is no marker');
+
+  t.same(await bank.mkdir('/deposit/.uploading'), ok);
+  await put('.uploading/aside.xml', randomBytes(100));
+  await put('.uploading/aside.xml.done', empty);
+  t.same(await rename('.uploading/aside.xml', 'aside.xml'), ok);
+  t.same(await rename('.uploading/aside.xml.done', 'aside.xml.done'), ok, 'moved out of a directory of its own');
+  t.same(await states('aside%'), ['aside.xml published', 'aside.xml.done discarded']);
+  bank.client.close();
+});
+
 test('a file and a directory never share a name, whichever comes first', async (t) => {
   const [a, b] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
   let [files, directories] = [0, 0];

@@ -1,6 +1,6 @@
 // When a file is published, by the rule of its folder and by its name.
 import { test } from 'tap';
-import { afterClose, afterRename, isTemporary, markedName } from '../../server/domain/publish-rules.ts';
+import { afterClose, afterRename, isTemporary, markedBy } from '../../server/domain/publish-rules.ts';
 
 test('temporary names are held under every rule', async (t) => {
   for (const name of [
@@ -68,12 +68,21 @@ test('renaming from a temporary name publishes under on-rename; renaming between
   t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, ['a'], ['a.tmp']), { state: 'held' });
   t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, ['a'], ['b']), { state: 'settling', settleMs: 5 });
   t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, ['a.tmp'], ['a']), { state: 'held' });
-  t.equal(markedName('a.xml.done', '.done'), 'a.xml');
-  t.equal(markedName('.done', '.done'), undefined);
-  t.equal(markedName('a.done', '.done'), 'a', 'the shortest');
-  t.equal(markedName('a.doner', '.done'), undefined);
   t.same(afterRename({ publishRule: 'on-close', settleMs: 0 }, ['a'], ['b']), { state: 'published' });
   t.same(afterRename({ publishRule: 'on-marker', settleMs: 5 }, ['a'], ['b']), { state: 'held' });
   t.same(afterRename({ publishRule: 'on-rename', settleMs: 5 }, ['a.tmp'], ['b.tmp']), { state: 'held' });
   t.same(afterClose({ publishRule: 'on-close', settleMs: 1 }, ['a']), { state: 'settling', settleMs: 1 });
+});
+
+test('a marker is an empty file under a final name with the ending of the folder, in a folder that publishes by marker', async (t) => {
+  const folder = { publishRule: 'on-marker', marker: '.done' } as const;
+  t.equal(markedBy(folder, ['a.xml.done'], 0), 'a.xml');
+  t.equal(markedBy(folder, ['d', 'a.done'], 0), 'a', 'the shortest');
+  t.equal(markedBy({ ...folder, marker: '.ok' }, ['a.ok'], 0), 'a');
+  t.equal(markedBy(folder, ['a.tmp.done'], 0), 'a.tmp', 'which is refused by whoever releases it');
+  t.equal(markedBy(folder, ['a.done'], 1), undefined, 'it has bytes');
+  for (const path of [['.done'], ['a.doner'], ['a.done.partial'], ['.a.done'], ['.uploading', 'a.done']])
+    t.equal(markedBy(folder, path, 0), undefined, path.join('/'));
+  for (const publishRule of ['on-close', 'on-rename'] as const)
+    t.equal(markedBy({ ...folder, publishRule }, ['a.done'], 0), undefined, publishRule);
 });

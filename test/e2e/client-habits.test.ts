@@ -119,6 +119,12 @@ test('a size set by name: nothing begins anew, one that is open in this session 
   // It is open elsewhere, or was delivered: nothing is changed.
   const other = await RawSftp.connect(world, 'acme-batch');
   handle = await other.open('/deposit/elsewhere.xml', onward);
+  for (const size of [0, 1])
+    t.match(
+      await bank.resizeName('/deposit/elsewhere.xml', size),
+      { code: FAILURE, text: /open in another session/ },
+      `${size}, while nothing of it is stored`,
+    );
   t.same(await other.write(handle, 0, anew), done);
   t.same(await other.fsync(handle), done);
   t.match(await bank.resizeName('/deposit/elsewhere.xml', 0), { code: FAILURE, text: /open in another session/ });

@@ -150,8 +150,10 @@ test('a folder is made with rules of its own, and its rules change', async (t) =
   t.ok(await delivered('acme/pain001/pay.xml'), 'delivered by its marker');
   t.notOk(await delivered('acme/pain001/pay.xml.ok'), 'the marker is no file');
 
+  t.equal(await sftp('acme', `put ${place('pay.xml')} pain001/left.xml`), 0, 'one more, without a marker');
   const set = await folder('set', 'acme', 'pain001', '--publish', 'on-rename', '--settle-seconds', '3600');
   t.match([set.code, set.out], [0, /publish on-rename/], set.err);
+  t.match(set.out, /^settling 1$/m, 'what waited for its marker settles, and the answer says so');
   t.equal(await sftp('acme', `put ${place('pay.xml')} pain001/two.tmp`, 'rename pain001/two.tmp pain001/two.xml'), 0);
   t.ok(await delivered('acme/pain001/two.xml'), 'a rename delivers');
   t.equal(await sftp('acme', `put ${place('pay.xml')} pain001/three.xml`), 0);

@@ -72,6 +72,27 @@ test('at the end every handle is returned, once', (t) => {
   t.end();
 });
 
+test('an upload is found from every channel of its session while its handle is open, and from no other session', (t) => {
+  const places = new HandlePlaces(10);
+  const [one, other, stranger] = [new Handles(places), new Handles(places), new Handles(new HandlePlaces(10))];
+  const written = { id: 'u' } as Upload;
+  const name = one.add({ kind: 'upload', upload: written });
+  other.add(upload());
+  t.equal(one.findUpload('u'), written);
+  t.equal(other.findUpload('u'), written, 'on another channel');
+  t.equal(stranger.findUpload('u'), undefined);
+  const open = one.close(name);
+  t.equal(other.findUpload('u'), undefined, 'its CLOSE has come');
+  one.free(open);
+  t.equal(places.channels.has(one), false, 'a channel without handles is forgotten');
+  one.add({ kind: 'upload', upload: written });
+  t.equal(other.findUpload('u'), written, 'until it has one again');
+  one.drain();
+  t.equal(other.findUpload('u'), undefined, 'nor when its channel is gone');
+  t.equal(places.channels.size, 1);
+  t.end();
+});
+
 test('the channels of a session have their handles from one number', (t) => {
   const places = new HandlePlaces(2);
   const [one, other] = [new Handles(places), new Handles(places)];

@@ -3,7 +3,7 @@
 import type { Lives } from './lives.ts';
 import { type Look, noSuchFile } from './look.ts';
 import type { Beliefs, Seen } from './oracle.ts';
-import { pathFor, type Reply } from './scene.ts';
+import { accountOf, pathFor, type Reply } from './scene.ts';
 import { type Actor, directory, type Step } from './steps.ts';
 
 type Attributes = { readonly size: number; readonly mode: number };
@@ -24,16 +24,10 @@ export type Asking = {
   gone(actor: Actor): void;
 };
 
-const accounts: Readonly<Record<Actor, string>> = {
-  depositor: 'acme-batch',
-  'depositor-again': 'acme-batch',
-  colleague: 'acme-colleague',
-  own: 'processor',
-};
 export const maySee =
   (actor: Actor) =>
   (row: Seen): boolean =>
-    row.state === 'published' || (live.includes(row.state) && row.account === accounts[actor]);
+    row.state === 'published' || (live.includes(row.state) && row.account === accountOf[actor]);
 const same = (before: readonly Seen[], after: readonly Seen[]): boolean =>
   JSON.stringify(before) === JSON.stringify(after);
 

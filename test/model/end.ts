@@ -7,7 +7,7 @@ import type { Answered } from '../support/warden-wire.ts';
 import type { Lives } from './lives.ts';
 import type { Look } from './look.ts';
 import { type Beliefs, sha256 } from './oracle.ts';
-import { pathFor, type Reply } from './scene.ts';
+import { accountOf, pathFor, type Reply } from './scene.ts';
 import type { Actor } from './steps.ts';
 
 const settleMs = 15_000;
@@ -59,7 +59,7 @@ export class End {
     this.#beliefs.look(rows, (before, state) => this.#lives.mayBecome(before, state));
     const isMarker = (path: string, size: number): boolean =>
       size === 0 && path.endsWith('.done') && this.#look.folderOf(path).rule === 'on-marker';
-    this.#beliefs.account(rows, isMarker);
+    this.#beliefs.account(rows, isMarker, (account) => accountOf[account as Actor]);
     const newest = new Map(rows.filter((row) => row.state === 'published').map((row) => [row.path, row]));
     for (const row of newest.values()) {
       const actor = this.#look.folderOf(row.path).direction === 'deposit' ? 'own' : 'colleague';

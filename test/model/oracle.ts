@@ -198,12 +198,17 @@ export class Beliefs {
   }
 
   /** At the end of a run: everything that was acknowledged and not discarded by its sender is there. */
-  account(rows: readonly Seen[], isMarker: (path: string, size: number) => boolean): void {
+  account(
+    rows: readonly Seen[],
+    isMarker: (path: string, size: number) => boolean,
+    nameOf: (account: string) => string,
+  ): void {
     for (const { path, account, bytes, isSuperseded } of this.#synced)
       if (
         !isSuperseded &&
         !rows.some(
-          (row) => row.path === path && row.account === account && row.size >= bytes && row.state !== 'discarded',
+          (row) =>
+            row.path === path && row.account === nameOf(account) && row.size >= bytes && row.state !== 'discarded',
         )
       )
         this.violate(`an fsync acknowledged ${bytes} bytes of ${path}, and they are gone`);

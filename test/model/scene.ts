@@ -25,7 +25,8 @@ const answerMs = 90_000;
 /** The words of an edge that no longer waits for its warden. */
 const givenUp = /no answer in time|rpc peer is gone/;
 const colleague = 'acme-colleague';
-const accountOf: Readonly<Record<Actor, string>> = {
+/** The name of the account with which each actor logs in. */
+export const accountOf: Readonly<Record<Actor, string>> = {
   depositor: 'acme-batch',
   'depositor-again': 'acme-batch',
   colleague,

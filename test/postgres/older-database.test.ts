@@ -15,6 +15,7 @@ import { compareGrants, readGrants } from '../../server/postgres/grant-matrix.ts
 import { migrate } from '../../server/postgres/migrate.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import { settingsOf } from '../../server/warden/context/context.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { applyRetention } from '../../server/warden/retention/retention.ts';
 import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
 import { createEmptyDatabase, migrations, temporaryDirectory, testPasswords } from '../support/database.ts';
@@ -195,6 +196,7 @@ test('a database that one version filled, under the next one', async (t) => {
   const warden = {
     ...settingsOf(config),
     store: await startTestStore(t, config),
+    keys: createKeyRing(config),
     database,
     log: createLogger({ log: { level: 'error', pretty: false } }, 'test'),
   };

@@ -15,12 +15,13 @@ import {
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { settingsOf, type Warden } from '../../server/warden/context/context.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import type { Store, Storing } from '../../server/warden/store/store-client.ts';
 import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirectory } from './database.ts';
 import { addAccount, addContent, addCustomer, addCustomerKey, addFile, addFolder, addVersion } from './rows.ts';
 import { startTestStore } from './store.ts';
 
-export type ShelfWarden = Pick<Warden, keyof ReturnType<typeof settingsOf> | 'database' | 'log'> & Storing;
+export type ShelfWarden = Pick<Warden, keyof ReturnType<typeof settingsOf> | 'database' | 'log' | 'keys'> & Storing;
 
 function wardenOf(t: Teardown, sql: TestDatabase, config: Config, store: Store): ShelfWarden {
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 3, isPreparing: true });
@@ -28,7 +29,7 @@ function wardenOf(t: Teardown, sql: TestDatabase, config: Config, store: Store):
   const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
   // What is meant to fail fails, and would log so at length.
   log.level = 'silent';
-  return { ...settingsOf(config), database, log, store };
+  return { ...settingsOf(config), database, log, store, keys: createKeyRing(config) };
 }
 
 export type Seeded = { readonly version: VersionId; readonly content: ContentId; readonly object: string };

@@ -259,7 +259,7 @@ test('a marker that waited for a lock is told that the file is being continued',
     warden.database.withSystem(async (tx) => {
       const open = await lockUpload(tx, upload, session);
       if (open === undefined) throw new Error('not open');
-      return closeUpload(tx, undefined as never, sessionOf(shelf, session), open, {
+      return closeUpload(tx, warden.keys, sessionOf(shelf, session), open, {
         id: upload,
         sha256: Buffer.alloc(32),
         modifiedAt: null,

@@ -4,8 +4,10 @@ import { generateKeyPairSync, randomUUID, sign, verify } from 'node:crypto';
 import { test } from 'tap';
 import { type FileId, idOf, type VersionId } from '../../server/domain/ids.ts';
 import { parseReceipt, type ReceiptFields, receiptBody, receiptText } from '../../server/domain/receipt.ts';
-import { publishedNames, readReceipt } from '../../server/warden/receipts/receipt-queries.ts';
+import { publishedNames } from '../../server/warden/receipts/published-names.ts';
+import { readReceipt } from '../../server/warden/receipts/receipt-queries.ts';
 import { renamedReceipt, signedReceipt } from '../../server/warden/receipts/receipts.ts';
+import { publish } from '../../server/warden/transfers/sweeps.ts';
 import { addDirectory, addFile } from '../support/rows.ts';
 import { Shelf } from '../support/shelf.ts';
 
@@ -119,9 +121,49 @@ test('what the record says of the names of published files', async (t) => {
   ]);
   const database = shelf.warden.database;
   t.equal(await database.withCustomers([shelf.customer], (tx) => readReceipt(tx, below)), receipt);
-  const names = await database.withCustomers([shelf.customer], (tx) => publishedNames(tx, [plain, below]));
+  const names = await database.withCustomers([shelf.customer], (tx) => publishedNames(tx, keys, [plain, below]));
   t.same(Object.fromEntries(names), {
     [plain]: { folder, path: '/plain.xml', closedAs: null },
     [below]: { folder, path: '/moved.xml', closedAs: '/d/below.tmp' },
   });
+});
+
+test('a receipt that no key of ours signed says nothing on the record, and keeps nothing from being published', async (t) => {
+  const shelf = await Shelf.create(t);
+  const { sql, warden } = shelf;
+  const own = (version: VersionId): ReceiptFields => ({
+    ...fields,
+    version,
+    path: '/deposit/b.xml',
+    closedAs: '/deposit/a.tmp',
+  });
+  const odd = (closedAs: unknown) => (version: VersionId) =>
+    signedReceipt(receiptKeys(), { ...own(version), closedAs: closedAs as string });
+  const receipts: Readonly<Record<string, (version: VersionId) => string>> = {
+    'ours, the twin': (version) => signedReceipt(warden.keys, own(version)),
+    'of another key': (version) => signedReceipt(receiptKeys(), own(version)),
+    'of another key under our id': (version) =>
+      signedReceipt(receiptKeys(warden.keys.receiptPublicKey.id), own(version)),
+    'of another version': () => signedReceipt(warden.keys, own(idOf<VersionId>(randomUUID()))),
+    'a number': odd(7),
+    'an object': odd({ a: 1 }),
+    'a list': odd(['/deposit/a.tmp']),
+    'no receipt': () => 'r',
+  };
+  for (const [what, receiptOf] of Object.entries(receipts)) {
+    const one = await shelf.add(1);
+    await shelf.become(one, 'settling');
+    const elsewhere = await addFile(sql, { customer: shelf.customer, folder: shelf.folder, name: what });
+    await sql.query('update version set receipt = $2, file_id = $3 where id = $1', [
+      one.version,
+      receiptOf(one.version),
+      elsewhere,
+    ]);
+    await publish(warden);
+    t.equal(await shelf.state(one.version), 'published', what);
+    t.match(
+      await sql.query("select public from ledger where version_id = $1 and kind = 'file.published'", [one.version]),
+      [{ public: { path: `/${what}`, closedAs: what.startsWith('ours') ? '/a.tmp' : null } }],
+    );
+  }
 });

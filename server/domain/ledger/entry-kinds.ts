@@ -137,12 +137,16 @@ export const entryKinds = {
     public: [...inFolder, 'by', 'closedAs'],
   },
   'file.discarded': {
-    says: 'the sender removed or replaced a file before it was published',
-    public: [...inFolder, 'successor'],
+    says: 'the sender removed or replaced an unpublished file, or made it a marker that `releases` another',
+    public: [...inFolder, 'successor', 'releases'],
   },
   'file.given-back': {
     says: 'an upload that extended this file was never finished: the file is kept as it was, and not published by itself',
     public: [...inFolder],
+  },
+  'file.ruled': {
+    says: 'another publish rule of its folder made a complete file wait for its marker (`held`), or begin to settle',
+    public: [...inFolder, 'state'],
   },
   'file.renamed': { says: 'a file was renamed', public: [...inFolder, 'to', 'state'] },
   'file.times-set': { says: 'the sender set the time of a file', public: [...inFolder, 'modifiedAt'] },
@@ -166,8 +170,9 @@ export const entryKinds = {
   },
   'folder.changed': {
     says: 'the rules, the window or the retention of a folder were changed',
-    public: ['folder', 'before', 'after'],
+    public: ['folder', 'before', 'after', 'held', 'settling'],
     sensitive: byOperator,
+    counts: ['held', 'settling'],
   },
   'hold.placed': {
     says: 'a legal hold was placed: keys are kept',

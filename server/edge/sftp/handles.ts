@@ -21,9 +21,10 @@ export type OpenHandle = { readonly handle: Handle; waiting: number; isClosing: 
 
 const handleBytes = 8;
 
-/** The handles that the channels of one session may have open together. */
+/** The handles that the channels of one session may have open together, and the channels that have them. */
 export class HandlePlaces {
   readonly max: number;
+  readonly channels = new Set<Handles>();
   taken = 0;
 
   constructor(max: number) {
@@ -47,6 +48,7 @@ export class Handles {
   add(handle: Handle): Buffer {
     const name = randomBytes(handleBytes);
     this.#places.taken += 1;
+    this.#places.channels.add(this);
     this.#open.set(name.toString('latin1'), { handle, waiting: 0, isClosing: false });
     return name;
   }
@@ -57,10 +59,14 @@ export class Handles {
     return open?.isClosing === true ? undefined : open;
   }
 
-  /** Returns the upload that the warden knows under this id, or undefined when no open handle writes it. */
+  /**
+   * Returns the upload that the warden knows under this id, or undefined when no open handle of the session writes it,
+   * on whichever of its channels.
+   */
   findUpload(id: string): WritableFile | undefined {
-    for (const { handle, isClosing } of this.#open.values())
-      if (!isClosing && handle.kind === 'upload' && handle.upload.id === id) return handle.upload;
+    for (const channel of this.#places.channels)
+      for (const { handle, isClosing } of channel.#open.values())
+        if (!isClosing && handle.kind === 'upload' && handle.upload.id === id) return handle.upload;
     return undefined;
   }
 
@@ -83,6 +89,7 @@ export class Handles {
   /** Removes the handle when its CLOSE has begun. The answer to that CLOSE tells what became of the file. */
   free(gone: OpenHandle): void {
     for (const [name, open] of this.#open) if (open === gone && this.#open.delete(name)) this.#places.taken -= 1;
+    this.#leaveWhenEmpty();
   }
 
   get hasFiles(): boolean {
@@ -99,6 +106,12 @@ export class Handles {
     const all = [...this.#open.values()].map(({ handle }) => handle);
     this.#places.taken -= this.#open.size;
     this.#open.clear();
+    this.#leaveWhenEmpty();
     return all;
+  }
+
+  /** A channel without open handles is not looked through, and is not kept when it has ended. */
+  #leaveWhenEmpty(): void {
+    if (this.#open.size === 0) this.#places.channels.delete(this);
   }
 }

@@ -88,19 +88,20 @@ async function fstat(context: OperationContext, id: number, handle: Handle): Pro
 
 /**
  * Handles a size that is set by name. The warden says which upload has the name now, because another session may have
- * renamed the file. When it is open in this session, the size counts as one that is set on its handle. When nobody has
- * it open, a size of 0 begins the file anew: nothing of it is delivered until it is written. Any other size must be
- * the current one.
+ * renamed the file. When it is open on a channel of this session, the size counts as one that is set on its handle.
+ * When somebody else has it open, no size is answered with OK, because what that one writes decides it. When nobody
+ * has it open, a size of 0 begins the file anew: nothing of it is delivered until it is written. Any other size must
+ * be the current one.
  */
 async function resize(context: OperationContext, path: VirtualPath, current: Found, bytes: number): Promise<void> {
   const { writing, kind, size } = current;
   const upload = writing?.upload === undefined ? undefined : context.handles.findUpload(writing.upload);
   if (upload !== undefined) return upload.resize(bytes);
+  if (writing !== undefined) throw new CofferdamError('conflict', 'the file is open in another session');
   if (bytes === size) return;
   if (kind !== 'file') throw new CofferdamError('conflict', 'this is a directory');
   if (bytes !== 0)
     throw new CofferdamError('unsupported', "a file's size cannot be changed; write the file from start to end");
-  if (writing !== undefined) throw new CofferdamError('conflict', 'the file is open in another session');
   const anew = await Upload.open(context, path, { continue: false, exclusive: false, mustExist: true, appends: false });
   await anew.interrupt();
 }

@@ -10,7 +10,7 @@ import { tagBytes } from '../../extents/in-place.ts';
 import { headerBytes, SegmentSealer } from '../../extents/sealed-format.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import { inlineExtentBytesMax } from '../../rpc/edge-words.ts';
-import type { Result } from '../../rpc/operation.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
 import type { FieldReader } from './codec.ts';
 import { type Filler, fitting } from './filling.ts';
 import { overwriting } from './reorder.ts';
@@ -90,6 +90,10 @@ class SmallUpload implements WritableFile, Filler {
   readonly #timer: NodeJS.Timeout;
   #buffer: Buffer | undefined;
   #filled = 0;
+  /** True from the CLOSE on: nothing but the CLOSE itself turns the file into an upload any more. */
+  #isClosing = false;
+  /** What was said to the warden in a put. */
+  #said: Params<EdgeToWarden, 'upload.put'> | undefined;
   #modifiedAt: number | undefined;
   #onRoom: (() => void) | undefined;
   /** The upload that this file was turned into. */
@@ -163,7 +167,7 @@ class SmallUpload implements WritableFile, Filler {
 
   /** The number of bytes that could be sealed early. What is on its way into an upload is not. */
   get filledBytes(): number {
-    return this.#turning === undefined ? this.#filled : 0;
+    return this.#turning === undefined && !this.#isClosing ? this.#filled : 0;
   }
 
   fit(): void {
@@ -174,7 +178,8 @@ class SmallUpload implements WritableFile, Filler {
   }
 
   seal(): void {
-    this.#turn();
+    // The bytes of a file that is being closed leave with its put.
+    if (!this.#isClosing) this.#turn();
   }
 
   wake(): void {
@@ -332,6 +337,7 @@ class SmallUpload implements WritableFile, Filler {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     if (this.#turning === undefined) {
       clearTimeout(this.#timer);
       const isStored = await this.#put();
@@ -339,8 +345,20 @@ class SmallUpload implements WritableFile, Filler {
     }
     await this.turned();
     this.#isOver = true;
-    if (this.#upload === undefined) throw this.#failure();
-    await this.#upload.close();
+    if (this.#upload !== undefined) return this.#upload.close();
+    // The put may have been under way when its warden ended, and no upload begins because its file is there by now.
+    if (this.#said === undefined || !(await this.#wasStored(this.#said))) throw this.#failure();
+  }
+
+  /** Whether a put that was sent before stored the file after all. Nothing is stored by asking. */
+  async #wasStored(said: Params<EdgeToWarden, 'upload.put'>): Promise<boolean> {
+    try {
+      await this.#context.warden.callRepeatable('upload.put', said);
+      return true;
+    } catch (error) {
+      if (toCofferdamError(error).code !== 'not-found') throw error;
+      return false;
+    }
   }
 
   /**
@@ -354,11 +372,11 @@ class SmallUpload implements WritableFile, Filler {
     try {
       this.#requireSound();
       await pacers.get(this.#offer.customer, 'in').pass(this.#filled);
+      this.#requireSound();
       const { sha256, extent } = this.#sealed();
       copiesBytes = inlineCopies * (extent?.inline.length ?? 0);
       filling.sentMore(copiesBytes);
-      // A repeated put is answered with the result of the first one.
-      await warden.callRepeatable('upload.put', {
+      this.#said = {
         token: session.token,
         upload: this.#offer.upload,
         whole: true,
@@ -366,7 +384,9 @@ class SmallUpload implements WritableFile, Filler {
         sha256,
         ...(this.#modifiedAt === undefined ? {} : { modifiedAt: this.#modifiedAt }),
         ...(extent === undefined ? {} : { extent }),
-      });
+      };
+      // A repeated put is answered with the result of the first one.
+      await warden.callRepeatable('upload.put', this.#said);
     } catch (error) {
       if (toCofferdamError(error).code !== 'not-found') throw error;
       isStored = false;
@@ -381,10 +401,11 @@ class SmallUpload implements WritableFile, Filler {
   #sealed() {
     const bytes = this.#filled;
     const plain = this.#buffer?.subarray(0, bytes) ?? Buffer.alloc(0);
+    if (plain.length !== bytes) throw new CofferdamError('bug', 'the bytes of a small file are gone before its put');
     const sha256 = createHash('sha256').update(plain).digest('hex');
     if (bytes === 0) return { sha256, extent: undefined };
     const { extent } = this.#offer;
-    const memory = Buffer.allocUnsafeSlow(headerBytes + bytes + tagBytes);
+    const memory = Buffer.alloc(headerBytes + bytes + tagBytes);
     plain.copy(memory, headerBytes);
     const sealer = new SegmentSealer(Buffer.from(extent.key, 'base64'), Buffer.from(extent.context, 'base64'));
     sealer.header.copy(memory);

@@ -53,12 +53,16 @@ export const folderOperations = {
     }),
     widens,
   ),
-  /** Sets rules of a folder. null removes a limit; a rule that is absent stays. */
+  /**
+   * Sets rules of a folder. null removes a limit; a rule that is absent stays. When another publish rule or ending of
+   * markers was set, `held` is the number of complete files that wait for a marker since then, and `settling` that of
+   * the files that waited for one and settle now; otherwise both are 0.
+   */
   'folder.set': rule(
     operation({
       changes: true,
       params: z.strictObject({ customer: accountName, folder: text(255), ...optionalRules, reason }),
-      result: z.strictObject({ ...toldRules, sessionsEnded: z.number() }),
+      result: z.strictObject({ ...toldRules, sessionsEnded: z.number(), held: z.number(), settling: z.number() }),
     }),
     mayWiden,
   ),

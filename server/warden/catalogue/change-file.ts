@@ -2,12 +2,15 @@
 // after it (T-26).
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
+import { type DirectoryId, type FileId, idOf, type VersionId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
-import { afterRename } from '../../domain/publish-rules.ts';
+import { afterRename, markedBy } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
-import { publishedNames, readReceipt } from '../receipts/receipt-queries.ts';
+import { placeOfFile } from '../publication/place-queries.ts';
+import { releaseMarked } from '../publication/release-marked.ts';
+import { publishedNames } from '../receipts/published-names.ts';
+import { readReceipt } from '../receipts/receipt-queries.ts';
 import { renamedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
 import { type locateEntry, notFound, requireVerb, walk, walkHolding } from './locate.ts';
@@ -22,6 +25,7 @@ import {
   nextNumber,
   setVersionState,
   type VersionRow,
+  type VersionState,
   withdrawPublished,
 } from './tree-queries.ts';
 import { directoriesKeepNames, inUse, isDirectory, targetExists, targetIsDirectory } from './wrong-kind.ts';
@@ -130,7 +134,55 @@ async function moveTo(
   await moveVersion(tx, version.id, { file: targetFile, number: await nextNumber(tx, targetFile), receipt });
 }
 
-/** Renames the sender's own unpublished version. A rename from a temporary name to another one may publish the file. */
+/**
+ * Gives a version that was renamed the state that follows from its new name, and records it. A complete version whose
+ * new name is that of a marker releases what it marks, as the close of a marker does, and is no file itself. Throws
+ * `conflict` when it marks nothing that can be released.
+ */
+async function recordRenamed(
+  tx: Transaction,
+  keys: KeyRing,
+  session: OpenSession,
+  version: VersionRow,
+  source: EntryPlace,
+  target: EntryPlace & { readonly file: FileId },
+): Promise<void> {
+  const become = async (state: VersionState, settleMs: number | null): Promise<void> => {
+    if (version.state !== 'partial') await setVersionState(tx, version.id, state, settleMs);
+    await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state });
+  };
+  if (version.state === 'partial') return become('partial', null);
+  // The rule is read after the lock of the version: the one that the session remembers may have been changed meanwhile.
+  const place = await placeOfFile(tx, target.file);
+  const marked = markedBy(place, target.rest, version.size);
+  if (marked !== undefined) {
+    const end = async (releases: VersionId): Promise<void> => {
+      await become('discarded', null);
+      await recordName(tx, session, target, 'file.discarded', version.id, { releases });
+    };
+    await releaseMarked(tx, keys, session, {
+      ...target,
+      customer: target.customer.id,
+      handle: null,
+      place,
+      marked,
+      end,
+    });
+    return;
+  }
+  const publication = afterRename(place, source.rest, target.rest);
+  await become(publication.state, publication.state === 'settling' ? publication.settleMs : null);
+  if (publication.state === 'published')
+    await recordName(tx, session, target, 'file.published', version.id, {
+      by: 'rename',
+      ...(await publishedNames(tx, keys, [version.id])).get(version.id),
+    });
+}
+
+/**
+ * Renames the sender's own unpublished version. A rename from a temporary name to another one may publish the file, or
+ * the one that it marks.
+ */
 export async function renameFile(
   tx: Transaction,
   keys: KeyRing,
@@ -166,24 +218,5 @@ export async function renameFile(
       await recordName(tx, session, source, 'file.renamed', one.id, { to: formatPath(target.rest), state: one.state });
   }
   await deleteFileIfBare(tx, file);
-  if (version.state !== 'partial') {
-    const publication = afterRename(target.folder, source.rest, target.rest);
-    await setVersionState(
-      tx,
-      version.id,
-      publication.state,
-      publication.state === 'settling' ? publication.settleMs : null,
-    );
-    await recordName(tx, session, source, 'file.renamed', version.id, {
-      to: formatPath(target.rest),
-      state: publication.state,
-    });
-    if (publication.state === 'published')
-      await recordName(tx, session, target, 'file.published', version.id, {
-        by: 'rename',
-        ...(await publishedNames(tx, [version.id])).get(version.id),
-      });
-    return;
-  }
-  await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state: 'partial' });
+  await recordRenamed(tx, keys, session, version, source, { ...target, file: targetFile });
 }

@@ -20,6 +20,7 @@ import {
 } from '../folders/folder-queries.ts';
 import { requireFolder } from '../folders/named-folder.ts';
 import { rightsOf, writeRights } from '../folders/right-queries.ts';
+import { applyPublishRule } from '../folders/rule-change.ts';
 import { record } from '../ledger/entries/record.ts';
 import { purposeOf } from '../seals/declared.ts';
 import { alteredBefore, isFoundAltered } from '../seals/seals.ts';
@@ -169,7 +170,8 @@ export const folderUseCases = {
     await holdOpenings(tx);
     const owner = await requireCustomer(tx, customer, 'to-narrow');
     await lockForWithdrawal(tx, { customer: owner });
-    const { id, customer: _owner, ...before } = await requireFolder(tx, customer, folder, 'to-narrow');
+    const found = await requireFolder(tx, customer, folder, 'to-narrow');
+    const { id, customer: _owner, ...before } = found;
     const row = { kind: 'folder', id } as const;
     const isAltered = await isFoundAltered(tx, warden.keys, row);
     const after = withWanted(before, wanted);
@@ -181,17 +183,19 @@ export const folderUseCases = {
     const wider = widerRules(folder, before, wanted, isAltered);
     widen(wider);
     await writeFolder(tx, id, after, purposeOf(wider));
-    await record(tx, {
-      kind: 'folder.changed',
-      customer: owner,
-      observer: 'warden',
-      public: { folder, before: figures(before), after: figures(after) },
-      sensitive: { operator, reason },
-    });
+    const reached = await applyPublishRule(tx, found, after, (counts) =>
+      record(tx, {
+        kind: 'folder.changed',
+        customer: owner,
+        observer: 'warden',
+        public: { folder, before: figures(before), after: figures(after), ...counts },
+        sensitive: { operator, reason },
+      }),
+    );
     const sessionsEnded =
       isAltered || isCarried(before, after)
         ? await endSessions({ customer: owner }, `the rules of folder ${folder} were changed`)
         : 0;
-    return { ...told(after), sessionsEnded };
+    return { ...told(after), sessionsEnded, ...reached };
   },
 };

@@ -6,7 +6,7 @@ import type { VersionId } from '../../domain/ids.ts';
 import { parseReceipt, type ReceiptFields, receiptBody, receiptText } from '../../domain/receipt.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 
-type ReceiptKeys = Pick<KeyRing, 'signReceipt' | 'receiptPublicKey'>;
+export type ReceiptKeys = Pick<KeyRing, 'signReceipt' | 'receiptPublicKey'>;
 
 /** Returns the receipt with these fields, signed. */
 export function signedReceipt(keys: ReceiptKeys, fields: ReceiptFields): string {
@@ -25,6 +25,13 @@ function ownFields(keys: ReceiptKeys, version: VersionId, receipt: string): Rece
     return undefined;
   }
 }
+
+/**
+ * Returns the path under which the file of a receipt was closed, when it has another one now. Returns undefined
+ * otherwise, and for a text that this warden's key did not sign for this version.
+ */
+export const closedUnder = (keys: ReceiptKeys, version: VersionId, receipt: string): string | undefined =>
+  ownFields(keys, version, receipt)?.closedAs;
 
 /**
  * Returns the receipt of a version after a rename: it names the new path, and beside it the path under which the file

@@ -5,15 +5,14 @@
 import { createHash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VersionId } from '../../domain/ids.ts';
-import { afterClose, isTemporary, markedName } from '../../domain/publish-rules.ts';
+import { afterClose, markedBy } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
-import { publishedNames } from '../receipts/receipt-queries.ts';
+import { placeOfFile } from '../publication/place-queries.ts';
+import { releaseMarked } from '../publication/release-marked.ts';
 import { signedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
-import { type FilePlace, isContinued, isSiblingReleased, lockHeldSibling, placeOfFile } from './place-queries.ts';
 import {
   closeMarker,
   closeVersion,
@@ -69,44 +68,6 @@ export function requireWhole(upload: OpenUpload, said: { readonly whole: boolean
 }
 
 /**
- * Releases the complete file `marked` of the same directory, for which `upload` is the marker, and returns its version.
- * Throws `conflict` when there is no such file, or it is being continued.
- */
-async function releaseMarked(
-  tx: Transaction,
-  session: OpenSession,
-  upload: OpenUpload,
-  handle: string,
-  { place, marked }: { readonly place: FilePlace; readonly marked: string },
-): Promise<VersionId> {
-  if (isTemporary([...place.namesInFolder.slice(0, -1), marked]))
-    throw new CofferdamError('conflict', `${marked} is a temporary name: rename the file, then release it`);
-  const target = await lockHeldSibling(tx, upload.file, marked, session.account.id);
-  if (target === undefined) {
-    const isReleased = await isSiblingReleased(tx, upload.file, marked, session.account.id);
-    throw new CofferdamError(
-      'conflict',
-      isReleased ? `${marked} was released already` : `there is no complete file ${marked} to release`,
-    );
-  }
-  // The lock may have been waited for. An upload that began to continue the file before or meanwhile is seen only by
-  // a query after the lock.
-  if (await isContinued(tx, target)) throw new CofferdamError('conflict', `${marked} is being continued`);
-  // The marker is no file. That it was closed is stored, for the case that the close is repeated.
-  await closeMarker(tx, upload.version, handle);
-  await setVersionState(tx, target, 'published', null);
-  await record(tx, {
-    customer: upload.customer,
-    ...bySession(session),
-    handle,
-    kind: 'file.published',
-    version: target,
-    public: { by: 'marker', ...(await publishedNames(tx, [target])).get(target) },
-  });
-  return target;
-}
-
-/**
  * Closes `upload`, whose bytes are all stored. Returns the version that becomes a file; when the upload is a marker,
  * that is the version that the marker releases. Throws `conflict` when a marker names no file that can be released.
  */
@@ -125,9 +86,13 @@ export async function closeUpload(
     ...bySession(session),
     handle: close.id,
   } as const;
-  const marked =
-    place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName, place.marker) : undefined;
-  if (marked !== undefined) return releaseMarked(tx, session, upload, close.id, { place, marked });
+  const marked = markedBy(place, place.namesInFolder, upload.size);
+  if (marked !== undefined)
+    return releaseMarked(tx, keys, session, {
+      ...{ file: upload.file, customer: upload.customer, handle: close.id, place, marked },
+      // The marker is no file. That it was closed is stored, for the case that the close is repeated.
+      end: () => closeMarker(tx, upload.version, close.id),
+    });
   const publication = afterClose(place, place.namesInFolder);
   const { digests, now: closedAt } = await extentsAndTime(tx, upload.content, upload.extentCount);
   const extents = createHash('sha256');

@@ -1,6 +1,7 @@
 // Owns: the SQL of small files that come whole in one call: what a name is before it is offered, and the batched call
 // that charges, enters and records them (`migrations/functions/puts.sql`).
 // Must never: believe that a file was entered whose entries did not come back as they were sent (decision 42).
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { PublishRule } from '../../domain/ids.ts';
 import {
   type ContentId,
@@ -246,6 +247,16 @@ const chargesOf = (items: readonly Put[]): readonly ChargeRequest[] =>
   }));
 
 /**
+ * The entries of a batch that was committed did not come back as they were sent. Whatever stands in the database of it
+ * is no file that anybody may be told of.
+ */
+export class Disbelieved extends CofferdamError {
+  constructor({ code, message }: CofferdamError) {
+    super(code, message);
+  }
+}
+
+/**
  * Puts a batch of small files. Returns one answer for each, in their order, and resolves after the commit. Throws
  * `unavailable` when an entry did not come back as it was sent; then none of them counts as stored. It throws the same
  * when a name stays locked for too long; then nothing has happened.
@@ -257,8 +268,12 @@ export async function callPutBatch(database: Database, items: readonly Put[]): P
     draft?.requireRoom();
     const askedAt = draft?.now() ?? 0;
     const rows = await callBatch(database, items);
-    requireEntries(chargesOf(items), rows.map(ofCharge), draft, askedAt);
-    requireStoredEntries(items, rows, draft, askedAt);
+    try {
+      requireEntries(chargesOf(items), rows.map(ofCharge), draft, askedAt);
+      requireStoredEntries(items, rows, draft, askedAt);
+    } catch (error) {
+      throw new Disbelieved(toCofferdamError(error));
+    }
     end = 'committed';
     return rows.map((row) => ({ charge: chargeAnswer(row, 'in'), put: row.put }));
   } finally {

@@ -7,7 +7,7 @@ import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type ContentId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
-import { afterClose, markedName } from '../../domain/publish-rules.ts';
+import { afterClose, markedBy } from '../../domain/publish-rules.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import { sealedDigest } from '../../extents/object-tickets.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
@@ -89,7 +89,7 @@ function isPlain(seen: NameSeen, place: EntryPlace, mode: Mode): boolean {
   const { folder } = seen;
   if (folder === undefined) return false;
   // A marker is decided by what else is there.
-  if (folder.publishRule === 'on-marker' && markedName(place.name, folder.marker) !== undefined) return false;
+  if (markedBy(folder, place.rest, 0) !== undefined) return false;
   if (!seen.goesOn || !seen.hasRoom || seen.directory === undefined || seen.isDirectory || seen.hasUnpublished)
     return false;
   return !seen.hasPublished || (place.folder.replaceAllowed && !mode.continue && !mode.exclusive);

@@ -8,9 +8,9 @@ import { forgetCharged, thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context/context.ts';
 import { record } from '../ledger/entries/record.ts';
 import { eachInTurn, extentsMax, passOverRows } from '../passes/row-passes.ts';
-import { publishedNames } from '../receipts/receipt-queries.ts';
+import { type FilePlace, placeOfFile } from '../publication/place-queries.ts';
+import { publishedNames } from '../receipts/published-names.ts';
 import type { Storing } from '../store/store-client.ts';
-import { type FilePlace, placeOfFile } from './place-queries.ts';
 import {
   discardExpired,
   doomUnused,
@@ -50,13 +50,14 @@ type Passing = Pick<Warden, 'paths' | 'limits' | 'database' | 'log'>;
 /** How far the snapshots of budgets were thinned in this round over all budgets, by database. */
 const thinned = new WeakMap<Database, number | null>();
 
-export async function publish(warden: Passing): Promise<void> {
+export async function publish(warden: Passing & Pick<Warden, 'keys'>): Promise<void> {
   await passOverRows(warden, 'publication', {
     find: findDue,
     work: async (tx, ids) => {
       const due = await publishDue(tx, ids);
       const names = await publishedNames(
         tx,
+        warden.keys,
         due.map(({ version }) => version),
       );
       for (const one of due)

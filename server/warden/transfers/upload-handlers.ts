@@ -16,6 +16,7 @@ import type { OpenSession } from '../sessions/open-session.ts';
 import type { Storing } from '../store/store-client.ts';
 import { takePlace } from './close-upload.ts';
 import { type EntryPlace, issueExtent, type OpenMode, openUpload, rewriteUpload } from './open-upload.ts';
+import { Disbelieved } from './put-queries.ts';
 import { type Putting, SmallFiles } from './small-files.ts';
 import {
   findBaseExtent,
@@ -63,6 +64,8 @@ export function uploadHandlers(
    * they are closed already.
    */
   const openedHere = new NewestNames(openedHereMax);
+  /** The puts of which the entries did not come back as they were sent: no call is answered with their files. */
+  const disbelieved = new NewestNames(openedHereMax);
 
   /** Finds the place of a path in which the session may write, and the space for it. */
   const placed = async (token: string, path: VirtualPath, caller: EdgeCaller) => {
@@ -151,11 +154,15 @@ export function uploadHandlers(
           const version = await small.offers.use(id, session.id, (offer) => small.put(session, offer, said));
           if (version !== undefined) return { version };
         } catch (error) {
+          if (error instanceof Disbelieved) disbelieved.add(id);
+          if (disbelieved.has(id)) throw error;
           // The commit may have been known to nobody, when the connection was lost.
           const elsewhere = await closedBy(session, id).catch(() => undefined);
           if (elsewhere === undefined) throw error;
           return { version: elsewhere };
         }
+        if (disbelieved.has(id))
+          throw new CofferdamError('unavailable', 'this file was not recorded as it was sent: send it again');
         // An earlier put may have succeeded while its answer was lost, or through another warden.
         const before = await closedBy(session, id);
         if (before === undefined) throw new CofferdamError('not-found', 'this offer is over; nothing was stored');

@@ -89,6 +89,27 @@ export async function countCompleteRead(tx: Transaction, version: VersionId): Pr
   return row?.complete_reads;
 }
 
+/** Where a version is: its folder's name, and the names below it. */
+type VersionPlace = { readonly folder: string; readonly names: readonly string[]; readonly receipt: string | null };
+
+/** Returns where each of the versions is, and its receipt. */
+export async function placesOf(
+  tx: Transaction,
+  versions: readonly VersionId[],
+): Promise<ReadonlyMap<VersionId, VersionPlace>> {
+  const rows = await tx.query<VersionPlace & { id: string }>(
+    `with recursive up as (
+       select v.id as version_id, f.directory_id as id, array[f.name::text] as names
+       from version v join file f on f.id = v.file_id where v.id = any ($1::uuid[])
+       union all
+       select up.version_id, d.parent_id, array[d.name::text] || up.names from up join directory d on d.id = up.id)
+     select v.id, fo.name as folder, up.names, v.receipt
+     from up join version v on v.id = up.version_id join folder fo on fo.id = v.folder_id where up.id is null`,
+    [versions],
+  );
+  return new Map(rows.map(({ id, ...place }) => [idOf<VersionId>(id), place]));
+}
+
 type WithdrawalReason = 'window' | 'reads' | 'removed' | 'operator';
 
 /**

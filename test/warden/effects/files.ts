@@ -39,7 +39,7 @@ export const fileCases: readonly Case[] = [
     says: 'narrower',
     run: ['folder.set', { ...collect, windowDays: 20, readsMax: 2, retentionDays: 90 }],
     does: {
-      answer: { ...toldRules, windowDays: 20, readsMax: 2, retentionDays: 90, sessionsEnded: 0 },
+      answer: { ...toldRules, windowDays: 20, readsMax: 2, retentionDays: 90, sessionsEnded: 0, held: 0, settling: 0 },
       changed: { 'folder acme/collect': { reads_max: 2, window_days: 20, retention_days: 90 } },
       entries: [
         entry(
@@ -51,6 +51,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, reads: 2, window: 20, retention: 90 },
               before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -61,7 +63,15 @@ export const fileCases: readonly Case[] = [
     says: 'a longer window',
     run: ['folder.set', { ...collect, windowDays: 31 }],
     does: {
-      answer: { ...toldRules, windowDays: 31, readsMax: null, retentionDays: 60, sessionsEnded: 0 },
+      answer: {
+        ...toldRules,
+        windowDays: 31,
+        readsMax: null,
+        retentionDays: 60,
+        sessionsEnded: 0,
+        held: 0,
+        settling: 0,
+      },
       widened: ['the window of collect'],
       changed: { 'folder acme/collect': { window_days: 31 } },
       entries: [
@@ -74,6 +84,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, reads: null, window: 31, retention: 60 },
               before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -84,7 +96,15 @@ export const fileCases: readonly Case[] = [
     says: 'no window',
     run: ['folder.set', { ...collect, windowDays: null }],
     does: {
-      answer: { ...toldRules, windowDays: null, readsMax: null, retentionDays: 60, sessionsEnded: 0 },
+      answer: {
+        ...toldRules,
+        windowDays: null,
+        readsMax: null,
+        retentionDays: 60,
+        sessionsEnded: 0,
+        held: 0,
+        settling: 0,
+      },
       widened: ['the window of collect'],
       changed: { 'folder acme/collect': { window_days: null } },
       entries: [
@@ -97,6 +117,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, reads: null, window: null, retention: 60 },
               before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -108,7 +130,7 @@ export const fileCases: readonly Case[] = [
     prior: [['folder.set', { ...collect, readsMax: 2 }]],
     run: ['folder.set', { ...collect, readsMax: 3 }],
     does: {
-      answer: { ...toldRules, windowDays: 30, readsMax: 3, retentionDays: 60, sessionsEnded: 0 },
+      answer: { ...toldRules, windowDays: 30, readsMax: 3, retentionDays: 60, sessionsEnded: 0, held: 0, settling: 0 },
       widened: ['the reads of collect'],
       changed: { 'folder acme/collect': { reads_max: 3 } },
       entries: [
@@ -121,6 +143,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, reads: 3, window: 30, retention: 60 },
               before: { ...rules, reads: 2, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -132,7 +156,15 @@ export const fileCases: readonly Case[] = [
     prior: [['folder.set', { ...collect, readsMax: 2 }]],
     run: ['folder.set', { ...collect, readsMax: null }],
     does: {
-      answer: { ...toldRules, windowDays: 30, readsMax: null, retentionDays: 60, sessionsEnded: 0 },
+      answer: {
+        ...toldRules,
+        windowDays: 30,
+        readsMax: null,
+        retentionDays: 60,
+        sessionsEnded: 0,
+        held: 0,
+        settling: 0,
+      },
       widened: ['the reads of collect'],
       changed: { 'folder acme/collect': { reads_max: null } },
       entries: [
@@ -145,6 +177,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, reads: null, window: 30, retention: 60 },
               before: { ...rules, reads: 2, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -155,7 +189,15 @@ export const fileCases: readonly Case[] = [
     says: 'destroyed sooner',
     run: ['folder.set', { ...collect, retentionDays: 30 }],
     does: {
-      answer: { ...toldRules, windowDays: 30, readsMax: null, retentionDays: 30, sessionsEnded: 0 },
+      answer: {
+        ...toldRules,
+        windowDays: 30,
+        readsMax: null,
+        retentionDays: 30,
+        sessionsEnded: 0,
+        held: 0,
+        settling: 0,
+      },
       widened: ['what is destroyed sooner in collect'],
       changed: { 'folder acme/collect': { retention_days: 30 } },
       entries: [
@@ -168,6 +210,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, reads: null, window: 30, retention: 30 },
               before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -178,7 +222,15 @@ export const fileCases: readonly Case[] = [
     says: 'never destroyed',
     run: ['folder.set', { ...collect, retentionDays: null }],
     does: {
-      answer: { ...toldRules, windowDays: 30, readsMax: null, retentionDays: null, sessionsEnded: 0 },
+      answer: {
+        ...toldRules,
+        windowDays: 30,
+        readsMax: null,
+        retentionDays: null,
+        sessionsEnded: 0,
+        held: 0,
+        settling: 0,
+      },
       changed: { 'folder acme/collect': { retention_days: null } },
       entries: [
         entry(
@@ -190,6 +242,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, reads: null, window: 30, retention: null },
               before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -200,7 +254,16 @@ export const fileCases: readonly Case[] = [
     says: 'destroyed at all',
     run: ['folder.set', { ...collect, folder: 'deposit', retentionDays: 30 }],
     does: {
-      answer: { ...toldRules, replace: false, windowDays: null, readsMax: null, retentionDays: 30, sessionsEnded: 0 },
+      answer: {
+        ...toldRules,
+        replace: false,
+        windowDays: null,
+        readsMax: null,
+        retentionDays: 30,
+        sessionsEnded: 0,
+        held: 0,
+        settling: 0,
+      },
       widened: ['what is destroyed sooner in deposit'],
       changed: { 'folder acme/deposit': { retention_days: 30 } },
       entries: [
@@ -213,6 +276,8 @@ export const fileCases: readonly Case[] = [
               after: { ...ofDeposit, reads: null, window: null, retention: 30 },
               before: { ...ofDeposit, reads: null, window: null, retention: null },
               folder: 'deposit',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -236,6 +301,8 @@ export const fileCases: readonly Case[] = [
         readsMax: null,
         retentionDays: 60,
         sessionsEnded: 7,
+        held: 0,
+        settling: 0,
       },
       widened: ['when files are published in collect'],
       changed: { 'folder acme/collect': { publish_rule: 'on-marker', marker: '.ok', replace_allowed: false } },
@@ -249,6 +316,8 @@ export const fileCases: readonly Case[] = [
               after: { ...otherwise, reads: null, window: 30, retention: 60 },
               before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),
@@ -269,6 +338,8 @@ export const fileCases: readonly Case[] = [
         readsMax: null,
         retentionDays: 60,
         sessionsEnded: 7,
+        held: 0,
+        settling: 0,
       },
       changed: { 'folder acme/collect': { settle_ms: 60_000, directories_allowed: false } },
       entries: [
@@ -281,6 +352,8 @@ export const fileCases: readonly Case[] = [
               after: { ...rules, settleMs: 60_000, directories: false, reads: null, window: 30, retention: 60 },
               before: { ...rules, reads: null, window: 30, retention: 60 },
               folder: 'collect',
+              held: 0,
+              settling: 0,
             },
           },
         ),

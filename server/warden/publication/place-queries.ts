@@ -109,3 +109,11 @@ export async function lockHeldSibling(
   );
   return row && idOf<VersionId>(row.id);
 }
+
+/** Publishes a held version, which the transaction has locked. */
+export async function publishHeld(tx: Transaction, version: VersionId): Promise<void> {
+  await tx.query(
+    "update version set state = 'published', published_at = clock_timestamp(), publish_at = null where id = $1",
+    [version],
+  );
+}
