@@ -14,8 +14,10 @@ export const customerShow = read({
     const folderRows = folders.map((one) => [
       one.name,
       one.direction,
-      one.publishRule,
+      one.publishRule === 'on-marker' ? `${one.publishRule} ${one.marker}` : one.publishRule,
       `${one.settleMs / 1000} s`,
+      one.replaceAllowed,
+      one.directoriesAllowed,
       one.readBack,
       one.windowDays === null ? null : `${one.windowDays} d`,
       one.readsMax,
@@ -35,7 +37,19 @@ export const customerShow = read({
     return [
       `${customer.name}: ${customer.state},${customer.formerNames.length === 0 ? '' : ` formerly ${customer.formerNames.join(', ')},`} created ${when(customer.createdAt)}, ${customer.files} published files; logins by ${customer.allowedProofs?.join(', ') ?? 'all that the gateway allows'}\n\n`,
       table({
-        columns: ['FOLDER', 'DIRECTION', 'PUBLISHED', 'SETTLES', 'READ BACK', 'WINDOW', 'READS', 'RETENTION', 'FILES'],
+        columns: [
+          'FOLDER',
+          'DIRECTION',
+          'PUBLISHED',
+          'SETTLES',
+          'REPLACE',
+          'DIRECTORIES',
+          'READ BACK',
+          'WINDOW',
+          'READS',
+          'RETENTION',
+          'FILES',
+        ],
         rows: folderRows,
         empty: 'no folders',
       }),

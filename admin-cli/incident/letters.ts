@@ -118,6 +118,7 @@ export function overallPage(given: {
     ),
     '',
     'A folder for each: `files.csv`, `files.json`, `names.csv`, `deposits.csv`, `attempts.csv` (failed logins and changes), `slice.jsonl` (its part of the record, without a gap), `VERIFY.md`, `notice.md` (a draft).',
+    'What could have been read is counted by the rights that the accounts have today, not by those of the time.',
     'Nothing of one customer stands in the folder of another.',
     '',
     '## The record behind it',

@@ -33,6 +33,21 @@ begin
   end if;
 end $$;
 
+-- Promises: a version that comes as a file (`put_batch`) is whole: it has a receipt's worth of extents, all of them, and no more. It was never held by an upload.
+create or replace function version_comes_whole() returns trigger language plpgsql as $$
+declare stored record;
+begin
+  select count(*) as extents, coalesce(sum(e.bytes), 0) as bytes, coalesce(max(e.index), -1) as last into stored from extent e where e.content_id = new.content_id;
+  if (stored.extents, stored.bytes, stored.last) is distinct from (new.extent_count, new.size, new.extent_count - 1) then
+    raise exception 'the stored extents are not what the version says' using errcode = 'check_violation';
+  end if;
+  if new.upload_id is not null then
+    raise exception 'a file is not being written' using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+create or replace trigger version_comes_whole before insert on version for each row when (new.state <> 'partial') execute function version_comes_whole();
+
 -- Promises: no state goes back to *partial*, nothing published becomes held or settling again, discarded and destroyed versions change no more, a closed
 -- version keeps its content and its size, its receipt changes only together with its name and before it is published, a withdrawn one comes back only by a
 -- release that has an end, and nothing under a hold is destroyed.

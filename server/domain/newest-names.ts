@@ -14,6 +14,10 @@ export class NewestNames {
     this.#names.add(name);
   }
 
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
   /** Removes the name. Returns whether it was in the set. */
   take(name: string): boolean {
     return this.#names.delete(name);

@@ -110,6 +110,33 @@ const freshExtent = z.strictObject({
 });
 export type FreshExtent = z.infer<typeof freshExtent>;
 
+/** An upload that was opened: its row exists, and is charged and recorded. */
+const openedUpload = z.strictObject({
+  upload: uuid,
+  customer: uuid,
+  /** The number of bytes of this content that are stored already. Writing goes on here. */
+  storedBytes: size,
+  baseBytes: size.optional(),
+  /**
+   * The object of the last stored extent. The edge process may still have the running hash of everything up to it.
+   */
+  lastObject: objectId.optional(),
+  firstExtent: freshExtent,
+});
+
+/** An offer to take a small file whole, in one call. Nothing is charged, written or recorded for it. */
+const uploadOffer = z.strictObject({
+  outcome: z.literal('offer'),
+  upload: uuid,
+  customer: uuid,
+  /** The highest number of a version that the name has; 0 when it has none. */
+  standing: size,
+  /** How long the offer may be used, in milliseconds. */
+  lifeMs: z.number().int().positive(),
+  /** The only extent of the file, which is stored in its row; so there is no ticket for the store. */
+  extent: z.strictObject({ objectId, key: base64(32), context: base64(512) }),
+});
+
 const differentHostKeys = z
   .array(edgeWords.hostKey)
   .min(1)
@@ -134,6 +161,14 @@ const sealedExtent = z.strictObject({
   isCut: z.literal(true).optional(),
 });
 
+/** The extent of a small file, whose ciphertext comes with the call. */
+const smallExtent = z.strictObject({
+  objectId: edgeWords.objectId,
+  bytes: edgeWords.extentBytes,
+  sealedBytes: edgeWords.sealedBytes,
+  inline: edgeWords.inline,
+});
+
 const storedExtent = z.strictObject({
   objectId,
   key: base64(32),
@@ -142,6 +177,9 @@ const storedExtent = z.strictObject({
   sealedBytes: size,
   inline: base64(inlineExtentBytesMax + 128).optional(),
 });
+
+/** Where an extent is in its file. */
+const locatedExtent = z.strictObject({ index, offset: size, bytes: size });
 
 const grantedExtent = z.strictObject({
   index,
@@ -379,18 +417,43 @@ export const edgeToWarden = {
       exclusive: z.boolean(),
       mustExist: z.boolean().optional(),
     }),
-    result: z.strictObject({
-      upload: uuid,
-      customer: uuid,
-      /** The number of bytes of this content that are stored already. Writing goes on here. */
-      storedBytes: size,
-      baseBytes: size.optional(),
-      /**
-       * The object of the last stored extent. The edge process may still have the running hash of everything up to it.
-       */
-      lastObject: objectId.optional(),
-      firstExtent: freshExtent,
+    result: openedUpload,
+  }),
+  /**
+   * The same, but in the plain case (a new version, for which nothing is given up or continued) the name is only looked
+   * at, and reserved for the life of the offer that is the answer.
+   */
+  'upload.offer': operation({
+    changes: true,
+    params: z.strictObject({ token, path, continue: z.boolean(), exclusive: z.boolean() }),
+    result: z.discriminatedUnion('outcome', [uploadOffer, openedUpload.extend({ outcome: z.literal('opened') })]),
+  }),
+  /**
+   * Makes an upload like any other of an offer, whether or not this warden made it and still knows it. What came under
+   * the name since the offer is not given up for it.
+   */
+  'upload.begin': operation({
+    changes: true,
+    params: z.strictObject({ token, upload, path, standing: edgeWords.standing }),
+    result: openedUpload,
+  }),
+  /**
+   * Stores the file of an offer: charge, catalogue, ledger and receipt in one transaction. The client's OK follows. A
+   * repeated call is answered with the result of the first one. An empty file has no extent. `not-found` means that the
+   * offer is over and nothing was stored; `upload.begin` goes on from there.
+   */
+  'upload.put': operation({
+    changes: true,
+    params: z.strictObject({
+      token,
+      upload,
+      whole: z.boolean(),
+      size: edgeWords.size,
+      sha256: edgeWords.sha256,
+      modifiedAt: modifiedAt.optional(),
+      extent: smallExtent.optional(),
     }),
+    result: z.strictObject({ version: uuid }),
   }),
   /**
    * Begins the upload anew, because the client writes where bytes are stored already. What was there
@@ -462,13 +525,20 @@ export const edgeToWarden = {
   'download.open': operation({
     changes: true,
     params: z.strictObject({ token, path }),
-    result: z.strictObject({ download: uuid, customer: uuid, size, modifiedAt: epochSeconds }),
+    /** `extents` has the first extents of the file, so that a small one is read without a question where it is. */
+    result: z.strictObject({
+      download: uuid,
+      customer: uuid,
+      size,
+      modifiedAt: epochSeconds,
+      extents: z.array(locatedExtent).max(16).optional(),
+    }),
   }),
   /** Returns the extents that hold bytes from `offset` on, in order; at most 256 in one call. */
   'download.locate': operation({
     changes: false,
     params: z.strictObject({ token, download, offset: edgeWords.offset }),
-    result: z.strictObject({ extents: z.array(z.strictObject({ index, offset: size, bytes: size })).max(256) }),
+    result: z.strictObject({ extents: z.array(locatedExtent).max(256) }),
   }),
   /**
    * Charges, records, commits, and then returns the key, in this order. Without budget there is no key. A cap that

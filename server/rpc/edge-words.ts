@@ -120,6 +120,12 @@ export const edgeWords = {
     .max(maxPathDepth)
     .describe('names from the root on, at most 32; looked up inside the scope of the session'),
   pageLength: z.number().int().min(1).max(1000).describe('names in one page; each is charged'),
+  standing: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .describe('the number of a version, as an offer named it; nothing with a higher one is given up for the upload'),
   modifiedAt: z
     .number()
     .int()

@@ -125,6 +125,12 @@ async function wishes({ world, both, owner }: Scene): Promise<Readonly<Partial<R
   await both.call('customer.policy', { name: 'globex', allow: ['key+code', 'key+window'], reason });
   await both.call('customer.suspend', { name: 'acme-2', reason });
   await both.call('customer.create', { name: 'northbank', reason });
+  // What one operator alone would give back below.
+  await both.call('account.set', {
+    name: 'acme',
+    rights: [{ act: 'take', customer: 'acme', folder: 'deposit', verbs: ['list'] }],
+    reason,
+  });
   const print = (account: string): Promise<string> =>
     one(
       `select k.fingerprint from credential k join account a on a.id = k.account_id where a.name = '${account}' order by k.created_at limit 1`,
@@ -161,7 +167,13 @@ async function wishes({ world, both, owner }: Scene): Promise<Readonly<Partial<R
     'account.create': { plane: 'partner', name: 'thief', customer: 'acme', kind: 'machine' },
     'account.unlock': { name: 'acme-2', reason },
     'account.expire': { name: 'globex', inDays: null, reason },
-    'account.set': { name: 'acme', networks: [], readOnly: false, reason },
+    'account.set': {
+      name: 'acme',
+      networks: [],
+      readOnly: false,
+      rights: [{ act: 'give', customer: 'acme', folder: 'deposit' }],
+      reason,
+    },
     'customer.policy': { name: 'globex', allow: null, reason },
     'key.add': { account: 'acme', publicKey: key('thief') },
     'key.confirm': { fingerprint: pending.fingerprint, reason },
@@ -185,7 +197,17 @@ async function wishes({ world, both, owner }: Scene): Promise<Readonly<Partial<R
       reason,
     },
     'budget.set': { scope: { kind: 'customer', customer: 'acme' }, direction: 'out', bytes: { day: 2 ** 45 }, reason },
-    'folder.set': { customer: 'acme', folder: 'collect', windowDays: null, retentionDays: null, reason },
+    'folder.create': { customer: 'acme', name: 'reports', direction: 'collect', reason },
+    'folder.set': {
+      customer: 'acme',
+      folder: 'deposit',
+      publish: 'on-rename',
+      settleSeconds: 0,
+      replace: true,
+      windowDays: null,
+      retentionDays: null,
+      reason,
+    },
     'file.release': { version, days: 90, reason },
     'hold.lift': { hold, reason },
     'operator.create': { name: 'mallory', role: 'security-officer', publicKey: newSpki(), reason },

@@ -426,7 +426,8 @@ test('a compromised edge that states a torn file to be whole, and one session wi
 });
 
 test('a size by name is confirmed or refused, whoever has the name now: an open upload is not affected', async (t) => {
-  const stored = randomBytes(60_000);
+  // More than is kept in memory until it is closed: a cut leaves it.
+  const stored = randomBytes(90_000);
   const other = randomBytes(1200);
   /** What has the old name when its size is set: nothing, or another file. */
   const renames: Readonly<Record<string, (mine: RawSftp, theirs: RawSftp, from: string, to: string) => Promise<void>>> =

@@ -15,8 +15,11 @@ import { sealedExtent } from '../support/sealed-extent.ts';
 const edge = await edgeProcess(file);
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
 
-/** A warden that has `plain` in extents of these lengths, all of them stored in their rows. */
-function holding(plain: Buffer, lengths: readonly number[]) {
+/**
+ * A warden that has `plain` in extents of these lengths, all of them stored in their rows, and tells of the first
+ * `told` of them at OPEN.
+ */
+function holding(plain: Buffer, lengths: readonly number[], told = 0) {
   const warden = new ScriptedWarden();
   const seen = { underWay: 0, most: 0, granted: [] as number[] };
   let offset = 0;
@@ -30,6 +33,7 @@ function holding(plain: Buffer, lengths: readonly number[]) {
     customer: randomUUID(),
     size: offset,
     modifiedAt: 0,
+    extents: extents.slice(0, told),
   }));
   warden.answer('download.locate', ({ offset: from }: { offset: number }) => ({
     extents: extents.filter((one) => one.offset + one.bytes > from).slice(0, 256),
@@ -68,6 +72,21 @@ test('a READ of a file of single-byte extents is answered as a whole; a bounded 
   );
   t.equal((await fetched(download, plain.length, 100)).length, 0, 'and then it is over');
   await download.close('client');
+});
+
+test('what OPEN told of is read without asking where it is', async (t) => {
+  const plain = randomBytes(3000);
+  for (const [lengths, told, asked] of [
+    [[3000], 1, 0],
+    [[1000, 2000], 1, 1],
+    [[3000], 0, 1],
+  ] as const) {
+    const { warden } = holding(plain, lengths, told);
+    const download = await Download.open(uploadContext(edge, warden), ['collect', 'f']);
+    t.same(await fetched(download, 0, 32_768), plain, `${lengths}: the whole file`);
+    t.equal(warden.asked.filter((op) => op === 'download.locate').length, asked, `${told} of ${lengths.length} told`);
+    await download.close('client');
+  }
 });
 
 test('many such READs at once: a session asks for a bounded number of keys at a time', async (t) => {

@@ -68,6 +68,11 @@ export class HandleBelief {
     }
   }
 
+  /** Nothing was there when it was opened. */
+  get isNew(): boolean {
+    return this.#before === 'nothing';
+  }
+
   /** Some of the bytes that existed when it was opened are written over. */
   get isRewritten(): boolean {
     return !this.image.subarray(0, this.#opening.length).equals(this.#opening);
@@ -105,6 +110,9 @@ export type Acknowledged = {
   isSuperseded: boolean;
 };
 
+/** The first bytes of a new file that an fsync acknowledged. */
+type Synced = { path: string; readonly account: string; readonly bytes: number; isSuperseded: boolean };
+
 export type Seen = {
   readonly id: string;
   readonly path: string;
@@ -118,6 +126,7 @@ export type Seen = {
 export class Beliefs {
   readonly handles: HandleBelief[] = [];
   readonly acknowledged: Acknowledged[] = [];
+  readonly #synced: Synced[] = [];
   /** Hashes of whole files whose CLOSE was answered OK, or whose answer was lost. */
   readonly whole = new Map<string, string>();
   readonly #published = new Map<string, Seen>();
@@ -147,12 +156,20 @@ export class Beliefs {
     });
   }
 
+  /** An fsync acknowledged this many bytes of an open handle. What went on from something is let go with it. */
+  synced(handle: HandleBelief, bytes: number): void {
+    const { path, account, isClosed } = handle;
+    if (bytes > 0 && handle.isNew && !isClosed) this.#synced.push({ path, account, bytes, isSuperseded: false });
+  }
+
   supersede(path: string): void {
+    for (const one of this.#synced) if (one.path === path) one.isSuperseded = true;
     for (const one of this.acknowledged) if (one.path === path) one.isSuperseded = true;
   }
 
   renamed(from: string, to: string, account: string): void {
     this.supersede(to);
+    for (const one of this.#synced) if (one.path === from && one.account === account) one.path = to;
     for (const one of this.acknowledged)
       if (one.path === from && one.account === account && !one.isSuperseded) one.path = to;
     // They took the name after all who had it before.
@@ -182,6 +199,14 @@ export class Beliefs {
 
   /** At the end of a run: everything that was acknowledged and not discarded by its sender is there. */
   account(rows: readonly Seen[], isMarker: (path: string, size: number) => boolean): void {
+    for (const { path, account, bytes, isSuperseded } of this.#synced)
+      if (
+        !isSuperseded &&
+        !rows.some(
+          (row) => row.path === path && row.account === account && row.size >= bytes && row.state !== 'discarded',
+        )
+      )
+        this.violate(`an fsync acknowledged ${bytes} bytes of ${path}, and they are gone`);
     const kept = new Set(
       rows
         .filter((row) => ['held', 'settling', 'published', 'withdrawn', 'destroyed'].includes(row.state))

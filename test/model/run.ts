@@ -121,7 +121,7 @@ export class Run {
       case 'write':
         return this.#write(key, step);
       case 'fsync':
-        return this.#onHandle(key, step.waits, (open) => open.client.ask('ext_openssh_fsync', open.handle), 'FSYNC');
+        return this.#fsync(key, step.waits);
       case 'peek':
         return this.#peek(key, step.waits);
       case 'fsetstat':
@@ -223,7 +223,8 @@ export class Run {
     const reply = await client.ask<Buffer>('open', pathFor(actor, path), flag.write | flag.create | more, {});
     if (reply.kind !== 'ok') {
       // The warden did it, and nobody received the answer: what had that name may have been begun anew.
-      if (reply.kind === 'lost' || (await this.#wasDone(mark, /^upload\.open$/))) this.#beliefs.supersede(path);
+      if (reply.kind === 'lost' || (await this.#wasDone(mark, /^upload\.(?:open|offer|begin)$/)))
+        this.#beliefs.supersede(path);
       else if (isAlone) this.#changedNothing(before, await this.#look.rows(), `OPEN of ${path} (${how})`);
       return;
     }
@@ -330,6 +331,20 @@ export class Run {
     void over.finally(() => this.#faults.delete(over));
   }
 
+  async #fsync(key: string, waits: boolean): Promise<void> {
+    const belief = this.#open.get(key)?.belief;
+    const bytes = belief?.hasWritten === true ? belief.next : 0;
+    await this.#onHandle(
+      key,
+      waits,
+      (open) => open.client.ask('ext_openssh_fsync', open.handle),
+      'FSYNC',
+      (reply) => {
+        if (belief !== undefined && reply.kind === 'ok') this.#beliefs.synced(belief, bytes);
+      },
+    );
+  }
+
   async #fsetstat(key: string, step: Extract<Step, { op: 'fsetstat' }>): Promise<void> {
     const open = this.#open.get(key);
     if (open === undefined) return;
@@ -411,7 +426,7 @@ export class Run {
       belief.isClosed = true;
       // Committed, and the client was told that the outcome is unknown: the file may be there, whole. The same is true
       // of a warden that was killed.
-      if (belief.flaw === undefined && (this.#hasKill || (await this.#wasDone(mark, /^upload\.close$/))))
+      if (belief.flaw === undefined && (this.#hasKill || (await this.#wasDone(mark, /^upload\.(?:close|put)$/))))
         this.#beliefs.closed(belief, 'lost');
     });
     // What a commit may show must be known before anybody looks: until the answer is here, it counts as lost.

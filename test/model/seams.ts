@@ -13,16 +13,27 @@ const by = (actor: Actor, ...steps: readonly Step[]): readonly Move[] =>
 function throughEach(fault: WireFault): readonly Move[] {
   const next = (call: WireCall): Step => ({ op: 'wire', call, fault });
   const [one, two, three] = [folder('m-close', 0), folder('m-close', 1), folder('m-rename', 2)];
+  const four = folder('m-close', 3);
   const collected = folder('m-collect', 0);
+  const large: Step = { op: 'write', where: 'next', size: 'large', waits: true };
   const piece: Step = { op: 'write', where: 'next', size: 'small', waits: true };
   return [
-    ...by('depositor', next('upload.close'), { op: 'put', at: one, size: 'block' }),
-    ...by('depositor', next('upload.open'), { op: 'put', at: two, size: 'small' }),
+    ...by('depositor', next('upload.put'), { op: 'put', at: one, size: 'block' }),
+    ...by('depositor', next('upload.offer'), { op: 'put', at: two, size: 'small' }),
+    // More than is stored in one call.
+    ...by('depositor', { op: 'open', at: four, how: 'truncate' }, next('upload.begin'), large, next('upload.close'), {
+      op: 'close',
+      waits: true,
+    }),
+    ...by('depositor', { op: 'open', at: four, how: 'truncate' }, large, next('upload.close'), {
+      op: 'close',
+      waits: true,
+    }),
     // Cut in the middle of the file, and continued: its beginning is read back.
     ...by(
       'depositor',
       { op: 'open', at: two, how: 'truncate' },
-      piece,
+      large,
       next('upload.interrupt'),
       { op: 'cut' },
       { op: 'rest', ms: 500 },

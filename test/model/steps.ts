@@ -105,10 +105,13 @@ const often = <T>(one: T, times: number): readonly T[] => Array<T>(times).fill(o
 
 /** What an edge asks its warden while clients work. */
 const wireCalls = [
-  ...often('upload.open', 2),
+  ...often('upload.offer', 2),
+  ...often('upload.begin', 3),
+  ...often('upload.put', 6),
   ...often('upload.seal-extent', 2),
   ...often('upload.close', 6),
   ...often('tree.rename', 2),
+  'upload.open',
   'upload.begin-extent',
   'upload.interrupt',
   'upload.rewrite',

@@ -63,6 +63,8 @@ export class SessionBench {
   consumedBytes = 0;
   sentBytes = 0;
   script: Script = honest;
+  /** Whether the script answers `upload.offer`. */
+  offers = false;
   readonly #replies: Buffer[] = [];
   #bytes: Buffer[] = [];
   #id = 100;
@@ -92,6 +94,9 @@ export class SessionBench {
     };
     const sftp = createSftp(node);
     const call = async (op: string, params: Readonly<Record<string, unknown>>): Promise<unknown> => {
+      // A script that says nothing of offers is that of a warden that makes none.
+      if (op === 'upload.offer' && !this.offers)
+        return { outcome: 'opened', ...((await call('upload.open', params)) as object) };
       this.calls.push(op);
       return this.script(op, params);
     };

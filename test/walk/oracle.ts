@@ -57,7 +57,13 @@ const rssGrowthMax = 300 * 2 ** 20;
  */
 const selfTestKeysAtOnce = 10;
 /** The operations that give a name to something. */
-const naming: ReadonlySet<string> = new Set(['tree.make-directory', 'tree.rename', 'upload.open']);
+const naming: ReadonlySet<string> = new Set([
+  'tree.make-directory',
+  'tree.rename',
+  'upload.open',
+  'upload.offer',
+  'upload.begin',
+]);
 
 type Counts = Readonly<Record<string, number>>;
 

@@ -81,6 +81,8 @@ export class Player {
   connection: string = neverIssued.connection;
   identifier: Buffer = neverIssued.identifier;
   stage: Stage | undefined;
+  /** What the warden said of the name when it offered it. */
+  standing = 0;
   path: readonly string[] = ['deposit', 'none'];
   /** A directory that may be made, or exists. */
   directory = 'd';
@@ -181,9 +183,32 @@ export class Player {
     this.#left = { extent: { ...inStore(fresh, plain.length), durable }, plain };
   }
 
+  /** Has `path` offered. */
+  async offer(path: readonly string[]): Promise<void> {
+    const params = { token: this.token, path, continue: false, exclusive: false };
+    const offered = await this.node.ask<{
+      readonly upload: string;
+      readonly customer: string;
+      readonly standing: number;
+      readonly extent?: { readonly objectId: string; readonly key: string; readonly context: string };
+    }>('upload.offer', params);
+    if (offered.extent === undefined) throw new Refused('upload.offer', 'opened', 'the name was not offered');
+    this.path = path;
+    this.upload = offered.upload;
+    this.customer = offered.customer;
+    this.standing = offered.standing;
+    // No ticket belongs to it.
+    this.begun = [{ index: 0, ...offered.extent, ticket: randomBytes(58).toString('base64') }];
+  }
+
   /** Opens a new upload of `path` and brings it to this stage. */
   async openAt(stage: Stage, path: readonly string[]): Promise<void> {
     this.content = Buffer.alloc(0);
+    if (stage === 'offered') {
+      await this.offer(path);
+      this.stage = stage;
+      return;
+    }
     await this.open(path, false);
     if (stage !== 'fresh') await this.store(700);
     if (stage === 'resumed') {

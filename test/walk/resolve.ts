@@ -84,6 +84,7 @@ const stands: Readonly<Record<string, Stands>> = {
   // As much as an honest edge asks for, or the most that can be stated: small numbers affect nobody.
   permitBytes: (_p, n) => one([2 ** 26, 2 ** 32, 2 ** 26, 2 ** 32, 2 ** 26, 2 ** 32, 2 ** 26, 1], n),
   offset: (_p, n) => one([0, 1, 699, 700, 65_536, Number.MAX_SAFE_INTEGER], n),
+  standing: (p, n) => one([p.standing, p.standing, p.standing + 1, 0, 2 ** 31 - 1], n),
   size: (p, n) => one([p.content.length, 0, Number.MAX_SAFE_INTEGER], n),
   sha256: (p, n) => one([sha256(p.content), 'a'.repeat(64)], n),
 };
@@ -130,7 +131,7 @@ class Speaker {
     return stand === undefined ? one(possibleValues(said.word), said.n) : stand(this.who(said.of), said.n, said.of);
   }
 
-  #extent(said: Extract<Stated, { sealed: unknown }>, name: string): Extent {
+  #extent(said: Extract<Stated, { sealed: unknown }>, name: string): Extent | Omit<Extent, 'index'> {
     const p = this.who(said.of);
     // Mostly the extent that comes next.
     const fresh = p.begun[said.n % 4 === 0 ? said.n % Math.max(1, p.begun.length) : 0] ?? {
@@ -145,6 +146,10 @@ class Speaker {
     const plain = randomBytes(bytes);
     const usable = { ...fresh, key: fresh.context === '' ? randomBytes(32).toString('base64') : fresh.key };
     this.byName.set(name, plain);
+    if (said.isSmall) {
+      const { index: _index, ...small } = inlineOf(usable, plain);
+      return small;
+    }
     if (isInline) {
       const inline = inlineOf(usable, plain);
       // An object of the same name in the store belongs to no row.
@@ -178,7 +183,7 @@ export function speak({ op, params: said }: Call, cast: Cast): Spoken {
   // A close is mostly about what exists, its last extent included, and says so.
   if ('fields' in said && typeof params === 'object' && params !== null) {
     const { size } = said.fields;
-    const last = speaker.byName.get('lastExtent');
+    const last = speaker.byName.get('lastExtent') ?? speaker.byName.get('extent');
     if (size !== undefined && 'word' in size && size.n % 3 !== 0) {
       const whole = Buffer.concat([speaker.who(size.of).content, last ?? Buffer.alloc(0)]);
       Object.assign(params, { whole: true, size: whole.length, sha256: sha256(whole) });

@@ -6,9 +6,9 @@ import { lastPath, type Operation, operations, type Said, saying } from './words
 
 /**
  * What was done with the upload before the step: nothing, an extent is stored, it was cut and is continued, or it
- * continues a closed version.
+ * continues a closed version; or it is only offered.
  */
-const stages = ['fresh', 'stored', 'resumed', 'based'] as const;
+const stages = ['fresh', 'stored', 'resumed', 'based', 'offered'] as const;
 export type Stage = (typeof stages)[number];
 export type Call = { readonly op: Operation; readonly params: Said; readonly lagMs: number };
 export type Step = {
@@ -23,7 +23,13 @@ export type Step = {
   readonly rewriteMs: number | null;
 };
 
-const stage = fc.constantFrom<Stage>('fresh', 'stored', 'stored', 'resumed', 'based');
+const opened = fc.constantFrom<Stage>('fresh', 'stored', 'stored', 'resumed', 'based');
+/** An operation on an offer needs one. */
+const needsOffer: readonly Operation[] = ['upload.begin', 'upload.put'];
+const stageFor = (...ops: readonly Operation[]): fc.Arbitrary<Stage> =>
+  ops.some((op) => needsOffer.includes(op))
+    ? fc.oneof({ weight: 4, arbitrary: fc.constant<Stage>('offered') }, { weight: 1, arbitrary: opened })
+    : fc.oneof({ weight: 6, arbitrary: opened }, { weight: 1, arbitrary: fc.constant<Stage>('offered') });
 const lagMs = fc.constantFrom(0, 0, 0, 1, 3, 10);
 const rewriteMs = fc.constantFrom(null, null, 1, 3, 8, 20);
 
@@ -32,7 +38,7 @@ const call = (op: Operation, aim: 'one-thing' | 'anything'): fc.Arbitrary<Call> 
 
 const single: fc.Arbitrary<Step> = fc.constantFrom(...operations).chain((op) =>
   fc.record({
-    stage,
+    stage: stageFor(op),
     calls: fc.tuple(call(op, 'anything')),
     times: fc.constantFrom(1, 1, 1, 2, 8, 32),
     rewriteMs,
@@ -46,7 +52,7 @@ function race(a: Operation, b: Operation): fc.Arbitrary<Step> {
     .map(([one, lag]) => [one, { ...one, lagMs: lag }]);
   const two: fc.Arbitrary<readonly Call[]> = fc.tuple(call(a, 'one-thing'), call(b, 'one-thing'));
   return fc.record({
-    stage,
+    stage: stageFor(a, b),
     calls: a === b ? fc.oneof(twice, two) : two,
     times: fc.constantFrom(1, 1, 1, 4),
     rewriteMs,
@@ -69,7 +75,7 @@ const floodTimes = 250;
  */
 const flood = (op: Operation): fc.Arbitrary<Step> =>
   fc.record({
-    stage,
+    stage: stageFor(op),
     calls: fc.tuple(call(op, 'one-thing')),
     times: fc.constant(floodTimes),
     rewriteMs: fc.constantFrom(1, 3, 8, 20),
@@ -118,7 +124,7 @@ export function about(op: Operation): fc.Arbitrary<readonly Step[]> {
   const one = fc.oneof({ weight: 2, arbitrary: fc.constant(op) }, { weight: 1, arbitrary: fc.constantFrom(...alike) });
   const alone = one.chain((chosen) =>
     fc.record({
-      stage,
+      stage: stageFor(chosen),
       calls: fc.tuple(call(chosen, 'one-thing')),
       times: fc.constant(1),
       rewriteMs: fc.constant(null),

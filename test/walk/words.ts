@@ -17,8 +17,8 @@ export type Said =
   | { readonly literal: unknown }
   | { readonly fields: Readonly<Record<string, Said>> }
   | { readonly items: readonly Said[] }
-  /** An extent that was sealed as an edge seals it, or almost so. */
-  | { readonly sealed: SealedHow; readonly of: Whose; readonly n: number }
+  /** An extent that was sealed as an edge seals it, or almost so. `isSmall`: the only one of a file that comes whole */
+  | { readonly sealed: SealedHow; readonly of: Whose; readonly n: number; readonly isSmall: boolean }
   /** The proof of a key over the session identifier of a login that is under way. */
   | { readonly proof: Whose };
 type SealedHow = (typeof sealedHows)[number];
@@ -95,17 +95,19 @@ function saidOfObject(shape: Readonly<Record<string, unknown>>, aim: Aim): fc.Ar
   const has = (...words: readonly (keyof typeof edgeWords)[]): boolean =>
     words.every((word) => Object.keys(shape).some((name) => bare(name) === edgeWords[word]));
   if (has('objectId', 'sealedBytes'))
-    return fc.oneof({ weight: 9, arbitrary: sealed(aim) }, { weight: 1, arbitrary: plain });
+    return fc.oneof({ weight: 9, arbitrary: sealed(aim, !has('index')) }, { weight: 1, arbitrary: plain });
   if (has('connection', 'username'))
     return fc.oneof({ weight: 1, arbitrary: plain }, { weight: 1, arbitrary: plain.chain(proved(aim)) });
   return plain;
 }
 
-const sealed = (aim: Aim): fc.Arbitrary<Said> =>
+const sealed = (aim: Aim, isSmall: boolean): fc.Arbitrary<Said> =>
   fc.record({
-    sealed: fc.constantFrom<SealedHow>(...sealedHows),
+    // What comes whole has no place in the store.
+    sealed: isSmall ? fc.constant<SealedHow>('inline') : fc.constantFrom<SealedHow>(...sealedHows),
     of: whose(aim),
     n: place,
+    isSmall: fc.constant(isSmall),
   });
 
 /** The same call, but its parts fit each other: connection, name and proof belong to one login. */

@@ -26,7 +26,7 @@ export async function listCustomers(
 
 export async function listFolders(tx: Transaction, customer: string): Promise<readonly FolderRow[]> {
   return tx.query<FolderRow>(
-    `select f.name, f.direction, f.publish_rule as "publishRule", f.settle_ms as "settleMs", f.read_back as "readBack", f.window_days as "windowDays", f.reads_max as "readsMax", f.retention_days as "retentionDays",
+    `select f.name, f.direction, f.publish_rule as "publishRule", f.marker, f.settle_ms as "settleMs", f.replace_allowed as "replaceAllowed", f.directories_allowed as "directoriesAllowed", f.read_back as "readBack", f.window_days as "windowDays", f.reads_max as "readsMax", f.retention_days as "retentionDays",
        (select count(*) from file x join version v on v.file_id = x.id where x.folder_id = f.id and v.state = 'published') as files
      from folder f join customer c on c.id = f.customer_id where c.name = $1 order by f.name`,
     [customer],

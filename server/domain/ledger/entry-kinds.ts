@@ -79,7 +79,7 @@ export const entryKinds = {
   },
   'list.refused': { says: 'the cap on names refused a request', public: ['outcome'] },
   'upload.opened': {
-    says: 'a file is opened for writing',
+    says: 'a file is opened for writing; of a small file this is said when it is stored',
     public: [...inFolder, 'storedBytes'],
     counts: ['storedBytes'],
   },

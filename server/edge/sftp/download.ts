@@ -67,6 +67,7 @@ export class Download {
       readonly customer: string;
       readonly size: number;
       readonly modifiedAt: number;
+      readonly extents?: readonly Located[] | undefined;
     },
   ) {
     this.#context = context;
@@ -74,6 +75,7 @@ export class Download {
     this.#id = opened.download;
     this.size = opened.size;
     this.modifiedAt = opened.modifiedAt;
+    for (const one of opened.extents ?? []) this.#located.set(one.index, one);
   }
 
   /**

@@ -6,10 +6,10 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { VirtualPath } from '../../domain/paths.ts';
 import type { Download } from './download.ts';
 import type { Listing } from './listing.ts';
-import type { Upload } from './upload.ts';
+import type { WritableFile } from './small-upload.ts';
 
 export type Handle =
-  | { readonly kind: 'upload'; readonly upload: Upload }
+  | { readonly kind: 'upload'; readonly upload: WritableFile }
   | { readonly kind: 'download'; readonly download: Download }
   | { readonly kind: 'directory'; readonly path: VirtualPath; readonly listing: Listing };
 
@@ -63,7 +63,7 @@ export class Handles {
    * Returns the upload that the warden knows under this id, or undefined when no open handle of the session writes it,
    * on whichever of its channels.
    */
-  findUpload(id: string): Upload | undefined {
+  findUpload(id: string): WritableFile | undefined {
     for (const channel of this.#places.channels)
       for (const { handle, isClosing } of channel.#open.values())
         if (!isClosing && handle.kind === 'upload' && handle.upload.id === id) return handle.upload;
@@ -94,6 +94,11 @@ export class Handles {
 
   get hasFiles(): boolean {
     return [...this.#open.values()].some(({ handle }) => handle.kind !== 'directory');
+  }
+
+  /** The files that are open for writing. */
+  *writing(): Generator<WritableFile> {
+    for (const { handle } of this.#open.values()) if (handle.kind === 'upload') yield handle.upload;
   }
 
   /** Removes and returns all handles, including those whose CLOSE has not begun. */

@@ -19,6 +19,7 @@ import {
 import { Download } from './download.ts';
 import type { Handle, Handles } from './handles.ts';
 import { Listing, type PagePlaces } from './listing.ts';
+import { openForWriting } from './small-upload.ts';
 import { type PathUse, usedFor } from './statuses.ts';
 import { Upload, type UploadContext } from './upload.ts';
 
@@ -57,7 +58,7 @@ async function open(context: OperationContext, id: number, fields: FieldReader):
   context.handles.requireRoom();
   // Whoever also asks for reading gets a handle for writing: most clients that do so never read (decision 63).
   if (writes) {
-    const upload = await Upload.open(context, path, {
+    const upload = await openForWriting(context, path, {
       continue: !wants(openFlag.truncate),
       exclusive: wants(openFlag.exclusive) && wants(openFlag.create),
       mustExist: !wants(openFlag.create),

@@ -16,6 +16,13 @@ const piecesMax = 256;
 const tooFar = (): CofferdamError =>
   new CofferdamError('unsupported', 'files are written from start to end; this write is too far ahead');
 
+/** The refusal of a WRITE over bytes of this file that were received already. */
+export const overwriting = (): CofferdamError =>
+  new CofferdamError(
+    'unsupported',
+    'bytes already received cannot be overwritten; upload the file again from the start',
+  );
+
 /** Accepts writes at any offset up to `windowBytes` ahead of what is complete, and returns them in order. */
 export class ReorderWindow {
   readonly #windowBytes: number;
@@ -47,11 +54,7 @@ export class ReorderWindow {
   write(offset: number, slices: readonly Buffer[]): readonly Buffer[] {
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     if (bytes === 0) return [];
-    if (offset < this.#position)
-      throw new CofferdamError(
-        'unsupported',
-        'bytes already received cannot be overwritten; upload the file again from the start',
-      );
+    if (offset < this.#position) throw overwriting();
     if (offset > this.#position) {
       this.#keep(offset, bytes, slices);
       return [];

@@ -21,10 +21,10 @@ import {
 import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { sharing } from './shared.ts';
+import { turnNamed, type WritableFile } from './small-upload.ts';
 import { type Subject, statusOf } from './statuses.ts';
 import { StoreThread } from './store-thread.ts';
 import { StreamedWrite, writeHead } from './streamed-write.ts';
-import type { Upload } from './upload.ts';
 
 /** The least that a READ counts for while it is under way, in bytes. */
 const readCostBytes = 65_536;
@@ -238,9 +238,21 @@ class Session implements SftpInput {
       return;
     }
     // The request may have to wait, so its fields must outlive this call.
-    const own = new FieldReader(Buffer.from(packet), fields.position);
+    const bytes = Buffer.from(packet);
+    const own = new FieldReader(bytes, fields.position);
     if (operation.on === 'handle') this.#onHandle(id, operation, own);
-    else this.#inLine(id, operation.name, own.bytes, () => operation.run(this.#context, id, own), 'names');
+    else
+      this.#inLine(
+        id,
+        operation.name,
+        own.bytes,
+        async () => {
+          const { handles } = this.#context;
+          await turnNamed(handles.writing(), operation.name, new FieldReader(bytes, own.position));
+          return operation.run(this.#context, id, own);
+        },
+        'names',
+      );
   }
 
   #extension(fields: FieldReader): Operation | undefined {
@@ -369,7 +381,7 @@ class Session implements SftpInput {
     }
   }
 
-  #holdWhileFull(upload: Upload): void {
+  #holdWhileFull(upload: WritableFile): void {
     if (!upload.isFull) return;
     this.#isBlocked = true;
     this.#output.hold(true);

@@ -3,7 +3,7 @@
 // Must never: begin with a WRITE that would have to wait, or that is not exactly as long as it says. Those are gathered
 // and handled whole (session.ts).
 import { FieldReader, type } from './codec.ts';
-import type { Upload } from './upload.ts';
+import type { WritableFile } from './small-upload.ts';
 
 type WriteHead = {
   readonly id: number;
@@ -35,13 +35,13 @@ export function writeHead(length: number, bytes: Buffer): WriteHead | undefined 
 
 export class StreamedWrite {
   readonly id: number;
-  readonly upload: Upload;
+  readonly upload: WritableFile;
   #at: number;
   #leftBytes: number;
   /** The first error. What comes after it is dropped, as the whole WRITE is when it was gathered. */
   error: unknown;
 
-  constructor({ id, offset, dataBytes }: WriteHead, upload: Upload) {
+  constructor({ id, offset, dataBytes }: WriteHead, upload: WritableFile) {
     this.id = id;
     this.upload = upload;
     this.#at = offset;

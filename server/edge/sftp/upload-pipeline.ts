@@ -50,7 +50,7 @@ const sealWeight = 5;
  * The number of copies of the base64 text of an extent that is stored
  * in its row: the text itself, the message, and what the socket holds.
  */
-const inlineCopies = 3;
+export const inlineCopies = 3;
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
 export class UploadPipeline implements Filler {

@@ -99,6 +99,11 @@ export class Upload {
     return new Upload(context, opened, mode.appends);
   }
 
+  /** An upload that the warden has opened already. */
+  static of(context: UploadContext, opened: Opened): Upload {
+    return new Upload(context, opened, false);
+  }
+
   private constructor(context: UploadContext, opened: Opened, appends: boolean) {
     this.#context = context;
     this.#opened = opened;

@@ -35,7 +35,7 @@ const toldRules = {
 
 export const folderOperations = {
   /**
-   * Makes a folder. The accounts of the customer get the rights that they have on its other folders of this direction;
+   * Makes a folder. The accounts of the customer get the verbs that they have on any of its folders of this direction;
    * internal accounts get none (`account.set`). Rules that are absent are those of a new customer's folders.
    */
   'folder.create': rule(

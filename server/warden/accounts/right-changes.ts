@@ -2,7 +2,7 @@
 // Must never: give a right on a folder of a customer that is not the account's own, unless the account is internal.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { AccountId, CustomerId, FolderId, Verb } from '../../domain/ids.ts';
-import { afterChange, gained, verbsOn } from '../../domain/rights.ts';
+import { afterChange, gained, verbs, verbsOn } from '../../domain/rights.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
@@ -32,30 +32,43 @@ type Planned = {
 };
 type Account = Pick<AccountRow, 'id' | 'customer'> & { readonly name: string };
 
-const inWords = (verbs: readonly Verb[]): string => (verbs.length === 0 ? 'nothing' : verbs.join(', '));
+type NamedFolder = { readonly id: FolderId; readonly name: string; readonly may: readonly Verb[] };
 
-/** Returns the folders that one part of a change names, with the id of their customer. */
-async function foldersNamed(
-  { tx }: Doing,
-  account: Account,
-  { act, customer: customerName, folder }: Asked,
-): Promise<{ readonly customer: CustomerId; readonly folders: Awaited<ReturnType<typeof foldersOf>> }> {
-  const purpose = act === 'give' ? 'to-rely' : 'to-narrow';
-  const customer = await requireCustomer(tx, customerName, purpose);
+/**
+ * Returns the folders on which a part of a change gives rights. Everything that this rests on must be what the warden
+ * wrote.
+ */
+async function foldersToGive({ tx }: Doing, account: Account, asked: Asked, customer: CustomerId) {
   if (account.customer !== null && account.customer !== customer)
     throw new CofferdamError(
       'invalid',
-      `${account.name} is an account of another customer: it has no rights in folders of ${customerName}`,
+      `${account.name} is an account of another customer: it gets no rights in folders of ${asked.customer}`,
     );
-  const folders = await foldersOf(tx, customer, purpose, folder ?? null);
-  if (folders.length === 0)
-    throw new CofferdamError(
-      'not-found',
-      folder === undefined
-        ? `customer ${customerName} has no folders`
-        : `customer ${customerName} has no folder ${folder}`,
-    );
-  return { customer, folders };
+  const plane = account.customer === null ? 'internal' : 'partner';
+  return (await foldersOf(tx, customer, 'to-rely', asked.folder ?? null)).map(
+    ({ id, name, direction }): NamedFolder => {
+      const may = verbsOn[plane][direction];
+      const beyond = (asked.verbs ?? []).filter((verb) => !may.includes(verb));
+      if (beyond.length > 0)
+        throw new CofferdamError(
+          'invalid',
+          `${account.name} cannot ${beyond.join(' or ')} in ${asked.customer}/${name}: ${plane === 'internal' ? 'an internal' : 'a partner'} account may ${may.join(', ')} in a ${direction} folder`,
+        );
+      return { id, name, may };
+    },
+  );
+}
+
+/**
+ * Returns the folders on which a part of a change takes rights away. The account's own rights say which they are: what
+ * else stands in the database may have been altered, and must not keep a right in place.
+ */
+async function foldersToTake({ tx }: Doing, before: readonly Right[], asked: Asked, customer: CustomerId) {
+  const named = await foldersOf(tx, customer, 'to-narrow', asked.folder ?? null);
+  const nameOf = new Map(named.map(({ id, name }) => [id, name]));
+  const own = before.filter((right) => right.customer === customer).map(({ folder }) => folder);
+  const ids = new Set([...nameOf.keys(), ...(asked.folder === undefined ? own : [])]);
+  return [...ids].map((id): NamedFolder => ({ id, name: nameOf.get(id) ?? id, may: verbs }));
 }
 
 /**
@@ -65,44 +78,50 @@ async function foldersNamed(
  */
 export async function planRights(doing: Doing, account: Account, asked: readonly Asked[]): Promise<Planned> {
   const { tx, warden } = doing;
-  const plane = account.customer === null ? 'internal' : 'partner';
   const isGiving = asked.some(({ act }) => act === 'give');
   const before = await rightsOf(tx, account.id, isGiving ? 'to-rely' : 'to-narrow');
   const isAltered = await isFoundAltered(tx, warden.keys, { kind: 'rights', id: account.id });
   const changed = new Map<FolderId, Changed>();
   for (const one of asked) {
-    const { customer, folders } = await foldersNamed(doing, account, one);
-    for (const folder of folders) {
-      const may = verbsOn[plane][folder.direction];
-      const beyond = (one.verbs ?? []).filter((verb) => !may.includes(verb));
-      if (one.act === 'give' && beyond.length > 0)
-        throw new CofferdamError(
-          'invalid',
-          `${account.name} cannot ${beyond.join(' or ')} in ${one.customer}/${folder.name}: ${plane === 'internal' ? 'an internal' : 'a partner'} account may ${may.join(', ')} in a ${folder.direction} folder`,
-        );
-      const had = before.find((right) => right.folder === folder.id)?.verbs ?? [];
-      const known = changed.get(folder.id);
-      const verbs = afterChange(known?.verbs ?? had, { act: one.act, verbs: one.verbs ?? may });
-      changed.set(folder.id, {
+    const { act } = one;
+    const customer = await requireCustomer(tx, one.customer, act === 'give' ? 'to-rely' : 'to-narrow');
+    const folders = await (act === 'give'
+      ? foldersToGive(doing, account, one, customer)
+      : foldersToTake(doing, before, one, customer));
+    if (folders.length === 0)
+      throw new CofferdamError(
+        'not-found',
+        one.folder === undefined
+          ? `customer ${one.customer} has no folders`
+          : `customer ${one.customer} has no folder ${one.folder}`,
+      );
+    for (const { id, name, may } of folders) {
+      const had = before.find((right) => right.folder === id)?.verbs ?? [];
+      const after = afterChange(changed.get(id)?.verbs ?? had, { act, verbs: one.verbs ?? may });
+      changed.set(id, {
         customer,
-        folder: folder.id,
-        verbs,
+        folder: id,
+        verbs: after,
         before: had,
         customerName: one.customer,
-        folderName: folder.name,
+        folderName: name,
       });
     }
   }
-  const all = [...changed.values()].filter((one) => isAltered || inWords(one.before) !== inWords(one.verbs));
+  const isKept = (one: Changed): boolean => !isAltered && one.before.join() === one.verbs.join();
+  // A right that never was there is not made in order to take it away.
+  const all = [...changed.values()].filter(
+    (one) => !isKept(one) && (one.verbs.length > 0 || before.some((right) => right.folder === one.folder)),
+  );
   if (all.length === 0) throw new CofferdamError('conflict', `${account.name} has exactly these rights already`);
   return {
     changed: all,
     wider: all
-      .filter((one) => gained(isAltered ? [] : one.before, one.verbs).length > 0 && isGiving)
+      .filter((one) => isGiving && gained(isAltered ? [] : one.before, one.verbs).length > 0)
       .map((one) => `what ${account.name} may do in ${one.customerName}/${one.folderName}`),
     hasAny: before.length > 0,
     customersBefore: new Set(before.map((right) => right.customer)),
-    isInternal: plane === 'internal',
+    isInternal: account.customer === null,
   };
 }
 

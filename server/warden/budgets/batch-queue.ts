@@ -6,7 +6,7 @@ import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Queue } from '../../domain/queue.ts';
 import { Database, type DatabaseOptions } from '../../postgres/database.ts';
-import { sqlState } from '../../postgres/database-errors.ts';
+import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { claimant, type Release, type Slots } from '../../rpc/slots.ts';
 
 export type BatchQueue<Item, Answer> = {
@@ -36,6 +36,8 @@ const clashTriesMax = 5;
  * transaction. The batch is then run again.
  */
 const clashes: readonly (string | undefined)[] = ['40P01', '40001'];
+
+const isDataFault = (error: unknown): boolean => error instanceof CofferdamError && error.code === 'bug';
 
 type Waiting<Item, Answer> = {
   readonly item: Item;
@@ -82,10 +84,11 @@ export function createBatchQueue<Item, Answer>({
       try {
         await settle(batch);
       } catch (error) {
-        // One faulty item must not fail the others: after a fault of the data each item is sent in a batch of its own.
-        const isDataFault = error instanceof CofferdamError && error.code === 'bug' && batch.length > 1;
+        // One faulty item must not fail the others: after a fault of the data, or a lock that one of them did not get,
+        // nothing has happened, and each item is sent in a batch of its own.
+        const isOfOneItem = batch.length > 1 && (isDataFault(error) || sqlState(error) === lockNotAvailable);
         for (const one of batch) {
-          if (isDataFault) await settle([one]).catch((own: unknown) => one.reject(own));
+          if (isOfOneItem) await settle([one]).catch((own: unknown) => one.reject(own));
           else one.reject(error);
         }
       }

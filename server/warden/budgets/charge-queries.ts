@@ -66,7 +66,8 @@ export type ChargeAnswer =
   | { readonly outcome: 'later'; readonly afterMs: number; readonly customer: CustomerId }
   | Refusal;
 
-type Raw = {
+/** The columns in which a charge is answered, whatever it was charged for. */
+export type RawCharge = {
   readonly outcome: ChargeOutcome;
   readonly budget: number | null;
   readonly rank: number;
@@ -77,6 +78,12 @@ type Raw = {
   readonly after_ms: number;
   readonly is_slow: boolean;
   readonly customer: string | null;
+  /**
+   * An entry that the batch wrote. The entries are spread over the rows; an entry need not concern the item of its row.
+   */
+  readonly entry: string | null;
+};
+type Raw = RawCharge & {
   readonly content: string | null;
   readonly object: string | null;
   readonly bytes: number | null;
@@ -84,10 +91,6 @@ type Raw = {
   readonly inline: Buffer | null;
   readonly customer_key: string | null;
   readonly wrapped_key: Buffer | null;
-  /**
-   * An entry that the batch wrote. The entries are spread over the rows; an entry need not concern the item of its row.
-   */
-  readonly entry: string | null;
 };
 
 function released(row: Raw): ReleasedExtent | null {
@@ -114,12 +117,17 @@ function released(row: Raw): ReleasedExtent | null {
   };
 }
 
-function shape(row: Raw, direction: BudgetDirection): ChargeAnswer {
+/** Returns the answer about an amount or an extent; `extent` is what was released. */
+export function chargeAnswer(
+  row: RawCharge,
+  direction: BudgetDirection,
+  extent: ReleasedExtent | null = null,
+): ChargeAnswer {
   const customer = idOf<CustomerId>(row.customer ?? '');
   switch (row.outcome) {
     case 'granted':
     case 'repeat':
-      return { outcome: row.outcome, isSlow: row.is_slow, customer, extent: released(row) };
+      return { outcome: row.outcome, isSlow: row.is_slow, customer, extent };
     case 'later':
       return { outcome: 'later', afterMs: row.after_ms, customer };
     case 'over-limit':
@@ -174,7 +182,7 @@ export async function callChargeBatch(
     end = 'committed';
     return rows.map((row, i) => {
       const item = items[i];
-      return shape(row, item === undefined || 'download' in item ? 'out' : item.direction);
+      return chargeAnswer(row, item === undefined || 'download' in item ? 'out' : item.direction, released(row));
     });
   } finally {
     draft?.end(end);

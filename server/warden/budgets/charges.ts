@@ -26,6 +26,7 @@ import {
 } from './charge-queries.ts';
 import { OpenPermits } from './open-permits.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
+import { type Charged, settling } from './settling.ts';
 import { UnpaidEntries, UnpaidOpenings } from './unpaid-entries.ts';
 
 /** What a use case receives whose work is charged. */
@@ -64,6 +65,19 @@ export type Charges = {
     amount: { readonly bytes: number; readonly items: number },
   ): Promise<void>;
   /**
+   * Charges by `ask`, which charges this amount in the direction `in` together with more work, in one transaction.
+   * Resolves with its answer when the charge was granted; a charge that has to wait is asked again. Throws what `take`
+   * throws.
+   */
+  taking<Answer extends { readonly charge: ChargeAnswer }>(
+    session: OpenSession,
+    customer: CustomerId,
+    amount: { readonly bytes: number; readonly items: number },
+    ask: () => Promise<Answer>,
+  ): Promise<Answer>;
+  /** Throws the refusal that the same amount of the direction `in` met within the last second, if it met one. */
+  requireUnrefused(session: OpenSession, customer: CustomerId, amount: Asked['amount']): void;
+  /**
    * Charges the last bytes of an upload whose session is over. Throws `over-limit` when a scope has no room for them.
    */
   takeEnding(session: OpenSession, customer: CustomerId, bytes: number): Promise<void>;
@@ -90,14 +104,13 @@ type Given = {
   /** The places of items that wait for their batch; undefined when only the queue's own bound applies. */
   readonly grants?: Slots;
 };
-type Queues<Item, Answer> = Readonly<Record<Plane, BatchQueue<Item, Answer>>>;
-type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
+export type Queues<Item, Answer> = Readonly<Record<Plane, BatchQueue<Item, Answer>>>;
 
 /** The errors from which a client learns something about a name: whether it exists, or what it may do with it. */
 const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'conflict', 'invalid']);
 
 /** Returns whom the entry of a charge must name. */
-const byOf = ({ node, account }: OpenSession, customer: CustomerId, version?: VersionId): AskedBy => ({
+export const byOf = ({ node, account }: OpenSession, customer: CustomerId, version?: VersionId): AskedBy => ({
   account: account.id,
   node,
   plane: account.plane,
@@ -105,14 +118,11 @@ const byOf = ({ node, account }: OpenSession, customer: CustomerId, version?: Ve
   version,
 });
 
-/** The shortest pause, in milliseconds, after which a charge that was slowed down is tried again. */
-const askAgainMsMin = 20;
-
 /**
  * Creates the queues of one kind of call. A batch waits for the row locks of all its items. Each plane has a queue of
  * its own, so that what holds up one plane does not hold up the other.
  */
-function createQueues<I, A>(
+export function createQueues<I, A>(
   hook: Omit<Parameters<typeof createBatchQueue<I, A>>[0], 'applicationName' | 'call'>,
   name: string,
   call: (through: Database, items: readonly I[]) => Promise<readonly A[]>,
@@ -145,44 +155,25 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       log.warn({ err: error }, 'sessions that met their limit could not be ended; the next refusal tries again'),
   });
 
+  const { requireUnrefused, settled } = settling({ desk, sessions, patienceMs: config.limits.slowdownPatienceMs });
+
   const charge = async (
     through: Queues<ChargeRequest, ChargeAnswer>,
     session: OpenSession,
     request: ChargeRequest,
     asked: Asked,
-  ): Promise<Charged> => {
-    const known = desk.recall(asked);
-    if (known !== undefined) throw known;
-    const deadline = performance.now() + config.limits.slowdownPatienceMs;
-    for (;;) {
-      const answer = await through[session.account.plane].request(request);
-      switch (answer.outcome) {
-        case 'granted':
-        case 'repeat':
-          if (answer.isSlow) await desk.slowed(session, answer.customer);
-          return answer;
-        case 'session':
-          await sessions.end(session.id, 'its account, customer or credential may no longer be used', 'doubt');
-          throw new CofferdamError('session-ended', 'the session is over');
-        case 'missing':
-          throw new CofferdamError('not-found', 'the file is no longer open');
-        case 'over-limit':
-          throw await desk.settle(session, answer, asked);
-        case 'later': {
-          await desk.slowed(session, answer.customer);
-          const pauseMs = Math.max(askAgainMsMin, answer.afterMs * (1 + Math.random() / 4));
-          if (performance.now() + pauseMs > deadline)
-            throw new CofferdamError('over-limit', 'the gateway is very busy and has slowed down; try again later');
-          await new Promise((resolve) => setTimeout(resolve, pauseMs));
-        }
-      }
-    }
-  };
+  ): Promise<Charged> =>
+    (await settled(session, asked, async () => ({ charge: await through[session.account.plane].request(request) })))
+      .charge;
 
+  // A refusal concerns the scopes of one customer. In the same session another customer may still have room, so the
+  // customer is part of the key.
+  const askedFor = (session: OpenSession, customer: CustomerId, direction: string, amount: Asked['amount']): Asked => ({
+    key: `${session.id}/${customer}/${direction}`,
+    amount,
+  });
   const take: Charges['take'] = async (session, customer, direction, { bytes, items }) => {
-    // A refusal concerns the scopes of one customer. In the same session another customer may still have room, so the
-    // customer is part of the key.
-    const asked = { key: `${session.id}/${customer}/${direction}`, amount: { bytes, items } };
+    const asked = askedFor(session, customer, direction, { bytes, items });
     await charge(
       amounts,
       session,
@@ -213,8 +204,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       // The amounts are zero because only the database knows what an extent costs; the same extent always costs the
       // same.
       const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
-      const known = desk.recall(asked);
-      if (known !== undefined) throw known;
+      requireUnrefused(asked);
       const isFree = unpaid.take(session.credentialId);
       if (!isFree) await take(session, customer, 'list', oneName);
       const { outcome, extent } = await charge(
@@ -233,6 +223,8 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       return extent;
     },
     take,
+    taking: (session, customer, amount, ask) => settled(session, askedFor(session, customer, 'in', amount), ask),
+    requireUnrefused: (session, customer, amount) => requireUnrefused(askedFor(session, customer, 'in', amount)),
     takeEnding: async (session, customer, bytes) => {
       if (!(await callChargeEnding(database, { session: session.id, customer, bytes, graceMs })))
         throw new CofferdamError('over-limit', 'a budget has no room for the last part of the file');

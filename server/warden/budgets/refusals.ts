@@ -33,7 +33,7 @@ type Amount = { readonly bytes: number; readonly items: number };
  */
 export type Asked = { readonly key: string; readonly amount: Amount };
 
-type RefusalDesk = {
+export type RefusalDesk = {
   /** Returns the refusal that the same request met within the last second. */
   recall(asked: Asked): CofferdamError | undefined;
   /** Commits the alert and the consequence, and resolves to the error that the client is given. */

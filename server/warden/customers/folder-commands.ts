@@ -2,7 +2,7 @@
 // Must never: leave a session open that carries rules which the folder does not have any more.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type AccountId, type FolderId, idOf } from '../../domain/ids.ts';
+import { type AccountId, type FolderId, idOf, type Verb } from '../../domain/ids.ts';
 import { isValidName } from '../../domain/paths.ts';
 import { isTemporary } from '../../domain/publish-rules.ts';
 import { verbsOn } from '../../domain/rights.ts';
@@ -13,6 +13,7 @@ import type { Doing } from '../commands/doing.ts';
 import {
   accountsOfCustomer,
   type FolderRules,
+  foldersOf,
   insertFolder,
   usualRules,
   writeFolder,
@@ -109,35 +110,58 @@ const told = (rules: FolderRules) => ({
   retentionDays: rules.retentionDays,
 });
 
+/** How many accounts that get rights on a new folder its entry and the answer name. */
+const namedAccountsMax = 100;
+
 export const folderUseCases = {
   'folder.create': async (
     { customer: customerName, name, direction, reason, ...wanted }: P<'folder.create'>,
     { tx, warden, operator }: Doing,
   ) => {
-    if (!isValidName(name) || isTemporary([name]))
-      throw new CofferdamError('invalid', 'a folder has a name without slashes, control characters or a leading dot');
+    if (!isValidName(name) || /[:,]/.test(name))
+      throw new CofferdamError(
+        'invalid',
+        'a folder has a name without slashes, colons, commas and control characters, so that it can be named in commands',
+      );
+    if (isTemporary([name]))
+      throw new CofferdamError('invalid', `${name} looks like the name of a file that is still being sent`);
     const customer = await requireCustomer(tx, customerName, 'to-rely');
     const id = idOf<FolderId>(randomUUID());
     const rules = withWanted(usualRules(direction, warden.limits), wanted);
     requireSound(rules);
     if (!(await insertFolder(tx, { id, customer, name, direction, ...rules })))
       throw new CofferdamError('conflict', `customer ${customerName} already has a folder ${name}`);
-    // The customer's own accounts get what they have on its other folders. Internal accounts get nothing by themselves.
-    const accounts: string[] = [];
-    for (const { id: of, name: account } of await accountsOfCustomer(tx, customer)) {
-      const before = await rightsOf(tx, idOf<AccountId>(of), 'to-rely');
-      const right = { customer, folder: id, verbs: verbsOn.partner[direction] };
-      await writeRights(tx, idOf<AccountId>(of), [right], before.length > 0, 'to-rely');
-      accounts.push(account);
+    const siblings = (await foldersOf(tx, customer, 'to-rely')).filter((one) => one.direction === direction);
+    const likeIt: ReadonlySet<FolderId> = new Set(siblings.map((one) => one.id));
+    // The customer's own accounts get what they have on its other folders of this direction. Internal accounts get
+    // nothing by themselves.
+    const given: { readonly account: AccountId; readonly name: string; readonly verbs: readonly Verb[] }[] = [];
+    for (const { id: account, name: accountName } of await accountsOfCustomer(tx, customer)) {
+      const before = await rightsOf(tx, account, 'to-rely');
+      const had = new Set(before.filter((right) => likeIt.has(right.folder)).flatMap((right) => right.verbs));
+      const verbs = verbsOn.partner[direction].filter((verb) => had.has(verb));
+      if (verbs.length === 0) continue;
+      await writeRights(tx, account, [{ customer, folder: id, verbs }], true, 'to-rely');
+      given.push({ account, name: accountName, verbs });
     }
+    const accounts = given.slice(0, namedAccountsMax).map((one) => one.name);
     await record(tx, {
       kind: 'folder.created',
       customer,
       observer: 'warden',
       public: { folder: name, direction, rules: figures(rules) },
-      sensitive: { accounts: accounts.slice(0, 100), operator, reason },
+      sensitive: { accounts, operator, reason },
     });
-    return { ...told(rules), accounts: accounts.slice(0, 100) };
+    for (const { account, verbs } of given)
+      await record(tx, {
+        kind: 'account.rights-changed',
+        customer,
+        account,
+        observer: 'warden',
+        public: { rights: [{ folder: name, before: [], after: verbs }] },
+        sensitive: { reason, by: operator },
+      });
+    return { ...told(rules), accounts };
   },
 
   'folder.set': async (params: P<'folder.set'>, { tx, warden, operator, widen, endSessions }: Doing) => {

@@ -1,6 +1,6 @@
 // Owns: the SQL of folders: those of a customer, a new one, and the rules of one.
 import type { Limits } from '../../config/config.ts';
-import type { CustomerId, Direction, FolderId, PublishRule } from '../../domain/ids.ts';
+import type { AccountId, CustomerId, Direction, FolderId, PublishRule } from '../../domain/ids.ts';
 import { idOf } from '../../domain/ids.ts';
 import { defaultMarker } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -88,7 +88,7 @@ export async function lockFolder(
   );
   const [row] = await tx.query<RulesRow & { id: string; customer_id: string }>(
     `select id, customer_id, publish_rule, marker, settle_ms, replace_allowed, directories_allowed, window_days, reads_max, retention_days
-     from folder where id = $1 and name = $2 for update`,
+     from folder where id = $1 and name = $2 for no key update`,
     [found[0]?.id, folder],
   );
   if (row === undefined) return undefined;
@@ -141,10 +141,19 @@ export async function foldersOf(
   return rows.map((row) => ({ id: idOf<FolderId>(row.id), name: row.name, direction: row.direction }));
 }
 
-/** Returns the accounts of a customer, whatever their state, in the order of their names. */
+/**
+ * Returns the accounts of a customer, whatever their state, in the order of their names. Each of them is relied on to
+ * be the customer's.
+ */
 export async function accountsOfCustomer(
   tx: Transaction,
   customer: CustomerId,
-): Promise<readonly { readonly id: string; readonly name: string }[]> {
-  return tx.query('select id, name from account where customer_id = $1 order by name', [customer]);
+): Promise<readonly { readonly id: AccountId; readonly name: string }[]> {
+  const rows = await tx.query<{ id: string; name: string }>(
+    'select id, name from account where customer_id = $1 order by name',
+    [customer],
+  );
+  for (const { id, name } of rows)
+    await declareFound(tx, 'to-rely', { kind: 'account', id }, { customer_id: customer, name });
+  return rows.map(({ id, name }) => ({ id: idOf<AccountId>(id), name }));
 }

@@ -4,6 +4,8 @@
 import { type AccountId, type CustomerId, type FolderId, idOf, type Verb } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { declareChange, declareFound, declareNew, type Purpose, type WritePurpose } from '../seals/declared.ts';
+import { hasSeal } from '../seals/seal-queries.ts';
+import { alteredBefore } from '../seals/seals.ts';
 
 export type Right = { readonly customer: CustomerId; readonly folder: FolderId; readonly verbs: readonly Verb[] };
 
@@ -27,16 +29,21 @@ const putRight = async (tx: Transaction, account: AccountId, right: Right): Prom
   );
 };
 
-/** Returns the rights of an account, those included of which everything was taken away. */
+/**
+ * Returns the rights of an account, those included of which everything was taken away. Throws `denied`, with an alert,
+ * when the account had rights and all of them are gone: no right is ever deleted.
+ */
 export async function rightsOf(tx: Transaction, account: AccountId, purpose: Purpose): Promise<readonly Right[]> {
   const rows = await tx.query<{ customer_id: string; folder_id: string; verbs: readonly Verb[] }>(
     'select customer_id, folder_id, verbs from folder_right where account_id = $1 order by folder_id',
     [account],
   );
+  const name = { kind: 'rights', id: account } as const;
+  if (rows.length === 0 && (await hasSeal(tx, name))) throw alteredBefore(tx, name);
   const said = await declareFound<Readonly<Record<string, readonly [string, readonly Verb[]]>>>(
     tx,
     rows.length === 0 ? 'to-tell' : purpose,
-    { kind: 'rights', id: account },
+    name,
     {},
   );
   if (said === undefined)

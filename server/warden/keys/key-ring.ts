@@ -51,6 +51,15 @@ export function createKeyRing(config: KeyConfig): KeyRing {
   const openCustomerKey = (customer: CustomerId, row: CustomerKeyRow): Buffer =>
     unwrap(requireMaster(row.wrappedBy), row.wrapped, customerContext(customer, row.id, row.wrappedBy));
 
+  const fileKeyUnder: KeyRing['fileKeyUnder'] = (customer, content, row) => {
+    const fileKey = randomBytes(32);
+    return {
+      customerKeyId: row.id,
+      fileKey,
+      wrappedKey: wrap(openCustomerKey(customer, row), fileKey, fileContext(customer, content, row.id)),
+    };
+  };
+
   return {
     receiptPublicKey: { pem, id },
     signReceipt: (message) => sign(null, message, receiptKey),
@@ -67,13 +76,9 @@ export function createKeyRing(config: KeyConfig): KeyRing {
     async createFileKey(tx, customer, content) {
       const row = await newestCustomerKey(tx, customer);
       if (row === undefined) throw new CofferdamError('bug', 'a customer has no key');
-      const fileKey = randomBytes(32);
-      return {
-        customerKeyId: row.id,
-        fileKey,
-        wrappedKey: wrap(openCustomerKey(customer, row), fileKey, fileContext(customer, content, row.id)),
-      };
+      return fileKeyUnder(customer, content, row);
     },
+    fileKeyUnder,
     async openFileKey(read, customer, content, customerKeyId, wrappedKey) {
       // Only wrapped rows are remembered. A row never changes under its id.
       const row =
@@ -102,6 +107,12 @@ export function createKeyRing(config: KeyConfig): KeyRing {
 /** Runs a reading transaction in the customer's scope. The transaction is begun only when the callee needs one. */
 export type Read = <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
 
+type NewFileKey = {
+  readonly customerKeyId: CustomerKeyId;
+  readonly wrappedKey: Buffer;
+  readonly fileKey: Buffer;
+};
+
 export type KeyRing = {
   /** Creates and stores a new customer key. */
   createCustomerKey(tx: Transaction, customer: CustomerId): Promise<CustomerKeyId>;
@@ -109,11 +120,9 @@ export type KeyRing = {
    * Creates a random file key and wraps it with the customer's newest key. The wrapping is bound to `content` and is
    * ready for its row.
    */
-  createFileKey(
-    tx: Transaction,
-    customer: CustomerId,
-    content: ContentId,
-  ): Promise<{ readonly customerKeyId: CustomerKeyId; readonly wrappedKey: Buffer; readonly fileKey: Buffer }>;
+  createFileKey(tx: Transaction, customer: CustomerId, content: ContentId): Promise<NewFileKey>;
+  /** The same under a key of the customer that the caller has read (`newestCustomerKey`). Nothing is stored. */
+  fileKeyUnder(customer: CustomerId, content: ContentId, row: CustomerKeyRow): NewFileKey;
   /** Unwraps a file key (32 bytes). Throws `corrupt` when the wrapping does not verify. */
   openFileKey(
     read: Read,

@@ -148,6 +148,11 @@ export async function rowsWrittenUnder(tx: Transaction, word: string): Promise<r
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));
 }
 
+/** Returns whether a row with this name was ever sealed, whether or not it is still there. */
+export async function hasSeal(tx: Transaction, { kind, id }: RowName): Promise<boolean> {
+  return (await tx.query('select 1 from seal where kind = $1 and row_id = $2', [kind, id])).length === 1;
+}
+
 type NewSeal = Pick<SealedRow, 'kind' | 'id' | 'change' | 'maker' | 'generation'> & { readonly mac: Buffer };
 
 export async function writeSeals(tx: Transaction, rows: readonly NewSeal[], sealedBy: string): Promise<void> {
@@ -219,7 +224,7 @@ export async function tellResealed(tx: Transaction): Promise<void> {
 
 /**
  * Returns the names of all rows that decide what a session of this account may do with these credentials. The window
- * and the ticket of a login are not included.
+ * and the ticket of a login are not included, and neither is what belongs to rights that were taken away.
  */
 export async function rowsBehind(
   tx: Transaction,
@@ -227,8 +232,8 @@ export async function rowsBehind(
   credentials: readonly string[],
 ): Promise<readonly RowName[]> {
   const rows = await tx.query<{ kind: string; id: string }>(
-    `with mine as (select r.customer_id, r.folder_id from folder_right r where r.account_id = $1)
-     select 'account' as kind, $1::text as id union all select 'rights', $1::text where exists (select 1 from mine)
+    `with mine as (select r.customer_id, r.folder_id from folder_right r where r.account_id = $1 and r.verbs <> '{}')
+     select 'account' as kind, $1::text as id union all select 'rights', $1::text where exists (select 1 from folder_right r where r.account_id = $1)
      union all select 'credential', c::text from unnest($2::uuid[]) c
      union all select 'second-factor', $1::text where exists (select 1 from second_factor where account_id = $1)
      union all select distinct 'customer', customer_id::text from mine union all select 'folder', folder_id::text from mine

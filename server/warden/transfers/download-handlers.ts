@@ -29,6 +29,9 @@ type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant'
  */
 const handlesMax = 20_000;
 
+/** How many extents OPEN tells of at once. */
+const firstExtentsMax = 16;
+
 const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
 
 /**
@@ -101,7 +104,8 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
             version: version.id,
             content: version.content,
           };
-          remember(download, { ...handle, extentCount: version.extentCount });
+          const open = { ...handle, extentCount: version.extentCount };
+          remember(download, open);
           await insertDownload(tx, download, handle, downloadMac(keys, download, handle));
           await record(tx, {
             kind: 'download.opened',
@@ -117,9 +121,11 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
               extentCount: version.extentCount,
             },
           });
+          const extents = await locateExtents(tx, download, open, 0, firstExtentsMax);
           return {
             download,
             customer: place.customer.id,
+            extents: [...(extents ?? [])],
             size: version.size,
             modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)),
           };

@@ -20,11 +20,19 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type locateEntry, notFound, walkHolding } from '../catalogue/locate.ts';
 import { giveUp } from '../catalogue/name-entry.ts';
-import { findDirectory, liveVersions, lockFile, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
+import {
+  findDirectory,
+  liveVersions,
+  lockFile,
+  nextNumber,
+  setVersionState,
+  type VersionRow,
+} from '../catalogue/tree-queries.ts';
 import { isDirectory } from '../catalogue/wrong-kind.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
 import { type SealedUpload, uploadMac } from './handle-seals.ts';
+import { superseded } from './offers.ts';
 import {
   cutBase,
   forgetPending,
@@ -37,8 +45,17 @@ import {
   takeOver,
 } from './upload-queries.ts';
 
-type EntryPlace = ReturnType<typeof locateEntry>;
-type OpenMode = { readonly continue: boolean; readonly exclusive: boolean; readonly mustExist?: boolean | undefined };
+export type EntryPlace = ReturnType<typeof locateEntry>;
+export type OpenMode = {
+  readonly continue: boolean;
+  readonly exclusive: boolean;
+  readonly mustExist?: boolean | undefined;
+  /**
+   * What the name was when it was offered: the highest number of its versions, and nothing unpublished. What came since
+   * is not given up. Undefined when it was not offered.
+   */
+  readonly offered?: { readonly standing: number };
+};
 type Decision =
   | { readonly kind: 'new' }
   /** The same partial version is resumed. */
@@ -146,6 +163,15 @@ async function addVersion(
   return version;
 }
 
+/** Returns whether anything came under this name since it was offered. */
+const isNewer = async (
+  tx: Transaction,
+  file: FileId,
+  live: readonly VersionRow[],
+  standing: number,
+): Promise<boolean> =>
+  live.some((version) => version.state !== 'published') || (await nextNumber(tx, file)) > standing + 1;
+
 type Opened = { readonly id: string; readonly upload: OpenUpload; readonly fresh: FreshExtent };
 
 /**
@@ -164,19 +190,24 @@ async function opened(
   return { id, upload, fresh: await issueExtent(tx, issuing, node, upload, id) };
 }
 
-/** Opens `place` for writing. Returns the upload with its stored bytes and its first fresh extent. */
+/**
+ * Opens `place` for writing. Returns the upload, which gets the name `id`, with its stored bytes and its first fresh
+ * extent.
+ */
 export async function openUpload(
   tx: Transaction,
   issuing: Issuing,
   session: OpenSession,
   place: EntryPlace,
   mode: OpenMode,
+  id: string = randomUUID(),
 ): Promise<Opened> {
   const { keys } = issuing;
   const parent = await walkHolding(tx, session, place.folder, place.parents);
   const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
   if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined) throw isDirectory();
   let live = await liveVersions(tx, file);
+  if (mode.offered !== undefined && (await isNewer(tx, file, live, mode.offered.standing))) throw superseded();
   const decideNow = (): Decision => decide(session, place, live, mode);
   let decision = decideNow();
   if (decision.kind === 'resume' && decision.version.hasBase) {
@@ -186,7 +217,6 @@ export async function openUpload(
     live = await liveVersions(tx, file);
     decision = decideNow();
   }
-  const id = randomUUID();
   let made: VersionId;
   if (decision.kind === 'resume') {
     const { id: version, content } = decision.version;

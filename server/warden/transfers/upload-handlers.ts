@@ -1,8 +1,10 @@
 // Owns: the handlers of an upload: open, extents, close and interrupt.
 // Must never: acknowledge before the bytes are durable and the commit is known.
+import { randomUUID } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
 import type { ObjectId, VersionId } from '../../domain/ids.ts';
 import { NewestNames } from '../../domain/newest-names.ts';
-import { formatPath } from '../../domain/paths.ts';
+import { formatPath, type VirtualPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
@@ -10,9 +12,11 @@ import type { Charging } from '../budgets/charges.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
 import type { Storing } from '../store/store-client.ts';
 import { takePlace } from './close-upload.ts';
-import { issueExtent, openUpload, rewriteUpload } from './open-upload.ts';
+import { type EntryPlace, issueExtent, type OpenMode, openUpload, rewriteUpload } from './open-upload.ts';
+import { type Putting, SmallFiles } from './small-files.ts';
 import {
   findBaseExtent,
   findClosedBy,
@@ -25,6 +29,9 @@ import { scopes, Uploads } from './uploads.ts';
 
 type UploadOperations =
   | 'upload.open'
+  | 'upload.offer'
+  | 'upload.begin'
+  | 'upload.put'
   | 'upload.rewrite'
   | 'upload.begin-extent'
   | 'upload.seal-extent'
@@ -44,8 +51,11 @@ async function storedOf(
   return { storedBytes: upload.size, ...(last === undefined ? {} : { lastObject: last.object }) };
 }
 
-export function uploadHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
+export function uploadHandlers(
+  warden: Charging & Storing & Putting,
+): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
   const { database, sessions, limits, charges, log } = warden;
+  const small = new SmallFiles(warden);
   const uploads = new Uploads(warden);
   const { lanes } = uploads;
   /**
@@ -54,35 +64,103 @@ export function uploadHandlers(warden: Charging & Storing): Pick<Handlers<EdgeTo
    */
   const openedHere = new NewestNames(openedHereMax);
 
+  /** Finds the place of a path in which the session may write, and the space for it. */
+  const placed = async (token: string, path: VirtualPath, caller: EdgeCaller) => {
+    const session = await sessions.require(token, caller);
+    const place = locateEntry(session, path, 'write');
+    requireVerb(session, place.folder, 'write');
+    await uploads.requireSpace(limits.freeSpaceFloorBytes);
+    return { session, place };
+  };
+
+  const charge = (session: OpenSession, place: EntryPlace): Promise<void> =>
+    charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
+
+  /** Opens a name, and records it. It was charged before. */
+  const begin = async (session: OpenSession, place: EntryPlace, mode: OpenMode, id: string) => {
+    const opened = await sessions.within(session, scopeOf(place.customer), async (tx) => {
+      const { upload, fresh } = await openUpload(tx, warden, session, place, mode, id);
+      await record(tx, {
+        kind: 'upload.opened',
+        customer: place.customer.id,
+        ...bySession(session),
+        handle: id,
+        version: upload.version,
+        public: { folder: place.folder.name, path: formatPath(place.rest), storedBytes: upload.size },
+      });
+      const base = upload.base === null ? {} : { baseBytes: upload.base.size };
+      return {
+        upload: id,
+        customer: place.customer.id,
+        ...(await storedOf(tx, upload)),
+        ...base,
+        firstExtent: fresh,
+      };
+    });
+    openedHere.add(opened.upload);
+    return opened;
+  };
+
+  /**
+   * Charges and opens a name that may be offered to somebody. The charge comes first, because every answer about a name
+   * is charged.
+   */
+  const open = async (session: OpenSession, place: EntryPlace, mode: OpenMode) => {
+    await charge(session, place);
+    await small.offers.clear({ folder: place.folder.id, rest: place.rest }, session.account.id, mode.exclusive);
+    return begin(session, place, mode, randomUUID());
+  };
+
+  /** Returns the version that this upload of this account has made already. */
+  const closedBy = (session: OpenSession, id: string): Promise<VersionId | undefined> =>
+    database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
+
   return {
     'upload.open': async ({ token, path, continue: isContinued, exclusive, mustExist }, caller) => {
-      const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path, 'write');
-      requireVerb(session, place.folder, 'write');
-      await uploads.requireSpace(limits.freeSpaceFloorBytes);
-      await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
-      const opened = await sessions.within(session, scopeOf(place.customer), async (tx) => {
-        const mode = { continue: isContinued, exclusive, mustExist };
-        const { id, upload, fresh } = await openUpload(tx, warden, session, place, mode);
-        await record(tx, {
-          kind: 'upload.opened',
-          customer: place.customer.id,
-          ...bySession(session),
-          handle: id,
-          version: upload.version,
-          public: { folder: place.folder.name, path: formatPath(place.rest), storedBytes: upload.size },
+      const { session, place } = await placed(token, path, caller);
+      return open(session, place, { continue: isContinued, exclusive, mustExist });
+    },
+
+    'upload.offer': async ({ token, path, continue: isContinued, exclusive }, caller) => {
+      const { session, place } = await placed(token, path, caller);
+      const mode = { continue: isContinued, exclusive };
+      const offer = await small.offer(session, place, mode);
+      return offer ?? { outcome: 'opened' as const, ...(await open(session, place, mode)) };
+    },
+
+    'upload.begin': async ({ token, upload: offered, path, standing }, caller) => {
+      const { session, place } = await placed(token, path, caller);
+      const mode = { continue: false, exclusive: false };
+      return lanes.run(offered, async () => {
+        const known = await small.offers.use(offered, session.id, async (offer) => {
+          if (formatPath(offer.path.rest) !== formatPath(place.rest) || offer.path.folder !== place.folder.id)
+            throw new CofferdamError('invalid', 'this path is not the one that was offered');
+          await charge(session, place);
+          return begin(session, place, { ...mode, offered: offer }, offered);
         });
-        const base = upload.base === null ? {} : { baseBytes: upload.base.size };
-        return {
-          upload: id,
-          customer: place.customer.id,
-          ...(await storedOf(tx, upload)),
-          ...base,
-          firstExtent: fresh,
-        };
+        // The offer is not known here any more, or another warden made it. What came under the name since is kept all
+        // the same. The upload gets a name of its own, because the one that the edge states may be anything.
+        return known ?? open(session, place, { ...mode, offered: { standing } });
       });
-      openedHere.add(opened.upload);
-      return opened;
+    },
+
+    'upload.put': async ({ token, upload: id, ...said }, caller) => {
+      const session = await sessions.require(token, caller);
+      return lanes.run(id, async () => {
+        try {
+          const version = await small.offers.use(id, session.id, (offer) => small.put(session, offer, said));
+          if (version !== undefined) return { version };
+        } catch (error) {
+          // The commit may have been known to nobody, when the connection was lost.
+          const elsewhere = await closedBy(session, id).catch(() => undefined);
+          if (elsewhere === undefined) throw error;
+          return { version: elsewhere };
+        }
+        // An earlier put may have succeeded while its answer was lost, or through another warden.
+        const before = await closedBy(session, id);
+        if (before === undefined) throw new CofferdamError('not-found', 'this offer is over; nothing was stored');
+        return { version: before };
+      });
     },
 
     'upload.rewrite': async ({ token, upload: id, cut }, caller) => {
@@ -140,17 +218,15 @@ export function uploadHandlers(warden: Charging & Storing): Pick<Handlers<EdgeTo
       const session = await sessions.require(token, caller);
       return lanes.run(id, async () => {
         // An earlier close may have succeeded while its answer was lost. Then its result is returned.
-        const closedBefore = (): Promise<VersionId | undefined> =>
-          database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
         const isFirst = openedHere.take(id);
-        const before = isFirst ? undefined : await closedBefore();
+        const before = isFirst ? undefined : await closedBy(session, id);
         if (before !== undefined) return { version: before };
         try {
           return { version: await uploads.close(session, id, said) };
         } catch (error) {
           // The upload was closed through another warden, or by an earlier call whose commit was still under way when
           // the database was asked.
-          const elsewhere = await closedBefore().catch(() => undefined);
+          const elsewhere = await closedBy(session, id).catch(() => undefined);
           if (elsewhere === undefined) throw error;
           return { version: elsewhere };
         }

@@ -401,6 +401,13 @@ export const fileCases: readonly Case[] = [
         })),
       },
       entries: [
+        ...['acme-batch', 'acme-clerk'].map((account) => ({
+          kind: 'account.rights-changed',
+          public: { rights: [{ folder: 'pain001', before: [], after: ['list', 'write'] }] },
+          sensitive: { by: 'both', reason },
+          account_id: account,
+          customer_id: 'acme',
+        })),
         entry(
           'folder.created',
           'acme',
