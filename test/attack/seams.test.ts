@@ -206,9 +206,15 @@ test('a file and a directory never share a name, whichever comes first', async (
   for (let round = 0; round < 30; round += 1) {
     const path = `/deposit/n${round}`;
     const [handle, made] = await Promise.all([a.open(path, onward).catch(() => undefined), b.mkdir(path)]);
-    t.not(handle !== undefined, made.code === 0, 'one of the two');
-    if (handle === undefined) directories += 1;
-    else {
+    t.ok(handle !== undefined || made.code === 0, 'one of the two');
+    if (made.code === 0) {
+      directories += 1;
+      // A small file that was offered the name before the directory was made is refused at its CLOSE (decision 60).
+      if (handle !== undefined) {
+        t.same(await a.write(handle, 0, randomBytes(10)), ok);
+        t.not((await a.close(handle)).code, 0, 'never both');
+      }
+    } else if (handle !== undefined) {
       t.same(await a.write(handle, 0, randomBytes(10)), ok);
       t.same(await a.close(handle), ok);
       t.not((await b.mkdir(path)).code, 0, 'nor afterwards');
