@@ -33,7 +33,7 @@ begin
   end if;
 end $$;
 
--- Promises: a version that comes as a file (`put_batch`) is whole: it has a receipt's worth of extents, all of them, and no more. It was never held by an upload.
+-- Promises: a version that the warden inserts as a file (`put_batch`) is whole: it has a receipt's worth of extents, all of them, and no more. It was never held by an upload.
 create or replace function version_comes_whole() returns trigger language plpgsql as $$
 declare stored record;
 begin
@@ -46,7 +46,8 @@ begin
   end if;
   return new;
 end $$;
-create or replace trigger version_comes_whole before insert on version for each row when (new.state <> 'partial') execute function version_comes_whole();
+create or replace trigger version_comes_whole before insert on version for each row
+  when (new.state <> 'partial' and current_user = 'cofferdam_warden') execute function version_comes_whole();
 
 -- Promises: no state goes back to *partial*, nothing published becomes held or settling again, discarded and destroyed versions change no more, a closed
 -- version keeps its content and its size, its receipt changes only together with its name and before it is published, a withdrawn one comes back only by a

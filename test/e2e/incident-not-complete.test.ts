@@ -54,7 +54,7 @@ test('months in archives, a frozen record, odd entries', async (t) => {
       isTerminal: false,
       isJson: false,
       general: {},
-      places: { bootstrapSocket: '', witness: place('witness') },
+      paths: { bootstrapSocket: '', witness: place('witness') },
     }) as unknown as Given;
   const letterOf = (out: string, bank: string, file: string): string => {
     const folder = readdirSync(place(out)).find((one) => one.startsWith(`${bank}_`)) ?? 'none';

@@ -186,8 +186,10 @@ test('the database refuses a version that comes as a file and is not whole', asy
     ['0, 1, null', /not what the version says/],
     ['0, 0, gen_random_uuid()', /not being written/],
   ] as const) {
+    // One transaction, as the warden's role: whoever owns the database is asked elsewhere.
     const inserted = sql.query(
-      `with c as (insert into content (id, customer_id, customer_key_id, wrapped_key) select gen_random_uuid(), customer_id, customer_key_id, wrapped_key from content limit 1 returning id)
+      `select set_config('role', 'cofferdam_warden', true), set_config('cofferdam.customers', '*', true);
+       with c as (insert into content (id, customer_id, customer_key_id, wrapped_key) select gen_random_uuid(), customer_id, customer_key_id, wrapped_key from content limit 1 returning id)
        insert into version (id, customer_id, file_id, number, content_id, state, sha256, closed_at, account_id, session_id, node, extent_count, size, upload_id)
        select gen_random_uuid(), v.customer_id, v.file_id, v.number + 1, c.id, 'held', v.sha256, now(), v.account_id, v.session_id, v.node, ${columns} from version v, c`,
     );

@@ -96,6 +96,7 @@ export const belongingValues = (chosen: Chosen): readonly unknown[] => [...chose
 export const oddCount = `case l.kind when 'login.strangers' then is_odd_count(l.public, 'attempts')
   when 'session.ended' then is_odd_count(l.public, 'bytesIn') or is_odd_count(l.public, 'bytesOut')
   when 'folder.listed' then is_odd_count(l.public, 'names')
+  when 'folder.changed' then is_odd_count(l.public, 'held') or is_odd_count(l.public, 'settling')
   when 'upload.opened' then is_odd_count(l.public, 'storedBytes') when 'upload.interrupted' then is_odd_count(l.public, 'storedBytes')
   when 'upload.closed' then is_odd_count(l.public, 'extentCount') when 'download.opened' then is_odd_count(l.public, 'extentCount') else false end`;
 

@@ -93,6 +93,7 @@ test('the columns of every entry: their class, and who observed their value', (t
 
 test('which fields are counts, and what a count is', (t) => {
   t.same(countFields, {
+    'folder.changed': ['held', 'settling'],
     'login.strangers': ['attempts'],
     'session.ended': ['bytesIn', 'bytesOut'],
     'folder.listed': ['names'],
@@ -101,7 +102,7 @@ test('which fields are counts, and what a count is', (t) => {
     'upload.interrupted': ['storedBytes'],
     'download.opened': ['extentCount'],
   });
-  t.equal(Object.keys(countFields).length, 7, 'and no other kind has any');
+  t.equal(Object.keys(countFields).length, 8, 'and no other kind has any');
   const fault = (kind: string, fields: object): string | undefined =>
     fieldFault({ kind, publicText: JSON.stringify(fields) });
   for (const value of [0, 1, Number.MAX_SAFE_INTEGER, null, undefined])
