@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { t as file, test } from 'tap';
 import { asWarden } from '../support/as-warden.ts';
-import { onward, RawSftp } from '../support/raw-sftp.ts';
+import { flag, onward, RawSftp } from '../support/raw-sftp.ts';
 import { startWorld } from '../support/world.ts';
 
 const world = await startWorld(file);
