@@ -92,6 +92,8 @@ class SmallUpload implements WritableFile, Filler {
   #filled = 0;
   /** True from the CLOSE on: nothing but the CLOSE itself turns the file into an upload any more. */
   #isClosing = false;
+  /** True when the file should have become an upload and could not. */
+  #hasFailed = false;
   /** What was said to the warden in a put. */
   #said: Params<EdgeToWarden, 'upload.put'> | undefined;
   #modifiedAt: number | undefined;
@@ -152,9 +154,10 @@ class SmallUpload implements WritableFile, Filler {
   }
 
   get isFull(): boolean {
-    return this.#upload === undefined
-      ? this.#turning !== undefined || this.#context.filling.isFull
-      : this.#upload.isFull;
+    if (this.#upload !== undefined) return this.#upload.isFull;
+    // When no upload could begin, everything is answered with the reason, and there is nothing to wait for.
+    if (this.#hasFailed) return false;
+    return this.#turning !== undefined || this.#context.filling.isFull;
   }
 
   async room(): Promise<void> {
@@ -287,6 +290,7 @@ class SmallUpload implements WritableFile, Filler {
       });
       this.#become(Upload.of(this.#context, opened));
     } catch (error) {
+      this.#hasFailed = true;
       this.#refusal ??= toCofferdamError(error);
       this.#later = [];
       this.#context.filling.arrived(this.#laterBytes);
