@@ -235,6 +235,17 @@ test('a file and a directory never share a name, whichever comes first', async (
   for (const one of [a, b]) one.client.close();
 });
 
+test('a small file whose directory is gone answers every request on its handle', async (t) => {
+  const [a, b] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
+  t.same(await a.mkdir('/deposit/going'), ok);
+  const handle = await a.open('/deposit/going/f.xml', onward);
+  t.same(await b.rmdir('/deposit/going'), ok);
+  t.not((await a.fsync(handle)).code, 0);
+  t.not((await a.write(handle, 0, randomBytes(100))).code, 0);
+  t.not((await a.close(handle)).code, 0, 'the CLOSE, too');
+  for (const one of [a, b]) one.client.close();
+});
+
 test('a version with a receipt whose continuation takes its place has an end on the record', async (t) => {
   const bank = await RawSftp.connect(world, 'acme-batch');
   const ends = async (name: string): Promise<readonly string[]> => {
