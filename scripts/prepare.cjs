@@ -90,7 +90,7 @@ function buildSealInPlace() {
   for (const source of sealSources) fs.copyFileSync(source, path.join(directory, path.basename(source)));
   compile(
     'sealing in place',
-    place,
+    directory,
     {},
     `require(${JSON.stringify(path.join(directory, 'build/Release/seal-in-place'))})`,
   );
