@@ -49,15 +49,6 @@ begin
   return next;
 end $$;
 
--- Promises: the file rows of these names, in their order; null where there is none. Called by `put_batch`.
-create or replace function files_named(p_folder uuid[], p_directory uuid[], p_name text[]) returns uuid[]
-language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
-begin
-  return (select array_agg(coalesce((select f.id from file f where x.directory is null and f.folder_id = x.folder and f.directory_id is null and f.name = x.name),
-      (select f.id from file f where f.folder_id = x.folder and f.directory_id = x.directory and f.name = x.name)) order by x.o)
-    from unnest(p_folder, p_directory, p_name) with ordinality x(folder, directory, name, o));
-end $$;
-
 -- Promises: a batch of small files, each of which is charged (one item and its bytes, `charge_batch`) and, when that is granted and its name is still as it was
 -- looked at, becomes a file of the state that is said, all in one transaction. There is one answer per item, in order: that of its charge, and in `put`
 --   stored   it is a file now, and recorded
@@ -79,7 +70,7 @@ language plpgsql set cofferdam.customers = '*' set lock_timeout = '2s' set plan_
 declare
   n constant int := cardinality(p_session);
   charged text[]; budgets bigint[]; ranks int[]; units text[]; windows text[]; caps bigint[]; freed timestamptz[]; waits int[]; slows boolean[]; refusals text[];
-  standing_directories uuid[]; files uuid[]; made uuid[]; puts text[]; earlier uuid[]; texts text[]; handles uuid[]; moment timestamptz;
+  standing_directories uuid[]; files uuid[] := array_fill(null::uuid, array[n]); made uuid[] := '{}'; one record; place int; locked uuid; puts text[]; earlier uuid[]; texts text[]; handles uuid[]; moment timestamptz;
 begin
   -- 1. Charge. Who may be charged may act: the charge reads that after the locks.
   select array_agg(c.outcome order by c.item), array_agg(c.budget order by c.item), array_agg(c.rank order by c.item), array_agg(c.unit order by c.item),
@@ -89,21 +80,29 @@ begin
     from charge_batch(p_session, array_fill(null::uuid, array[n]), array_fill(null::int, array[n]), p_customer, array_fill('in'::text, array[n]), p_bytes,
       array_fill(1::bigint, array[n])) c;
 
-  -- 2. The directories stay, the names are locked. A name that is new is made, in the order of the names.
+  -- 2. The directories stay, the names are locked: each is made or locked in turn, in the order in which a rename takes its two names.
   standing_directories := array(select d.id from directory d where d.id = any (p_directory) and d.removed_at is null order by d.id for share);
-  files := files_named(p_folder, p_directory, p_name);
-  if array_position(files, null) is not null then
-    with born as (
-      insert into file (id, customer_id, folder_id, directory_id, name)
-        select gen_random_uuid(), x.customer, x.folder, x.directory, x.name
-        from unnest(p_customer, p_folder, p_directory, p_name, files, charged) x(customer, folder, directory, name, file, outcome)
-        where x.file is null and x.outcome = 'granted' and (x.directory is null or x.directory = any (standing_directories))
-        order by x.folder, x.directory, x.name
-      on conflict do nothing returning id)
-    select array_agg(b.id) into made from born b;
-    files := files_named(p_folder, p_directory, p_name);
-  end if;
-  perform from file f where f.id = any (files) and f.id <> all (coalesce(made, '{}')) order by f.id for update;
+  for one in
+    select x.customer, x.folder, x.directory, x.name, array_agg(x.o) as places
+    from unnest(p_customer, p_folder, p_directory, p_name, charged) with ordinality x(customer, folder, directory, name, outcome, o)
+    where x.outcome = 'granted' and (x.directory is null or x.directory = any (standing_directories))
+    group by 1, 2, 3, 4 order by x.folder::text || '/' || coalesce(x.directory::text, '') || '/' || x.name collate "C"
+  loop
+    locked := null;
+    -- A row that stood in the way may be gone once it could be locked: then the name is made after all.
+    while locked is null loop
+      insert into file (id, customer_id, folder_id, directory_id, name) values (gen_random_uuid(), one.customer, one.folder, one.directory, one.name)
+        on conflict do nothing returning id into locked;
+      if locked is not null then
+        made := made || locked;
+      elsif one.directory is null then
+        select f.id into locked from file f where f.folder_id = one.folder and f.directory_id is null and f.name = one.name for update;
+      else
+        select f.id into locked from file f where f.folder_id = one.folder and f.directory_id = one.directory and f.name = one.name for update;
+      end if;
+    end loop;
+    foreach place in array one.places loop files[place] := locked; end loop;
+  end loop;
 
   -- 3. Decide, by what stands under the locked names.
   select array_agg(case

@@ -3,7 +3,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { type Test, test, t as top } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
-import { Filling } from '../../server/edge/sftp/filling.ts';
+import { type Filler, Filling } from '../../server/edge/sftp/filling.ts';
 import { openForWriting, type WritableFile } from '../../server/edge/sftp/small-upload.ts';
 import { headerBytes, SegmentOpener } from '../../server/extents/sealed-format.ts';
 import { edgeProcess, roomy, ScriptedWarden, uploadContext } from '../support/scripted-warden.ts';
@@ -206,6 +206,56 @@ test('what was refused makes no file', async (t) => {
   t.throws(() => lost.file.write(whole.length, [whole]), /taken over/, 'every later request is told');
   await t.rejects(lost.file.close(), /taken over/);
   await lost.isEmpty();
+});
+
+test('a file whose CLOSE waits for the flow keeps its bytes until they are put', async (t) => {
+  const whole = randomBytes(20 * KiB);
+  const { warden, file, isEmpty } = await setUp(t);
+  let letPass = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    letPass = resolve;
+  });
+  let isWaiting = false;
+  warden.faults.set('flow.permit', () => {
+    isWaiting = true;
+    return gate;
+  });
+  warden.faults.set('upload.begin', () => {
+    throw new CofferdamError('unavailable', 'the record is behind');
+  });
+  write(file, whole);
+  const closing = file.close();
+  await next();
+  t.ok(isWaiting, 'the CLOSE waits');
+  const filler = file as unknown as Filler;
+  t.equal(filler.filledBytes, 0, 'it is not what is sealed early when memory is short');
+  filler.seal();
+  await next();
+  letPass();
+  await closing;
+  t.notOk(warden.calls.includes('upload.begin'));
+  const [put] = warden.puts;
+  t.ok(put !== undefined && opened(put).equals(whole), 'what is stored is what was written');
+  t.equal(put?.sha256, sha256(whole));
+  await isEmpty();
+});
+
+test('a put whose warden ended is asked for once more before anything is called lost', async (t) => {
+  const whole = randomBytes(KiB);
+  for (const isThere of [true, false]) {
+    const { warden, file, isEmpty } = await setUp(t);
+    warden.refusal = new CofferdamError('not-found', 'this offer is over; nothing was stored');
+    warden.faults.set('upload.begin', () => {
+      // By now the commit of the put is known.
+      if (isThere) warden.refusal = undefined;
+      throw new CofferdamError('conflict', 'the name was taken meanwhile');
+    });
+    write(file, whole);
+    if (isThere) await file.close();
+    else await t.rejects(file.close(), { code: 'conflict' }, 'the twin: it was not stored');
+    t.same(warden.calls, ['upload.offer', 'upload.put', 'upload.begin', 'upload.put']);
+    await isEmpty();
+  }
 });
 
 test('a cut', async (t) => {

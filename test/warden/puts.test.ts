@@ -10,6 +10,7 @@ import { sealedLength } from '../../server/extents/sealed-format.ts';
 import { createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';
 import { callPutBatch, lookAtName, type Put } from '../../server/warden/transfers/put-queries.ts';
 import { Bank, type Reader, startWatchedBank } from '../support/bank.ts';
+import { until } from '../support/until.ts';
 
 const bytes = 100;
 
@@ -213,4 +214,44 @@ test('a name that somebody else has locked holds up nobody else for long', async
   t.match(free, { status: 'fulfilled', value: { put: 'stored' } }, 'of the same batch');
   await other.query('rollback');
   t.same(await ask(put('locked', again)), ['stored'], 'the twin');
+});
+
+test('names are locked in the order in which a rename locks its two names', async (t) => {
+  const { sql, bank, put, ask } = await setUp(t);
+  t.same(await ask(put('a', { state: 'published' })), ['stored']);
+  const other = new pg.Client({ connectionString: sql.migrateUrl });
+  await other.connect();
+  t.teardown(() => other.end());
+  await other.query("begin; set local lock_timeout = '300ms'; select 1 from file where name = 'a' for update");
+  const putting = ask(put('z'), put('a', { standing: 1, mayReplace: true, state: 'published' }));
+  await until('it waits for a', async () => {
+    const [row] = await sql.query<{ n: number }>(
+      "select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and query like '%put_batch%'",
+    );
+    return row?.n === 1;
+  });
+  await other.query(
+    'insert into file (id, customer_id, folder_id, name) select gen_random_uuid(), $1, $2, $3 where $3 = $3 on conflict do nothing',
+    [bank.id, bank.folder, 'z'],
+  );
+  t.pass('whoever holds the first name gets the second one, which nobody has taken before it');
+  await other.query('rollback');
+  t.same(await putting, ['stored', 'stored']);
+});
+
+test('a name whose row is deleted while a put waits for it is made anew', async (t) => {
+  const { sql, bank, put, ask, rows } = await setUp(t);
+  await sql.query("insert into file (id, customer_id, folder_id, name) values (gen_random_uuid(), $1, $2, 'bare')", [
+    bank.id,
+    bank.folder,
+  ]);
+  const other = new pg.Client({ connectionString: sql.migrateUrl });
+  await other.connect();
+  t.teardown(() => other.end());
+  await other.query("begin; delete from file where name = 'bare'");
+  const putting = ask(put('bare'));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await other.query('commit');
+  t.same(await putting, ['stored']);
+  t.match(await rows(), [{ name: 'bare', number: 1 }]);
 });

@@ -200,6 +200,8 @@ class SmallUpload implements WritableFile, Filler {
   /** Has an upload do this: at once, or when the file has been turned into one. */
   #withUpload(work: (upload: Upload) => void): void {
     if (this.#upload !== undefined) return work(this.#upload);
+    // Nobody would ever take it up.
+    if (this.#hasFailed) return;
     this.#later.push(work);
     this.#turn();
   }

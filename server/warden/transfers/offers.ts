@@ -18,7 +18,8 @@ const ofSessionMax = 32;
 const ofNodeMax = 2048;
 const offersMax = 8192;
 /**
- * So many offers may expire unused within the life of a session. After that, each OPEN of the session is charged and
+ * Of so many offers nothing may come within the life of a session: they expire, or what they are used for fails. After
+ * that, each OPEN of the session is charged and
  * recorded at once, because an offer costs nothing and reserves a name.
  */
 const unusedMax = 256;
@@ -53,7 +54,7 @@ export class Offers {
   readonly #byName = new Map<string, Kept>();
   readonly #ofSession = new Map<SessionId, number>();
   readonly #ofNode = new Map<NodeName, number>();
-  /** The number of offers that expired unused, for each session that still has offers or had one lately. */
+  /** The number of offers of which nothing came, for each session that still has offers or had one lately. */
   readonly #unused = new Map<SessionId, number>();
   readonly #superseded = new NewestNames(supersededMax);
 
@@ -119,9 +120,19 @@ export class Offers {
     kept.use = held(use);
     try {
       return await use;
+    } catch (error) {
+      this.#wasted(session);
+      throw error;
     } finally {
       this.#forget(kept);
     }
+  }
+
+  /** Counts an offer of which nothing came: it was free, told that a name is free, and reserved it. */
+  #wasted(session: SessionId): void {
+    count(this.#unused, session, 1);
+    const [first] = this.#unused.size > offersMax ? this.#unused.keys() : [];
+    if (first !== undefined) this.#unused.delete(first);
   }
 
   #forget(kept: Kept): void {
@@ -139,9 +150,7 @@ export class Offers {
       if (kept.offer.madeAt >= oldest) return;
       if (kept.use !== undefined) continue;
       this.#forget(kept);
-      count(this.#unused, kept.offer.session, 1);
-      const [first] = this.#unused.size > offersMax ? this.#unused.keys() : [];
-      if (first !== undefined) this.#unused.delete(first);
+      this.#wasted(kept.offer.session);
     }
   }
 }

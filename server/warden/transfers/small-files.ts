@@ -59,6 +59,8 @@ export function createPuts({
 const looksMax = 3;
 /** How long a file waits for a name or a budget that somebody else has locked, in milliseconds. */
 const patienceMs = 15_000;
+/** The first pause before a put is tried again, in milliseconds. */
+const firstPauseMs = 250;
 const oneItem = { bytes: 0, items: 1 } as const;
 const nowhere: Readonly<Record<Exclude<NonNullable<PutAnswer['put']>, 'stored'>, string>> = {
   taken: 'the name was taken meanwhile; nothing was stored',
@@ -72,11 +74,13 @@ const nowhere: Readonly<Record<Exclude<NonNullable<PutAnswer['put']>, 'stored'>,
  */
 async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   const until = performance.now() + patienceMs;
-  for (;;)
+  for (let pauseMs = firstPauseMs; ; pauseMs *= 2)
     try {
       return await ask();
     } catch (error) {
-      if (sqlState(error) !== lockNotAvailable || performance.now() > until) throw error;
+      if (sqlState(error) !== lockNotAvailable || performance.now() + pauseMs > until) throw error;
+      // While a put waits for a name it holds the budgets. In the pauses, which grow, everybody else is charged.
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
 }
 
@@ -108,8 +112,7 @@ export class SmallFiles {
     const { database, charges } = this.#warden;
     const path = { folder: place.folder.id, rest: place.rest };
     for (let looks = 0; looks < looksMax; looks += 1) {
-      if (!this.offers.hasRoom(session.id, session.node)) return undefined;
-      if (!this.offers.isClear(path)) return undefined;
+      if (!this.offers.hasRoom(session.id, session.node) || !this.offers.isClear(path)) return undefined;
       charges.requireUnrefused(session, place.customer.id, oneItem);
       const seen = await lookAtName(database, {
         session: session.id,
@@ -119,6 +122,8 @@ export class SmallFiles {
         name: place.name,
       });
       if (!isPlain(seen, place, mode)) return undefined;
+      // Others may have been made meanwhile.
+      if (!this.offers.hasRoom(session.id, session.node)) return undefined;
       if (this.offers.isClear(path)) return this.#made(session, place, seen);
     }
     return undefined;
