@@ -187,3 +187,15 @@ test('a name is reserved for the life of an offer, and what came under it since 
   t.same(await edge.say('upload.put', whole(raced)), { code: 'conflict' }, 'the close decides again');
   t.equal((await rows('raced')).length, 1, 'and stores nothing');
 });
+
+test('a file whose entry the database drops is told to nobody, however often its put is repeated', async (t) => {
+  const { sql, edge, offer, whole } = await setUp(t);
+  const good = whole(await offer('good.xml'));
+  t.match(await edge.say('upload.put', good), { result: { version: /./ } }, 'the twin');
+  await sql(`create function drops() returns trigger language plpgsql as $$ begin
+    if new.kind = 'upload.closed' then return null; end if; return new; end $$`);
+  await sql('create trigger drops before insert on ledger_fresh for each row execute function drops()');
+  const put = whole(await offer('unrecorded.xml'));
+  for (const nth of ['the first', 'a repeated'])
+    t.match(await edge.say('upload.put', put), { code: 'unavailable' }, `${nth} call`);
+});
