@@ -89,16 +89,7 @@ function widerRules(name: string, before: FolderRules, wanted: Wanted, isAltered
   ];
 }
 
-const figures = (rules: FolderRules) => ({
-  publish: rules.publishRule,
-  marker: rules.marker,
-  settleMs: rules.settleMs,
-  replace: rules.replaceAllowed,
-  directories: rules.directoriesAllowed,
-  window: rules.windowDays,
-  reads: rules.readsMax,
-  retention: rules.retentionDays,
-});
+/** The rules as answers and entries state them. */
 const told = (rules: FolderRules) => ({
   publish: rules.publishRule,
   marker: rules.marker,
@@ -149,7 +140,7 @@ export const folderUseCases = {
       kind: 'folder.created',
       customer,
       observer: 'warden',
-      public: { folder: name, direction, rules: figures(rules) },
+      public: { folder: name, direction, rules: told(rules) },
       sensitive: { accounts, operator, reason },
     });
     for (const { account, verbs } of given)
@@ -188,7 +179,7 @@ export const folderUseCases = {
         kind: 'folder.changed',
         customer: owner,
         observer: 'warden',
-        public: { folder, before: figures(before), after: figures(after), ...counts },
+        public: { folder, before: told(before), after: told(after), ...counts },
         sensitive: { operator, reason },
       }),
     );

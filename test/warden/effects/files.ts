@@ -29,17 +29,16 @@ const releasesGone = {
 };
 
 /** The rules of a collect folder as entries and answers state them, without windows and retention. */
-const rules = { publish: 'on-close', marker: '.done', settleMs: 0, replace: true, directories: true } as const;
+const rules = { publish: 'on-close', marker: '.done', settleSeconds: 0, replace: true, directories: true } as const;
 const otherwise = { ...rules, publish: 'on-marker', marker: '.ok', replace: false } as const;
 const ofDeposit = { ...rules, replace: false } as const;
-const toldRules = { publish: 'on-close', marker: '.done', settleSeconds: 0, replace: true, directories: true } as const;
 
 export const fileCases: readonly Case[] = [
   {
     says: 'narrower',
     run: ['folder.set', { ...collect, windowDays: 20, readsMax: 2, retentionDays: 90 }],
     does: {
-      answer: { ...toldRules, windowDays: 20, readsMax: 2, retentionDays: 90, sessionsEnded: 0, held: 0, settling: 0 },
+      answer: { ...rules, windowDays: 20, readsMax: 2, retentionDays: 90, sessionsEnded: 0, held: 0, settling: 0 },
       changed: { 'folder acme/collect': { reads_max: 2, window_days: 20, retention_days: 90 } },
       entries: [
         entry(
@@ -48,8 +47,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, reads: 2, window: 20, retention: 90 },
-              before: { ...rules, reads: null, window: 30, retention: 60 },
+              after: { ...rules, readsMax: 2, windowDays: 20, retentionDays: 90 },
+              before: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -64,7 +63,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, windowDays: 31 }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         windowDays: 31,
         readsMax: null,
         retentionDays: 60,
@@ -81,8 +80,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, reads: null, window: 31, retention: 60 },
-              before: { ...rules, reads: null, window: 30, retention: 60 },
+              after: { ...rules, readsMax: null, windowDays: 31, retentionDays: 60 },
+              before: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -97,7 +96,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, windowDays: null }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         windowDays: null,
         readsMax: null,
         retentionDays: 60,
@@ -114,8 +113,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, reads: null, window: null, retention: 60 },
-              before: { ...rules, reads: null, window: 30, retention: 60 },
+              after: { ...rules, readsMax: null, windowDays: null, retentionDays: 60 },
+              before: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -130,7 +129,7 @@ export const fileCases: readonly Case[] = [
     prior: [['folder.set', { ...collect, readsMax: 2 }]],
     run: ['folder.set', { ...collect, readsMax: 3 }],
     does: {
-      answer: { ...toldRules, windowDays: 30, readsMax: 3, retentionDays: 60, sessionsEnded: 0, held: 0, settling: 0 },
+      answer: { ...rules, windowDays: 30, readsMax: 3, retentionDays: 60, sessionsEnded: 0, held: 0, settling: 0 },
       widened: ['the reads of collect'],
       changed: { 'folder acme/collect': { reads_max: 3 } },
       entries: [
@@ -140,8 +139,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, reads: 3, window: 30, retention: 60 },
-              before: { ...rules, reads: 2, window: 30, retention: 60 },
+              after: { ...rules, readsMax: 3, windowDays: 30, retentionDays: 60 },
+              before: { ...rules, readsMax: 2, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -157,7 +156,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, readsMax: null }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         windowDays: 30,
         readsMax: null,
         retentionDays: 60,
@@ -174,8 +173,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, reads: null, window: 30, retention: 60 },
-              before: { ...rules, reads: 2, window: 30, retention: 60 },
+              after: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
+              before: { ...rules, readsMax: 2, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -190,7 +189,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, retentionDays: 30 }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         windowDays: 30,
         readsMax: null,
         retentionDays: 30,
@@ -207,8 +206,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, reads: null, window: 30, retention: 30 },
-              before: { ...rules, reads: null, window: 30, retention: 60 },
+              after: { ...rules, readsMax: null, windowDays: 30, retentionDays: 30 },
+              before: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -223,7 +222,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, retentionDays: null }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         windowDays: 30,
         readsMax: null,
         retentionDays: null,
@@ -239,8 +238,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, reads: null, window: 30, retention: null },
-              before: { ...rules, reads: null, window: 30, retention: 60 },
+              after: { ...rules, readsMax: null, windowDays: 30, retentionDays: null },
+              before: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -255,7 +254,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, folder: 'deposit', retentionDays: 30 }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         replace: false,
         windowDays: null,
         readsMax: null,
@@ -273,8 +272,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...ofDeposit, reads: null, window: null, retention: 30 },
-              before: { ...ofDeposit, reads: null, window: null, retention: null },
+              after: { ...ofDeposit, readsMax: null, windowDays: null, retentionDays: 30 },
+              before: { ...ofDeposit, readsMax: null, windowDays: null, retentionDays: null },
               folder: 'deposit',
               held: 0,
               settling: 0,
@@ -293,7 +292,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, publish: 'on-marker', marker: '.ok', replace: false }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         publish: 'on-marker',
         marker: '.ok',
         replace: false,
@@ -313,8 +312,8 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...otherwise, reads: null, window: 30, retention: 60 },
-              before: { ...rules, reads: null, window: 30, retention: 60 },
+              after: { ...otherwise, readsMax: null, windowDays: 30, retentionDays: 60 },
+              before: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -331,7 +330,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.set', { ...collect, settleSeconds: 60, directories: false }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         settleSeconds: 60,
         directories: false,
         windowDays: 30,
@@ -349,8 +348,15 @@ export const fileCases: readonly Case[] = [
           { operator: 'both' },
           {
             public: {
-              after: { ...rules, settleMs: 60_000, directories: false, reads: null, window: 30, retention: 60 },
-              before: { ...rules, reads: null, window: 30, retention: 60 },
+              after: {
+                ...rules,
+                settleSeconds: 60,
+                directories: false,
+                readsMax: null,
+                windowDays: 30,
+                retentionDays: 60,
+              },
+              before: { ...rules, readsMax: null, windowDays: 30, retentionDays: 60 },
               folder: 'collect',
               held: 0,
               settling: 0,
@@ -371,7 +377,7 @@ export const fileCases: readonly Case[] = [
     run: ['folder.create', { customer: 'acme', name: 'pain001', direction: 'deposit', settleSeconds: 5, reason }],
     does: {
       answer: {
-        ...toldRules,
+        ...rules,
         settleSeconds: 5,
         replace: false,
         windowDays: null,
@@ -416,7 +422,7 @@ export const fileCases: readonly Case[] = [
             public: {
               folder: 'pain001',
               direction: 'deposit',
-              rules: { ...ofDeposit, settleMs: 5000, reads: null, window: null, retention: null },
+              rules: { ...ofDeposit, settleSeconds: 5, readsMax: null, windowDays: null, retentionDays: null },
             },
           },
         ),
