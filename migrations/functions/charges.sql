@@ -4,8 +4,8 @@
 -- stands in three types (0006_charge_types.sql).
 
 -- Promises: the batch is decided in memory, and charged and recorded in one transaction. The warden derives a key only
--- after the commit is known. An item is an extent of an open download (download and index given; customer, bytes and
--- items come from the catalogue), or an amount (customer, direction, bytes and items given). There is one answer per
+-- after the commit is known. An item is an extent of an open download (download and index given, and customer and
+-- version as they were when it was opened; bytes and items come from the catalogue), or an amount (customer, direction, bytes and items given). There is one answer per
 -- item, in order. Its outcome is one of these words (`chargeOutcomes`, server/domain/budgets/words.ts):
 --   granted     charged to every scope; for an extent, also recorded
 --   repeat      the same credential paid for this extent in the last 24 h: recorded, not charged
@@ -15,7 +15,7 @@
 --   missing     there is no such extent, scope or budget
 -- `entry` has the texts of the entries that were written, for whoever called, which asks later what became of them: in no relation to the item beside it.
 -- Called by the warden.
-create or replace function charge_batch(p_session uuid[], p_download uuid[], p_index int[], p_customer uuid[], p_direction text[], p_bytes bigint[], p_items bigint[])
+create or replace function charge_batch(p_session uuid[], p_download uuid[], p_index int[], p_customer uuid[], p_direction text[], p_bytes bigint[], p_items bigint[], p_version uuid[] default null)
 returns table (item int, outcome text, budget bigint, rank int, unit text, window_name text, cap bigint, free_at timestamptz, after_ms int, is_slow boolean,
   customer uuid, content uuid, object text, bytes bigint, sealed_bytes int, inline bytea, customer_key uuid, wrapped_key bytea, entry text)
 language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -25,7 +25,7 @@ declare
   oldest int; moment timestamptz; now_minute int;
 begin
   -- 1. Identities and prices; the state of version and download and the 24-hour marks, too.
-  asked := charge_items(p_session, p_download, p_index, p_customer, p_direction, p_bytes, p_items);
+  asked := charge_items(p_session, p_download, p_index, p_customer, p_direction, p_bytes, p_items, p_version);
 
   -- 2. Lock all budgets of the batch, in the one order that every writer keeps.
   select array_agg(q.id), min(q.minute) into locked, oldest
@@ -90,7 +90,7 @@ end $$;
 -- Promises: who asks, for what, what it costs, and which budgets it touches: one element per item, in order. It
 -- resolves identities and prices. The state of version and download and the 24-hour marks are read here too, although
 -- they may change before the locks. Called by `charge_batch`, before the locks.
-create or replace function charge_items(p_session uuid[], p_download uuid[], p_index int[], p_customer uuid[], p_direction text[], p_bytes bigint[], p_items bigint[])
+create or replace function charge_items(p_session uuid[], p_download uuid[], p_index int[], p_customer uuid[], p_direction text[], p_bytes bigint[], p_items bigint[], p_version uuid[])
 returns charge_item[] language plpgsql stable as $$
 begin
   return (select array_agg(row(r.s, r.account, r.credential, r.node, r.plane, r.d, r.ix, r.direction, r.customer, r.version, r.content, r.object, r.is_unread, r.bytes,
@@ -110,13 +110,15 @@ begin
       (select b.id from budget b where b.rank = 3 and b.customer_id = y.customer and b.direction = y.direction) as b3,
       (select b.id from budget b where b.rank = 4 and b.plane = a.plane and b.direction = y.direction) as b4,
       (select b.id from budget b where b.rank = 5 and b.direction = y.direction) as b5
-    from unnest(p_session, p_download, p_index, p_customer, p_direction, p_bytes, p_items) with ordinality as x(s, d, ix, cu, dir, am, it, o)
+    from unnest(p_session, p_download, p_index, p_customer, p_direction, p_bytes, p_items, p_version) with ordinality as x(s, d, ix, cu, dir, am, it, ve, o)
       left join session se on se.id = x.s
       left join account a on a.id = se.account_id
       left join download d on d.id = x.d
-      left join version v on v.id = d.version_id and v.state = 'published' and d.session_id = x.s and d.closed_at is null
+      -- A row that names another file, or another customer, than was opened is no handle of it.
+      left join version v on v.id = d.version_id and v.id = coalesce(x.ve, v.id) and d.customer_id = coalesce(x.cu, d.customer_id)
+        and v.state = 'published' and d.session_id = x.s and d.closed_at is null
       left join extent e on e.content_id = v.content_id and e.index = x.ix and x.ix < v.extent_count
-      cross join lateral (select case when x.d is null then x.cu when d.session_id = x.s then d.customer_id end as customer, case when x.d is null then x.dir else 'out' end as direction) y
+      cross join lateral (select case when x.d is null then x.cu when d.session_id = x.s then coalesce(x.cu, d.customer_id) end as customer, case when x.d is null then x.dir else 'out' end as direction) y
     offset 0) r);
 end $$;
 

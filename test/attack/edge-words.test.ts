@@ -41,6 +41,7 @@ async function ownerOf(t: Test, world: World): Promise<pg.Client> {
 /** Every command that only reads, with its arguments. Those without arguments are all asked. */
 const asked: Readonly<Record<string, readonly string[]>> = {
   'customer show': ['globex'],
+  'account show': ['globex-batch'],
   'file list': ['globex'],
   'file receipt': ['--customer', 'globex', '--path', '/collect/statement'],
   'budget show': ['--account', 'globex-batch'],

@@ -199,3 +199,30 @@ test('a file whose entry the database drops is told to nobody, however often its
   for (const nth of ['the first', 'a repeated'])
     t.match(await edge.say('upload.put', put), { code: 'unavailable' }, `${nth} call`);
 });
+
+test('what operators do between OPEN and CLOSE of a small file counts at its CLOSE', async (t) => {
+  const { world, edge, offer, whole, states } = await setUp(t);
+  const reason = ['--reason', 'test'];
+  const done = async (...args: readonly string[]): Promise<void> => {
+    const said = await world.cofferctl([...args, ...reason]);
+    t.equal(said.code, 0, said.err);
+  };
+  for (const [name, before, after] of [
+    [
+      'taken',
+      ['account', 'set', 'acme-batch', '--take', 'acme/deposit'],
+      ['account', 'set', 'acme-batch', '--give', 'acme/deposit'],
+    ],
+    ['ruled', ['folder', 'set', 'acme', 'deposit', '--settle-seconds', '60'], []],
+    ['suspended', ['customer', 'suspend', 'acme'], ['customer', 'resume', 'acme']],
+  ] as const) {
+    const by = await edge.login('acme-batch');
+    const put = whole(await offer(name, by), by);
+    await done(...before);
+    t.match(await edge.say('upload.put', put), { code: 'session-ended' }, name);
+    t.same(await states(name), [], `${name}: nothing was stored`);
+    if (after.length > 0) await done(...after);
+  }
+  const by = await edge.login('acme-batch');
+  t.match(await edge.say('upload.put', whole(await offer('twin', by), by)), { result: { version: /./ } }, 'the twin');
+});

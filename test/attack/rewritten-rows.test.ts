@@ -73,5 +73,11 @@ test('rows that are rewritten after the login widen no session', async (t) => {
   );
   const [after] = await sql("select count(*)::int as n from ledger where kind = 'extent.granted'");
   t.equal(after?.n, before?.n, 'nothing was charged, no key was derived');
+  const told = await world.cofferctlJson<{ alerts: { kind: string; text: string }[] }>(['alert', 'list']);
+  t.ok(
+    told.alerts.some((one) => one.kind === 'row.broken-seal' && /the row of download /.test(one.text)),
+    'is an alarm',
+  );
+  t.equal((await reader.read(other, 0, 4)).toString(), 'glob', 'and nobody else is stopped by it');
   for (const client of [widened, reader]) client.destroy();
 });

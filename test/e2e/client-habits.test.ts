@@ -122,8 +122,8 @@ test('a size set by name: nothing begins anew, one that is open in this session 
   for (const size of [0, 1])
     t.match(
       await bank.resizeName('/deposit/elsewhere.xml', size),
-      { code: FAILURE, text: /open in another session/ },
-      `${size}, while nothing of it is stored`,
+      { code: NO_SUCH_FILE },
+      `${size}, while it is only offered, nobody else sees it`,
     );
   t.same(await other.write(handle, 0, anew), done);
   t.same(await other.fsync(handle), done);

@@ -51,6 +51,13 @@ const connect = async (world: World, name: string): Promise<SftpClient> =>
     ...(world.account(name).totpSecret === null ? {} : { code: await world.code(name) }),
   });
 
+/** Writes the first bytes of a file, and waits until it is an upload: an offer that is cut leaves nothing (decision 60). */
+async function begin(world: World, client: SftpClient, name: string, bytes: Buffer): Promise<void> {
+  await client.write(await client.open(`deposit/${name}`, 'w'), 0, bytes);
+  for (const end = Date.now() + 20_000; (await fileRow(world, name)) === undefined && Date.now() < end; )
+    await sleep(100);
+}
+
 /** What was acknowledged is in the partial upload, and `reput` continues it to one whole file. */
 async function isKept(t: Test, world: World, name: string, acknowledged: number): Promise<void> {
   // The edge seals the tail after the session is over.
@@ -129,7 +136,7 @@ test('slow transfers outlive three idle lives and a warden; whoever ends a sessi
   await t.test('an operator ends a session in the middle of a file', async (t) => {
     const client = await connect(world, 'acme-batch');
     const { session } = await newestSession(world, 'acme-batch');
-    await client.write(await client.open('deposit/ended', 'w'), 0, bytes.subarray(0, 30_000));
+    await begin(world, client, 'ended', bytes.subarray(0, 30_000));
     const done = await world.cofferctl(['session', 'end', session, '--reason', 'a test', '--execute']);
     t.equal(done.code, 0, done.err);
     t.match(await client.closed, /ended by an operator/);
@@ -181,7 +188,7 @@ test('slow transfers outlive three idle lives and a warden; whoever ends a sessi
 
   await t.test('a key is suspended in the middle of a file', async (t) => {
     const client = await connect(world, 'acme-batch');
-    await client.write(await client.open('deposit/revoked', 'w'), 0, bytes.subarray(0, 40_000));
+    await begin(world, client, 'revoked', bytes.subarray(0, 40_000));
     const { credentials } = await world.cofferctlJson<{
       credentials: readonly { fingerprint: string; state: string }[];
     }>(['credential', 'list', '--account', 'acme-batch']);

@@ -34,6 +34,9 @@ export const type = {
 
 const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8 } as const;
 
+/** What a reader returns for each number that is too large for the offset or the size of a file, in bytes. */
+export const beyondEveryFile = Number.MAX_SAFE_INTEGER;
+
 /** Reads the fields of one packet. Its methods throw `malformed` when the packet is shorter than a field requires. */
 export class FieldReader {
   readonly #bytes: Buffer;
@@ -59,13 +62,13 @@ export class FieldReader {
     return this.#bytes.readUInt32BE(this.#need(4));
   }
   /**
-   * Reads a 64-bit number; a larger one than 2^53 − 1 is returned as 2^53 − 1. No file is that
+   * Reads a 64-bit number; a larger one than 2^53 − 1 is returned as `beyondEveryFile`. No file is that
    * large, so a larger number is just as far beyond every end of file, window and size: the request
    * is answered like one for any other offset that does not exist, and the connection continues.
    */
   uint64(): number {
     const value = this.#bytes.readBigUInt64BE(this.#need(8));
-    return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+    return value > BigInt(beyondEveryFile) ? beyondEveryFile : Number(value);
   }
   string(): Buffer {
     const length = this.uint32();

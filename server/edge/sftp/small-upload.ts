@@ -14,7 +14,7 @@ import type { Params, Result } from '../../rpc/operation.ts';
 import type { FieldReader } from './codec.ts';
 import { type Filler, fitting } from './filling.ts';
 import { overwriting } from './reorder.ts';
-import { Upload, type UploadContext } from './upload.ts';
+import { requireNewSize, Upload, type UploadContext } from './upload.ts';
 import { inlineCopies } from './upload-pipeline.ts';
 
 type Offer = Extract<Result<EdgeToWarden, 'upload.offer'>, { outcome: 'offer' }>;
@@ -254,11 +254,7 @@ class SmallUpload implements WritableFile, Filler {
     if (this.#upload !== undefined) return this.#upload.resize(bytes);
     try {
       this.#requireSound();
-      if (bytes < this.size)
-        throw new CofferdamError(
-          'unsupported',
-          'a file cannot be shortened; open it with truncation and write it from the start',
-        );
+      requireNewSize(bytes, this.size);
     } catch (error) {
       this.refuse(error);
       throw error;

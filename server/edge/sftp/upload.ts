@@ -7,6 +7,7 @@ import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/e
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 import { copyBase } from './base-copy.ts';
+import { beyondEveryFile } from './codec.ts';
 import type { Filling } from './filling.ts';
 import type { Pacers } from './pacer.ts';
 import { type EarlyAccount, ReorderWindow } from './reorder.ts';
@@ -14,6 +15,16 @@ import type { SegmentShelf } from './segment-shelf.ts';
 import type { StoreThread } from './store-thread.ts';
 import type { Turns } from './turns.ts';
 import { type Sealed, UploadPipeline } from './upload-pipeline.ts';
+
+/** Throws `unsupported` for a size that no file gets which has `size` bytes already and is only written onward. */
+export function requireNewSize(bytes: number, size: number): void {
+  if (bytes >= beyondEveryFile) throw new CofferdamError('unsupported', 'no file is that large');
+  if (bytes < size)
+    throw new CofferdamError(
+      'unsupported',
+      'a file cannot be shortened; open it with truncation and write it from the start',
+    );
+}
 
 export type UploadContext = {
   readonly node: EdgeNode;
@@ -205,11 +216,7 @@ export class Upload {
     try {
       this.#requireSound();
       const isCut = bytes === 0 && !this.#isStarted;
-      if (bytes < this.size && !isCut)
-        throw new CofferdamError(
-          'unsupported',
-          'a file cannot be shortened; open it with truncation and write it from the start',
-        );
+      if (!isCut) requireNewSize(bytes, this.size);
       this.#announcedBytes = bytes;
       if (!isCut) return;
       this.#isStarted = true;

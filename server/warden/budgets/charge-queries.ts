@@ -152,15 +152,16 @@ const callBatch = (database: Database, items: readonly ChargeRequest[]): Promise
   database.call<Raw>(
     `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, content, object, bytes, sealed_bytes, inline, customer_key, wrapped_key,
        entry
-     from charge_batch($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) order by item`,
+     from charge_batch($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[]) order by item`,
     [
       items.map((one) => one.session),
       items.map((one) => ('download' in one ? one.download : null)),
       items.map((one) => ('download' in one ? one.index : null)),
-      items.map((one) => ('download' in one ? null : one.customer)),
+      items.map((one) => ('download' in one ? (one.by?.customer ?? null) : one.customer)),
       items.map((one) => ('download' in one ? null : one.direction)),
       items.map((one) => ('download' in one ? null : one.bytes)),
       items.map((one) => ('download' in one ? null : one.items)),
+      items.map((one) => ('download' in one ? (one.by?.version ?? null) : null)),
     ],
   );
 

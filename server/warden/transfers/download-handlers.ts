@@ -2,7 +2,7 @@
 // Must never: derive a key before the charge and its entry are committed. Without a charged budget no key leaves the
 // warden.
 import { randomUUID } from 'node:crypto';
-import { CofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
@@ -52,7 +52,6 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
   const { database, sessions, keys, charges } = warden;
   const released = new ReleasedExtents();
   const verified = new Map<string, OpenDownload>();
-  const scopes = (session: OpenSession) => session.customers.map((customer) => customer.id);
   const remember = (id: string, open: OpenDownload): void => {
     const [oldest] = verified.size >= handlesMax ? verified.keys() : [];
     if (oldest !== undefined) verified.delete(oldest);
@@ -66,7 +65,8 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
   const findOpened = async (session: OpenSession, id: string): Promise<OpenDownload | undefined> => {
     const known = verified.get(id);
     if (known !== undefined && known.session === session.id) return known;
-    const found = await database.withCustomers(scopes(session), (tx) => findDownload(tx, id, session.id));
+    // In all customers: a row that was moved to another one is altered, and not gone.
+    const found = await database.withSystem((tx) => findDownload(tx, id, session.id));
     if (found === undefined) return undefined;
     if (!fits(found.mac, downloadMac(keys, id, found)) || !reaches(session, found.customer, found.folder))
       throw await refuseAltered(warden, 'download', id);
@@ -146,7 +146,12 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
       const open = await opened(session, download);
-      const extent = await charges.release(session, open, download, index);
+      const extent = await charges.release(session, open, download, index).catch(async (error: unknown) => {
+        // Nothing is open as it was opened. Whether its row was altered is told by the row.
+        if (toCofferdamError(error).code === 'not-found' && verified.delete(download))
+          await findOpened(session, download);
+        throw error;
+      });
       // The database has charged by its rows. A key is derived only for the content on which this handle was opened.
       if (extent.customer !== open.customer || extent.content !== open.content)
         throw await refuseAltered(warden, 'download', download);
