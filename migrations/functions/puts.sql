@@ -1,21 +1,13 @@
 -- Puts: files so small that they come in one call, whole. Each is charged, entered into the catalogue and recorded in one transaction (decision 60). Before that
 -- nothing of it is written anywhere.
 
--- Promises: what the warden knows of a name before it offers to take a small file there, all at one moment. `has_place` is false when a directory of the path does
--- not exist, and what follows is null then. `standing` is the highest number of a version that the name has, or 0. `has_room` is true when none of the session's
--- budgets is at a cap of items, without what was added to it for a time; it steers and guards nothing, because the charge decides. It reads only. Called by the warden.
-create or replace function look_at_name(p_session uuid, p_customer uuid, p_folder uuid, p_parents text[], p_name text)
-returns table (goes_on boolean, has_place boolean, directory uuid, is_directory boolean, standing int, has_unpublished boolean, has_published boolean,
-  folder text, direction text, publish_rule text, marker text, settle_ms int, customer_key uuid, wrapped bytea, wrapped_by text, has_room boolean, moment timestamptz)
-language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+-- Promises: the directory that `p_parents` leads to inside a folder: null is the folder itself. `has_place` is false when a directory of the path does not exist.
+-- It reads only. Called by `look_at_name` and `look_at_file`.
+create or replace function place_of(p_folder uuid, p_parents text[], out has_place boolean, out directory uuid) language plpgsql stable as $$
 #variable_conflict use_variable
 declare
   component text;
-  found_file uuid;
-  budgets bigint[];
 begin
-  goes_on := session_goes_on(p_session, false, 0);
-  moment := date_trunc('milliseconds', clock_timestamp());
   has_place := true;
   foreach component in array p_parents loop
     if directory is null then
@@ -26,6 +18,23 @@ begin
     has_place := directory is not null;
     exit when not has_place;
   end loop;
+end $$;
+
+-- Promises: what the warden knows of a name before it offers to take a small file there, all at one moment. `has_place` is false when a directory of the path does
+-- not exist, and what follows is null then. `standing` is the highest number of a version that the name has, or 0. `has_room` is true when none of the session's
+-- budgets is at a cap of items, without what was added to it for a time; it steers and guards nothing, because the charge decides. It reads only. Called by the warden.
+create or replace function look_at_name(p_session uuid, p_customer uuid, p_folder uuid, p_parents text[], p_name text)
+returns table (goes_on boolean, has_place boolean, directory uuid, is_directory boolean, standing int, has_unpublished boolean, has_published boolean,
+  folder text, direction text, publish_rule text, marker text, settle_ms int, customer_key uuid, wrapped bytea, wrapped_by text, has_room boolean, moment timestamptz)
+language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_variable
+declare
+  found_file uuid;
+  budgets bigint[];
+begin
+  goes_on := session_goes_on(p_session, false, 0);
+  moment := date_trunc('milliseconds', clock_timestamp());
+  select p.has_place, p.directory into has_place, directory from place_of(p_folder, p_parents) p;
   if has_place and directory is null then
     select f.id into found_file from file f where f.folder_id = p_folder and f.directory_id is null and f.name = p_name;
     is_directory := exists (select from directory d where d.folder_id = p_folder and d.parent_id is null and d.name = p_name and d.removed_at is null);

@@ -15,8 +15,8 @@ import type { Row, Transaction } from './database.ts';
 import { draftOf } from './drafts.ts';
 
 /**
- * The text of the columns that a seal covers, of a row before and after it is sealed. `charge_batch` and `put_batch`
- * return the same text.
+ * The text of the columns that a seal covers, of a row before and after it is sealed. `charge_batch`, `put_batch`,
+ * `first_read_batch` and `close_batch` return the same text.
  */
 const content = (of: string): string =>
   ['row(', entryColumns.map((name) => [of, name].join('.')).join(', '), ')::text'].join('');

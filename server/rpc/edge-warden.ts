@@ -525,13 +525,20 @@ export const edgeToWarden = {
   'download.open': operation({
     changes: true,
     params: z.strictObject({ token, path }),
-    /** `extents` has the first extents of the file, so that a small one is read without a question where it is. */
+    /**
+     * `extents` has the first extents of the file, so that a small one is read without a question where it is. A handle
+     * of which nothing was read yet may be forgotten (`not-found`): then the file is opened again, and is the same one
+     * when its `version` is.
+     */
     result: z.strictObject({
       download: uuid,
       customer: uuid,
+      version: uuid,
       size,
       modifiedAt: epochSeconds,
       extents: z.array(locatedExtent).max(16).optional(),
+      /** Nothing depends on when the CLOSE is known: the client need not wait until it is recorded. */
+      closesAside: z.literal(true).optional(),
     }),
   }),
   /** Returns the extents that hold bytes from `offset` on, in order; at most 256 in one call. */

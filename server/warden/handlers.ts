@@ -18,7 +18,7 @@ import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
 import type { Storing } from './store/store-client.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
-import type { Putting } from './transfers/small-files.ts';
+import type { Batching } from './transfers/transfer-batches.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
 type Parts = {
@@ -62,7 +62,7 @@ function guarded({ guard, allowances }: Parts, name: string, handle: Handler): H
   };
 }
 
-export function edgeHandlers(warden: Charging & Storing & Putting, parts: Parts): Handlers<EdgeToWarden, EdgeCaller> {
+export function edgeHandlers(warden: Charging & Storing & Batching, parts: Parts): Handlers<EdgeToWarden, EdgeCaller> {
   const { nodes, logins, sessions, exchanges, allowances } = parts;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {

@@ -53,7 +53,7 @@ import { endedElsewhere } from './sessions/ended-elsewhere.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
 import { StoreClient, type Storing } from './store/store-client.ts';
 import { recover } from './transfers/recovery.ts';
-import { createPuts, type Putting } from './transfers/small-files.ts';
+import { type Batching, createTransferBatches } from './transfers/transfer-batches.ts';
 import { useCasesOf } from './use-cases.ts';
 
 /**
@@ -179,14 +179,14 @@ async function makeParts(starting: AsyncDisposableStack, base: Base) {
     starting,
     createCharges({ config, database, sessions, log, admit, drafts, grants: slots.grants }),
   );
-  const puts = stopsWith(starting, createPuts({ config, admit, drafts, grants: slots.grants }));
+  const batches = stopsWith(starting, createTransferBatches({ config, admit, drafts, grants: slots.grants }));
   const hostKeyLines = hostKeys.filter((key) => key.inUse).map(publicLine);
   const store = stopsWith(
     starting,
     new StoreClient(runtimePaths(config).storeControlSocket, keys.storeKey, config.limits.wardenRetryMs, log),
   );
   await store.start(storeStartMs);
-  const warden: Charging & Storing & Putting = {
+  const warden: Charging & Storing & Batching = {
     ...settingsOf(config),
     log,
     database,
@@ -195,7 +195,7 @@ async function makeParts(starting: AsyncDisposableStack, base: Base) {
     sessions,
     charges,
     store,
-    puts,
+    batches,
   };
   await assertNoDemoOutsideLoopback(warden);
   await recover(warden, guard);

@@ -6,6 +6,7 @@ import { loadConfig } from '../../server/config/load.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import type { BufferAccount, EdgeNode, WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
+import { Closings } from '../../server/edge/sftp/closings.ts';
 import { Filling } from '../../server/edge/sftp/filling.ts';
 import { Pacers } from '../../server/edge/sftp/pacer.ts';
 import { SegmentShelf } from '../../server/edge/sftp/segment-shelf.ts';
@@ -214,5 +215,6 @@ export function uploadContext(
     filling,
     pacers: new Pacers(testSession, warden),
     grants: new Turns(32),
+    closings: new Closings(node.log),
   };
 }

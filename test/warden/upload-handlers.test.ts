@@ -9,7 +9,7 @@ import type { KeyRing } from '../../server/warden/keys/key-ring.ts';
 import type { OpenSession } from '../../server/warden/sessions/open-session.ts';
 import type { Storing } from '../../server/warden/store/store-client.ts';
 import { uploadMac } from '../../server/warden/transfers/handle-seals.ts';
-import type { Putting } from '../../server/warden/transfers/small-files.ts';
+import type { Batching } from '../../server/warden/transfers/transfer-batches.ts';
 import { uploadHandlers } from '../../server/warden/transfers/upload-handlers.ts';
 import { lockUpload } from '../../server/warden/transfers/upload-queries.ts';
 import { type Seeded, Shelf } from '../support/shelf.ts';
@@ -66,7 +66,7 @@ async function setUp(t: Parameters<typeof Shelf.create>[0]) {
         within: (_session: OpenSession, customers: readonly CustomerId[], work: never) =>
           warden.database.withCustomers(customers, work),
       },
-    } as unknown as Charging & Storing & Putting);
+    } as unknown as Charging & Storing & Batching);
   const recorded = () =>
     sql.query<{ version: string; handle: string; extent: number; bytes: number }>(
       "select version_id as version, handle_id as handle, extent, bytes::int from ledger where kind = 'extent.verified' order by at",

@@ -41,7 +41,14 @@ const bytesOf = (slices: readonly Buffer[]): number => slices.reduce((sum, slice
 
 export class Download {
   readonly #context: UploadContext;
-  readonly #id: string;
+  readonly #path: readonly string[];
+  /** The version that was opened. */
+  readonly #version: string;
+  readonly #closesAside: boolean;
+  #id: string;
+  /** True when the key of any extent was released: from then on the warden knows the handle for good. */
+  #isGranted = false;
+  #reopening: Promise<void> | undefined;
   readonly #pacer: Pacer;
   readonly size: number;
   readonly modifiedAt: number;
@@ -57,20 +64,14 @@ export class Download {
       token: context.session.token,
       path: [...path],
     });
-    return new Download(context, opened);
+    return new Download(context, path, opened);
   }
 
-  private constructor(
-    context: UploadContext,
-    opened: {
-      readonly download: string;
-      readonly customer: string;
-      readonly size: number;
-      readonly modifiedAt: number;
-      readonly extents?: readonly Located[] | undefined;
-    },
-  ) {
+  private constructor(context: UploadContext, path: readonly string[], opened: Result<EdgeToWarden, 'download.open'>) {
     this.#context = context;
+    this.#path = path;
+    this.#version = opened.version;
+    this.#closesAside = opened.closesAside === true;
     this.#pacer = context.pacers.get(opened.customer, 'out');
     this.#id = opened.download;
     this.size = opened.size;
@@ -185,16 +186,40 @@ export class Download {
     const { witnessStopMs, wardenRetryMs } = node.limits;
     // The last of the repeated calls waits for `wardenRetryMs` by itself.
     const until = performance.now() + witnessStopMs - wardenRetryMs;
-    for (;;)
+    for (;;) {
+      const used = this.#id;
       try {
-        return await grants.run(() =>
-          warden.callRepeatable('download.grant', { token: session.token, download: this.#id, index }),
+        const granted = await grants.run(() =>
+          warden.callRepeatable('download.grant', { token: session.token, download: used, index }),
         );
+        this.#isGranted = true;
+        return granted;
       } catch (error) {
+        if (toCofferdamError(error).code === 'not-found' && (await this.#isReopened(used))) continue;
         if (toCofferdamError(error).code !== 'unavailable' || this.#isClosed || performance.now() > until) throw error;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
         if (this.#isClosed) throw error;
       }
+    }
+  }
+
+  /**
+   * Opens the file again, once, when its warden has forgotten the handle `used`, of which nothing was read. Returns
+   * whether there is another handle of the same version now.
+   */
+  async #isReopened(used: string): Promise<boolean> {
+    if (this.#id === used && !this.#isGranted && !this.#isClosed) {
+      const { warden, session } = this.#context;
+      this.#reopening ??= held(
+        warden
+          .callRepeatable('download.open', { token: session.token, path: [...this.#path] })
+          .then(({ download, version }) => {
+            if (version === this.#version) this.#id = download;
+          }),
+      );
+      await this.#reopening.catch(() => {});
+    }
+    return this.#id !== used;
   }
 
   async #grant(located: Located): Promise<string> {
@@ -261,19 +286,17 @@ export class Download {
 
   /**
    * Closes the download. `cut` means that the client did not close
-   * it, so nobody knows how many of the bytes that were sent arrived.
+   * it, so nobody knows how many of the bytes that were sent arrived. Where nothing depends on when it is recorded, a
+   * client does not wait for that.
    */
   async close(by: 'client' | 'cut'): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const extent of this.#open.values()) this.#closeReader(extent);
     this.#open.clear();
-    const { warden, session } = this.#context;
-    await warden.callRepeatable('download.close', {
-      token: session.token,
-      download: this.#id,
-      sentBytes: this.#sentBytes,
-      by,
-    });
+    const { warden, session, closings } = this.#context;
+    const said = { token: session.token, download: this.#id, sentBytes: this.#sentBytes, by };
+    const closing = warden.callRepeatable('download.close', said).then(() => {});
+    await (this.#closesAside && by === 'client' ? closings.add(closing) : closing);
   }
 }

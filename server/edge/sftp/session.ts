@@ -6,6 +6,7 @@ import { detach, held } from '../../domain/detached.ts';
 import { CofferdamError, type SftpStatus, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../seam/sftp-seam.ts';
 import type { ToldLines } from '../seam/told-lines.ts';
+import { Closings } from './closings.ts';
 import { dataHeader, FieldReader, okPacket, statusPacket, type, versionPacket } from './codec.ts';
 import { Filling } from './filling.ts';
 import { Handles, type OpenHandle } from './handles.ts';
@@ -67,6 +68,7 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
         filling: new Filling(output.buffers, store),
         pacers,
         grants,
+        closings: new Closings(node.log),
         handles: new Handles(places),
         pages,
       };
@@ -443,7 +445,11 @@ class Session implements SftpInput {
     const isLate = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, lanePatience * this.#context.node.limits.wardenRetryMs);
     });
-    await Promise.all([this.#letGoOfHandles(), Promise.race([opened, isLate])]);
+    await Promise.all([
+      this.#letGoOfHandles(),
+      Promise.race([opened, isLate]),
+      Promise.race([this.#context.closings.settled(), isLate]),
+    ]);
     clearTimeout(timer);
   }
 

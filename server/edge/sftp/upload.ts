@@ -7,6 +7,7 @@ import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/e
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 import { copyBase } from './base-copy.ts';
+import type { Closings } from './closings.ts';
 import { beyondEveryFile } from './codec.ts';
 import type { Filling } from './filling.ts';
 import type { Pacers } from './pacer.ts';
@@ -36,6 +37,7 @@ export type UploadContext = {
   readonly filling: Filling;
   readonly pacers: Pacers;
   readonly grants: Turns;
+  readonly closings: Closings;
 };
 type Opened = {
   readonly upload: string;

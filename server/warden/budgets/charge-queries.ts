@@ -19,12 +19,19 @@ import type { End } from '../../domain/ledger/births.ts';
 import type { Database } from '../../postgres/database.ts';
 import { type AskedBy, requireEntries } from './charge-entries.ts';
 
+/** One extent of an open download. */
+export type ChargedExtent = {
+  readonly session: SessionId;
+  readonly by?: AskedBy;
+  readonly download: string;
+  readonly index: number;
+};
 /**
  * What is to be charged: one extent of an open download, or an amount of bytes and items. `by`: who asks, which the
  * entry must name; without it the entry is believed about that.
  */
 export type ChargeRequest =
-  | { readonly session: SessionId; readonly by?: AskedBy; readonly download: string; readonly index: number }
+  | ChargedExtent
   | {
       readonly session: SessionId;
       readonly by?: AskedBy;
@@ -83,7 +90,8 @@ export type RawCharge = {
    */
   readonly entry: string | null;
 };
-type Raw = RawCharge & {
+/** The columns in which the charge of an extent is answered. */
+export type RawExtentCharge = RawCharge & {
   readonly content: string | null;
   readonly object: string | null;
   readonly bytes: number | null;
@@ -93,7 +101,8 @@ type Raw = RawCharge & {
   readonly wrapped_key: Buffer | null;
 };
 
-function released(row: Raw): ReleasedExtent | null {
+/** Returns what was released of an extent; null when nothing was. */
+export function releasedExtent(row: RawExtentCharge): ReleasedExtent | null {
   const {
     customer,
     content,
@@ -148,8 +157,8 @@ export function chargeAnswer(
   }
 }
 
-const callBatch = (database: Database, items: readonly ChargeRequest[]): Promise<readonly Raw[]> =>
-  database.call<Raw>(
+const callBatch = (database: Database, items: readonly ChargeRequest[]): Promise<readonly RawExtentCharge[]> =>
+  database.call<RawExtentCharge>(
     `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, content, object, bytes, sealed_bytes, inline, customer_key, wrapped_key,
        entry
      from charge_batch($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[]) order by item`,
@@ -183,7 +192,7 @@ export async function callChargeBatch(
     end = 'committed';
     return rows.map((row, i) => {
       const item = items[i];
-      return chargeAnswer(row, item === undefined || 'download' in item ? 'out' : item.direction, released(row));
+      return chargeAnswer(row, item === undefined || 'download' in item ? 'out' : item.direction, releasedExtent(row));
     });
   } finally {
     draft?.end(end);

@@ -24,6 +24,7 @@ import {
   type Permit,
   type ReleasedExtent,
 } from './charge-queries.ts';
+import { callFirstReadBatch, type FirstRead, type Opening } from './first-read-queries.ts';
 import { OpenPermits } from './open-permits.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
 import { type Charged, settling } from './settling.ts';
@@ -51,9 +52,17 @@ export type Charges = {
   /**
    * Charges one extent of an open download to every scope and records it. Only after that does it resolve, with what
    * the key of the extent is derived from. An extent for which the same credential paid within 24 h is free; when the
-   * credential has no place for unpaid entries left, a name is charged in addition.
+   * credential has no place for unpaid entries left, a name is charged in addition. With an `opening`, the handle is
+   * entered and its opening recorded in the same transaction; the opening takes a place for unpaid entries, as in
+   * `opening`.
    */
-  release(session: OpenSession, of: OpenedFile, download: string, index: number): Promise<ReleasedExtent>;
+  release(
+    session: OpenSession,
+    of: OpenedFile,
+    download: string,
+    index: number,
+    opening?: Opening,
+  ): Promise<ReleasedExtent>;
   /**
    * Charges what is about to be stored, listed, or opened for verification. Nothing is refunded when the operation then
    * fails.
@@ -136,9 +145,10 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
   const url = roleUrl(config, 'warden');
   const hook = { url, ...(admit && { admit }), ...(drafts && { drafts }), ...(grants && { slots: grants }) };
   const releases = createQueues<ChargeRequest, ChargeAnswer>(hook, 'grants', callChargeBatch);
+  const firstReads = createQueues<FirstRead, ChargeAnswer>(hook, 'first-reads', callFirstReadBatch);
   const amounts = createQueues<ChargeRequest, ChargeAnswer>(hook, 'charges', callChargeBatch);
   const paces = createQueues<PaceRequest, Permit>(hook, 'pace', callPace);
-  const all = [releases, amounts, paces].flatMap(
+  const all = [releases, firstReads, amounts, paces].flatMap(
     ({ partner, internal }): readonly Pick<BatchQueue<never, unknown>, 'stop'>[] => [partner, internal],
   );
   const permits = new OpenPermits();
@@ -157,14 +167,11 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
 
   const { requireUnrefused, settled } = settling({ desk, sessions, patienceMs: config.limits.slowdownPatienceMs });
 
-  const charge = async (
-    through: Queues<ChargeRequest, ChargeAnswer>,
+  const settledCharge = async (
     session: OpenSession,
-    request: ChargeRequest,
     asked: Asked,
-  ): Promise<Charged> =>
-    (await settled(session, asked, async () => ({ charge: await through[session.account.plane].request(request) })))
-      .charge;
+    ask: () => Promise<ChargeAnswer>,
+  ): Promise<Charged> => (await settled(session, asked, async () => ({ charge: await ask() }))).charge;
 
   // A refusal concerns the scopes of one customer. In the same session another customer may still have room, so the
   // customer is part of the key.
@@ -174,14 +181,17 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
   });
   const take: Charges['take'] = async (session, customer, direction, { bytes, items }) => {
     const asked = askedFor(session, customer, direction, { bytes, items });
-    await charge(
-      amounts,
-      session,
-      { session: session.id, by: byOf(session, customer), customer, direction, bytes, items },
-      asked,
-    );
+    const amount = { session: session.id, by: byOf(session, customer), customer, direction, bytes, items };
+    await settledCharge(session, asked, () => amounts[session.account.plane].request(amount));
   };
   const oneName = { bytes: 0, items: 1 };
+  /** Has the entry of an opening take a place, or charges a name for it. Returns whether it took a place. */
+  const openingPaid = async (session: OpenSession, customer: CustomerId, download: string): Promise<boolean> => {
+    const isFree = unpaid.take(session.credentialId);
+    if (isFree) openings.add(download);
+    else await take(session, customer, 'list', oneName);
+    return isFree;
+  };
 
   return {
     opening: async (session, customer, download, open) => {
@@ -200,18 +210,19 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
         throw error;
       }
     },
-    release: async (session, { customer, version }, download, index) => {
+    release: async (session, { customer, version }, download, index, opening) => {
       // The amounts are zero because only the database knows what an extent costs; the same extent always costs the
       // same.
       const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
       requireUnrefused(asked);
+      if (opening !== undefined && opening.tries === 0) await openingPaid(session, customer, download);
       const isFree = unpaid.take(session.credentialId);
       if (!isFree) await take(session, customer, 'list', oneName);
-      const { outcome, extent } = await charge(
-        releases,
-        session,
-        { session: session.id, by: byOf(session, customer, version), download, index },
-        asked,
+      const read = { session: session.id, by: byOf(session, customer, version), download, index };
+      const { outcome, extent } = await settledCharge(session, asked, () =>
+        opening === undefined
+          ? releases[session.account.plane].request(read)
+          : firstReads[session.account.plane].request({ ...read, opening }),
       );
       // The bytes of a first read have paid for its entry, so the place is given back. A refusal, which was thrown
       // above, and a repeated read keep it.
@@ -234,7 +245,10 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
         paces[session.account.plane].request({ session: session.id, customer, direction, bytes }),
       ),
     waiting: () =>
-      [releases, amounts].reduce((sum, { partner, internal }) => sum + partner.waiting() + internal.waiting(), 0),
+      [releases, firstReads, amounts].reduce(
+        (sum, { partner, internal }) => sum + partner.waiting() + internal.waiting(),
+        0,
+      ),
     stop: async () => {
       await Promise.all(all.map((one) => one.stop()));
     },

@@ -6,7 +6,7 @@ import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
-import type { Charging } from '../budgets/charges.ts';
+import { byOf, type Charging } from '../budgets/charges.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findDirectory, findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
@@ -16,10 +16,19 @@ import { bySession, record } from '../ledger/entries/record.ts';
 import { alarmImpossible } from '../sessions/impossible-words.ts';
 import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
 import { handleClosed } from '../versions/counted-reads.ts';
-import { closeDownload, findDownload, insertDownload, locateExtents, type OpenDownload } from './download-queries.ts';
+import {
+  closeDownload,
+  findDownload,
+  insertDownload,
+  locateExtents,
+  lookAtFile,
+  type OpenDownload,
+} from './download-queries.ts';
 import { extentAnswer } from './extent-answer.ts';
+import { FreshHandles } from './fresh-handles.ts';
 import { downloadMac, fits, reaches, refuseAltered } from './handle-seals.ts';
 import { ReleasedExtents } from './released-extents.ts';
+import type { Batching } from './transfer-batches.ts';
 
 type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close' | 'flow.permit';
 
@@ -48,9 +57,22 @@ export function mayRead(session: OpenSession, folder: FolderScope): boolean {
   );
 }
 
-export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
-  const { database, sessions, keys, charges } = warden;
+const secondsOf = (moment: Date): number => Math.max(0, Math.floor(moment.getTime() / 1000));
+
+/** Returns the public fields of the entry of an opening. */
+const openingSays = (place: ReturnType<typeof locateEntry>, sha256: Buffer | null, extentCount: number) => ({
+  folder: place.folder.name,
+  path: formatPath(place.rest),
+  sha256: sha256?.toString('hex') ?? null,
+  extentCount,
+});
+
+export function downloadHandlers(
+  warden: Charging & Batching,
+): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
+  const { database, sessions, keys, charges, batches } = warden;
   const released = new ReleasedExtents();
+  const fresh = new FreshHandles();
   const verified = new Map<string, OpenDownload>();
   const remember = (id: string, open: OpenDownload): void => {
     const [oldest] = verified.size >= handlesMax ? verified.keys() : [];
@@ -63,7 +85,7 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
    * is refused. Returns undefined when nothing is open under this id.
    */
   const findOpened = async (session: OpenSession, id: string): Promise<OpenDownload | undefined> => {
-    const known = verified.get(id);
+    const known = fresh.find(id, session.id) ?? verified.get(id);
     if (known !== undefined && known.session === session.id) return known;
     // In all customers: a row that was moved to another one is altered, and not gone.
     const found = await database.withSystem((tx) => findDownload(tx, id, session.id));
@@ -73,15 +95,73 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
     remember(id, found);
     return found;
   };
+  /**
+   * Opens a file by a look, of which nothing is written: it is charged and recorded with its first read (decision 67).
+   * Returns undefined when the file must be opened like any other, which includes every refusal.
+   */
+  const lookedAt = async (session: OpenSession, place: ReturnType<typeof locateEntry>) => {
+    const { folder, customer } = place;
+    if (!fresh.hasRoom(session.id, session.node) || !folder.verbs.has('list') || !mayRead(session, folder))
+      return undefined;
+    const seen = await lookAtFile(database, {
+      session: session.id,
+      folder: folder.id,
+      parents: place.parents,
+      name: place.name,
+      extentsMax: firstExtentsMax,
+    });
+    if (seen === undefined) return undefined;
+    const { version, content, extentCount, size, sha256 } = seen;
+    const download = randomUUID();
+    const handle = { session: session.id, customer: customer.id, folder: folder.id, version, content };
+    const mac = downloadMac(keys, download, handle);
+    const opening = { folder: folder.id, mac, size, says: openingSays(place, sha256, extentCount), tries: 0 };
+    fresh.make(download, { ...handle, extentCount }, opening, session.node);
+    return {
+      download,
+      customer: customer.id,
+      version,
+      closesAside: true as const,
+      extents: [...seen.extents],
+      size,
+      modifiedAt: secondsOf(seen.modifiedAt),
+    };
+  };
   const opened = async (session: OpenSession, id: string): Promise<OpenDownload> => {
     const found = await findOpened(session, id);
     if (found === undefined) throw gone();
     return found;
   };
+  /** Closes a handle that counts as a read of a version, or of which it has to be asked whether a key was released. */
+  const closeAlone = (
+    session: OpenSession,
+    open: OpenDownload,
+    said: { readonly download: string; readonly sentBytes: number; readonly by: 'client' | 'cut' },
+    known: number,
+  ): Promise<void> =>
+    sessions.within(session, [open.customer], async (tx) => {
+      const { download, sentBytes, by } = said;
+      const closed = await closeDownload(tx, download, session.id, sentBytes, known > 0);
+      if (closed === undefined) return;
+      if (closed.sentBytes < sentBytes) await alarmImpossible(tx, session, sentBytes);
+      await record(tx, {
+        kind: 'download.closed',
+        customer: open.customer,
+        ...bySession(session),
+        observer: 'edge',
+        handle: download,
+        version: open.version,
+        bytes: closed.sentBytes,
+        public: { by },
+      });
+      await handleClosed(tx, { download, session: session.id }, known);
+    });
   return {
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path, 'read');
+      const fresh = await lookedAt(session, place);
+      if (fresh !== undefined) return fresh;
       const download = randomUUID();
       const open = (): ReturnType<Handlers<EdgeToWarden, EdgeCaller>['download.open']> =>
         sessions.within(session, scopeOf(place.customer), async (tx) => {
@@ -114,20 +194,16 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
             handle: download,
             version: version.id,
             bytes: version.size,
-            public: {
-              folder: place.folder.name,
-              path: formatPath(place.rest),
-              sha256: version.sha256?.toString('hex') ?? null,
-              extentCount: version.extentCount,
-            },
+            public: openingSays(place, version.sha256, version.extentCount),
           });
           const extents = await locateExtents(tx, download, open, 0, firstExtentsMax);
           return {
             download,
             customer: place.customer.id,
+            version: version.id,
             extents: [...(extents ?? [])],
             size: version.size,
-            modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)),
+            modifiedAt: secondsOf(version.modifiedAt),
           };
         });
       return charges.opening(session, place.customer.id, download, open);
@@ -146,12 +222,23 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
       const open = await opened(session, download);
-      const extent = await charges.release(session, open, download, index).catch(async (error: unknown) => {
-        // Nothing is open as it was opened. Whether its row was altered is told by the row.
-        if (toCofferdamError(error).code === 'not-found' && verified.delete(download))
-          await findOpened(session, download);
-        throw error;
-      });
+      const extent = await fresh
+        .read(
+          download,
+          session.id,
+          async (opening) => {
+            const first = await charges.release(session, open, download, index, opening);
+            remember(download, open);
+            return first;
+          },
+          () => charges.release(session, open, download, index),
+        )
+        .catch(async (error: unknown) => {
+          // Nothing is open as it was opened. Whether its row was altered is told by the row.
+          if (toCofferdamError(error).code === 'not-found' && verified.delete(download))
+            await findOpened(session, download);
+          throw error;
+        });
       // The database has charged by its rows. A key is derived only for the content on which this handle was opened.
       if (extent.customer !== open.customer || extent.content !== open.content)
         throw await refuseAltered(warden, 'download', download);
@@ -169,26 +256,26 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
 
     'download.close': async ({ token, download, sentBytes, by }, caller) => {
       const session = await sessions.require(token, caller);
+      if (await fresh.close(download, session.id)) return {};
       const open = await findOpened(session, download);
       if (open === undefined) return {};
       const known = released.take(download);
       verified.delete(download);
-      await sessions.within(session, [open.customer], async (tx) => {
-        const closed = await closeDownload(tx, download, session.id, sentBytes, known > 0);
-        if (closed === undefined) return;
-        if (closed.sentBytes < sentBytes) await alarmImpossible(tx, session, sentBytes);
-        await record(tx, {
-          kind: 'download.closed',
-          customer: open.customer,
-          ...bySession(session),
-          observer: 'edge',
-          handle: download,
-          version: open.version,
-          bytes: closed.sentBytes,
-          public: { by },
-        });
-        await handleClosed(tx, { download, session: session.id }, known);
-      });
+      // What nothing depends on is closed together with others. What is not known to be released is asked of the record.
+      const { sentBytes: closed } =
+        known > 0 || sentBytes === 0
+          ? await batches.closes[session.account.plane].request({
+              session: session.id,
+              by: byOf(session, open.customer),
+              customer: open.customer,
+              version: open.version,
+              download,
+              sentBytes,
+              how: by,
+            })
+          : { sentBytes: null };
+      if (closed === null) await closeAlone(session, open, { download, sentBytes, by }, known);
+      else if (closed < sentBytes) await database.withSystem((tx) => alarmImpossible(tx, session, sentBytes));
       return {};
     },
   };

@@ -7,7 +7,7 @@ import {
   type SessionId,
   type VersionId,
 } from '../../domain/ids.ts';
-import type { Transaction } from '../../postgres/database.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
 import type { SealedDownload } from './handle-seals.ts';
 
@@ -52,6 +52,62 @@ export async function findDownload(
       mac: row.mac,
     }
   );
+}
+
+/** A file as it is opened by a look. */
+type FileSeen = {
+  readonly version: VersionId;
+  readonly content: ContentId;
+  readonly extentCount: number;
+  readonly size: number;
+  readonly sha256: Buffer | null;
+  readonly modifiedAt: Date;
+  readonly extents: readonly Located[];
+};
+
+/**
+ * Looks at the file `name` in the directory that `parents` leads to inside a folder. Returns undefined unless whoever
+ * may read there is given its newest published version, which has at least one and at most `extentsMax` extents, and
+ * nothing else stands under the name that anybody may see.
+ */
+export async function lookAtFile(
+  database: Database,
+  of: {
+    readonly session: SessionId;
+    readonly folder: FolderId;
+    readonly parents: readonly string[];
+    readonly name: string;
+    readonly extentsMax: number;
+  },
+): Promise<FileSeen | undefined> {
+  const [row] = await database.call<{
+    goes_on: boolean;
+    version: string | null;
+    content: string;
+    extent_count: number;
+    size: number;
+    sha256: Buffer | null;
+    modified_at: Date;
+    starts: readonly number[] | null;
+    lengths: readonly number[] | null;
+  }>(
+    `select goes_on, version, content, extent_count, size, sha256, modified_at, starts, lengths
+     from look_at_file($1, $2, $3::text[], $4, $5)`,
+    [of.session, of.folder, of.parents, of.name, of.extentsMax],
+  );
+  if (row === undefined || !row.goes_on || row.version === null) return undefined;
+  const [starts, lengths] = [row.starts ?? [], row.lengths ?? []];
+  // An extent is missing: how that is told is decided elsewhere.
+  if (starts.length !== row.extent_count) return undefined;
+  return {
+    version: idOf<VersionId>(row.version),
+    content: idOf<ContentId>(row.content),
+    extentCount: row.extent_count,
+    size: row.size,
+    sha256: row.sha256,
+    modifiedAt: row.modified_at,
+    extents: starts.map((offset, index) => ({ index, offset: Number(offset), bytes: Number(lengths[index]) })),
+  };
 }
 
 type Located = { readonly index: number; readonly offset: number; readonly bytes: number };

@@ -3,7 +3,6 @@
 // Must never: offer a name of which anything has to be given up, continued or decided by a marker; make a file of which
 // the edge does not say that it is whole (T-31); answer before the commit is known.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type ContentId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
@@ -11,49 +10,20 @@ import { afterClose, markedBy } from '../../domain/publish-rules.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import { sealedDigest } from '../../extents/object-tickets.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
-import type { DatabaseOptions } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
-import { roleUrl } from '../../postgres/role-url.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
-import type { Slots } from '../../rpc/slots.ts';
-import { byOf, type Charging, createQueues, type Queues } from '../budgets/charges.ts';
+import { byOf, type Charging } from '../budgets/charges.ts';
 import { signedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
 import { type Offer, Offers, offerLifeMs } from './offers.ts';
 import type { EntryPlace } from './open-upload.ts';
-import { callPutBatch, lookAtName, type NameSeen, type Put, type PutAnswer } from './put-queries.ts';
+import { lookAtName, type NameSeen, type Put, type PutAnswer } from './put-queries.ts';
+import type { Batching } from './transfer-batches.ts';
 
 type Mode = { readonly continue: boolean; readonly exclusive: boolean };
 type Offered = Extract<Result<EdgeToWarden, 'upload.offer'>, { outcome: 'offer' }>;
 type Said = Omit<Params<EdgeToWarden, 'upload.put'>, 'token' | 'upload'>;
-
-/** What receives small files that are whole: one queue for each plane. */
-type Puts = { readonly queues: Queues<Put, PutAnswer>; stop(): Promise<void> };
-/** What a use case receives that puts small files. */
-export type Putting = { readonly puts: Puts };
-
-export function createPuts({
-  config,
-  admit,
-  drafts,
-  grants,
-}: {
-  readonly config: Parameters<typeof roleUrl>[0] & Pick<Config, 'database'>;
-  readonly admit: DatabaseOptions['admit'];
-  readonly drafts?: DatabaseOptions['drafts'];
-  readonly grants?: Slots;
-}): Puts {
-  const url = roleUrl(config, 'warden');
-  const hook = { url, ...(admit && { admit }), ...(drafts && { drafts }), ...(grants && { slots: grants }) };
-  const queues = createQueues<Put, PutAnswer>(hook, 'puts', callPutBatch);
-  return {
-    queues,
-    stop: async () => {
-      await Promise.all([queues.partner.stop(), queues.internal.stop()]);
-    },
-  };
-}
 
 /** How often an OPEN looks at a name that others are opening at the same moment. */
 const looksMax = 3;
@@ -100,10 +70,10 @@ function isPlain(seen: NameSeen, place: EntryPlace, mode: Mode): boolean {
 }
 
 export class SmallFiles {
-  readonly #warden: Charging & Putting;
+  readonly #warden: Charging & Batching;
   readonly offers = new Offers();
 
-  constructor(warden: Charging & Putting) {
+  constructor(warden: Charging & Batching) {
     this.#warden = warden;
   }
 
@@ -171,10 +141,10 @@ export class SmallFiles {
 
   /** Puts the file of an offer, and returns its version after the commit. Throws when nothing was stored. */
   async put(session: OpenSession, offer: Offer, said: Said): Promise<VersionId> {
-    const { charges, puts } = this.#warden;
+    const { charges, batches } = this.#warden;
     const item = this.#itemOf(session, offer, said);
     const amount = { bytes: item.extent?.bytes ?? 0, items: 1 };
-    const queue = puts.queues[session.account.plane];
+    const queue = batches.puts[session.account.plane];
     const { put } = await charges.taking(session, offer.customer, amount, () => patiently(() => queue.request(item)));
     if (put === 'stored') return offer.version;
     if (put === null) throw new CofferdamError('bug', 'a small file was charged and not put');

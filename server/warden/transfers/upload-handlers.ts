@@ -17,7 +17,8 @@ import type { Storing } from '../store/store-client.ts';
 import { takePlace } from './close-upload.ts';
 import { type EntryPlace, issueExtent, type OpenMode, openUpload, rewriteUpload } from './open-upload.ts';
 import { Disbelieved } from './put-queries.ts';
-import { type Putting, SmallFiles } from './small-files.ts';
+import { SmallFiles } from './small-files.ts';
+import type { Batching } from './transfer-batches.ts';
 import {
   findBaseExtent,
   findClosedBy,
@@ -53,7 +54,7 @@ async function storedOf(
 }
 
 export function uploadHandlers(
-  warden: Charging & Storing & Putting,
+  warden: Charging & Storing & Batching,
 ): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
   const { database, sessions, limits, charges, log } = warden;
   const small = new SmallFiles(warden);

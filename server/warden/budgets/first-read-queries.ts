@@ -1,0 +1,112 @@
+// Owns: the SQL of first reads: one call enters and records the opening of each handle, and charges and records its
+// extent (`migrations/functions/gets.sql`, decision 67).
+// Must never: release anything of a batch of which an entry did not come back as it was sent (decision 42).
+import type { FolderId } from '../../domain/ids.ts';
+import type { Draft, End } from '../../domain/ledger/births.ts';
+import { faultOf, notWritten, parseEntry } from '../../domain/ledger/written.ts';
+import type { Database } from '../../postgres/database.ts';
+import { type AskedBy, requireEntries } from './charge-entries.ts';
+import {
+  type ChargeAnswer,
+  type ChargedExtent,
+  chargeAnswer,
+  type RawExtentCharge,
+  releasedExtent,
+} from './charge-queries.ts';
+
+/** A handle that was opened and of which nothing is written yet. */
+export type Opening = {
+  readonly folder: FolderId;
+  /** The seal of the row of the handle. */
+  readonly mac: Buffer;
+  /** The size of the file, in bytes. */
+  readonly size: number;
+  /** The public fields of the entry `download.opened`. */
+  readonly says: object;
+  /** How often it was sent. When the answer was lost, the opening may be recorded already. */
+  tries: number;
+};
+/** An extent that is read first through its handle. */
+export type FirstRead = ChargedExtent & { readonly by: AskedBy; readonly opening: Opening };
+
+type Raw = RawExtentCharge & { readonly opened: string | null };
+
+const callBatch = (database: Database, items: readonly FirstRead[]): Promise<readonly Raw[]> =>
+  database.call<Raw>(
+    `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, content, object, bytes, sealed_bytes, inline, customer_key, wrapped_key,
+       entry, opened
+     from first_read_batch($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bytea[], $8::text[]) order by item`,
+    [
+      items.map((one) => one.session),
+      items.map((one) => one.download),
+      items.map((one) => one.index),
+      items.map((one) => one.by.customer),
+      items.map((one) => one.by.version ?? null),
+      items.map((one) => one.opening.folder),
+      items.map((one) => one.opening.mac),
+      items.map((one) => JSON.stringify(one.opening.says)),
+    ],
+  );
+
+/** The outcomes with which a handle may not have been entered. */
+const unopened: ReadonlySet<string> = new Set(['session', 'missing']);
+
+/** Throws `unavailable` unless the entry of each opening that is recorded now came back as it was sent. */
+function requireOpenings(
+  items: readonly FirstRead[],
+  rows: readonly Raw[],
+  draft: Draft | undefined,
+  askedAt: number,
+): void {
+  for (const [i, { session, by, download, opening }] of items.entries()) {
+    const { opened: text = null, outcome = '' } = rows[i] ?? {};
+    // One that was sent before may be recorded already.
+    if (text === null && (opening.tries > 1 || unopened.has(outcome))) continue;
+    const written = parseEntry(text ?? '');
+    const sent = {
+      kind: 'download.opened',
+      observer: 'warden',
+      customer_id: by.customer,
+      account_id: by.account,
+      session_id: session,
+      node: by.node,
+      plane: by.plane,
+      handle_id: download,
+      version_id: by.version ?? null,
+      bytes: opening.size,
+      public: JSON.stringify(opening.says),
+    };
+    const fault = faultOf(written, sent) ?? (written && draft?.faultOf(written, askedAt));
+    if (written !== undefined && fault === undefined) {
+      draft?.add(written);
+      continue;
+    }
+    const why = fault ?? 'did not come back';
+    draft?.refuse(sent.kind, why);
+    throw notWritten(sent.kind, why);
+  }
+}
+
+/**
+ * Charges a batch of first reads. Returns one answer for each item, in their order, and resolves after the commit.
+ * Throws `unavailable` when an entry did not come back as it was sent; nothing of the batch is released then.
+ */
+export async function callFirstReadBatch(
+  database: Database,
+  items: readonly FirstRead[],
+): Promise<readonly ChargeAnswer[]> {
+  const draft = database.beginDraft();
+  let end: End = 'undone';
+  try {
+    draft?.requireRoom();
+    const askedAt = draft?.now() ?? 0;
+    for (const { opening } of items) opening.tries += 1;
+    const rows = await callBatch(database, items);
+    requireEntries(items, rows, draft, askedAt);
+    requireOpenings(items, rows, draft, askedAt);
+    end = 'committed';
+    return rows.map((row) => chargeAnswer(row, 'out', releasedExtent(row)));
+  } finally {
+    draft?.end(end);
+  }
+}
