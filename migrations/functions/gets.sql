@@ -43,17 +43,16 @@ language plpgsql set cofferdam.customers = '*' set lock_timeout = '2s' set plan_
 #variable_conflict use_column
 declare
   n constant int := cardinality(p_session);
-  openings text[]; handles uuid[];
+  budgets bigint[]; openings text[]; handles uuid[];
 begin
   -- 1. Lock the budgets, as the charge will: the rows of handles refer to versions, which others lock after budgets.
-  perform from (select b.id from budget b where b.id in (
-      select unnest(array[(select b.id from budget b where b.rank = 1 and b.credential_id = se.credential_id and b.direction = 'out'),
-        (select b.id from budget b where b.rank = 2 and b.account_id = se.account_id and b.customer_id = x.customer and b.direction = 'out'),
-        (select b.id from budget b where b.rank = 3 and b.customer_id = x.customer and b.direction = 'out'),
-        (select b.id from budget b where b.rank = 4 and b.plane = a.plane and b.direction = 'out'),
-        (select b.id from budget b where b.rank = 5 and b.direction = 'out')])
-      from unnest(p_session, p_customer) x(session, customer) join session se on se.id = x.session join account a on a.id = se.account_id)
-    order by b.rank, b.id for update) q;
+  budgets := array(select distinct one from unnest(p_session, p_customer) x(session, customer) join session se on se.id = x.session join account a on a.id = se.account_id
+    cross join lateral unnest(array[(select b.id from budget b where b.rank = 1 and b.credential_id = se.credential_id and b.direction = 'out'),
+      (select b.id from budget b where b.rank = 2 and b.account_id = se.account_id and b.customer_id = x.customer and b.direction = 'out'),
+      (select b.id from budget b where b.rank = 3 and b.customer_id = x.customer and b.direction = 'out'),
+      (select b.id from budget b where b.rank = 4 and b.plane = a.plane and b.direction = 'out'),
+      (select b.id from budget b where b.rank = 5 and b.direction = 'out')]) one);
+  perform from (select b.id from budget b where b.id = any (budgets) order by b.rank, b.id for update) q;
 
   -- 2. Enter and record the openings.
   with made as (

@@ -1,6 +1,6 @@
-// A file is opened by a look, of which nothing is written. Its first read is one transaction: the handle, its opening on
-// the record, the charge and its entry. Nothing of a file is told before that, and nothing that was told is missing from
-// the record.
+// A file is opened by a look, of which nothing is written. Its first read is one transaction: the handle, its opening
+// on the record, the charge and its entry. Nothing of a file is told before that, and nothing that was told is missing
+// from the record.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -141,12 +141,16 @@ test('a handle is that of its session, and what happened since the look decides'
 });
 
 test('looks are free only for so long, and names that are not there never are', async (t) => {
-  const { edge, token, open, grant, kinds, path } = await setUp(t, ['often']);
+  const { edge, token, open, grant, close, kinds, rows, path } = await setUp(t, ['often']);
   t.match(await edge.say('download.open', { token, path: path('nothing') }), { code: 'not-found' });
   const looked = await Promise.all(Array.from({ length: looksMax }, () => open('often')));
   t.same(await Promise.all([kinds(looked[0] as Opened), kinds(looked.at(-1) as Opened)]), [[], []]);
   const paid = await open('often');
   t.same(await kinds(paid), ['download.opened'], 'the next one is recorded when it is opened');
+  const lied = await open('often');
+  t.match(await close(lied, 5_000_000), { result: {} });
+  t.match(await rows(lied), [{ sent_bytes: 0, closed: true }], 'without a key nothing was sent, whatever is said');
+  t.same(await kinds(lied), ['download.opened', 'download.closed']);
   t.match(await grant(paid), { result: {} });
   t.match(await grant(looked[0] as Opened), { result: {} }, 'who reads after all');
   const free = await open('often');

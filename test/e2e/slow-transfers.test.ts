@@ -51,7 +51,7 @@ const connect = async (world: World, name: string): Promise<SftpClient> =>
     ...(world.account(name).totpSecret === null ? {} : { code: await world.code(name) }),
   });
 
-/** Writes the first bytes of a file, and waits until it is an upload: an offer that is cut leaves nothing (decision 60). */
+/** Writes the first bytes of a file, and waits until it is an upload: a cut offer leaves nothing (decision 60). */
 async function begin(world: World, client: SftpClient, name: string, bytes: Buffer): Promise<void> {
   await client.write(await client.open(`deposit/${name}`, 'w'), 0, bytes);
   for (const end = Date.now() + 20_000; (await fileRow(world, name)) === undefined && Date.now() < end; )

@@ -67,7 +67,7 @@ export const explained: readonly Explained[] = [
   {
     file: 'server/edge/sftp/codec.ts',
     why: 'At the largest exact number both branches give that number.',
-    slips: ['return value ⟦> → >=⟧ BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);'],
+    slips: ['return value ⟦> → >=⟧ BigInt(beyondEveryFile) ? beyondEveryFile : Number(value);'],
   },
   {
     file: 'server/extents/extent-key.ts',

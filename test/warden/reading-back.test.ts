@@ -2,7 +2,7 @@
 // whoever deposits there and may list.
 import { test } from 'tap';
 import type { Plane, Verb } from '../../server/domain/ids.ts';
-import { mayRead } from '../../server/warden/transfers/download-handlers.ts';
+import { mayRead } from '../../server/warden/transfers/looks.ts';
 
 type Given = Parameters<typeof mayRead>;
 const asks = (plane: Plane, direction: 'deposit' | 'collect', readBack: boolean, ...verbs: Verb[]): boolean =>

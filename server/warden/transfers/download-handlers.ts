@@ -3,7 +3,6 @@
 // warden.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
-import { formatPath } from '../../domain/paths.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { byOf, type Charging } from '../budgets/charges.ts';
@@ -14,19 +13,13 @@ import { isDirectory } from '../catalogue/wrong-kind.ts';
 import type { Read } from '../keys/key-ring.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
 import { alarmImpossible } from '../sessions/impossible-words.ts';
-import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
-import { handleClosed } from '../versions/counted-reads.ts';
-import {
-  closeDownload,
-  findDownload,
-  insertDownload,
-  locateExtents,
-  lookAtFile,
-  type OpenDownload,
-} from './download-queries.ts';
+import type { OpenSession } from '../sessions/open-session.ts';
+import { closeAlone } from './close-alone.ts';
+import { findDownload, insertDownload, locateExtents, type OpenDownload } from './download-queries.ts';
 import { extentAnswer } from './extent-answer.ts';
 import { FreshHandles } from './fresh-handles.ts';
 import { downloadMac, fits, reaches, refuseAltered } from './handle-seals.ts';
+import { firstExtentsMax, lookedAt, mayRead, openingSays, secondsOf } from './looks.ts';
 import { ReleasedExtents } from './released-extents.ts';
 import type { Batching } from './transfer-batches.ts';
 
@@ -38,34 +31,7 @@ type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant'
  */
 const handlesMax = 20_000;
 
-/** How many extents OPEN tells of at once. */
-const firstExtentsMax = 16;
-
 const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
-
-/**
- * Returns whether the session may read files of this folder. Reading requires the verb `read`; in a deposit folder that
- * allows it, partner accounts may read back what was delivered if they hold `list`.
- */
-export function mayRead(session: OpenSession, folder: FolderScope): boolean {
-  return (
-    folder.verbs.has('read') ||
-    (folder.direction === 'deposit' &&
-      folder.readBack &&
-      folder.verbs.has('list') &&
-      session.account.plane === 'partner')
-  );
-}
-
-const secondsOf = (moment: Date): number => Math.max(0, Math.floor(moment.getTime() / 1000));
-
-/** Returns the public fields of the entry of an opening. */
-const openingSays = (place: ReturnType<typeof locateEntry>, sha256: Buffer | null, extentCount: number) => ({
-  folder: place.folder.name,
-  path: formatPath(place.rest),
-  sha256: sha256?.toString('hex') ?? null,
-  extentCount,
-});
 
 export function downloadHandlers(
   warden: Charging & Batching,
@@ -95,73 +61,17 @@ export function downloadHandlers(
     remember(id, found);
     return found;
   };
-  /**
-   * Opens a file by a look, of which nothing is written: it is charged and recorded with its first read (decision 67).
-   * Returns undefined when the file must be opened like any other, which includes every refusal.
-   */
-  const lookedAt = async (session: OpenSession, place: ReturnType<typeof locateEntry>) => {
-    const { folder, customer } = place;
-    if (!fresh.hasRoom(session.id, session.node) || !folder.verbs.has('list') || !mayRead(session, folder))
-      return undefined;
-    const seen = await lookAtFile(database, {
-      session: session.id,
-      folder: folder.id,
-      parents: place.parents,
-      name: place.name,
-      extentsMax: firstExtentsMax,
-    });
-    if (seen === undefined) return undefined;
-    const { version, content, extentCount, size, sha256 } = seen;
-    const download = randomUUID();
-    const handle = { session: session.id, customer: customer.id, folder: folder.id, version, content };
-    const mac = downloadMac(keys, download, handle);
-    const opening = { folder: folder.id, mac, size, says: openingSays(place, sha256, extentCount), tries: 0 };
-    fresh.make(download, { ...handle, extentCount }, opening, session.node);
-    return {
-      download,
-      customer: customer.id,
-      version,
-      closesAside: true as const,
-      extents: [...seen.extents],
-      size,
-      modifiedAt: secondsOf(seen.modifiedAt),
-    };
-  };
   const opened = async (session: OpenSession, id: string): Promise<OpenDownload> => {
     const found = await findOpened(session, id);
     if (found === undefined) throw gone();
     return found;
   };
-  /** Closes a handle that counts as a read of a version, or of which it has to be asked whether a key was released. */
-  const closeAlone = (
-    session: OpenSession,
-    open: OpenDownload,
-    said: { readonly download: string; readonly sentBytes: number; readonly by: 'client' | 'cut' },
-    known: number,
-  ): Promise<void> =>
-    sessions.within(session, [open.customer], async (tx) => {
-      const { download, sentBytes, by } = said;
-      const closed = await closeDownload(tx, download, session.id, sentBytes, known > 0);
-      if (closed === undefined) return;
-      if (closed.sentBytes < sentBytes) await alarmImpossible(tx, session, sentBytes);
-      await record(tx, {
-        kind: 'download.closed',
-        customer: open.customer,
-        ...bySession(session),
-        observer: 'edge',
-        handle: download,
-        version: open.version,
-        bytes: closed.sentBytes,
-        public: { by },
-      });
-      await handleClosed(tx, { download, session: session.id }, known);
-    });
   return {
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path, 'read');
-      const fresh = await lookedAt(session, place);
-      if (fresh !== undefined) return fresh;
+      const looked = await lookedAt(warden, fresh, session, place);
+      if (looked !== undefined) return looked;
       const download = randomUUID();
       const open = (): ReturnType<Handlers<EdgeToWarden, EdgeCaller>['download.open']> =>
         sessions.within(session, scopeOf(place.customer), async (tx) => {
@@ -274,7 +184,7 @@ export function downloadHandlers(
               how: by,
             })
           : { sentBytes: null };
-      if (closed === null) await closeAlone(session, open, { download, sentBytes, by }, known);
+      if (closed === null) await closeAlone(warden, session, open, { download, sentBytes, by }, known);
       else if (closed < sentBytes) await database.withSystem((tx) => alarmImpossible(tx, session, sentBytes));
       return {};
     },
