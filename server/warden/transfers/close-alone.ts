@@ -1,5 +1,5 @@
-// Owns: closing one handle for reading in a transaction of its own: one that counts as a read of its version, and one of
-// which the record has to be asked whether a key was released.
+// Owns: closing one handle for reading in a transaction of its own: one that counts as a read of its version, and one
+// of which the record has to be asked whether a key was released.
 // Must never: record more bytes than can have been sent.
 import { bySession, record } from '../ledger/entries/record.ts';
 import { alarmImpossible } from '../sessions/impossible-words.ts';

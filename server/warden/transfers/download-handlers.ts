@@ -171,7 +171,8 @@ export function downloadHandlers(
       if (open === undefined) return {};
       const known = released.take(download);
       verified.delete(download);
-      // What nothing depends on is closed together with others. What is not known to be released is asked of the record.
+      // What nothing depends on is closed together with others. Otherwise the record is asked whether a key was
+      // released.
       const { sentBytes: closed } =
         known > 0 || sentBytes === 0
           ? await batches.closes[session.account.plane].request({

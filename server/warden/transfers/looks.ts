@@ -42,8 +42,8 @@ export const openingSays = (place: Place, sha256: Buffer | null, extentCount: nu
 });
 
 /**
- * Opens a file by a look: it is charged and recorded with its first read. Returns undefined when the file must be opened
- * like any other, which includes every refusal.
+ * Opens a file by a look: it is charged and recorded with its first read. Returns undefined when the file must be
+ * opened like any other, which includes every refusal.
  */
 export async function lookedAt(
   { database, keys }: Pick<Warden, 'database' | 'keys'>,
