@@ -7,7 +7,8 @@ type RightChange = NonNullable<Params<OperatorToAdmin, 'account.set'>['rights']>
 
 /**
  * Reads the value of --give or --take, such as `northbank/deposit:list+read,acme`: without a folder all folders of the
- * customer are meant, and without verbs all that the account may have there. Throws a RangeError for another form.
+ * customer are meant, and without verbs those that a new account has there (--give), or all (--take). Throws a
+ * RangeError for another form.
  */
 export function rightsIn(act: RightChange['act'], text: string): RightChange[] {
   return text.split(',').map((part) => {

@@ -18,7 +18,7 @@ export const accountSet = change({
     {
       name: 'give',
       value: 'CUSTOMER[/FOLDER][:VERB+…],…',
-      help: 'what it may do in folders from now on; verbs are list, read, write and remove, and without them all that it may have there',
+      help: 'what it may do in folders from now on; verbs are list, read, write, remove and done; without them those that a new account has there, which is never done',
     },
     { name: 'take', value: 'CUSTOMER[/FOLDER][:VERB+…],…', help: 'what it may not do in folders any more' },
   ],

@@ -160,6 +160,15 @@ export const entryKinds = {
     public: ['until'],
     sensitive: byOperator,
   },
+  'file.done': {
+    says: 'an account is done with a file: it finds the file in archive/ from now on, and nobody else sees a difference',
+    public: [...inFolder],
+  },
+  'file.reopened': {
+    says: 'the account that was done with a file finds it in its place again, because it said so itself or an operator did',
+    public: [...inFolder],
+    sensitive: byOperator,
+  },
   'file.destroyed': { says: 'retention has ended: the key is destroyed', public: [] },
   'directory.made': { says: 'a directory was made', public: [...inFolder] },
   'directory.removed': { says: 'a directory was removed', public: [...inFolder] },

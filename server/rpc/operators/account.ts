@@ -136,8 +136,8 @@ export const accountOperations = {
         manages: z.boolean().optional(),
         contact: text(200).optional(),
         /**
-         * Rights that are given or taken away, in this order. Without a folder all folders of the customer are meant;
-         * without verbs all that an account of this plane may have there.
+         * Rights that are given or taken away, in this order. Without a folder all folders of the customer are meant.
+         * Without verbs, those that a new account of this plane has there are given, or all are taken.
          */
         rights: z
           .array(

@@ -15,6 +15,7 @@ import { bySession, record } from '../ledger/entries/record.ts';
 import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
 import type { Storing } from '../store/store-client.ts';
 import { removeFile, renameFile } from './change-file.ts';
+import { viewedAt } from './done.ts';
 import {
   type InFolder,
   knowsFile,
@@ -112,10 +113,15 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
     if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
     requireVerb(session, place.folder, 'list');
     return inFolder(session, place, async (tx) => {
-      const parent = await walk(tx, place.folder.id, place.rest.slice(0, -1));
-      const name = place.rest.at(-1) ?? '';
+      const {
+        view,
+        place: { rest },
+      } = await viewedAt(tx, session, place);
+      const name = rest.at(-1);
+      if (name === undefined) return directoryAttributes(session, place.folder, epochZero);
+      const parent = await walk(tx, place.folder.id, rest.slice(0, -1));
       const file = await findFile(tx, place.folder.id, parent, name);
-      const version = file && (await visibleVersion(tx, file, session.account.id));
+      const version = file && (await visibleVersion(tx, file, session.account.id, view));
       if (version !== undefined)
         return {
           kind: 'file',
@@ -182,8 +188,10 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
       }
       requireVerb(session, place.folder, 'list');
       const all = await inFolder(session, place, async (tx) => {
-        const parent = await walk(tx, place.folder.id, place.rest);
-        return listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
+        const at = await viewedAt(tx, session, place);
+        const parent = await walk(tx, place.folder.id, at.place.rest);
+        const where = { folder: place.folder.id, parent, view: at.view };
+        return listEntries(tx, where, session.account.id, after ?? '', limit);
       });
       const found = inOneFrame(all);
       // That a folder is empty is also an answer, so it is charged as one name.

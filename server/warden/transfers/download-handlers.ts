@@ -8,6 +8,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import type { Charging } from '../budgets/charges.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { viewedAt } from '../catalogue/done.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findDirectory, findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
 import { isDirectory } from '../catalogue/wrong-kind.ts';
@@ -81,14 +82,16 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
   return {
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path, 'read');
+      const asked = locateEntry(session, path, 'read');
       const download = randomUUID();
       const open = (): ReturnType<Handlers<EdgeToWarden, EdgeCaller>['download.open']> =>
-        sessions.within(session, scopeOf(place.customer), async (tx) => {
+        sessions.within(session, scopeOf(asked.customer), async (tx) => {
+          const { view, place } = await viewedAt(tx, session, asked);
           requireVerb(session, place.folder, 'list');
+          if (place.rest.length === 0) throw isDirectory();
           const parent = await walk(tx, place.folder.id, place.parents);
           const file = await findFile(tx, place.folder.id, parent, place.name);
-          const visible = file && (await visibleVersion(tx, file, session.account.id));
+          const visible = file && (await visibleVersion(tx, file, session.account.id, view));
           if (file === undefined || visible === undefined) {
             const isOther = (await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined;
             throw isOther ? isDirectory() : notFound();
@@ -130,7 +133,7 @@ export function downloadHandlers(warden: Charging): Pick<Handlers<EdgeToWarden, 
             modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)),
           };
         });
-      return charges.opening(session, place.customer.id, download, open);
+      return charges.opening(session, asked.customer.id, download, open);
     },
 
     'download.locate': async ({ token, download, offset }, caller) => {
