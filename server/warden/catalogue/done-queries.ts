@@ -2,7 +2,7 @@
 import type { AccountId, CustomerId, VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export type Done = { readonly account: AccountId; readonly version: VersionId };
+type Done = { readonly account: AccountId; readonly version: VersionId };
 
 /** Notes that an account is done with a version. Returns false when it was done with it before. */
 export async function insertDone(

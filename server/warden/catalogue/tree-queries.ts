@@ -87,9 +87,9 @@ const visible = (account: string): string =>
  * version that it may know of.
  */
 export type View = 'place' | 'archive';
-/** Returns the condition that an account finds version `v` in this view. */
-const foundIn = (view: string, account: string): string =>
-  `(v.state = 'published' and exists (select 1 from done_file d where d.account_id = ${account} and d.version_id = v.id)) = (${view}::text = 'archive')`;
+/** Returns the condition that an account finds version `v` in the view that a parameter names. */
+const foundIn = (parameter: string, account: string): string =>
+  `(v.state = 'published' and exists (select 1 from done_file d where d.account_id = ${account} and d.version_id = v.id)) = (${parameter}::text = 'archive')`;
 
 export async function findDirectory(
   tx: Transaction,
