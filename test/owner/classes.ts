@@ -72,7 +72,7 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     deleted: 'narrows',
     inserted: 'sealed',
     columns: {
-      sealed: 'id customer_id name kind plane read_only source_networks expires_at is_self_test manages',
+      sealed: 'id customer_id name kind plane read_only source_networks expires_at is_self_test manages starts_in',
       narrows: 'state',
       shown: 'contact is_demo created_at',
     },

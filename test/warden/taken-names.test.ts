@@ -53,7 +53,13 @@ function sessionIn({ verbs = ['list', 'read', 'write', 'remove'], ...facts }: Fo
     manages: false,
   } as const;
   const id = idOf<SessionId>(randomUUID());
-  const rest = { credentialId: randomUUID() as never, purpose: 'transfer', isOver: false, ticket: null } as const;
+  const rest = {
+    credentialId: randomUUID() as never,
+    purpose: 'transfer',
+    isOver: false,
+    ticket: null,
+    start: [],
+  } as const;
   return { id, node: idOf<NodeName>('n'), account, customers, ...rest };
 }
 

@@ -211,8 +211,8 @@ export const entryKinds = {
   'account.unlocked': { says: 'an account was unlocked', sensitive: ['wasLocked', 'countersCleared', ...byOperator] },
   'account.end-set': { says: 'the end of an account was set or removed', sensitive: ['expiresAt', ...byOperator] },
   'account.changed': {
-    says: 'networks, contact or kind of access of an account were changed',
-    sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', ...byOperator],
+    says: 'networks, contact, start or kind of access of an account were changed',
+    sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', 'start', ...byOperator],
   },
   'account.rights-changed': {
     says: 'the rights of an account in the folders of a customer were changed',
