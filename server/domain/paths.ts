@@ -34,7 +34,8 @@ export function isValidName(name: string): boolean {
 }
 
 /**
- * Parses the bytes of an SFTP path. A relative path begins where the session starts. `.` and empty components are dropped; `..` removes one component and stops at the root, as clients expect.
+ * Parses the bytes of an SFTP path. A relative path begins where the session starts, at the root unless `start` says
+ * otherwise. `.` and empty components are dropped; `..` removes one component and stops at the root, as clients expect.
  * Throws `invalid` for bytes that are not UTF-8, for names that are not allowed, and beyond the limits.
  */
 export function parsePath(bytes: Uint8Array, start: VirtualPath = []): VirtualPath {

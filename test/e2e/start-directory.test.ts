@@ -56,15 +56,17 @@ test('an account starts where operators let it, and puts a file there right afte
   // A name that is looked up by another spelling of the same path while the file is being written.
   const handle = await raw.open('small.xml', 2 | 8 | 16);
   t.match(await raw.write(handle, 0, Buffer.from('small')), { code: sftpStatus.OK });
-  t.equal(await raw.size('/deposit/small.xml'), 5);
+  t.ok(await raw.exists('/deposit/small.xml'));
   t.match(await raw.resizeName('small.xml', 5), { code: sftpStatus.OK });
   t.match(await raw.close(handle), { code: sftpStatus.OK });
+  await set('acme', '--start', 'acme/deposit');
+  t.equal((await world.sftp('acme', [`put ${local} person.xml`])).code, 0);
   const receipt = await run(
     'ssh',
-    [...world.sftpArguments('acme-batch').map((one) => (one === '-P' ? '-p' : one)), 'receipt', 'pay.xml'],
-    { env: await world.sftpEnvironment('acme-batch') },
+    [...world.sftpArguments('acme').map((one) => (one === '-P' ? '-p' : one)), 'receipt', 'person.xml'],
+    { env: await world.sftpEnvironment('acme') },
   );
-  t.match(receipt.out, /"path":"\/deposit\/pay\.xml"/, `the console resolves it in the same way: ${receipt.err}`);
+  t.match(receipt.out, /"path":"\/deposit\/person\.xml"/, `the console resolves it in the same way: ${receipt.err}`);
 
   await set('acme-batch', '--take', 'acme/deposit');
   t.equal(await pwd('acme-batch'), '/', 'what it may not use any more is no start');

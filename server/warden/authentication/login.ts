@@ -34,7 +34,7 @@ import { installationId } from '../seals/seal-queries.ts';
 import { factsOfRow, verifiedAhead, verifiedBehind } from '../seals/seals.ts';
 import { lockForOpening } from '../sessions/session-limit-queries.ts';
 import { activeCustomers } from '../sessions/session-queries.ts';
-import { accountOf, customersOf, startOf } from '../sessions/session-scope.ts';
+import { accountOf, reachOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
 import { findNamed, namesOfGiven, recordFailure, recordPartial } from './login-record.ts';
@@ -399,14 +399,13 @@ export class Logins {
     const account = opens && accountOf(rows, id, opens.restrictions.readOnly);
     if (opens === undefined || account === undefined) return { outcome: 'closed' };
     const reachable = [...rows.values()].flatMap((row) => (row.kind === 'customer' ? [row.id] : []));
-    const customers =
-      opens.purpose === 'transfer' ? customersOf(rows, account, await activeCustomers(tx, reachable)) : [];
     return openSession(tx, this.#given.sessions, {
       account: seen.account,
       scope: {
         account,
-        customers,
-        start: startOf(rows, account, customers),
+        ...(opens.purpose === 'transfer'
+          ? reachOf(rows, account, await activeCustomers(tx, reachable))
+          : { customers: [], start: [] }),
         ticket: ticket?.id ?? null,
       },
       now: seen.now,

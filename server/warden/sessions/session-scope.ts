@@ -146,7 +146,7 @@ export function customersOf(
  * An account of which nothing was named begins in its folder when it reaches exactly one, and may write there
  * (decision 67).
  */
-export function startOf(
+function startOf(
   rows: VerifiedRows,
   account: SessionScope['account'],
   customers: readonly SealedCustomer[],
@@ -157,6 +157,16 @@ export function startOf(
   const chosen = startsIn === null ? usual : reached.find(({ folder }) => folder.id === startsIn);
   if (chosen === undefined) return [];
   return account.plane === 'internal' ? [chosen.customer, chosen.folder.name] : [chosen.folder.name];
+}
+
+/** Returns what a session of this account reaches, and where it starts. `active` has the customers that may log in. */
+export function reachOf(
+  rows: VerifiedRows,
+  account: SessionScope['account'],
+  active: ReadonlySet<string>,
+): Pick<SessionScope, 'customers' | 'start'> {
+  const customers = customersOf(rows, account, active);
+  return { customers, start: startOf(rows, account, customers) };
 }
 
 const macOf = (keys: KeyRing, text: string): Buffer => keys.sealRow(['session', text]);
