@@ -10,6 +10,7 @@ import { frameBytesMax } from '../../rpc/framing.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import type { Charging } from '../budgets/charges.ts';
 import { uploadRoom } from '../budgets/room-queries.ts';
+import { pageName } from '../budgets/told-pages.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
 import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
@@ -194,8 +195,10 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
         return listEntries(tx, where, session.account.id, after ?? '', limit);
       });
       const found = inOneFrame(all);
+      const isCut = all.length === limit || found.length < all.length;
+      const page = pageName([place.folder.id, place.rest, after ?? null, limit], [found, isCut]);
       // That a folder is empty is also an answer, so it is charged as one name.
-      await charges.take(session, place.customer.id, 'list', { bytes: 0, items: Math.max(1, found.length) });
+      await charges.listing(session, place.customer.id, page, Math.max(1, found.length));
       await inFolder(session, place, (tx) =>
         record(tx, {
           kind: 'folder.listed',
@@ -224,7 +227,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
       const last = entries.at(-1);
       return {
         entries,
-        ...(last !== undefined && (all.length === limit || found.length < all.length) ? { next: last.name } : {}),
+        ...(last !== undefined && isCut ? { next: last.name } : {}),
       };
     },
 
