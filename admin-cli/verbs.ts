@@ -39,6 +39,7 @@ import { customerSuspend } from './customer/suspend.ts';
 import { fileList } from './file/list.ts';
 import { fileReceipt } from './file/receipt.ts';
 import { fileRelease } from './file/release.ts';
+import { fileReopen } from './file/reopen.ts';
 import { fileWithdraw } from './file/withdraw.ts';
 import { folderCreate } from './folder/create.ts';
 import { folderSet } from './folder/set.ts';
@@ -136,6 +137,7 @@ export const verbs: readonly Verb[] = [
   fileReceipt,
   fileWithdraw,
   fileRelease,
+  fileReopen,
   folderCreate,
   folderSet,
   holdPlace,

@@ -22,7 +22,7 @@ grant execute on function in_scope(uuid), whole_number(numeric), count_in(jsonb,
 grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right, legal_hold,
   directory, file, content, extent, version, node, session, download, budget, operator, key_exchange_use, standing_window, known_source, login_penalty, rotation, rotation_item to cofferdam_warden;
 grant delete on directory, file, extent, folder_right, login_penalty, known_source to cofferdam_warden;
-grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, doomed_content, pending_extent to cofferdam_warden;
+grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, doomed_content, pending_extent, done_file to cofferdam_warden;
 grant update (charged_at) on charged_item to cofferdam_warden;
 -- Only to lock its rows.
 grant update (since) on doomed_content to cofferdam_warden;
@@ -44,7 +44,7 @@ grant select on ledger, ledger_dump, ledger_leaf, ledger_kept to cofferdam_warde
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;
 grant usage on all sequences in schema public to cofferdam_warden;
 
-grant select on customer, account, folder, folder_right, legal_hold, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, self_test, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item to cofferdam_admin;
+grant select on customer, account, folder, folder_right, legal_hold, directory, file, version, done_file, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, self_test, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item to cofferdam_admin;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, valid_from, expires_at, first_used_at, first_used_from, last_used_at, last_used_from,
   woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id, proved_at) on credential to cofferdam_admin;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;

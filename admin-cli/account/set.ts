@@ -1,7 +1,7 @@
 // Owns: `cofferctl account set`.
 import { change } from '../verb/change.ts';
 import { only, positional, yesNo } from '../verb/verb.ts';
-import { rightsIn } from './rights.ts';
+import { rightsIn, startNamed } from './rights.ts';
 
 export const accountSet = change({
   words: ['account', 'set'],
@@ -16,9 +16,14 @@ export const accountSet = change({
     },
     { name: 'contact', value: 'TEXT', help: 'whom to tell' },
     {
+      name: 'start',
+      value: 'CUSTOMER/FOLDER|root|usual',
+      help: 'where it starts after a login; usual is its folder when it has exactly one and may write there, and otherwise the root',
+    },
+    {
       name: 'give',
       value: 'CUSTOMER[/FOLDER][:VERB+…],…',
-      help: 'what it may do in folders from now on; verbs are list, read, write and remove, and without them all that it may have there',
+      help: 'what it may do in folders from now on; verbs are list, read, write, remove and done; without them those that a new account has there, which is never done',
     },
     { name: 'take', value: 'CUSTOMER[/FOLDER][:VERB+…],…', help: 'what it may not do in folders any more' },
   ],
@@ -26,7 +31,7 @@ export const accountSet = change({
   example: 'cofferctl account set northbank-batch --networks 192.0.2.0/24 --reason "contract of May"',
   operation: 'account.set',
   params: (given) => {
-    const { networks, contact, give, take } = given.options;
+    const { networks, contact, give, take, start } = given.options;
     const rights = [
       ...(take === undefined ? [] : rightsIn('take', take)),
       ...(give === undefined ? [] : rightsIn('give', give)),
@@ -38,6 +43,7 @@ export const accountSet = change({
         readOnly: yesNo(given, 'read-only'),
         manages: yesNo(given, 'manages'),
         contact,
+        start: start === undefined ? undefined : startNamed(start),
         rights: rights.length === 0 ? undefined : rights,
       }),
     };

@@ -7,6 +7,19 @@ const line = ([name, value]: readonly [string, string | null]): string =>
   `${name.padEnd(24)} ${value === null ? '-' : plain(value)}\n`;
 const yesOrNo = (is: boolean): string => (is ? 'yes' : 'no');
 
+type Right = { readonly customer: string; readonly folder: string; readonly verbs: readonly string[] };
+/** Says where relative paths of an account begin, by the rule of a login. */
+function startIn(startsIn: string | null, plane: string, rights: readonly Right[]): string {
+  const pathOf = (customer: string, folder: string): string =>
+    plane === 'internal' ? `/${customer}/${folder}` : `/${folder}`;
+  const [only] = rights.length === 1 ? rights : [];
+  if (startsIn === null)
+    return only?.verbs.includes('write') ? `${pathOf(only.customer, only.folder)} (its only folder)` : '/';
+  const set = rights.find((one) => `${one.customer}/${one.folder}` === startsIn);
+  if (set !== undefined) return pathOf(set.customer, set.folder);
+  return startsIn === 'root' ? '/ (set)' : `/ (${startsIn} was set, and it may do nothing there)`;
+}
+
 export const accountShow = read({
   words: ['account', 'show'],
   positionals: ['NAME'],
@@ -30,6 +43,7 @@ export const accountShow = read({
           ['last used', when(account.lastUsedAt)],
           ['read-only', yesOrNo(account.readOnly)],
           ['manages other accounts', yesOrNo(account.manages)],
+          ['starts in', startIn(account.startsIn, account.plane, rights)],
           ['contact', account.contact],
         ] as const
       ).map(line),

@@ -10,7 +10,7 @@ export const fileList = read({
     { name: 'folder', value: 'NAME', help: 'only in this folder' },
     { name: 'limit', value: 'N', help: 'at most so many, newest first (1 to 500)' },
   ],
-  help: "Lists a customer's files: names, states and hashes, never content.",
+  help: "Lists a customer's files: names, states and hashes, and which accounts are done with them, never content.",
   example: 'cofferctl file list acme --folder deposit',
   operation: 'file.list',
   params: (given) => ({
@@ -19,7 +19,7 @@ export const fileList = read({
   }),
   text: ({ files }) =>
     table({
-      columns: ['PATH', 'VERSION', 'STATE', 'BYTES', 'SHA-256', 'ACCOUNT', 'CLOSED', 'ID'],
+      columns: ['PATH', 'VERSION', 'STATE', 'BYTES', 'SHA-256', 'ACCOUNT', 'CLOSED', 'DONE', 'ID'],
       rows: files.map((one) => [
         one.path,
         one.number,
@@ -28,6 +28,7 @@ export const fileList = read({
         one.sha256?.slice(0, 16) ?? null,
         one.account,
         when(one.closedAt),
+        one.done.length === 0 ? null : one.done.map(({ account, at }) => `${account} ${when(at)}`).join(', '),
         one.version,
       ]),
       empty: 'no files',

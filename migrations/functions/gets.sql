@@ -1,8 +1,8 @@
--- Gets: a file is opened by a look, and its first read is charged and recorded together with its opening (decision 67). Before that nothing of it is written
+-- Gets: a file is opened by a look, and its first read is charged and recorded together with its opening (decision 69). Before that nothing of it is written
 -- anywhere, and nothing of its content was told.
 
 -- Promises: what the warden knows of a file before a session reads it, all at one moment. `version` is the published version that whoever may read there is
--- given; null when there is none, when anything unpublished stands under the name, when the folder counts complete reads, or when it has no extents or more than `p_extents_max`. `starts` and `lengths` are those of its
+-- given; null when there is none, when anything unpublished stands under the name, when the account is done with it, when the folder counts complete reads, or when it has no extents or more than `p_extents_max`. `starts` and `lengths` are those of its
 -- extents, in bytes, in order. It reads only. Called by the warden.
 create or replace function look_at_file(p_session uuid, p_folder uuid, p_parents text[], p_name text, p_extents_max int)
 returns table (goes_on boolean, version uuid, content uuid, extent_count int, size bigint, sha256 bytea, modified_at timestamptz, starts bigint[], lengths bigint[])
@@ -23,6 +23,10 @@ begin
     and not exists (select from version v where v.file_id = found_file and v.state in ('partial', 'held', 'settling')) then
     select v.id, v.content_id, v.extent_count, v.size, v.sha256, v.modified_at into version, content, extent_count, size, sha256, modified_at
       from version v where v.file_id = found_file and v.state = 'published' order by v.number desc limit 1;
+    -- Whoever is done with it finds it in an archive (decision 66), which the warden looks for otherwise.
+    if exists (select from done_file d where d.version_id = version and d.account_id = (select se.account_id from session se where se.id = p_session)) then
+      extent_count := null;
+    end if;
   end if;
   if extent_count between 1 and p_extents_max then
     select array_agg(e.start order by e.index), array_agg(e.bytes order by e.index) into starts, lengths from extent e where e.content_id = content and e.index < extent_count;

@@ -17,7 +17,7 @@ declare
   t text;
 begin
   -- Each row belongs to a customer.
-  foreach t in array array['customer_key', 'folder', 'folder_right', 'directory', 'file', 'content', 'extent', 'pending_extent', 'version', 'download', 'legal_hold'] loop
+  foreach t in array array['customer_key', 'folder', 'folder_right', 'directory', 'file', 'content', 'extent', 'pending_extent', 'version', 'download', 'legal_hold', 'done_file'] loop
     execute format('drop policy if exists scope on %I', t);
     execute format('create policy scope on %I using (in_scope(customer_id)) with check (in_scope(customer_id))', t);
   end loop;

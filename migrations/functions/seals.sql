@@ -22,7 +22,7 @@ begin
   return null;
 end $$;
 create or replace trigger break_seal after insert or update of name, allowed_proofs, is_self_test, former_names on customer for each row execute function break_seal('customer');
-create or replace trigger break_seal after insert or update of customer_id, name, kind, plane, read_only, source_networks, expires_at, manages, is_self_test on account
+create or replace trigger break_seal after insert or update of customer_id, name, kind, plane, read_only, source_networks, expires_at, manages, is_self_test, starts_in on account
   for each row execute function break_seal('account');
 create or replace trigger break_seal after insert or update of account_id, type, algorithm, public_key, password_hash, fingerprint, issued_by, valid_from, issued_until,
   read_only, source_networks on credential

@@ -11,7 +11,8 @@ export type ConsoleCommand =
   | { readonly verb: 'keys' }
   | { readonly verb: 'keys-add' }
   | { readonly verb: 'keys-confirm' | 'keys-revoke'; readonly fingerprint: string }
-  | { readonly verb: 'receipt'; readonly name: string };
+  | { readonly verb: 'receipt'; readonly name: string }
+  | { readonly verb: 'receipt-key' };
 type Parsed = { readonly command: ConsoleCommand } | { readonly fault: string };
 
 export const lineBytesMax = 512;
@@ -33,6 +34,8 @@ export const consoleHelp = [
   'keys confirm SHA256:…         make a key valid at once that a colleague asked for',
   'keys revoke SHA256:…          revoke this key for good',
   'receipt NAME                  the signed receipt of a file, such as deposit/pain.001.xml',
+  'receipt-key                   the public key with which receipts are signed, and how to check a receipt with it',
+  'help                          these lines, and which installation this is',
 ].join('\n');
 
 /** What other programs ask a server to run, by the last part of its name, and what their users do instead. */
@@ -62,6 +65,7 @@ export function parseConsoleLine(line: string): Parsed {
     case 'whoami':
     case 'enroll':
     case 'windows':
+    case 'receipt-key':
       return only({ verb });
     case 'lock':
       return words.length === 1 && account.test(first)

@@ -35,7 +35,7 @@ export type AccountKind = 'person' | 'machine';
 export type Direction = 'deposit' | 'collect';
 /**
  * What a right allows in one folder. `list` includes stat; `write` includes renaming and removing what is not published
- * yet.
+ * yet; `done` lets an account withdraw a file for itself, and for nobody else.
  */
-export type Verb = 'list' | 'read' | 'write' | 'remove';
+export type Verb = 'list' | 'read' | 'write' | 'remove' | 'done';
 export type PublishRule = 'on-close' | 'on-rename' | 'on-marker';

@@ -34,11 +34,11 @@ export function isValidName(name: string): boolean {
 }
 
 /**
- * Parses the bytes of an SFTP path. A relative path starts at the root, because a session has no other working
- * directory. `.` and empty components are dropped; `..` removes one component and stops at the root, as clients expect.
+ * Parses the bytes of an SFTP path. A relative path begins where the session starts, at the root unless `start` says
+ * otherwise. `.` and empty components are dropped; `..` removes one component and stops at the root, as clients expect.
  * Throws `invalid` for bytes that are not UTF-8, for names that are not allowed, and beyond the limits.
  */
-export function parsePath(bytes: Uint8Array): VirtualPath {
+export function parsePath(bytes: Uint8Array, start: VirtualPath = []): VirtualPath {
   if (bytes.length > maxPathBytes) throw new CofferdamError('invalid', `the path is longer than ${maxPathBytes} bytes`);
   let text: string;
   try {
@@ -46,7 +46,7 @@ export function parsePath(bytes: Uint8Array): VirtualPath {
   } catch {
     throw new CofferdamError('invalid', 'the path is not UTF-8');
   }
-  const components: string[] = [];
+  const components: string[] = text.startsWith('/') ? [] : [...start];
   for (const part of text.split('/')) {
     if (part === '' || part === '.') continue;
     if (part === '..') {

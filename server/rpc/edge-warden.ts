@@ -73,6 +73,8 @@ const sessionGrant = z.strictObject({
   token,
   account: z.string(),
   kind: z.enum(['person', 'machine']),
+  /** Where relative paths begin, as names from the root on. */
+  start: z.array(z.string().max(255)).max(2),
   /** The lives of the session in milliseconds from now. The warden keeps both as well. */
   absoluteLifeMs: z.number().int().positive(),
   idleLifeMs: z.number().int().positive(),

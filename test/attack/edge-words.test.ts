@@ -363,7 +363,7 @@ test('what an edge can make the warden store is bounded; whatever leaves an entr
   };
   await costs('tree.list', { path: ['deposit', 'a'], limit: 100 });
   await costs('tree.list', { path: ['deposit'], after: 'zzz', limit: 100 });
-  // So many files are opened by a look, which leaves nothing (decision 67).
+  // So many files are opened by a look, which leaves nothing (decision 69).
   const unmoved = await count(entries);
   const looks = await Promise.all(
     Array.from({ length: 256 }, () => edge.say('download.open', { token, path: ['collect', 'statement'] })),

@@ -24,6 +24,7 @@ const good: readonly (readonly [string, ConsoleCommand])[] = [
   ['keys add', { verb: 'keys-add' }],
   [`keys confirm ${print}`, { verb: 'keys-confirm', fingerprint: print }],
   [`keys revoke ${print}`, { verb: 'keys-revoke', fingerprint: print }],
+  ['receipt-key', { verb: 'receipt-key' }],
   ['receipt deposit/a b.xml', { verb: 'receipt', name: 'deposit/a b.xml' }],
   ['receipt ; rm -rf /', { verb: 'receipt', name: '; rm -rf /' }],
 ];
@@ -54,6 +55,7 @@ const bad = [
   `keys revoke ${print} ${print}`,
   'receipt',
   'receipt ',
+  'receipt-key now',
   'unlock acme-batch --in 8h',
   'unlock acme-batch --for 8h --for 8h',
   'lock acme-batch --for 8h',
@@ -82,6 +84,8 @@ test('the console understands the documented commands, and nothing else', async 
     'keys confirm',
     'keys revoke',
     'receipt',
+    'receipt-key',
+    'help',
   ])
     t.match(consoleHelp, new RegExp(`^${verb}`, 'm'), `${verb} is in the help`);
   t.match(consoleHelp, /^keys +your keys/m);

@@ -34,6 +34,26 @@ test('paths resolve against the root and never above it', async (t) => {
   for (const [given, expected] of cases) t.equal(parse(given), expected, JSON.stringify(given));
 });
 
+test('relative paths begin where a session starts, and absolute ones at the root', async (t) => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['', '/acme/deposit'],
+    ['.', '/acme/deposit'],
+    ['./', '/acme/deposit'],
+    ['pay.xml', '/acme/deposit/pay.xml'],
+    ['..', '/acme'],
+    ['../collect/a', '/acme/collect/a'],
+    ['../../..', '/'],
+    ['/', '/'],
+    ['/.', '/'],
+    ['//a', '/a'],
+    ['/globex', '/globex'],
+  ];
+  const start = Object.freeze(['acme', 'deposit']);
+  for (const [given, expected] of cases)
+    t.equal(formatPath(parsePath(Buffer.from(given), start)), expected, JSON.stringify(given));
+  t.throws(() => parsePath(Buffer.from('a/'.repeat(maxPathDepth - 1)), start), CofferdamError, 'no deeper than others');
+});
+
 test('whatever is no name is refused', async (t) => {
   const bad = [
     Buffer.from('a\0b'),

@@ -1,6 +1,6 @@
 import { test } from 'tap';
 import { rightsIn } from '../../admin-cli/account/rights.ts';
-import { afterChange, gained, verbs, verbsOn } from '../../server/domain/rights.ts';
+import { afterChange, allowedVerbs, gained, verbs, verbsOn } from '../../server/domain/rights.ts';
 
 test('a change of rights gives or takes what it names, and nothing else', async (t) => {
   t.same(afterChange([], { act: 'give', verbs: ['read', 'list'] }), ['list', 'read'], 'in the order of all verbs');
@@ -14,7 +14,9 @@ test('a change of rights gives or takes what it names, and nothing else', async 
 test('no plane both fills a folder and reads it', async (t) => {
   for (const plane of ['partner', 'internal'] as const)
     for (const direction of ['deposit', 'collect'] as const) {
-      const may = verbsOn[plane][direction];
+      const may = allowedVerbs(plane, direction);
+      t.equal(may.includes('done'), may.includes('read'), 'whoever reads a folder may be done with its files');
+      t.notOk(verbsOn[plane][direction].includes('done'), 'which operators give by name, and no new account has');
       t.notOk(may.includes('read') && may.includes('write'), `${plane} in ${direction}`);
       t.ok(may.includes('list'));
     }

@@ -390,6 +390,29 @@ test('receipts, and what the record says about a console', async (t) => {
     '/deposit/pain 1.xml',
   ]);
   t.ok(isGenuine(receipt.out, publicKey), 'the receipt verifies');
+  const key = await as('globex', 'receipt-key');
+  t.match([key.code, key.out.startsWith(publicKey.trimEnd())], [0, true], 'every bank gets the key');
+  // A bank checks it with the commands that are printed, word for word.
+  const commands = key.out.split('\n').filter((line) => /^ {2}(?:head|sed|openssl|sha256sum) /.test(line));
+  t.equal(commands.length, 4);
+  const check = async (text: string): Promise<Done> => {
+    const directory = join(world.directory, 'checked');
+    mkdirSync(directory, { recursive: true });
+    for (const [name, content] of [
+      ['receipt-key', key.out],
+      ['receipt', text],
+      ['pain.001.xml', '<xml/>'],
+    ] as const)
+      writeFileSync(join(directory, name), content);
+    return run('sh', ['-e', '-c', commands.join('\n')], { cwd: directory });
+  };
+  const checked = await check(receipt.out);
+  t.match([checked.code, checked.out], [0, /Verified Successfully/], checked.err);
+  t.ok(
+    receipt.out.includes(`"sha256":"${/[0-9a-f]{64}/.exec(checked.out)?.[0]}"`),
+    'and it states the hash of the file',
+  );
+  t.not((await check(receipt.out.replace('pain 1', 'pain 2'))).code, 0, 'the twin: a receipt of another file does not');
   t.equal(
     (await world.sftp('acme-batch', [`put ${local} deposit/pain-2.tmp`])).code,
     0,

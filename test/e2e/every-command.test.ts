@@ -216,6 +216,9 @@ test('every command does what it says', async (t) => {
     /7 demo accounts exist/,
     'accounts that are made beside the demo are none of it',
   );
+  await ctl('account set', ['acme-batch', '--give', 'acme/collect:done', ...reason]);
+  t.equal((await world.sftp('acme-batch', ['rm collect/payment.xml'])).code, 0);
+  await ctl('file reopen', [version, 'acme-batch', ...reason]);
   await ctl('file withdraw', [version, ...reason]);
   await ctl('file release', [version, '--days', '2', ...reason]);
   await ctl('folder create', ['acme', 'reports', '--direction', 'collect', ...reason]);

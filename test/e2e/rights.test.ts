@@ -65,7 +65,7 @@ test('rights are given and taken by customer and folder', async (t) => {
     ['northbank', /exactly these rights already/],
     [
       'northbank/deposit:write',
-      /cannot write in northbank\/deposit: an internal account may list, read in a deposit folder/,
+      /cannot have write in northbank\/deposit: an internal account may have list, read, done in a deposit folder/,
     ],
     ['nobody', /no customer named nobody/],
     ['northbank/nothing', /no folder nothing/],

@@ -14,7 +14,7 @@ function bench() {
     calls.push({ op, what: params.line ?? params.text ?? '', answered });
     return answered.promise;
   }) as WardenCalls['call'];
-  const session: SftpSession = { id: 's', token: 't', account: 'acme', kind: 'person' };
+  const session: SftpSession = { id: 's', token: 't', account: 'acme', kind: 'person', start: [] };
   const run = (line: string, as = session) => {
     const seen = { out: '', told: [] as string[], status: undefined as number | undefined };
     const output = {

@@ -72,7 +72,7 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     deleted: 'narrows',
     inserted: 'sealed',
     columns: {
-      sealed: 'id customer_id name kind plane read_only source_networks expires_at is_self_test manages',
+      sealed: 'id customer_id name kind plane read_only source_networks expires_at is_self_test manages starts_in',
       narrows: 'state',
       shown: 'contact is_demo created_at',
     },
@@ -219,6 +219,8 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     inserted: 'catalogue',
     columns: { catalogue: 'id customer_id folder_id directory_id name', shown: 'created_at' },
   },
+  // Whatever it says, the account reads what the folder has, under this name or in its archive, or does not find it.
+  done_file: all('content', 'account_id version_id customer_id done_at'),
   legal_hold: all('destroys', 'id customer_id folder_id version_id reason placed_by placed_at lifted_by lifted_at'),
   pending_extent: all('destroys', 'object_id customer_id content_id index upload_id created_at'),
   version: {

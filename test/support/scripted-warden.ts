@@ -5,7 +5,7 @@ import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
-import type { BufferAccount, EdgeNode, WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
+import type { BufferAccount, EdgeNode, SftpSession, WardenCalls } from '../../server/edge/seam/sftp-seam.ts';
 import { Closings } from '../../server/edge/sftp/closings.ts';
 import { Filling } from '../../server/edge/sftp/filling.ts';
 import { Pacers } from '../../server/edge/sftp/pacer.ts';
@@ -197,7 +197,13 @@ export const roomy = {
   takeEarly: () => true,
   giveEarly: () => {},
 };
-export const testSession = { id: randomUUID(), token: 'x'.repeat(43), account: 'acme', kind: 'machine' } as const;
+export const testSession: SftpSession = {
+  id: randomUUID(),
+  token: 'x'.repeat(43),
+  account: 'acme',
+  kind: 'machine',
+  start: [],
+};
 
 export function uploadContext(
   { node, store }: Awaited<ReturnType<typeof edgeProcess>>,

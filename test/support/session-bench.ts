@@ -114,7 +114,7 @@ export class SessionBench {
       fail: (reason) => (this.failed ??= reason),
     };
     const warden = { call, callRepeatable: call } as unknown as WardenCalls;
-    this.session = sftp.start({ id: 's', token: 't', account: 'a', kind: 'machine' }, this.output, warden);
+    this.session = sftp.start({ id: 's', token: 't', account: 'a', kind: 'machine', start: [] }, this.output, warden);
     t.teardown(async () => {
       await this.session.closed('connection-lost');
       await sftp.stop();

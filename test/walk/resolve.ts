@@ -25,6 +25,7 @@ const consoleLines = [
   'keys',
   'enroll',
   'keys add',
+  'receipt-key',
   'lock thief-2',
   'unlock thief-1 --for 8h',
   'nonsense \u0007',

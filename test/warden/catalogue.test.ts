@@ -40,7 +40,9 @@ test('10,000 names are listed page by page, in byte order, each once, without un
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => warden.close());
   const page = (account: AccountId, after: string): ReturnType<typeof listEntries> =>
-    warden.withCustomers([customer], (tx) => listEntries(tx, folder, null, account, after, 100));
+    warden.withCustomers([customer], (tx) =>
+      listEntries(tx, { folder, parent: null, view: 'place' }, account, after, 100),
+    );
   const names: string[] = [];
   let slowest = 0;
   for (let after = ''; ; ) {
@@ -57,6 +59,24 @@ test('10,000 names are listed page by page, in byte order, each once, without un
   t.same(names, [...names].sort(), 'in order');
   t.equal(new Set(names).size, names.length, 'each once');
   t.ok(slowest < 1000, 'no page takes long');
+  await sql.query(
+    `insert into done_file (account_id, version_id, customer_id)
+     select $1, v.id, v.customer_id from version v join file f on f.id = v.file_id where f.name <= 'payment-005000'`,
+    [mine],
+  );
+  const archived = await warden.withCustomers([customer], (tx) =>
+    listEntries(tx, { folder, parent: null, view: 'archive' }, mine, 'payment-004990', 100),
+  );
+  t.same(
+    archived.map((entry) => entry.name),
+    [...Array.from({ length: 10 }, (_, i) => `payment-00${4991 + i}`), 'payment-005000-dir'],
+    'its archive has what it is done with, and all directories',
+  );
+  t.same(
+    (await page(mine, '')).slice(0, 2).map((entry) => entry.name),
+    ['payment-005000-dir', 'payment-005001'],
+  );
+  t.equal((await page(other, '')).length, 100, 'nobody else sees a difference');
   t.equal((await page(other, 'payment-009900')).length, 50, 'the other account sees its own unpublished ones instead');
 });
 

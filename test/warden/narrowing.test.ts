@@ -352,6 +352,8 @@ const others: Readonly<Record<string, string>> = {
   'account.end-sessions': carries,
   'session.end': carries,
   'file.withdraw': carries,
+  'file.reopen':
+    'it shows again what a row without a seal had put elsewhere, and the account is named only to find that row',
   'node.drain': carries,
   'rotation.finish': 'it retires what a rotation names, by its ids',
   'rotation.advance': 'without keys it begins what a rotation names, by its ids; with keys it widens',

@@ -135,7 +135,7 @@ function flowOnly(answers: (asked: number) => Permit): { readonly warden: Warden
   };
   return { warden: { call, callRepeatable: call } as unknown as WardenCalls, asked };
 }
-const somebody = { id: '', token: '', account: '', kind: 'machine' } as const;
+const somebody = { id: '', token: '', account: '', kind: 'machine', start: [] } as const;
 
 test('an edge reserves what it is about to send, not what it might send', async (t) => {
   const small = flowOnly((bytes) => ({ bytes, waitMs: 0 }));

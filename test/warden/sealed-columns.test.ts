@@ -92,6 +92,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   version: catalogue,
   download: 'an open handle carries a MAC of its own',
   legal_hold: 'it keeps; a missing one lets retention destroy, which opens nothing',
+  done_file: 'it says under which of two names an account finds a file, and opens nothing',
   budget_snapshot: spent,
   charged_item: spent,
   totp_step: 'that a code was used stands in the record, too, which is asked with each code',

@@ -76,6 +76,7 @@ const openingOf = (reader: Reader, customer: CustomerId, until: number | null): 
       manages: false,
     },
     customers: [{ id: customer, name: 'acme', folders: [] }],
+    start: [],
     ticket: null,
   },
   until,

@@ -53,7 +53,13 @@ function sessionIn({ verbs = ['list', 'read', 'write', 'remove'], ...facts }: Fo
     manages: false,
   } as const;
   const id = idOf<SessionId>(randomUUID());
-  const rest = { credentialId: randomUUID() as never, purpose: 'transfer', isOver: false, ticket: null } as const;
+  const rest = {
+    credentialId: randomUUID() as never,
+    purpose: 'transfer',
+    isOver: false,
+    ticket: null,
+    start: [],
+  } as const;
   return { id, node: idOf<NodeName>('n'), account, customers, ...rest };
 }
 
@@ -233,6 +239,47 @@ test('removing a taken name', async (t) => {
     forbidden,
     'what one wrote is taken back by who may write',
   );
+});
+
+test('being done with a taken name', async (t) => {
+  const { sql, outcome } = await setUp(t);
+  const [reads, mayBeDone] = [['list', 'read'] as const, ['list', 'read', 'done'] as const];
+  const remove = (name: Name, folderFacts: Folder): Promise<string> =>
+    outcome(async (tx) => {
+      const session = sessionIn({ direction: 'collect', ...folderFacts });
+      await removeFile(tx, session, at(session, name));
+      const rows = await tx.query<{ kind: string }>(
+        'select kind from ledger_fresh where at >= transaction_timestamp() order by id',
+      );
+      return `${await liveIn(tx, name)}, ${rows.map((row) => row.kind).join()}`;
+    });
+  const absent = 'not-found: no such file or directory';
+  const ask =
+    'denied: files here stay for everybody: to withdraw them for this account, ask the operators of this gateway for the right "done" in this folder';
+  const forbidden = 'denied: permission denied in this folder';
+  const isDone = 'published, file.done';
+  const cases: Readonly<Record<Name, readonly [done: string, without: string, unread: string, deposit: string]>> = {
+    nothing: [absent, absent, absent, absent],
+    'mine, partial': [forbidden, forbidden, forbidden, forbidden],
+    'mine, held': [forbidden, forbidden, forbidden, forbidden],
+    'mine, settling': [forbidden, forbidden, forbidden, forbidden],
+    'theirs, partial': [absent, absent, absent, absent],
+    'theirs, held': [absent, absent, absent, absent],
+    'mine, delivered': [isDone, ask, forbidden, 'denied: a delivered file cannot be removed'],
+    'mine, delivered and read': [isDone, ask, forbidden, 'denied: a delivered file cannot be removed'],
+    'theirs, delivered': [isDone, ask, forbidden, 'denied: a delivered file cannot be removed'],
+  };
+  for (const name of names) {
+    const said = [
+      await remove(name, { verbs: mayBeDone }),
+      await remove(name, { verbs: reads }),
+      await remove(name, { verbs: ['list', 'done'] }),
+      await remove(name, { verbs: reads, direction: 'deposit' }),
+    ];
+    t.same(said, cases[name], name);
+  }
+  const [{ n } = { n: -1 }] = await sql.query<{ n: number }>('select count(*)::int as n from done_file');
+  t.equal(n, 0, 'nothing is left of what was undone');
 });
 
 test('renaming: what is renamed, and onto what', async (t) => {

@@ -48,6 +48,8 @@ async function setUp(t: Parameters<typeof Shelf.create>[0]) {
       charges: {
         take: async (_session: OpenSession, _customer: string, direction: string, { items }: { items: number }) =>
           void charged.push(`${direction} ${items}`),
+        listing: async (_session: OpenSession, _customer: string, _page: string, names: number) =>
+          void charged.push(`list ${names}`),
       },
       sessions: {
         require: async () => session,

@@ -115,7 +115,7 @@ test('an upload is written, refused and accounted for by the session that opened
 });
 
 test('whoever has a verb may use it; a read-only account changes nothing', async (t) => {
-  const verbs: readonly Verb[] = ['list', 'read', 'write', 'remove'];
+  const verbs: readonly Verb[] = ['list', 'read', 'write', 'remove', 'done'];
   const may = (held: readonly Verb[], readOnly: boolean, verb: Verb): boolean => {
     try {
       requireVerb({ account: { readOnly } } as OpenSession, { verbs: new Set(held) } as unknown as FolderScope, verb);

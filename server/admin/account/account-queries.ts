@@ -17,7 +17,8 @@ export async function listAccounts(
     `select a.name, a.contact, c.name as customer, a.kind, a.plane, a.state, exists (select 1 from second_factor s where s.account_id = a.id and s.enrolled_at is not null) as "secondFactor",
        (select count(*) from credential k where k.account_id = a.id and k.state <> 'revoked') as keys,
        (select w.closes_at from open_window(a.id, clock_timestamp()) w) as "windowOpenUntil",
-       (select max(k.last_used_at) from credential k where k.account_id = a.id) as "lastUsedAt", a.manages, a.read_only as "readOnly", a.source_networks::text[] as networks, a.expires_at as "expiresAt"
+       (select max(k.last_used_at) from credential k where k.account_id = a.id) as "lastUsedAt", a.manages, a.read_only as "readOnly", a.source_networks::text[] as networks, a.expires_at as "expiresAt",
+       coalesce((select o.name || '/' || f.name from folder f join customer o on o.id = f.customer_id where f.id::text = a.starts_in), a.starts_in) as "startsIn"
      from account a left join customer c on c.id = a.customer_id where ($1::text is null or c.name = $1) and ($2::text is null or a.name = $2) and not a.is_self_test order by a.name limit 5000`,
     [customer, name],
   );

@@ -6,6 +6,9 @@ import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { type Dated, isoOrNull } from '../reading/rows.ts';
 
 type FileRow = Result<OperatorToAdmin, 'file.list'>['files'][number];
+type DoneRow = { readonly account: string; readonly at: Date };
+/** No more accounts are told of one version that are done with it. */
+const doneMax = 20;
 
 /** The path of a file as its customer sees it. */
 const pathOf = `(with recursive up as (
@@ -23,11 +26,33 @@ export async function listFiles(
   folder: string | null,
   limit: number,
 ): Promise<readonly FileRow[]> {
-  const rows = await tx.query<Dated<FileRow, 'closedAt' | 'publishedAt'>>(
+  const rows = await tx.query<Omit<Dated<FileRow, 'closedAt' | 'publishedAt'>, 'done'>>(
     `select ${fileColumns} ${fileJoins} where c.name = $1 and ($2::text is null or fo.name = $2) and v.state <> 'discarded' order by v.opened_at desc limit $3`,
     [customer, folder, limit],
   );
-  return rows.map((row) => ({ ...row, closedAt: isoOrNull(row.closedAt), publishedAt: isoOrNull(row.publishedAt) }));
+  const done = await doneWith(
+    tx,
+    rows.map((row) => row.version),
+  );
+  return rows.map((row) => ({
+    ...row,
+    closedAt: isoOrNull(row.closedAt),
+    publishedAt: isoOrNull(row.publishedAt),
+    done: (done.get(row.version) ?? []).map(({ account, at }) => ({ account, at: at.toISOString() })),
+  }));
+}
+
+/** Returns which accounts are done with each of these versions. */
+async function doneWith(
+  tx: Transaction,
+  versions: readonly string[],
+): Promise<ReadonlyMap<string, readonly DoneRow[]>> {
+  const rows = await tx.query<DoneRow & { readonly version: string }>(
+    `select v.id as version, d.account, d.at from unnest($1::uuid[]) v(id)
+       cross join lateral (select a.name as account, d.done_at as at from done_file d join account a on a.id = d.account_id where d.version_id = v.id order by d.done_at, a.name limit $2) d`,
+    [versions, doneMax],
+  );
+  return Map.groupBy(rows, (row) => row.version);
 }
 
 export async function findPathOfVersion(

@@ -7,7 +7,7 @@ import type { AccessRow } from '../../rpc/operators/report.ts';
 import type { AccessFact } from './access-queries.ts';
 
 const dayMs = 86_400_000;
-const changing = ['write', 'remove'];
+const changing = ['write', 'remove', 'done'];
 const iso = (date: Date): string => date.toISOString();
 
 /**

@@ -160,6 +160,15 @@ export const entryKinds = {
     public: ['until'],
     sensitive: byOperator,
   },
+  'file.done': {
+    says: 'an account is done with a file: it finds the file in archive/ from now on, and nobody else sees a difference',
+    public: [...inFolder],
+  },
+  'file.reopened': {
+    says: 'the account that was done with a file finds it in its place again, because it said so itself or an operator did',
+    public: [...inFolder],
+    sensitive: byOperator,
+  },
   'file.destroyed': { says: 'retention has ended: the key is destroyed', public: [] },
   'directory.made': { says: 'a directory was made', public: [...inFolder] },
   'directory.removed': { says: 'a directory was removed', public: [...inFolder] },
@@ -202,8 +211,8 @@ export const entryKinds = {
   'account.unlocked': { says: 'an account was unlocked', sensitive: ['wasLocked', 'countersCleared', ...byOperator] },
   'account.end-set': { says: 'the end of an account was set or removed', sensitive: ['expiresAt', ...byOperator] },
   'account.changed': {
-    says: 'networks, contact or kind of access of an account were changed',
-    sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', ...byOperator],
+    says: 'networks, contact, start or kind of access of an account were changed',
+    sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', 'start', ...byOperator],
   },
   'account.rights-changed': {
     says: 'the rights of an account in the folders of a customer were changed',

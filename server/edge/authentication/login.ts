@@ -153,11 +153,11 @@ export class LoginDriver {
     });
     switch (outcome.outcome) {
       case 'accepted': {
-        const { id, token, account, kind, absoluteLifeMs, idleLifeMs } = outcome.session;
+        const { id, token, account, kind, start, absoluteLifeMs, idleLifeMs } = outcome.session;
         this.#waiting.clear();
         return this.#options.reply({
           kind: 'success',
-          session: { id, token, account, kind },
+          session: { id, token, account, kind, start },
           absoluteLifeMs,
           idleLifeMs,
         });

@@ -2,6 +2,7 @@
 // byte stream with flow control in both directions, and who is logged in.
 import type { Limits, Paths } from '../../config/config.ts';
 import type { NodeName } from '../../domain/ids.ts';
+import type { VirtualPath } from '../../domain/paths.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
@@ -71,6 +72,8 @@ export type SftpSession = {
   readonly token: string;
   readonly account: string;
   readonly kind: 'person' | 'machine';
+  /** Where relative paths begin. */
+  readonly start: VirtualPath;
 };
 
 export type WardenCalls = {

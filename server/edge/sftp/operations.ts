@@ -38,9 +38,9 @@ export type Operation = (Named & { readonly on: 'names'; readonly run: Handler }
 /** The SSH_FXF_* bits of OPEN. */
 const openFlag = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exclusive: 32 } as const;
 
-function pathOf(fields: FieldReader, use: PathUse): VirtualPath {
+function pathOf({ session }: OperationContext, fields: FieldReader, use: PathUse): VirtualPath {
   const bytes = fields.string();
-  return usedFor(use, () => parsePath(bytes));
+  return usedFor(use, () => parsePath(bytes, session.start));
 }
 
 /** Returns the attributes of what is at a path, and whether somebody of this account writes it now. */
@@ -54,7 +54,9 @@ async function open(context: OperationContext, id: number, fields: FieldReader):
   const sent = readAttributes(fields);
   const wants = (flag: number): boolean => (flags & flag) !== 0;
   const writes = wants(openFlag.write) || wants(openFlag.append);
-  const path = usedFor(writes && wants(openFlag.create) ? 'make' : 'look-up', () => parsePath(name));
+  const path = usedFor(writes && wants(openFlag.create) ? 'make' : 'look-up', () =>
+    parsePath(name, context.session.start),
+  );
   context.handles.requireRoom();
   // Whoever also asks for reading gets a handle for writing: most clients that do so never read (decision 63).
   if (writes) {
@@ -108,7 +110,7 @@ async function resize(context: OperationContext, path: VirtualPath, current: Fou
 
 /** Handles SETSTAT. Times are kept; modes and owners are accepted and have no effect. */
 async function setstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const path = pathOf(fields, 'look-up');
+  const path = pathOf(context, fields, 'look-up');
   const sent = readAttributes(fields);
   const current = await stat(context, path);
   if (sent.size !== undefined) await resize(context, path, current, sent.size);
@@ -135,7 +137,7 @@ async function fsetstat(_context: OperationContext, id: number, handle: Handle, 
 }
 
 async function opendir(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const path = pathOf(fields, 'look-up');
+  const path = pathOf(context, fields, 'look-up');
   context.handles.requireRoom();
   const attributes = await stat(context, path);
   if (attributes.kind !== 'directory') throw new CofferdamError('conflict', 'this is not a directory');
@@ -158,19 +160,19 @@ async function readdir(_context: OperationContext, id: number, handle: Handle): 
   return names.length === 0 ? statusPacket(id, sftpStatus.EOF, 'end of list') : namePacket(id, names);
 }
 
-async function realpath(_context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const text = formatPath(pathOf(fields, 'look-up'));
+async function realpath(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
+  const text = formatPath(pathOf(context, fields, 'look-up'));
   return namePacket(id, [{ name: text, longName: text, attributes: null }]);
 }
 
 async function statPath(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  return attributesPacket(id, await stat(context, pathOf(fields, 'look-up')));
+  return attributesPacket(id, await stat(context, pathOf(context, fields, 'look-up')));
 }
 
 function rename(replace: boolean): Handler {
   return async (context, id, fields) => {
-    const from = pathOf(fields, 'look-up');
-    const to = pathOf(fields, 'make');
+    const from = pathOf(context, fields, 'look-up');
+    const to = pathOf(context, fields, 'make');
     await context.warden.call('tree.rename', { token: context.session.token, from: [...from], to: [...to], replace });
     return okPacket(id);
   };
@@ -178,7 +180,7 @@ function rename(replace: boolean): Handler {
 
 function onPath(op: 'tree.remove' | 'tree.make-directory' | 'tree.remove-directory', use: PathUse): Handler {
   return async (context, id, fields) => {
-    await context.warden.call(op, { token: context.session.token, path: [...pathOf(fields, use)] });
+    await context.warden.call(op, { token: context.session.token, path: [...pathOf(context, fields, use)] });
     return okPacket(id);
   };
 }
@@ -202,7 +204,7 @@ const blockBytes = 4096;
  * truth.
  */
 async function statvfs(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const path = pathOf(fields, 'look-up');
+  const path = pathOf(context, fields, 'look-up');
   const space = await context.warden.callRepeatable('tree.space', { token: context.session.token, path: [...path] });
   return statvfsPacket(id, {
     blockBytes,

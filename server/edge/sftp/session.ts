@@ -249,8 +249,8 @@ class Session implements SftpInput {
         operation.name,
         own.bytes,
         async () => {
-          const { handles } = this.#context;
-          await turnNamed(handles.writing(), operation.name, new FieldReader(bytes, own.position));
+          const { handles, session } = this.#context;
+          await turnNamed(handles.writing(), operation.name, new FieldReader(bytes, own.position), session.start);
           return operation.run(this.#context, id, own);
         },
         'names',

@@ -56,9 +56,9 @@ const isRelated = (a: VirtualPath, b: VirtualPath): boolean =>
   a.slice(0, Math.min(a.length, b.length)).every((name, i) => name === b[i]);
 
 /** Reads the paths that a request about names begins with. What is no path is refused where it is used. */
-function pathsOf(fields: FieldReader, count: number): readonly VirtualPath[] {
+function pathsOf(fields: FieldReader, count: number, start: VirtualPath): readonly VirtualPath[] {
   try {
-    return Array.from({ length: count }, () => parsePath(fields.string()));
+    return Array.from({ length: count }, () => parsePath(fields.string(), start));
   } catch {
     return [];
   }
@@ -70,13 +70,18 @@ const indifferent: ReadonlySet<string> = new Set(['realpath', 'statvfs', 'limits
 
 /**
  * Makes sure that a request about names finds the files that this session is writing there as the catalogue has them:
- * what is only offered becomes an upload first. `fields` begins with the first path.
+ * what is only offered becomes an upload first. `fields` begins with the first path; relative ones begin at `start`.
  */
-export async function turnNamed(writing: Iterable<WritableFile>, name: string, fields: FieldReader): Promise<void> {
+export async function turnNamed(
+  writing: Iterable<WritableFile>,
+  name: string,
+  fields: FieldReader,
+  start: VirtualPath,
+): Promise<void> {
   if (indifferent.has(name)) return;
   const small = [...writing].filter((file) => file instanceof SmallUpload).filter((file) => file.isOffer);
   if (small.length === 0) return;
-  const paths = pathsOf(fields, withTwoPaths.has(name) ? 2 : 1);
+  const paths = pathsOf(fields, withTwoPaths.has(name) ? 2 : 1, start);
   await Promise.all(
     small.filter((file) => paths.some((path) => isRelated(path, file.path))).map((file) => file.turned()),
   );

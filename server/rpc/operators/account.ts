@@ -31,6 +31,8 @@ export const accountRow = z.strictObject({
   readOnly: z.boolean(),
   networks: z.array(z.string()),
   expiresAt: instant.nullable(),
+  /** Where operators let it start: `root`, or customer/folder; null is what is usual. */
+  startsIn: z.string().nullable(),
 });
 
 export const accountOperations = {
@@ -135,9 +137,13 @@ export const accountOperations = {
         readOnly: z.boolean().optional(),
         manages: z.boolean().optional(),
         contact: text(200).optional(),
+        /** Where relative paths begin: in a folder, at the root, or where the rule says (decision 67). */
+        start: z
+          .union([z.enum(['root', 'usual']), z.strictObject({ customer: accountName, folder: text(255) })])
+          .optional(),
         /**
-         * Rights that are given or taken away, in this order. Without a folder all folders of the customer are meant;
-         * without verbs all that an account of this plane may have there.
+         * Rights that are given or taken away, in this order. Without a folder all folders of the customer are meant.
+         * Without verbs, those that a new account of this plane has there are given, or all are taken.
          */
         rights: z
           .array(

@@ -30,6 +30,8 @@ const fileRow = z.strictObject({
   account: z.string(),
   closedAt: instant.nullable(),
   publishedAt: instant.nullable(),
+  /** The accounts that are done with the version, and since when: at most 20, the first ones. */
+  done: z.array(z.strictObject({ account: z.string(), at: instant })),
 });
 const days = (max: number) => z.number().int().min(1).max(max);
 
@@ -78,6 +80,15 @@ export const fileOperations = {
   ),
   'file.withdraw': rule(
     operation({ changes: true, params: z.strictObject({ version: listed('file'), reason: text(200) }), result: none }),
+    narrows,
+  ),
+  /** Lists a version in its folder again for an account that was done with it. Nobody else sees a difference. */
+  'file.reopen': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ version: listed('file'), account: accountName, reason: text(200) }),
+      result: none,
+    }),
     narrows,
   ),
   /** Puts a withdrawn version back into its tree, for the same readers and under the same budgets. */

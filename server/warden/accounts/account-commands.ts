@@ -32,6 +32,7 @@ import {
   setAccountState,
 } from './account-queries.ts';
 import { changeRights, planRights } from './right-changes.ts';
+import { startAsked } from './start-folder.ts';
 
 type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
@@ -165,9 +166,9 @@ export const accountUseCases = {
     return { expiresAt: expiresAt?.toISOString() ?? null, sessionsEnded };
   },
 
-  'account.set': async ({ name, reason, rights, ...wanted }: P<'account.set'>, doing: Doing) => {
+  'account.set': async ({ name, reason, rights, start, ...wanted }: P<'account.set'>, doing: Doing) => {
     const account = await requireAccount(doing.tx, name, 'to-narrow');
-    if (rights === undefined && Object.values(wanted).every((value) => value === undefined))
+    if (rights === undefined && start === undefined && Object.values(wanted).every((value) => value === undefined))
       throw new CofferdamError('invalid', 'nothing to change was named');
     const isAltered = await isFoundAltered(doing.tx, doing.warden.keys, { kind: 'account', id: account.id });
     if (wanted.manages === true && account.kind !== 'person')
@@ -195,17 +196,26 @@ export const accountUseCases = {
       ...(wanted.contact !== undefined && account.contact !== null && wanted.contact !== account.contact
         ? [`the contact of ${name}`]
         : []),
+      // What is sent without a folder goes there: of an account of ours, perhaps to another customer.
+      ...(start !== undefined && start !== 'root' ? [`where ${name} starts`] : []),
     ];
     const asked = rights === undefined ? undefined : await planRights(doing, { ...account, name }, rights);
+    const startsIn =
+      start === undefined ? undefined : await startAsked(doing.tx, { ...account, name }, start, asked?.changed ?? []);
     doing.widen([...wider, ...(asked?.wider ?? [])]);
     await lockForWithdrawal(doing.tx, { account: account.id });
-    if (Object.values(wanted).some((value) => value !== undefined)) {
-      await changeAccount(doing.tx, account.id, wanted, purposeOf(wider));
-      await recordAccount(doing, 'account.changed', account, { reason, ...wanted, ...unboundIn(wanted.networks) });
+    if ([...Object.values(wanted), startsIn].some((value) => value !== undefined)) {
+      await changeAccount(doing.tx, account.id, { ...wanted, startsIn }, purposeOf(wider));
+      await recordAccount(doing, 'account.changed', account, {
+        reason,
+        ...wanted,
+        start,
+        ...unboundIn(wanted.networks),
+      });
     }
     if (asked !== undefined) await changeRights(doing, account.id, asked, reason);
     // Open sessions carry everything of their account except its contact.
-    const { contact: _contact, ...carried } = { ...wanted, rights };
+    const { contact: _contact, ...carried } = { ...wanted, rights, start };
     const isFelt = Object.values(carried).some((value) => value !== undefined);
     return { sessionsEnded: isFelt ? await doing.endSessions({ account: account.id }, 'the account was changed') : 0 };
   },

@@ -1,5 +1,12 @@
 // Owns: the SQL of accounts.
-import { type AccountId, type AccountKind, type CustomerId, idOf, type Plane } from '../../domain/ids.ts';
+import {
+  type AccountId,
+  type AccountKind,
+  type CustomerId,
+  type FolderId,
+  idOf,
+  type Plane,
+} from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import {
   declareChange,
@@ -39,6 +46,7 @@ export async function insertAccount(tx: Transaction, a: NewAccount): Promise<boo
       expires_at: null,
       manages: a.manages,
       is_self_test: false,
+      starts_in: null,
     },
   );
   const rows = await tx.query(
@@ -149,6 +157,8 @@ type AccountChange = {
   readonly readOnly?: boolean | undefined;
   readonly manages?: boolean | undefined;
   readonly contact?: string | undefined;
+  /** A folder, or the root; null is what is usual. */
+  readonly startsIn?: FolderId | 'root' | null | undefined;
 };
 
 export async function changeAccount(
@@ -161,11 +171,20 @@ export async function changeAccount(
     ...(change.networks === undefined ? {} : { source_networks: networksAs(change.networks) }),
     ...(change.readOnly === undefined ? {} : { read_only: change.readOnly }),
     ...(change.manages === undefined ? {} : { manages: change.manages }),
+    ...(change.startsIn === undefined ? {} : { starts_in: change.startsIn }),
   };
   await declareChange(tx, [{ kind: 'account', id }], facts, purpose);
   await tx.query(
     `update account set source_networks = coalesce($2::cidr[], source_networks), read_only = coalesce($3, read_only), manages = coalesce($4, manages),
-       contact = coalesce($5, contact) where id = $1`,
-    [id, change.networks ?? null, change.readOnly ?? null, change.manages ?? null, change.contact ?? null],
+       contact = coalesce($5, contact), starts_in = case when $6 then $7 else starts_in end where id = $1`,
+    [
+      id,
+      change.networks ?? null,
+      change.readOnly ?? null,
+      change.manages ?? null,
+      change.contact ?? null,
+      change.startsIn !== undefined,
+      change.startsIn ?? null,
+    ],
   );
 }

@@ -2,7 +2,7 @@
 // Must never: give a right on a folder of a customer that is not the account's own, unless the account is internal.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { AccountId, CustomerId, FolderId, Verb } from '../../domain/ids.ts';
-import { afterChange, gained, verbs, verbsOn } from '../../domain/rights.ts';
+import { afterChange, allowedVerbs, gained, verbs, verbsOn } from '../../domain/rights.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
@@ -32,7 +32,8 @@ type Planned = {
 };
 type Account = Pick<AccountRow, 'id' | 'customer'> & { readonly name: string };
 
-type NamedFolder = { readonly id: FolderId; readonly name: string; readonly may: readonly Verb[] };
+/** A folder, and the verbs that a part of a change means there when it names none. */
+type NamedFolder = { readonly id: FolderId; readonly name: string; readonly usual: readonly Verb[] };
 
 /**
  * Returns the folders on which a part of a change gives rights. Everything that this rests on must be what the warden
@@ -47,14 +48,14 @@ async function foldersToGive({ tx }: Doing, account: Account, asked: Asked, cust
   const plane = account.customer === null ? 'internal' : 'partner';
   return (await foldersOf(tx, customer, 'to-rely', asked.folder ?? null)).map(
     ({ id, name, direction }): NamedFolder => {
-      const may = verbsOn[plane][direction];
-      const beyond = (asked.verbs ?? []).filter((verb) => !may.includes(verb));
+      const allowed = allowedVerbs(plane, direction);
+      const beyond = (asked.verbs ?? []).filter((verb) => !allowed.includes(verb));
       if (beyond.length > 0)
         throw new CofferdamError(
           'invalid',
-          `${account.name} cannot ${beyond.join(' or ')} in ${asked.customer}/${name}: ${plane === 'internal' ? 'an internal' : 'a partner'} account may ${may.join(', ')} in a ${direction} folder`,
+          `${account.name} cannot have ${beyond.join(' or ')} in ${asked.customer}/${name}: ${plane === 'internal' ? 'an internal' : 'a partner'} account may have ${allowed.join(', ')} in a ${direction} folder`,
         );
-      return { id, name, may };
+      return { id, name, usual: verbsOn[plane][direction] };
     },
   );
 }
@@ -68,13 +69,13 @@ async function foldersToTake({ tx }: Doing, before: readonly Right[], asked: Ask
   const nameOf = new Map(named.map(({ id, name }) => [id, name]));
   const own = before.filter((right) => right.customer === customer).map(({ folder }) => folder);
   const ids = new Set([...nameOf.keys(), ...(asked.folder === undefined ? own : [])]);
-  return [...ids].map((id): NamedFolder => ({ id, name: nameOf.get(id) ?? id, may: verbs }));
+  return [...ids].map((id): NamedFolder => ({ id, name: nameOf.get(id) ?? id, usual: verbs }));
 }
 
 /**
- * Finds out what a change of rights means for each folder that it names, without writing anything. Verbs that are not
- * named are all that the account may have there. Throws `invalid` for a verb that it may not have, and `conflict` when
- * nothing would change.
+ * Finds out what a change of rights means for each folder that it names, without writing anything. Where no verbs are
+ * named, the usual ones are given, or all are taken. Throws `invalid` for a verb that it may not have, and `conflict`
+ * when nothing would change.
  */
 export async function planRights(doing: Doing, account: Account, asked: readonly Asked[]): Promise<Planned> {
   const { tx, warden } = doing;
@@ -95,9 +96,9 @@ export async function planRights(doing: Doing, account: Account, asked: readonly
           ? `customer ${one.customer} has no folders`
           : `customer ${one.customer} has no folder ${one.folder}`,
       );
-    for (const { id, name, may } of folders) {
+    for (const { id, name, usual } of folders) {
       const had = before.find((right) => right.folder === id)?.verbs ?? [];
-      const after = afterChange(changed.get(id)?.verbs ?? had, { act, verbs: one.verbs ?? may });
+      const after = afterChange(changed.get(id)?.verbs ?? had, { act, verbs: one.verbs ?? usual });
       changed.set(id, {
         customer,
         folder: id,

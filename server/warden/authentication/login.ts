@@ -34,7 +34,7 @@ import { installationId } from '../seals/seal-queries.ts';
 import { factsOfRow, verifiedAhead, verifiedBehind } from '../seals/seals.ts';
 import { lockForOpening } from '../sessions/session-limit-queries.ts';
 import { activeCustomers } from '../sessions/session-queries.ts';
-import { accountOf, customersOf } from '../sessions/session-scope.ts';
+import { accountOf, reachOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
 import { findNamed, namesOfGiven, recordFailure, recordPartial } from './login-record.ts';
@@ -403,7 +403,9 @@ export class Logins {
       account: seen.account,
       scope: {
         account,
-        customers: opens.purpose === 'transfer' ? customersOf(rows, account, await activeCustomers(tx, reachable)) : [],
+        ...(opens.purpose === 'transfer'
+          ? reachOf(rows, account, await activeCustomers(tx, reachable))
+          : { customers: [], start: [] }),
         ticket: ticket?.id ?? null,
       },
       now: seen.now,

@@ -99,6 +99,7 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
       token: opened.token,
       account: account.name,
       kind: account.kind,
+      start: [...accepted.scope.start],
       absoluteLifeMs: opened.absoluteLifeMs,
       idleLifeMs: opened.idleLifeMs,
     },

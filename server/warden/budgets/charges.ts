@@ -28,6 +28,7 @@ import { callFirstReadBatch, type FirstRead, type Opening } from './first-read-q
 import { OpenPermits } from './open-permits.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
 import { type Charged, settling } from './settling.ts';
+import { ToldPages } from './told-pages.ts';
 import { UnpaidEntries, UnpaidOpenings } from './unpaid-entries.ts';
 
 /** What a use case receives whose work is charged. */
@@ -73,6 +74,12 @@ export type Charges = {
     direction: 'out' | 'in' | 'list',
     amount: { readonly bytes: number; readonly items: number },
   ): Promise<void>;
+  /**
+   * Charges a page of a listing, with the names that it tells. `page` names the question and the answer (`pageName`). A
+   * page that the same credential paid for within 24 h is free; when the credential has no place for unpaid entries
+   * left, it costs one name.
+   */
+  listing(session: OpenSession, customer: CustomerId, page: string, names: number): Promise<void>;
   /**
    * Charges by `ask`, which charges this amount in the direction `in` together with more work, in one transaction.
    * Resolves with its answer when the charge was granted; a charge that has to wait is asked again. Throws what `take`
@@ -157,6 +164,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
     perMinute: config.limits.unpaidEntriesPerMinute,
   });
   const openings = new UnpaidOpenings();
+  const pages = new ToldPages();
   const desk = createRefusalDesk({
     database,
     dormantMs: config.credentials.dormantDays * config.credentials.dayMs,
@@ -234,6 +242,13 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       return extent;
     },
     take,
+    listing: async (session, customer, page, names) => {
+      const { credentialId } = session;
+      const isRepeat = pages.isPaid(credentialId, page, performance.now());
+      if (isRepeat && unpaid.take(credentialId)) return;
+      await take(session, customer, 'list', isRepeat ? oneName : { bytes: 0, items: names });
+      if (!isRepeat) pages.paid(credentialId, page, performance.now());
+    },
     taking: (session, customer, amount, ask) => settled(session, askedFor(session, customer, 'in', amount), ask),
     requireUnrefused: (session, customer, amount) => requireUnrefused(askedFor(session, customer, 'in', amount)),
     takeEnding: async (session, customer, bytes) => {

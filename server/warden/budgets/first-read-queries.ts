@@ -1,5 +1,5 @@
 // Owns: the SQL of first reads: one call enters and records the opening of each handle, and charges and records its
-// extent (`migrations/functions/gets.sql`, decision 67).
+// extent (`migrations/functions/gets.sql`, decision 69).
 // Must never: release anything of a batch of which an entry did not come back as it was sent (decision 42).
 import type { FolderId } from '../../domain/ids.ts';
 import type { Draft, End } from '../../domain/ledger/births.ts';

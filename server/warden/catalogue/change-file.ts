@@ -13,6 +13,14 @@ import { publishedNames } from '../receipts/published-names.ts';
 import { readReceipt } from '../receipts/receipt-queries.ts';
 import { renamedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
+import {
+  moveBetweenViews,
+  removingFromArchive,
+  requireDone,
+  requireRenaming,
+  viewedAt,
+  withdrawForAccount,
+} from './done.ts';
 import { type locateEntry, notFound, requireVerb, walk, walkHolding } from './locate.ts';
 import { giveUp, recordName } from './name-entry.ts';
 import {
@@ -47,10 +55,13 @@ async function nothingOrDirectory(
 }
 
 /**
- * Removes a file. Before publication its sender may take it back. A published file in a collect folder may be withdrawn
- * by an account with the verb `remove`, until it has been read. Throws `not-found`, or `denied` with the reason.
+ * Removes a file. Before publication its sender may take it back. A published file may be withdrawn by an account with
+ * the verb `done`, for itself; and in a collect folder by an account with the verb `remove`, for everybody, until it
+ * has been read. Throws `not-found`, or `denied` with the reason.
  */
-export async function removeFile(tx: Transaction, session: OpenSession, place: EntryPlace): Promise<void> {
+export async function removeFile(tx: Transaction, session: OpenSession, asked: EntryPlace): Promise<void> {
+  const { view, place } = await viewedAt(tx, session, asked);
+  if (view === 'archive') throw await removingFromArchive(tx, session, place);
   const parent = await walk(tx, place.folder.id, place.parents);
   const file = await lockExistingFile(tx, place.folder.id, parent, place.name);
   const live = file === undefined ? [] : await liveVersions(tx, file);
@@ -65,6 +76,8 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   const published = live.find((version) => version.state === 'published');
   if (file === undefined || published === undefined || !place.folder.verbs.has('list'))
     throw await nothingOrDirectory(tx, place, parent, isDirectory);
+  if (place.folder.verbs.has('done')) return withdrawForAccount(tx, session, place, published);
+  requireDone(session, place.folder);
   if (place.folder.direction === 'deposit') throw new CofferdamError('denied', 'a delivered file cannot be removed');
   requireVerb(session, place.folder, 'remove');
   if (published.firstReadAt !== null)
@@ -181,7 +194,7 @@ async function recordRenamed(
 
 /**
  * Renames the sender's own unpublished version. A rename from a temporary name to another one may publish the file, or
- * the one that it marks.
+ * the one that it marks. Between a folder and archive/ it withdraws a file for the account, or gives it back.
  */
 export async function renameFile(
   tx: Transaction,
@@ -191,6 +204,9 @@ export async function renameFile(
   target: EntryPlace,
   replace: boolean,
 ): Promise<void> {
+  const [from, to] = [await viewedAt(tx, session, source), await viewedAt(tx, session, target)];
+  if (from.view !== to.view) return moveBetweenViews(tx, session, from.place, to.place, from.view);
+  requireRenaming(session, from.place);
   requireVerb(session, source.folder, 'write');
   const sourceParent = await walk(tx, source.folder.id, source.parents);
   const targetParent = await walkHolding(tx, session, target.folder, target.parents);

@@ -134,7 +134,7 @@ export async function walkHolding(
  * not be read-only either.
  */
 export function requireVerb(session: OpenSession, folder: FolderScope, verb: Verb): void {
-  const changes = verb === 'write' || verb === 'remove';
+  const changes = verb !== 'list' && verb !== 'read';
   if (!folder.verbs.has(verb) || (changes && session.account.readOnly))
     throw new CofferdamError('denied', 'permission denied in this folder');
 }

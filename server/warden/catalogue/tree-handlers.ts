@@ -10,11 +10,13 @@ import { frameBytesMax } from '../../rpc/framing.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import type { Charging } from '../budgets/charges.ts';
 import { uploadRoom } from '../budgets/room-queries.ts';
+import { pageName } from '../budgets/told-pages.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
 import { bySession, record } from '../ledger/entries/record.ts';
 import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
 import type { Storing } from '../store/store-client.ts';
 import { removeFile, renameFile } from './change-file.ts';
+import { viewedAt } from './done.ts';
 import {
   type InFolder,
   knowsFile,
@@ -112,10 +114,15 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
     if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
     requireVerb(session, place.folder, 'list');
     return inFolder(session, place, async (tx) => {
-      const parent = await walk(tx, place.folder.id, place.rest.slice(0, -1));
-      const name = place.rest.at(-1) ?? '';
+      const {
+        view,
+        place: { rest },
+      } = await viewedAt(tx, session, place);
+      const name = rest.at(-1);
+      if (name === undefined) return directoryAttributes(session, place.folder, epochZero);
+      const parent = await walk(tx, place.folder.id, rest.slice(0, -1));
       const file = await findFile(tx, place.folder.id, parent, name);
-      const version = file && (await visibleVersion(tx, file, session.account.id));
+      const version = file && (await visibleVersion(tx, file, session.account.id, view));
       if (version !== undefined)
         return {
           kind: 'file',
@@ -182,12 +189,16 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
       }
       requireVerb(session, place.folder, 'list');
       const all = await inFolder(session, place, async (tx) => {
-        const parent = await walk(tx, place.folder.id, place.rest);
-        return listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
+        const at = await viewedAt(tx, session, place);
+        const parent = await walk(tx, place.folder.id, at.place.rest);
+        const where = { folder: place.folder.id, parent, view: at.view };
+        return listEntries(tx, where, session.account.id, after ?? '', limit);
       });
       const found = inOneFrame(all);
+      const isCut = all.length === limit || found.length < all.length;
+      const page = pageName([place.folder.id, place.rest, after ?? null, limit], [found, isCut]);
       // That a folder is empty is also an answer, so it is charged as one name.
-      await charges.take(session, place.customer.id, 'list', { bytes: 0, items: Math.max(1, found.length) });
+      await charges.listing(session, place.customer.id, page, Math.max(1, found.length));
       await inFolder(session, place, (tx) =>
         record(tx, {
           kind: 'folder.listed',
@@ -216,7 +227,7 @@ export function treeHandlers(warden: Charging & Storing): Pick<Handlers<EdgeToWa
       const last = entries.at(-1);
       return {
         entries,
-        ...(last !== undefined && (all.length === limit || found.length < all.length) ? { next: last.name } : {}),
+        ...(last !== undefined && isCut ? { next: last.name } : {}),
       };
     },
 

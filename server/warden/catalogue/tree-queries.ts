@@ -82,6 +82,15 @@ const inParent = (column: string, parent: DirectoryId | null, parameter: string)
 const visible = (account: string): string =>
   `(v.state = 'published' or (v.account_id = ${account} and v.state in ('partial', 'held', 'settling')))`;
 
+/**
+ * Where an account finds a file in its folder: in its `place`, or in its `archive` once it is done with the newest
+ * version that it may know of.
+ */
+export type View = 'place' | 'archive';
+/** Returns the condition that an account finds version `v` in the view that a parameter names. */
+const foundIn = (parameter: string, account: string): string =>
+  `(v.state = 'published' and exists (select 1 from done_file d where d.account_id = ${account} and d.version_id = v.id)) = (${parameter}::text = 'archive')`;
+
 export async function findDirectory(
   tx: Transaction,
   folder: FolderId,
@@ -165,15 +174,16 @@ export async function lockExistingFile(
   return row && idOf<FileId>(row.id);
 }
 
-/** Returns the newest version that the account may know of. */
+/** Returns the newest version that the account may know of, when it finds it in this view. */
 export async function visibleVersion(
   tx: Transaction,
   file: FileId,
   account: AccountId,
+  view: View = 'place',
 ): Promise<VersionRow | undefined> {
   const [row] = await tx.query<RawVersion>(
-    `select ${versionColumns} from version v where v.file_id = $1 and ${visible('$2')} order by v.number desc limit 1`,
-    [file, account],
+    `select ${versionColumns} from (select * from version v where v.file_id = $1 and ${visible('$2')} order by v.number desc limit 1) v where ${foundIn('$3', '$2')}`,
+    [file, account, view],
   );
   return row && shapeVersion(row);
 }
@@ -203,11 +213,13 @@ export async function nextNumber(tx: Transaction, file: FileId): Promise<number>
   return row?.next ?? 1;
 }
 
-/** Returns one page of directories and files together, in the order of their names (byte order of UTF-8). */
+/**
+ * Returns one page of directories and files together, in the order of their names (byte order of UTF-8). The archive of
+ * an account has the directories of the folder.
+ */
 export async function listEntries(
   tx: Transaction,
-  folder: FolderId,
-  parent: DirectoryId | null,
+  { folder, parent, view }: { readonly folder: FolderId; readonly parent: DirectoryId | null; readonly view: View },
   account: AccountId,
   after: string,
   limit: number,
@@ -217,10 +229,10 @@ export async function listEntries(
         where d.folder_id = $1 and ${inParent('d.parent_id', parent, '$2')} and d.name > $4 and d.removed_at is null order by d.name limit $5)
      union all
      (select f.name, 'file' as kind, v.size, v.modified_at from file f
-        cross join lateral (select v.size, v.modified_at from version v where v.file_id = f.id and ${visible('$3')} order by v.number desc limit 1) v
-        where f.folder_id = $1 and ${inParent('f.directory_id', parent, '$2')} and f.name > $4 order by f.name limit $5)
+        cross join lateral (select v.id, v.state, v.size, v.modified_at from version v where v.file_id = f.id and ${visible('$3')} order by v.number desc limit 1) v
+        where f.folder_id = $1 and ${inParent('f.directory_id', parent, '$2')} and f.name > $4 and ${foundIn('$6', '$3')} order by f.name limit $5)
      order by name limit $5`,
-    [folder, parent, account, after, limit],
+    [folder, parent, account, after, limit, view],
   );
   return rows.map((row) => ({ name: row.name, kind: row.kind, size: row.size, modifiedAt: row.modified_at }));
 }

@@ -20,6 +20,7 @@ import type { OpenSession } from '../sessions/open-session.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { beginEnrolment, type Enrolment, finishEnrolment } from './enrolment.ts';
 import { endOthers, requestKey } from './key-requests.ts';
+import { receiptKeyText } from './receipt-key-text.ts';
 import { confirm, keys, lock, type Person, receipt, revokeKey, unlock, whoami, windows } from './verbs.ts';
 
 type Within = <T>(run: (tx: Transaction) => Promise<T>) => Promise<T>;
@@ -135,6 +136,8 @@ export function consoleHandlers(
         const { id } = await warden.database.withSystem(installationId);
         return done(`${consoleHelp}\n\ninstallation ${id}`);
       }
+      // As public as the help, and as free.
+      if (command.verb === 'receipt-key') return done(receiptKeyText(warden.keys.receiptPublicKey));
       return acted(session, command.verb, spelled(command), async (acting) => {
         if (command.verb === 'enroll') {
           const { enrolment, text } = beginEnrolment(session);

@@ -150,7 +150,7 @@ export async function revokeKey(acting: Acting, person: Person, fingerprint: str
 }
 
 export async function receipt({ tx }: Acting, person: Person, name: string): Promise<string> {
-  const place = locateEntry(person, parsePath(new TextEncoder().encode(name)), 'read');
+  const place = locateEntry(person, parsePath(new TextEncoder().encode(name), person.start), 'read');
   if (!place.folder.verbs.has('list')) throw notFound();
   const text = await findReceipt(
     tx,

@@ -3,6 +3,8 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operators/table.ts';
+import { requireAccount } from '../accounts/account-commands.ts';
+import { deleteDone } from '../catalogue/done-queries.ts';
 import type { Doing } from '../commands/doing.ts';
 import { findCustomer } from '../customers/customer-queries.ts';
 import { requireFolder } from '../folders/named-folder.ts';
@@ -37,6 +39,28 @@ export const retentionUseCases = {
         public: { why: 'operator' },
         sensitive: { operator, reason },
       });
+    return {};
+  },
+
+  'file.reopen': async (
+    { version, account: name, reason }: Params<OperatorToAdmin, 'file.reopen'>,
+    { tx, operator }: Doing,
+  ) => {
+    const found = await requireVersion(tx, version);
+    const account = await requireAccount(tx, name, 'to-narrow');
+    if (!(await deleteDone(tx, { account: account.id, version: found.version })))
+      throw new CofferdamError(
+        'conflict',
+        `account ${name} is not done with this version: see \`cofferctl file list\``,
+      );
+    await record(tx, {
+      kind: 'file.reopened',
+      customer: found.customer,
+      account: account.id,
+      observer: 'warden',
+      version,
+      sensitive: { operator, reason },
+    });
     return {};
   },
 

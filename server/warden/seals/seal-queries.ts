@@ -13,7 +13,7 @@ export const factsOf = {
     (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = customer.id::text) as seal
     from customer where id = any ($2::uuid[])`,
   account: `select id::text as id, jsonb_build_object('customer_id', customer_id, 'name', name, 'kind', kind, 'plane', plane, 'read_only', read_only, 'manages', manages,
-      'is_self_test', is_self_test, 'source_networks', source_networks::text[], 'expires_at', (extract(epoch from
+      'starts_in', starts_in, 'is_self_test', is_self_test, 'source_networks', source_networks::text[], 'expires_at', (extract(epoch from
       expires_at) * 1000000)::bigint)::text as facts,
     (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = account.id::text) as seal
     from account where id = any ($2::uuid[])`,

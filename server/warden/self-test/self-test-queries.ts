@@ -103,6 +103,7 @@ export async function ensureAccount(
         expires_at: null,
         manages: false,
         is_self_test: true,
+        starts_in: null,
       },
     );
   const [row] = await tx.query<{ id: string }>('select id from account where name = $1 and is_self_test for update', [

@@ -15,6 +15,7 @@ import type {
   SessionId,
   Verb,
 } from '../../domain/ids.ts';
+import type { VirtualPath } from '../../domain/paths.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
@@ -69,6 +70,8 @@ export type OpenSession = {
    * which it has rights, in the order of their names.
    */
   readonly customers: readonly CustomerScope[];
+  /** Where relative paths begin. */
+  readonly start: VirtualPath;
 };
 
 /**

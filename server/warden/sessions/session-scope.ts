@@ -17,6 +17,7 @@ import {
   type SessionId,
   type Verb,
 } from '../../domain/ids.ts';
+import type { VirtualPath } from '../../domain/paths.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { factsOfRow, type VerifiedRows } from '../seals/seals.ts';
 import type { CustomerScope, FolderScope, OpenSession } from './open-session.ts';
@@ -51,6 +52,8 @@ export type SessionScope = {
   readonly endsAt: number;
   readonly idleMs: number;
   readonly customers: readonly SealedCustomer[];
+  /** Where relative paths begin. */
+  readonly start: VirtualPath;
 };
 
 type AccountRow = {
@@ -60,6 +63,7 @@ type AccountRow = {
   readonly plane: Plane;
   readonly read_only: boolean;
   readonly manages: boolean;
+  readonly starts_in: string | null;
 };
 type FolderRow = {
   readonly customer_id: string;
@@ -137,6 +141,34 @@ export function customersOf(
   return [...customers.values()].sort((a, b) => byText(a.name, b.name));
 }
 
+/**
+ * Returns where relative paths of a session of this account begin: in the folder that operators named, or at the root.
+ * An account of which nothing was named begins in its folder when it reaches exactly one, and may write there
+ * (decision 67).
+ */
+function startOf(
+  rows: VerifiedRows,
+  account: SessionScope['account'],
+  customers: readonly SealedCustomer[],
+): VirtualPath {
+  const startsIn = factsOfRow<AccountRow>(rows, { kind: 'account', id: account.id })?.starts_in ?? null;
+  const reached = customers.flatMap(({ name, folders }) => folders.map((folder) => ({ customer: name, folder })));
+  const usual = reached.length === 1 && reached[0]?.folder.verbs.includes('write') ? reached[0] : undefined;
+  const chosen = startsIn === null ? usual : reached.find(({ folder }) => folder.id === startsIn);
+  if (chosen === undefined) return [];
+  return account.plane === 'internal' ? [chosen.customer, chosen.folder.name] : [chosen.folder.name];
+}
+
+/** Returns what a session of this account reaches, and where it starts. `active` has the customers that may log in. */
+export function reachOf(
+  rows: VerifiedRows,
+  account: SessionScope['account'],
+  active: ReadonlySet<string>,
+): Pick<SessionScope, 'customers' | 'start'> {
+  const customers = customersOf(rows, account, active);
+  return { customers, start: startOf(rows, account, customers) };
+}
+
 const macOf = (keys: KeyRing, text: string): Buffer => keys.sealRow(['session', text]);
 
 export function sealScope(keys: KeyRing, scope: SessionScope): { readonly text: string; readonly mac: Buffer } {
@@ -189,7 +221,7 @@ export function verifiedScope(keys: KeyRing, row: ScopedRow, tokenHash: Buffer):
 
 /** Returns the value by which a session is known to all code that serves it. */
 export function openSessionOf(
-  { session, node, account, credential, purpose, ticket }: SessionScope,
+  { session, node, account, credential, purpose, ticket, start }: SessionScope,
   customers: readonly CustomerScope[],
   isOver: boolean,
 ): OpenSession {
@@ -202,5 +234,6 @@ export function openSessionOf(
     ticket,
     isOver,
     customers: Object.freeze(customers),
+    start: Object.freeze([...start]),
   });
 }

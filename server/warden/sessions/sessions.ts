@@ -53,7 +53,7 @@ export type Opening = {
   readonly alsoCredential: CredentialId | null;
   readonly purpose: SessionPurpose;
   /** What the session may do, from the rows that were verified. */
-  readonly scope: Pick<SessionScope, 'account' | 'customers' | 'ticket'>;
+  readonly scope: Pick<SessionScope, 'account' | 'customers' | 'start' | 'ticket'>;
   /**
    * When the session ends by what its proofs allow, in milliseconds since 1970; null when only the configuration bounds
    * it.

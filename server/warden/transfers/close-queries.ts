@@ -1,4 +1,4 @@
-// Owns: the SQL of closing handles for reading in batches (`migrations/functions/gets.sql`, decision 67).
+// Owns: the SQL of closing handles for reading in batches (`migrations/functions/gets.sql`, decision 69).
 // Must never: believe that a CLOSE is recorded whose entry did not come back as it was sent (decision 42).
 import type { CustomerId, SessionId, VersionId } from '../../domain/ids.ts';
 import type { Draft, End } from '../../domain/ledger/births.ts';

@@ -7,6 +7,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { byOf, type Charging } from '../budgets/charges.ts';
 import type { EdgeCaller } from '../callers/edge-caller.ts';
+import { viewedAt } from '../catalogue/done.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findDirectory, findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
 import { isDirectory } from '../catalogue/wrong-kind.ts';
@@ -69,16 +70,18 @@ export function downloadHandlers(
   return {
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
-      const place = locateEntry(session, path, 'read');
-      const looked = await lookedAt(warden, fresh, session, place);
+      const asked = locateEntry(session, path, 'read');
+      const looked = await lookedAt(warden, fresh, session, asked);
       if (looked !== undefined) return looked;
       const download = randomUUID();
       const open = (): ReturnType<Handlers<EdgeToWarden, EdgeCaller>['download.open']> =>
-        sessions.within(session, scopeOf(place.customer), async (tx) => {
+        sessions.within(session, scopeOf(asked.customer), async (tx) => {
+          const { view, place } = await viewedAt(tx, session, asked);
           requireVerb(session, place.folder, 'list');
+          if (place.rest.length === 0) throw isDirectory();
           const parent = await walk(tx, place.folder.id, place.parents);
           const file = await findFile(tx, place.folder.id, parent, place.name);
-          const visible = file && (await visibleVersion(tx, file, session.account.id));
+          const visible = file && (await visibleVersion(tx, file, session.account.id, view));
           if (file === undefined || visible === undefined) {
             const isOther = (await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined;
             throw isOther ? isDirectory() : notFound();
@@ -116,7 +119,7 @@ export function downloadHandlers(
             modifiedAt: secondsOf(version.modifiedAt),
           };
         });
-      return charges.opening(session, place.customer.id, download, open);
+      return charges.opening(session, asked.customer.id, download, open);
     },
 
     'download.locate': async ({ token, download, offset }, caller) => {

@@ -1,5 +1,5 @@
 // Owns: the handles for reading that were opened by a look: nothing of them is written, and the first read enters and
-// records them together with its charge (decision 67). They are kept in memory only.
+// records them together with its charge (decision 69). They are kept in memory only.
 // Must never: decide what may be read. A handle that is forgotten costs its edge another OPEN.
 import { held } from '../../domain/detached.ts';
 import type { NodeName, SessionId } from '../../domain/ids.ts';

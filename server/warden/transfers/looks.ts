@@ -1,9 +1,10 @@
-// Owns: how a file is opened for reading by a look, of which nothing is written (decision 67).
+// Owns: how a file is opened for reading by a look, of which nothing is written (decision 69).
 // Must never: open a file by a look that the general way would refuse, or give another version of it.
 import { randomUUID } from 'node:crypto';
 import { formatPath } from '../../domain/paths.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Result } from '../../rpc/operation.ts';
+import { archiveName } from '../catalogue/done.ts';
 import type { locateEntry } from '../catalogue/locate.ts';
 import type { Warden } from '../context/context.ts';
 import type { FolderScope, OpenSession } from '../sessions/open-session.ts';
@@ -54,6 +55,8 @@ export async function lookedAt(
   const { folder, customer } = place;
   if (!fresh.hasRoom(session.id, session.node) || !folder.verbs.has('list') || !mayRead(session, folder))
     return undefined;
+  // It may lead into the account's archive.
+  if (folder.verbs.has('done') && place.rest[0] === archiveName) return undefined;
   const seen = await lookAtFile(database, {
     session: session.id,
     folder: folder.id,

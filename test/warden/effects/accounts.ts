@@ -299,6 +299,55 @@ export const accountCases: readonly Case[] = [
     },
   },
   {
+    says: 'a start',
+    run: ['account.set', { name: batch, start: { customer: 'acme', folder: 'deposit' }, reason }],
+    does: {
+      answer: { sessionsEnded: 4 },
+      widened: ['where acme-batch starts'],
+      changed: { 'account acme-batch': { starts_in: 'acme/deposit' } },
+      entries: [entry('account.changed', 'acme-batch', { by: 'both', start: { customer: 'acme', folder: 'deposit' } })],
+      ended: { 'account: the account was changed': ofBatch },
+      closed: handles,
+    },
+  },
+  {
+    says: 'a start at the root',
+    run: ['account.set', { name: batch, start: 'root', reason }],
+    does: {
+      answer: { sessionsEnded: 4 },
+      changed: { 'account acme-batch': { starts_in: 'root' } },
+      entries: [entry('account.changed', 'acme-batch', { by: 'both', start: 'root' })],
+      ended: { 'account: the account was changed': ofBatch },
+      closed: handles,
+    },
+  },
+  {
+    says: 'a start in a folder of another bank',
+    run: ['account.set', { name: batch, start: { customer: 'acme-2', folder: 'deposit' }, reason }],
+    refused: {
+      code: 'conflict',
+      message: 'acme-batch may do nothing in acme-2/deposit: give it a right there first',
+    },
+  },
+  {
+    says: 'a start in a folder of which the right is taken',
+    run: [
+      'account.set',
+      {
+        name: batch,
+        start: { customer: 'acme', folder: 'deposit' },
+        rights: [{ act: 'take', customer: 'acme', folder: 'deposit' }],
+        reason,
+      },
+    ],
+    refused: { code: 'conflict', message: 'acme-batch may do nothing in acme/deposit: give it a right there first' },
+  },
+  {
+    says: 'a start in no folder',
+    run: ['account.set', { name: batch, start: { customer: 'acme', folder: 'none' }, reason }],
+    refused: { code: 'not-found', message: 'customer acme has no folder none' },
+  },
+  {
     says: 'rights that are taken away',
     run: ['account.set', { name: batch, rights: [{ act: 'take', customer: 'acme', folder: 'collect' }], reason }],
     does: {

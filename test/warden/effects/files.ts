@@ -6,6 +6,9 @@ const collect = { customer: 'acme', folder: 'collect', reason } as const;
 const withdraw = (version: string) => ['file.withdraw', { version: `<acme:${version}>`, reason }] as const;
 const release = (version: string, days = 3) =>
   ['file.release', { version: `<acme:${version}>`, days, reason }] as const;
+const reopen = ['file.reopen', { version: '<acme:once.1>', account: 'acme-batch', reason }] as const;
+const done =
+  "insert into done_file (account_id, version_id, customer_id) select a.id, '<acme:once.1>', a.customer_id from account a where a.name = 'acme-batch'";
 /** A directory that is called like the withdrawn file. */
 const directory =
   "insert into directory (id, customer_id, folder_id, name) select gen_random_uuid(), customer_id, folder_id, name from file where name = 'gone'";
@@ -497,6 +500,24 @@ export const fileCases: readonly Case[] = [
   {
     run: ['file.withdraw', { version: '00000000-0000-4000-8000-000000000000', reason }],
     refused: { code: 'not-found', message: 'there is no such version: see `cofferctl file list`' },
+  },
+  {
+    prior: [done],
+    run: reopen,
+    does: {
+      answer: {},
+      gone: ['done_file acme-batch/acme:once.1'],
+      entries: [
+        entry('file.reopened', 'acme', { operator: 'alice' }, { version_id: 'acme:once.1', account_id: 'acme-batch' }),
+      ],
+    },
+  },
+  {
+    run: reopen,
+    refused: {
+      code: 'conflict',
+      message: 'account acme-batch is not done with this version: see `cofferctl file list`',
+    },
   },
   { run: release('gone.1'), does: releasesGone },
   {
