@@ -5,7 +5,7 @@
 import { detach, held, unexpected } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes, segmentBytes } from '../../extents/sealed-format.ts';
-import type { FreshExtent } from '../../rpc/edge-warden.ts';
+import type { FreshExtent } from '../../rpc/edge-extents.ts';
 import { type Filler, fitting } from './filling.ts';
 import { objectFile } from './object-file.ts';
 import type { Pacer } from './pacer.ts';

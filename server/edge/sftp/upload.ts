@@ -4,7 +4,7 @@
 // or call a file whole when anything was refused on its handle (T-31).
 import { held } from '../../domain/detached.ts';
 import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/errors.ts';
-import type { FreshExtent } from '../../rpc/edge-warden.ts';
+import type { FreshExtent } from '../../rpc/edge-extents.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../seam/sftp-seam.ts';
 import { copyBase } from './base-copy.ts';
 import type { Closings } from './closings.ts';

@@ -17,7 +17,7 @@ import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import { issueTicket } from '../../extents/object-tickets.ts';
 import { extentPlainBytesMax, sealedLength } from '../../extents/sealed-format.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { FreshExtent } from '../../rpc/edge-warden.ts';
+import type { FreshExtent } from '../../rpc/edge-extents.ts';
 import { type locateEntry, notFound, walkHolding } from '../catalogue/locate.ts';
 import { giveUp } from '../catalogue/name-entry.ts';
 import {
