@@ -40,7 +40,7 @@ test('the first login of a person and of a machine, windows, and a change of key
   await issueTicket('acme', 'ticket');
   await operators(['window', 'close', 'acme-batch']);
   await issueTicket('acme-batch', 'ticket-batch');
-  t.same(await typist.page('first-login.md', { after: register }), []);
+  t.same((await typist.page('first-login.md', { after: register })).faults, []);
   const [mine] =
     (await world.cofferctl(['file', 'list', 'acme', '--folder', 'deposit'])).out.match(/first\.txt\S*/) ?? [];
   t.equal(mine, 'first.txt', 'the file is there under its last name');
@@ -54,7 +54,7 @@ test('unattended jobs', async (t) => {
   const before = async (block: Block): Promise<void> => {
     if (wordOf(block, 'with') === 'code') await operators(['window', 'close', 'acme-batch']);
   };
-  t.same(await typist.page('unattended-jobs.md', { before }), []);
+  t.same((await typist.page('unattended-jobs.md', { before })).faults, []);
   t.equal(readFileSync(join(typist.machine, 'in', 'camt.053-0001.xml'), 'utf8'), 'a statement\n');
   t.same(readdirSync(join(typist.machine, 'out')), ['large.dat'], 'what was sent by the job is out of the way');
 });
@@ -62,7 +62,7 @@ test('unattended jobs', async (t) => {
 test('receipts are read and verified without us', async (t) => {
   const keys = await world.cofferctl(['file', 'receipt', '--key-only']);
   writeFileSync(join(typist.person, 'receipt-key.pem'), keys.out);
-  t.same(await typist.page('receipts.md'), []);
+  t.same((await typist.page('receipts.md')).faults, []);
 });
 
 test('every block that is to be typed is on a page that is typed', async (t) => {

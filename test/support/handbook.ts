@@ -6,7 +6,7 @@
 // this order, where `…` stands for anything. Every other block is only read.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { FreshCodes } from './fresh-codes.ts';
@@ -53,12 +53,22 @@ export function notShown(shown: string, out: string): readonly string[] {
     });
 }
 
+export type Typed = { readonly faults: readonly Fault[]; readonly typed: number };
 type Fault = { readonly page: string; readonly line: number; readonly what: string };
 
 type Meanwhile = {
+  /** Whether a typed block, and what it shows, is left out. */
+  readonly skips?: (block: Block) => Promise<boolean>;
   readonly before?: (block: Block) => Promise<void>;
   readonly after?: (block: Block) => Promise<void>;
 };
+
+/** The environment of a bank's machine: Debian's own programs come first. */
+export const typistEnv = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  LC_ALL: 'C.UTF-8',
+  PATH: `/usr/bin:/bin:${process.env.PATH ?? ''}`,
+});
 
 /** What a person at the keyboard answers, by account. */
 type Answers = { readonly secrets: Record<string, string>; readonly tickets: Record<string, string> };
@@ -95,33 +105,48 @@ export class Typist {
   }
 
   /** Types a page, until a block fails. `meanwhile` has what operators do before and after each typed block. */
-  async page(page: string, meanwhile: Meanwhile = {}): Promise<readonly Fault[]> {
+  async page(page: string, meanwhile: Meanwhile = {}): Promise<Typed> {
     const faults: Fault[] = [];
-    let shown = '';
+    let [shown, typed, isSkipped] = ['', 0, false];
     for (const block of blocksOf(page)) {
       const fault = (what: string): number => faults.push({ page, line: block.line, what });
-      const file = wordOf(block, 'file');
-      if (file !== undefined) this.#save(file, block.text);
+      if (wordOf(block, 'file') !== undefined) this.save(block);
       if (isTyped(block)) {
+        isSkipped = (await meanwhile.skips?.(block)) === true;
+        if (isSkipped) continue;
         await meanwhile.before?.(block);
         const done = await this.#type(block);
+        typed += 1;
         shown += done.out + done.err;
-        if ((done.code !== 0) !== block.words.includes('fails'))
-          return [...faults, { page, line: block.line, what: `ended with ${done.code}: ${shown.slice(-3000)}` }];
+        if ((done.code !== 0) !== block.words.includes('fails')) {
+          fault(`ended with ${done.code}: ${shown.slice(-3000)}`);
+          break;
+        }
         await meanwhile.after?.(block);
       }
-      if (!block.words.includes('shown')) continue;
+      if (!block.words.includes('shown') || isSkipped) continue;
       for (const line of notShown(this.typed(block.text), shown))
         fault(`does not show ${line} in ${shown.slice(-1500)}`);
       shown = '';
     }
-    return faults;
+    return { faults, typed };
   }
 
-  #save(file: string, text: string): void {
-    const path = this.typed(file);
+  /** Saves a block under the path that it names. */
+  save(block: Block): void {
+    const path = this.typed(wordOf(block, 'file') ?? '');
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, this.typed(text), { mode: 0o600 });
+    writeFileSync(path, this.typed(block.text), { mode: 0o600 });
+  }
+
+  /** Enrols the machine as `first-login.md` does, and makes its program for codes one that can be run. */
+  async enrol(account: string): Promise<void> {
+    for (const block of blocksOf('first-login.md').filter((one) => one.text.includes('/srv/payments')))
+      if (block.words.includes('enrols') || block.text.includes("'SECRET'")) {
+        const done = await this.#type(block);
+        if (done.code !== 0) throw new Error(`${account} was not enrolled: ${done.out.slice(-500)}${done.err}`);
+      }
+    chmodSync(join(this.machine, 'code'), 0o700);
   }
 
   /** Answers one question: a passphrase, a ticket, or a code that was not used yet. */
@@ -165,7 +190,7 @@ export class Typist {
         new Promise((resolve, reject) => {
           const child = spawn('bash', ['-eu', '-o', 'pipefail', '-c', this.typed(block.text)], {
             cwd: dirname(this.person),
-            env: { ...process.env, LC_ALL: 'C.UTF-8', SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: 'force' },
+            env: { ...typistEnv(), SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: 'force' },
             stdio: ['pipe', 'pipe', 'pipe'],
           });
           const timer = setTimeout(() => child.kill('SIGKILL'), blockMs);
