@@ -11,7 +11,8 @@
 
 static ssh_session session;
 static sftp_session sftp;
-static char buffer[32768];
+// As in the manual of libssh: a write of more bytes is two packets, and the second waits for the answer to the first.
+static char buffer[16384];
 
 static void must(int is_good, const char *what) {
   if (is_good) return;

@@ -17,7 +17,7 @@ $sftp = new SFTP($host, (int) $port, 60);
 [$type, $blob] = explode(' ', (string) $sftp->getServerPublicHostKey());
 must(str_contains(file_get_contents($known), "$type $blob"), 'another host key');
 $proofs = [PublicKeyLoader::load(file_get_contents($key))];
-if ($code !== '') $proofs[] = [['Verification code' => $code]];
+if ($code !== '') $proofs[] = ['Verification code' => $code];
 must($sftp->login($user, ...$proofs), 'no login');
 while (($line = fgets(STDIN)) !== false) {
     [$kind, $from, $to] = array_pad(explode("\t", rtrim($line, "\n")), 3, '');
@@ -25,7 +25,7 @@ while (($line = fgets(STDIN)) !== false) {
         'put' => $sftp->put($to, $from, SFTP::SOURCE_LOCAL_FILE),
         'get' => $sftp->get($from, $to),
         'resume' => $sftp->get($from, fopen($to, 'ab'), filesize($to)),
-        'rename' => $sftp->posix_rename($from, $to) || $sftp->rename($from, $to),
+        'rename' => $sftp->rename($from, $to),
         'remove' => $sftp->delete($from, false),
         'list' => is_array($names = $sftp->nlist($from)) && print(implode("\n", $names) . "\n"),
     };
