@@ -116,8 +116,11 @@ async function tryClient(world: World, client: Client, seeded: string): Promise<
   const slug = client.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
   const has = (kind: Kind): boolean => client.kinds.includes(kind);
   const local = (name: string): string => join(home, name);
+  // Some libraries wait for each answer before they ask again; the largest file says nothing more about them.
+  const tried = client.isOptional === true ? sizes.filter((size) => size < 100 * mebibyte) : sizes;
+  const largest = tried.at(-1) ?? 0;
   const hashes = new Map<string, string>();
-  for (const name of [...sizes.map((size) => `size-${size}`), ...oddNames]) {
+  for (const name of [...tried.map((size) => `size-${size}`), ...oddNames]) {
     copyFileSync(join(seeded, name), local(name));
     hashes.set(name, await sha256File(local(name)));
   }
@@ -161,10 +164,10 @@ async function tryClient(world: World, client: Client, seeded: string): Promise<
   }
   if (has('resume')) {
     const partial = local('resumed');
-    copyFileSync(local(`size-${100 * mebibyte}`), partial);
-    truncateSync(partial, 30_000_000);
-    const done = await client.run(gateway, [['resume', `collect/size-${100 * mebibyte}`, partial]]);
-    const isWhole = (await sha256File(partial)) === hashes.get(`size-${100 * mebibyte}`);
+    copyFileSync(local(`size-${largest}`), partial);
+    truncateSync(partial, Math.floor(largest / 3));
+    const done = await client.run(gateway, [['resume', `collect/size-${largest}`, partial]]);
+    const isWhole = (await sha256File(partial)) === hashes.get(`size-${largest}`);
     check(client.name, 'resume', done.code === 0 && isWhole, done.err + done.out);
   }
   const both = await Promise.all(

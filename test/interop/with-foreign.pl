@@ -10,6 +10,8 @@ my $sftp = Net::SFTP::Foreign->new(
     port => $port,
     user => $user,
     key_path => $key,
+    # The names below are bytes of UTF-8 already: they are sent as they are.
+    fs_encoding => 'latin1',
     more => [
         '-F', '/dev/null', '-o', 'IdentitiesOnly=yes', '-o', 'IdentityAgent=none', '-o', 'BatchMode=yes',
         '-o', 'StrictHostKeyChecking=yes', '-o', "UserKnownHostsFile=$known",
