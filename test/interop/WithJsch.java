@@ -14,6 +14,15 @@ public class WithJsch {
     session.setConfig("PreferredAuthentications", "publickey,keyboard-interactive");
     session.setUserInfo(new Answers(given[5]));
     session.connect(20_000);
+    try {
+      run(session);
+    } finally {
+      // A session that is left open keeps the program from ending.
+      session.disconnect();
+    }
+  }
+
+  static void run(Session session) throws Exception {
     ChannelSftp sftp = (ChannelSftp) session.openChannel("sftp");
     sftp.connect(20_000);
     BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -32,7 +41,6 @@ public class WithJsch {
         default -> throw new IllegalArgumentException(op[0]);
       }
     }
-    session.disconnect();
   }
 
   /** JSch takes the names of get and rm for patterns. */
