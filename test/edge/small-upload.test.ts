@@ -208,6 +208,27 @@ test('what was refused makes no file', async (t) => {
   await lost.isEmpty();
 });
 
+test('what no upload would take is refused at once, and its CLOSE too', async (t) => {
+  const { reorderWindowBytes } = edge.node.limits;
+  const refusals: Readonly<Record<string, (file: WritableFile) => void>> = {
+    'a WRITE beyond every file': (file) => file.write(Number.MAX_SAFE_INTEGER, [Buffer.from('x')]),
+    'a WRITE one byte too far ahead': (file) => file.write(1000 + reorderWindowBytes, [Buffer.from('x')]),
+    'a size beyond every file': (file) => file.resize(Number.MAX_SAFE_INTEGER),
+  };
+  for (const [what, ask] of Object.entries(refusals)) {
+    const { file, isEmpty } = await setUp(t);
+    write(file, randomBytes(1000));
+    t.throws(() => ask(file), { code: 'unsupported' }, what);
+    await t.rejects(file.close(), what);
+    await isEmpty();
+  }
+  const { file, isEmpty } = await setUp(t);
+  write(file, randomBytes(1000));
+  t.doesNotThrow(() => file.write(999 + reorderWindowBytes, [Buffer.from('x')]), 'the twin: just in the window');
+  await t.rejects(file.close(), /gap|missing|complete/, 'what is missing is told at CLOSE');
+  await isEmpty();
+});
+
 test('a file whose CLOSE waits for the flow keeps its bytes until they are put', async (t) => {
   const whole = randomBytes(20 * KiB);
   const { warden, file, isEmpty } = await setUp(t);

@@ -267,8 +267,8 @@ test('the largest caps are counted exactly', async (t) => {
   t.same(row, { bytes: String(BigInt(capMax) * 20n - 1n), items: String((BigInt(capMax) * 2n * 99n) / 100n - 1n) });
 });
 
-/** A rare slip is missed by one round in some hundred; so many in a row are not. */
-const slipRoundsMax = 10;
+/** What concerns only the three widest budgets is missed by two rounds of five; so many in a row are not. */
+const slipRoundsMax = 60;
 
 /** A slip in each function, which the comparison must notice. */
 const slips: readonly (readonly [name: string, from: string, to: string])[] = [

@@ -34,7 +34,8 @@ test('an extent is not released under the name of another version', async (t) =>
   await sql.query('update version set content_id = gen_random_uuid() where id = $1', [secret?.version]);
   await sql.query('update version set content_id = $2 where id = $1', [harmless?.version, secret?.content]);
   await sql.query('update download set version_id = $2 where id = $1', [handle, harmless?.version]);
-  const answer = await callChargeBatch(database, [extent(1)]).catch((error: unknown) => error);
-  t.match(answer, { code: 'unavailable' }, 'nothing is released of which the record names another file');
-  t.match(births.refusedUntil(performance.now()), [{ kind: 'extent.granted' }]);
+  const answers = await callChargeBatch(database, [extent(1)]);
+  t.same(answers, [{ outcome: 'missing' }], 'nothing is released through a row that names another file');
+  t.same(await versions(), [{ version_id: secret?.version }], 'and nothing says that it was');
+  t.same(births.refusedUntil(performance.now()), [], 'the record holds what was written');
 });

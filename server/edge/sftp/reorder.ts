@@ -13,7 +13,8 @@ const pieceCostBytes = 256;
 /** The largest number of early pieces. Clients that write in parallel are about 64 writes ahead. */
 const piecesMax = 256;
 
-const tooFar = (): CofferdamError =>
+/** The refusal of a WRITE that is further ahead than the window reaches. */
+export const tooFar = (): CofferdamError =>
   new CofferdamError('unsupported', 'files are written from start to end; this write is too far ahead');
 
 /** The refusal of a WRITE over bytes of this file that were received already. */

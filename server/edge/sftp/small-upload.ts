@@ -13,7 +13,7 @@ import { inlineExtentBytesMax } from '../../rpc/edge-words.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { FieldReader } from './codec.ts';
 import { type Filler, fitting } from './filling.ts';
-import { overwriting } from './reorder.ts';
+import { overwriting, tooFar } from './reorder.ts';
 import { requireNewSize, Upload, type UploadContext } from './upload.ts';
 import { inlineCopies } from './upload-pipeline.ts';
 
@@ -222,8 +222,10 @@ class SmallUpload implements WritableFile, Filler {
     this.#requireSound();
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     if (bytes === 0) return;
-    if (offset < this.#filled) {
-      const error = overwriting();
+    // What no upload would take is refused at once, and not when the file was turned into one.
+    const isTooFar = offset + bytes > this.size + this.#context.node.limits.reorderWindowBytes;
+    if (offset < this.#filled || isTooFar) {
+      const error = isTooFar ? tooFar() : overwriting();
       this.refuse(error);
       throw error;
     }
