@@ -1,11 +1,12 @@
 // What public clients do and what they are told: files opened for reading and writing, sizes set by name, requests for
 // the wrong kind of thing, names that cannot exist, and names that are not final yet.
 import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { t as file, test } from 'tap';
 import { sftpStatus } from '../../server/domain/errors.ts';
 import { parseReceipt } from '../../server/domain/receipt.ts';
-import { u32 } from '../support/raw-client.ts';
+import { message, RawClient, u32 } from '../support/raw-client.ts';
 import { afresh, flag, onward, RawSftp, type Said } from '../support/raw-sftp.ts';
 import { startWorld } from '../support/world.ts';
 
@@ -273,4 +274,23 @@ test('a name that is not final is delivered when it is renamed; its receipt and 
     const { out } = await world.cofferctl(['file', 'receipt', '--customer', 'acme', '--path', `/deposit/${name}`]);
     t.notOk('closedAs' in parseReceipt(out).fields, name);
   }
+});
+
+test('a client that asks for the service of logins before each proof, as paramiko does, is asked for its code', async (t) => {
+  const { port } = world.demo.partner;
+  const pem = readFileSync(world.keyFile('acme'), 'utf8');
+  const asks = async (service: string): Promise<readonly (number | undefined)[]> => {
+    const client = await RawClient.open({ port });
+    await client.beginLogin();
+    client.send(client.authRequest('acme', pem));
+    await client.next(51);
+    client.send(message(5, service));
+    const accepted = await client.next(6);
+    client.send(message(50, 'acme', 'ssh-connection', 'keyboard-interactive', '', ''));
+    const asked = await client.next(60);
+    client.close();
+    return [accepted?.[0], asked?.[0]];
+  };
+  t.same(await asks('ssh-userauth'), [6, 60]);
+  t.same(await asks('ssh-connection'), [undefined, undefined], 'the twin: another service ends the connection');
 });

@@ -21,6 +21,8 @@ export type Gateway = {
   readonly key: string;
   readonly knownHosts: string;
   readonly fingerprint: string;
+  /** The code to answer with, where the account has one. */
+  readonly code?: string;
 };
 
 export type Client = {
@@ -29,8 +31,17 @@ export type Client = {
   readonly kinds: readonly Kind[];
   /** Files must be below this directory: a root of its own, or the client's usual one. */
   readonly root?: string;
-  /** A line that names the version, or undefined when the client is not on this machine. */
+  /**
+   * A line that names the version, or undefined when the client is not on this machine. A client that can be left out
+   * throws `LeftOut` with the reason.
+   */
   readonly version: () => Promise<string | undefined>;
+  /** Whether a machine without it is none that lacks something: its toolchain or package is not installed for a run. */
+  readonly isOptional?: boolean;
+  /** Whether it answers the question for a code. */
+  readonly answers?: boolean;
+  /** What it shows of a refusal: the sentence of the gateway (the default), or only its own word for the status. */
+  readonly tells?: 'sentence' | 'status';
   readonly run: (gateway: Gateway, ops: readonly Op[]) => Promise<Done>;
   /** What only this client does: names of checks, and whether each succeeded. `home` is a directory for its files. */
   readonly extra?: (gateway: Gateway, home: string, slug: string) => Promise<Readonly<Record<string, boolean>>>;
@@ -231,6 +242,7 @@ const lftp: Client = {
 
 const curl: Client = {
   name: 'curl',
+  tells: 'status',
   profile: 'legacy',
   kinds: everything,
   version: () => versionOf('curl', ['-V']),
@@ -322,6 +334,7 @@ const rclone: Client = {
 
 const sshfs: Client = {
   name: 'sshfs',
+  tells: 'status',
   profile: 'default',
   kinds: ['put', 'get', 'list', 'rename', 'remove'],
   version: async () => (existsSync('/dev/fuse') ? versionOf('sshfs', ['-V']) : undefined),
@@ -366,6 +379,7 @@ function python(name: string, profile: Client['profile']): Client {
     name,
     profile,
     kinds: everything,
+    answers: true,
     version: async () => {
       const done = await run('/usr/bin/python3', [script, JSON.stringify({ version: true })], {
         timeoutMs: 20_000,

@@ -1,4 +1,4 @@
-# Runs operations with asyncssh: argv = JSON of {host, port, user, key, knownHosts, ops}.
+# Runs operations with asyncssh: argv = JSON of {host, port, user, key, knownHosts, ops, code (or nothing)}.
 import asyncio, json, os, sys
 import asyncssh
 
@@ -8,8 +8,16 @@ if given.get('version'):
     sys.exit(0)
 
 
+class Answers(asyncssh.SSHClient):
+    def kbdint_auth_requested(self):
+        return '' if 'code' in given else None
+
+    def kbdint_challenge_received(self, name, instructions, lang, prompts):
+        return [given['code'] for _ in prompts]
+
+
 async def main():
-    async with asyncssh.connect(given['host'], given['port'], username=given['user'], client_keys=[given['key']], known_hosts=given['knownHosts'], agent_path=None) as connection:
+    async with asyncssh.connect(given['host'], given['port'], username=given['user'], client_keys=[given['key']], known_hosts=given['knownHosts'], agent_path=None, client_factory=Answers) as connection:
         async with connection.start_sftp_client() as sftp:
             for op in given['ops']:
                 kind, args = op[0], op[1:]

@@ -1,4 +1,4 @@
-# Runs operations with paramiko: argv = JSON of {host, port, user, key, ops}.
+# Runs operations with paramiko: argv = JSON of {host, port, user, key, knownHosts, ops, code (or nothing)}.
 import json, sys
 import paramiko
 
@@ -8,8 +8,19 @@ if given.get('version'):
     sys.exit(0)
 client = paramiko.SSHClient()
 client.load_host_keys(given['knownHosts'])
-client.connect(given['host'], port=given['port'], username=given['user'], key_filename=given['key'], look_for_keys=False, allow_agent=False)
-sftp = client.open_sftp()
+if 'code' in given:
+    transport = paramiko.Transport((given['host'], given['port']))
+    transport.start_client(timeout=20)
+    if not client.get_host_keys().check(f"[{given['host']}]:{given['port']}", transport.get_remote_server_key()):
+        sys.exit('another host key')
+    key = paramiko.Ed25519Key.from_private_key_file(given['key'])
+    if transport.auth_publickey(given['user'], key):
+        transport.auth_interactive(given['user'], lambda title, text, prompts: [given['code'] for _ in prompts])
+    sftp = paramiko.SFTPClient.from_transport(transport)
+else:
+    transport = client
+    client.connect(given['host'], port=given['port'], username=given['user'], key_filename=given['key'], look_for_keys=False, allow_agent=False)
+    sftp = client.open_sftp()
 for op in given['ops']:
     kind, args = op[0], op[1:]
     if kind == 'put':
@@ -31,4 +42,4 @@ for op in given['ops']:
                 if not data:
                     break
                 local.write(data)
-client.close()
+transport.close()

@@ -285,18 +285,24 @@ export class Connection {
     }
     // These numbers belong to a key exchange. While one is under way, ssh2 handles them without asking us.
     if (type > number.kexInit && type < number.userauthRequest) return this.#outOfTurn(type);
-    if (this.#state === 'service' && type === number.serviceRequest) return this.#onServiceRequest(payload);
+    if ((this.#state === 'service' || this.#state === 'login') && type === number.serviceRequest)
+      return this.#onServiceRequest(payload);
     if (this.#state === 'login' && (type === number.userauthRequest || type === number.userauthInfoResponse))
       return this.#onAuthMessage(type, payload);
     if (this.#state === 'open') return this.#onOpenMessage(type, payload);
     this.#outOfTurn(type);
   }
 
+  /**
+   * Accepts the service of logins. paramiko asks for it again before each further proof; RFC 4253 does not forbid it,
+   * and it changes nothing.
+   */
   #onServiceRequest(payload: Buffer): void {
     const { service } = serviceRequest.read(payload);
     if (service !== 'ssh-userauth') return this.fail('unknown service');
-    this.#state = 'login';
     this.#send(serviceAccept.write({ service }));
+    if (this.#state === 'login') return;
+    this.#state = 'login';
     if (this.#options.banner !== '') this.#send(userauthBanner.write({ text: this.#options.banner }));
   }
 

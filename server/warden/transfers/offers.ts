@@ -80,7 +80,7 @@ export class Offers {
     if (kept === undefined) return;
     if (kept.offer.account !== account) throw new CofferdamError('conflict', 'the name is in use');
     if (kept.use === undefined) {
-      if (exclusive) throw new CofferdamError('conflict', 'the file exists');
+      if (exclusive) throw new CofferdamError('conflict', 'the file exists already');
       this.#superseded.add(kept.offer.upload);
       return this.#forget(kept);
     }
