@@ -257,8 +257,16 @@ test('what is stored, listed and opened has caps, too; a consequence ends or sus
 
   const lists: (string | null)[] = [];
   for (let i = 0; i < 9; i += 1) lists.push(await refusal(sftp.list('deposit')));
-  t.ok(lists.filter((one) => one === null).length >= 7, 'listed while there were names left');
-  t.match(lists.at(-1), /^COFFERDAM-BUDGET-WEEK-NAMES-LIST: weekly limit of /);
+  t.same(
+    lists.filter((one) => one !== null),
+    [],
+    'the same names are paid for once',
+  );
+  const tried: (string | null)[] = [];
+  for (let i = 0; i < 30; i += 1) tried.push(await refusal(sftp.open(`collect/absent-${i}`, 'r')));
+  t.match(tried[0], /no such file/, 'tried while there were names left');
+  t.match(tried.at(-1), /^COFFERDAM-BUDGET-WEEK-NAMES-LIST: weekly limit of /);
+  t.equal(await refusal(sftp.list('deposit')), null, 'what was paid for is still told');
 
   const second = await client(world, 'acme-batch');
   t.match(
