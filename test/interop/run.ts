@@ -1,6 +1,6 @@
 // Owns: `npm run interop`: real clients against a real gateway, every content compared by hash, and the pages of the
-// banks' handbook typed. Last line: JSON {clients, passed, failed, left}; `left` counts what this machine has no toolchain
-// or package for, each of which was left out with a sentence.
+// banks' handbook typed. Last line: JSON {clients, passed, failed, left}; `left` counts what this machine has no
+// toolchain or package for, each of which was left out with a sentence.
 
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';

@@ -2,11 +2,12 @@
 // order against a gateway, with nothing replaced but the placeholders that the index of the handbook lists.
 //
 // A block says by its info string what it is: `sh typed` is typed; `typed fails` must fail; `enrols` is asked for a
-// ticket and a code; `with=WORD` names what operators do before it; `file=PATH` is saved there; `shown` is what the typed blocks since the last one of these showed, in
-// this order, where `…` stands for anything. Every other block is only read.
+// ticket and a code; `with=WORD` names what operators do before it; `needs=PROGRAM` names a program that may be
+// missing, and `needs=python3:MODULE` a module; `file=PATH` is saved there; `shown` is what the typed blocks since the
+// last one of these showed, in this order, where `…` stands for anything. Every other block is only read.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { FreshCodes } from './fresh-codes.ts';
@@ -176,7 +177,7 @@ export class Typist {
     const asks = `require('net').connect('${socket}').end(process.argv[1]).pipe(process.stdout)`;
     writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' -e "${asks}" -- "$1"\n`, { mode: 0o700 });
     server.listen(socket);
-    await once(server, 'listening');
+    await once(server, 'listening', { signal: AbortSignal.timeout(10_000) });
     try {
       return await work(program);
     } finally {
@@ -218,6 +219,9 @@ export class Typist {
     const account = /otpauth:\/\/totp\/Cofferdam:([^?]+)\?/.exec(out)?.[1] ?? '';
     this.#secret = /Secret: ([A-Z2-7]{32})/.exec(out)?.[1] ?? '';
     this.#answers.secrets[account] = this.#secret;
+    // The machine's code is one that its program `code` printed, which remembers it.
+    if (existsSync(this.machine))
+      writeFileSync(join(this.machine, 'secret.last'), String(Math.floor(Date.now() / 30_000)));
     return this.#codesOf(account).current(this.#secret);
   }
 }
