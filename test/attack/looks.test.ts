@@ -157,6 +157,20 @@ test('looks are free only for so long, and names that are not there never are', 
   t.same(await kinds(free), [], 'may look once more');
 });
 
+test('a version that is locked holds up its first read, and the budgets only for a moment', async (t) => {
+  const { sql, open, grant, kinds } = await setUp(t, ['locked', 'beside']);
+  const [locked, beside] = [await open('locked'), await open('beside')];
+  await sql('begin');
+  await sql('select from version where id = $1 for update', [locked.version]);
+  const waiting = grant(locked);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  t.match(await grant(beside), { result: { bytes: content.length } }, 'another file is read meanwhile');
+  t.same(await kinds(locked), []);
+  await sql('commit');
+  t.match(await waiting, { result: { bytes: content.length } }, 'and this one afterwards');
+  t.same(await kinds(locked), ['download.opened', 'extent.granted']);
+});
+
 test('without its opening on the record nothing is released', async (t) => {
   const { sql, open, grant, kinds } = await setUp(t, ['quiet', 'twin']);
   const twin = await open('twin');

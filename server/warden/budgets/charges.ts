@@ -26,6 +26,7 @@ import {
 } from './charge-queries.ts';
 import { callFirstReadBatch, type FirstRead, type Opening } from './first-read-queries.ts';
 import { OpenPermits } from './open-permits.ts';
+import { patiently } from './patiently.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
 import { type Charged, settling } from './settling.ts';
 import { ToldPages } from './told-pages.ts';
@@ -230,7 +231,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       const { outcome, extent } = await settledCharge(session, asked, () =>
         opening === undefined
           ? releases[session.account.plane].request(read)
-          : firstReads[session.account.plane].request({ ...read, opening }),
+          : patiently(() => firstReads[session.account.plane].request({ ...read, opening })),
       );
       // The bytes of a first read have paid for its entry, so the place is given back. A refusal, which was thrown
       // above, and a repeated read keep it.

@@ -5,6 +5,7 @@ import type { FolderId } from '../../domain/ids.ts';
 import type { Draft, End } from '../../domain/ledger/births.ts';
 import { faultOf, notWritten, parseEntry } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
+import { deadlock, lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { type AskedBy, requireEntries } from './charge-entries.ts';
 import {
   type ChargeAnswer,
@@ -47,6 +48,9 @@ const callBatch = (database: Database, items: readonly FirstRead[]): Promise<rea
       items.map((one) => JSON.stringify(one.opening.says)),
     ],
   );
+
+/** The SQL states (a lock that is not available, deadlock, serialization failure) after which nothing has happened. */
+const undone: ReadonlySet<string | undefined> = new Set([lockNotAvailable, deadlock, '40001']);
 
 /** The outcomes with which a handle may not have been entered. */
 const unopened: ReadonlySet<string> = new Set(['session', 'missing']);
@@ -101,7 +105,11 @@ export async function callFirstReadBatch(
     draft?.requireRoom();
     const askedAt = draft?.now() ?? 0;
     for (const { opening } of items) opening.tries += 1;
-    const rows = await callBatch(database, items);
+    const rows = await callBatch(database, items).catch((error: unknown) => {
+      // The server undid it: it was not sent as far as the record is concerned.
+      if (undone.has(sqlState(error))) for (const { opening } of items) opening.tries -= 1;
+      throw error;
+    });
     requireEntries(items, rows, draft, askedAt);
     requireOpenings(items, rows, draft, askedAt);
     end = 'committed';

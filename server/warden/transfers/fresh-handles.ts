@@ -6,7 +6,7 @@ import type { NodeName, SessionId } from '../../domain/ids.ts';
 import type { Opening } from '../budgets/first-read-queries.ts';
 import type { OpenDownload } from './download-queries.ts';
 
-/** The largest number of fresh handles at one time: of one node, and in all. The oldest is forgotten. */
+/** The largest number of fresh handles at one time: of one node, and in all. The oldest of them is forgotten. */
 const ofNodeMax = 2048;
 const handlesMax = 8192;
 /**
@@ -31,18 +31,24 @@ export class FreshHandles {
   readonly #unread = new Map<SessionId, number>();
 
   /** Whether this session may open another file by a look. */
-  hasRoom(session: SessionId, node: NodeName): boolean {
-    return (this.#unread.get(session) ?? 0) < unreadMax && (this.#ofNode.get(node) ?? 0) < ofNodeMax;
+  hasRoom(session: SessionId): boolean {
+    return (this.#unread.get(session) ?? 0) < unreadMax;
   }
 
   make(id: string, open: OpenDownload, opening: Opening, node: NodeName): void {
-    const [oldest] = this.#byId.size >= handlesMax ? this.#byId.keys() : [];
-    if (oldest !== undefined) this.#forget(oldest);
+    this.#makeRoom(node);
     this.#byId.set(id, { open, opening, node, use: undefined });
     count(this.#ofNode, node, 1);
     count(this.#unread, open.session, 1);
     const [first] = this.#unread.size > handlesMax ? this.#unread.keys() : [];
     if (first !== undefined) this.#unread.delete(first);
+  }
+
+  /** A node forgets its own handles, so that it does not cost the others theirs. */
+  #makeRoom(node: NodeName): void {
+    const ofWhom = (this.#ofNode.get(node) ?? 0) >= ofNodeMax ? node : undefined;
+    if (ofWhom === undefined && this.#byId.size < handlesMax) return;
+    for (const [id, kept] of this.#byId) if (ofWhom === undefined || kept.node === ofWhom) return this.#forget(id);
   }
 
   /** Returns the handle of this session that is still fresh. */

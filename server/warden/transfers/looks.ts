@@ -53,8 +53,7 @@ export async function lookedAt(
   place: Place,
 ): Promise<Result<EdgeToWarden, 'download.open'> | undefined> {
   const { folder, customer } = place;
-  if (!fresh.hasRoom(session.id, session.node) || !folder.verbs.has('list') || !mayRead(session, folder))
-    return undefined;
+  if (!fresh.hasRoom(session.id) || !folder.verbs.has('list') || !mayRead(session, folder)) return undefined;
   // It may lead into the account's archive.
   if (folder.verbs.has('done') && place.rest[0] === archiveName) return undefined;
   const seen = await lookAtFile(database, {

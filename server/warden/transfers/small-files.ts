@@ -10,10 +10,10 @@ import { afterClose, markedBy } from '../../domain/publish-rules.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import { sealedDigest } from '../../extents/object-tickets.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
-import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import { byOf, type Charging } from '../budgets/charges.ts';
+import { patiently } from '../budgets/patiently.ts';
 import { signedReceipt } from '../receipts/receipts.ts';
 import type { OpenSession } from '../sessions/open-session.ts';
 import { type Offer, Offers, offerLifeMs } from './offers.ts';
@@ -27,32 +27,12 @@ type Said = Omit<Params<EdgeToWarden, 'upload.put'>, 'token' | 'upload'>;
 
 /** How often an OPEN looks at a name that others are opening at the same moment. */
 const looksMax = 3;
-/** How long a file waits for a name or a budget that somebody else has locked, in milliseconds. */
-const patienceMs = 15_000;
-/** The first pause before a put is tried again, in milliseconds. */
-const firstPauseMs = 250;
 const oneItem = { bytes: 0, items: 1 } as const;
 const nowhere: Readonly<Record<Exclude<NonNullable<PutAnswer['put']>, 'stored'>, string>> = {
   taken: 'the name was taken meanwhile; nothing was stored',
   gone: 'the directory is gone; nothing was stored',
   changed: 'the rules of this folder were changed meanwhile; nothing was stored: send the file again',
 };
-
-/**
- * Asks again for as long as a lock is held by somebody else, which is no longer than an edge waits for an answer.
- * Nothing has happened then.
- */
-async function patiently<T>(ask: () => Promise<T>): Promise<T> {
-  const until = performance.now() + patienceMs;
-  for (let pauseMs = firstPauseMs; ; pauseMs *= 2)
-    try {
-      return await ask();
-    } catch (error) {
-      if (sqlState(error) !== lockNotAvailable || performance.now() + pauseMs > until) throw error;
-      // While a put waits for a name it holds the budgets. In the pauses, which grow, everybody else is charged.
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    }
-}
 
 /**
  * Returns whether OPEN of this name is the plain case: a new version, for which nothing has to be given up or
