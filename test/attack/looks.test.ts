@@ -55,7 +55,7 @@ async function setUp(t: Test, names: readonly string[]) {
 }
 
 test('a look writes nothing; the first read enters, charges and records; the CLOSE is recorded once', async (t) => {
-  const { edge, sql, open, grant, close, kinds, rows } = await setUp(t, ['one', 'two']);
+  const { edge, token, sql, open, grant, close, kinds, rows } = await setUp(t, ['one', 'two']);
   const charged = async (): Promise<number> => {
     const [row] = await sql(
       "select sum(b.total_bytes)::int as bytes from budget b join customer c on c.id = b.customer_id where c.name = 'acme' and b.direction = 'out' and b.rank = 3",
@@ -67,6 +67,10 @@ test('a look writes nothing; the first read enters, charges and records; the CLO
   t.same(await rows(one), [], 'no handle');
   t.same(await kinds(one), [], 'no entry');
   t.equal(await charged(), before, 'no charge');
+  const locate = (offset: number) => edge.say('download.locate', { token, download: one.download, offset });
+  t.match(await locate(999), { result: { extents: [{ index: 0, offset: 0, bytes: content.length }] } });
+  t.match(await locate(1000), { result: { extents: [] } }, 'beyond its end there is nothing');
+  t.same(await kinds(one), [], 'where the bytes are is told for nothing');
   t.match(await grant(one), { result: { bytes: content.length } });
   t.match(await rows(one), [{ version_id: one.version, closed: false }]);
   t.same(await kinds(one), ['download.opened', 'extent.granted'], 'its opening, and the read');

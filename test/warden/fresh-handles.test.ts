@@ -3,14 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { idOf, type NodeName, type SessionId } from '../../server/domain/ids.ts';
 import type { Opening } from '../../server/warden/budgets/first-read-queries.ts';
-import type { OpenDownload } from '../../server/warden/transfers/download-queries.ts';
-import { FreshHandles } from '../../server/warden/transfers/fresh-handles.ts';
+import { type FreshFile, FreshHandles } from '../../server/warden/transfers/fresh-handles.ts';
 
 const [a, b] = ['a' as NodeName, 'b' as NodeName];
 const newSession = (): SessionId => idOf<SessionId>(randomUUID());
 const make = (fresh: FreshHandles, session: SessionId, node: NodeName, opening: Partial<Opening> = {}): string => {
   const id = randomUUID();
-  fresh.make(id, { session } as OpenDownload, { tries: 0, ...opening } as Opening, node);
+  fresh.make(id, { session } as FreshFile, { tries: 0, ...opening } as Opening, node);
   return id;
 };
 const later = (): Promise<string> => Promise.resolve('later');

@@ -124,6 +124,8 @@ export function downloadHandlers(
 
     'download.locate': async ({ token, download, offset }, caller) => {
       const session = await sessions.require(token, caller);
+      const looked = fresh.find(download, session.id);
+      if (looked !== undefined) return { extents: looked.extents.filter((one) => one.offset + one.bytes > offset) };
       const open = await opened(session, download);
       return sessions.within(session, [open.customer], async (tx) => {
         const extents = await locateExtents(tx, download, open, offset, 256);

@@ -110,7 +110,7 @@ export async function lookAtFile(
   };
 }
 
-type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
+export type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
 
 /**
  * Returns up to `limit` extents of an open handle from byte `offset` on; undefined when the handle is not open any

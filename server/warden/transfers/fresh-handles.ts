@@ -4,7 +4,7 @@
 import { held } from '../../domain/detached.ts';
 import type { NodeName, SessionId } from '../../domain/ids.ts';
 import type { Opening } from '../budgets/first-read-queries.ts';
-import type { OpenDownload } from './download-queries.ts';
+import type { Located, OpenDownload } from './download-queries.ts';
 
 /** The largest number of fresh handles at one time: of one node, and in all. The oldest of them is forgotten. */
 const ofNodeMax = 2048;
@@ -15,8 +15,10 @@ const handlesMax = 8192;
  */
 const unreadMax = 256;
 
+/** A file that was opened by a look, with all of its extents. */
+export type FreshFile = OpenDownload & { readonly extents: readonly Located[] };
 type Kept = {
-  readonly open: OpenDownload;
+  readonly open: FreshFile;
   readonly opening: Opening;
   readonly node: NodeName;
   /** The first read that is under way. */
@@ -35,7 +37,7 @@ export class FreshHandles {
     return (this.#unread.get(session) ?? 0) < unreadMax;
   }
 
-  make(id: string, open: OpenDownload, opening: Opening, node: NodeName): void {
+  make(id: string, open: FreshFile, opening: Opening, node: NodeName): void {
     this.#makeRoom(node);
     this.#byId.set(id, { open, opening, node, use: undefined });
     count(this.#ofNode, node, 1);
@@ -52,7 +54,7 @@ export class FreshHandles {
   }
 
   /** Returns the handle of this session that is still fresh. */
-  find(id: string, session: SessionId): OpenDownload | undefined {
+  find(id: string, session: SessionId): FreshFile | undefined {
     const open = this.#byId.get(id)?.open;
     return open?.session === session ? open : undefined;
   }

@@ -69,7 +69,7 @@ export async function lookedAt(
   const handle = { session: session.id, customer: customer.id, folder: folder.id, version, content };
   const mac = downloadMac(keys, download, handle);
   const opening = { folder: folder.id, mac, size, says: openingSays(place, sha256, extentCount), tries: 0 };
-  fresh.make(download, { ...handle, extentCount }, opening, session.node);
+  fresh.make(download, { ...handle, extentCount, extents: seen.extents }, opening, session.node);
   return {
     download,
     customer: customer.id,
