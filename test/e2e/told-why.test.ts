@@ -206,7 +206,7 @@ test('a used code is said to be used, and the question says whose code is asked 
     asPerson(world, 'ssh', { keys, code, options: ['NumberOfPasswordPrompts=2'] }, [`acme@${host}`, 'help']);
   const first = await login();
   t.equal(first.code, 0, first.err);
-  const installation = /installation (\S+)/.exec(first.out)?.[1] ?? 'none';
+  const installation = /^installation (\S+)/m.exec(first.out)?.[1] ?? 'none';
   t.match(first.prompts, `of acme at Cofferdam ${installation.slice(0, 8)}:`);
   t.notMatch(first.err, /used/);
   const again = await login();
