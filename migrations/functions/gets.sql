@@ -70,6 +70,7 @@ begin
       select 'download.opened', 'warden', x.customer, se.account_id, x.session, se.node, a.plane, x.download, v.id, v.size, x.says::jsonb
       from made m join unnest(p_download, p_customer, p_session, p_version, p_says) with ordinality x(download, customer, session, version, says, o) on x.download = m.id
         join session se on se.id = x.session join account a on a.id = se.account_id join version v on v.id = x.version
+      where array_position(p_download, x.download) = x.o
       order by x.o
     returning f.handle_id, row(f.id, f.at, f.kind, f.observer, f.customer_id, f.account_id, f.session_id, f.node, f.plane, f.handle_id, f.version_id, f.extent, f.bytes, f.public, f.credential,
         f.also_credential, f.source, f.source_port, f.client, f.operator, f.sensitive)::text as entry)
@@ -84,7 +85,7 @@ begin
 end $$;
 
 -- Promises: handles that are closed whose keys were released, or of which nothing was sent: each is closed and recorded. There is one answer per item, in order: null in `sent` when the handle
--- was not open, or when its version counts its reads, which the warden does otherwise; nothing was done then. `sent` is what the edge says that it sent, bounded by what the wire can
+-- was not open, or when its version counts its reads, which the warden does otherwise, or when an earlier item names it; nothing was done then. `sent` is what the edge says that it sent, bounded by what the wire can
 -- have carried since the opening (`p_wire` bytes/s). Called by the warden.
 create or replace function close_batch(p_session uuid[], p_download uuid[], p_sent bigint[], p_wire bigint, p_says text[])
 returns table (item int, sent bigint, entry text)
@@ -95,8 +96,8 @@ declare
 begin
   with done as (
     update download d set closed_at = clock_timestamp(), sent_bytes = least(x.sent, could_have_moved(d.opened_at, p_wire))
-      from unnest(p_session, p_download, p_sent) x(session, download, sent)
-      where d.id = x.download and d.session_id = x.session and d.closed_at is null
+      from unnest(p_session, p_download, p_sent) with ordinality x(session, download, sent, o)
+      where array_position(p_download, x.download) = x.o and d.id = x.download and d.session_id = x.session and d.closed_at is null
         and not exists (select from version v join file f on f.id = v.file_id join folder fo on fo.id = f.folder_id where v.id = d.version_id and fo.reads_max is not null)
       returning d.id, d.sent_bytes)
   select array_agg(id), array_agg(sent_bytes) into closed, amounts from done;
@@ -105,11 +106,12 @@ begin
       select 'download.closed', 'edge', d.customer_id, se.account_id, d.session_id, se.node, a.plane, d.id, d.version_id, d.sent_bytes, x.says::jsonb
       from unnest(p_download, p_says) with ordinality x(download, says, o) join download d on d.id = x.download and d.id = any (closed)
         join session se on se.id = d.session_id join account a on a.id = se.account_id
+      where array_position(p_download, x.download) = x.o
       order by x.o
     returning f.handle_id, row(f.id, f.at, f.kind, f.observer, f.customer_id, f.account_id, f.session_id, f.node, f.plane, f.handle_id, f.version_id, f.extent, f.bytes, f.public, f.credential,
         f.also_credential, f.source, f.source_port, f.client, f.operator, f.sensitive)::text as entry)
   select array_agg(b.entry), array_agg(b.handle_id) into texts, handles from born b;
   return query
-    select x.o::int, amounts[array_position(closed, x.download)], texts[array_position(handles, x.download)]
-    from unnest(p_download) with ordinality x(download, o) order by x.o;
+    select x.o::int, case when x.is_first then amounts[array_position(closed, x.download)] end, case when x.is_first then texts[array_position(handles, x.download)] end
+    from (select u.download, u.o, array_position(p_download, u.download) = u.o as is_first from unnest(p_download) with ordinality u(download, o)) x order by x.o;
 end $$;

@@ -96,6 +96,15 @@ test('a look writes nothing; the first read enters, charges and records; the CLO
   t.match(await rows(one), [{ sent_bytes: content.length, closed: true }]);
   t.match(await grant(one), { code: 'not-found' }, 'a closed handle releases nothing');
 
+  const twice = await open('one');
+  t.match(await grant(twice), { result: {} });
+  const closes = await Promise.all(Array.from({ length: 6 }, (_, i) => close(twice, i % 2 === 0 ? 0 : content.length)));
+  t.ok(
+    closes.every((said) => 'result' in said),
+    'many CLOSEs at once',
+  );
+  t.same((await kinds(twice)).slice(2), ['download.closed'], 'are one');
+
   const two = await open('two');
   const [first, second] = await Promise.all([grant(two), grant(two)]);
   t.match([first, second], [{ result: {} }, { result: {} }], 'two first reads at once');

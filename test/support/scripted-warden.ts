@@ -221,6 +221,6 @@ export function uploadContext(
     filling,
     pacers: new Pacers(testSession, warden),
     grants: new Turns(32),
-    closings: new Closings(node.log),
+    closings: new Closings(node),
   };
 }

@@ -9,7 +9,7 @@ const [a, b] = ['a' as NodeName, 'b' as NodeName];
 const newSession = (): SessionId => idOf<SessionId>(randomUUID());
 const make = (fresh: FreshHandles, session: SessionId, node: NodeName, opening: Partial<Opening> = {}): string => {
   const id = randomUUID();
-  fresh.make(id, { session } as FreshFile, { tries: 0, ...opening } as Opening, node);
+  fresh.make(id, { session } as FreshFile, { isPaid: false, isRecorded: false, isDoubtful: false, ...opening } as Opening, node);
   return id;
 };
 const later = (): Promise<string> => Promise.resolve('later');
@@ -49,7 +49,26 @@ test('a close of what was never tried leaves nothing; of what was tried, the row
   const fresh = new FreshHandles();
   const session = newSession();
   t.equal(await fresh.close(make(fresh, session, a), session), true);
-  t.equal(await fresh.close(make(fresh, session, a, { tries: 1 }), session), false);
+  t.equal(await fresh.close(make(fresh, session, a, { isRecorded: true }), session), false);
+});
+
+test('through a handle of which nobody knows what is recorded nothing is read', async (t) => {
+  const fresh = new FreshHandles();
+  const session = newSession();
+  const id = make(fresh, session, a);
+  const lost = fresh.read(
+    id,
+    session,
+    async (of) => {
+      of.isDoubtful = true;
+      throw new Error('the answer was lost');
+    },
+    later,
+  );
+  await t.rejects(lost, /lost/);
+  t.ok(fresh.isDead(id));
+  t.equal(fresh.find(id, session), undefined);
+  t.equal(await fresh.close(id, session), false);
 });
 
 test('a session may look at so many files that it does not read', async (t) => {

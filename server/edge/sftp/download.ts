@@ -194,32 +194,37 @@ export class Download {
         );
         this.#isGranted = true;
         return granted;
-      } catch (error) {
-        if (toCofferdamError(error).code === 'not-found' && (await this.#isReopened(used))) continue;
-        if (toCofferdamError(error).code !== 'unavailable' || this.#isClosed || performance.now() > until) throw error;
+      } catch (thrown) {
+        const error = await this.#afterReopening(used, thrown);
+        if (error === undefined && performance.now() <= until) continue;
+        if (toCofferdamError(error ?? thrown).code !== 'unavailable' || this.#isClosed || performance.now() > until)
+          throw error ?? thrown;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
-        if (this.#isClosed) throw error;
+        if (this.#isClosed) throw error ?? thrown;
       }
     }
   }
 
   /**
-   * Opens the file again, once, when its warden has forgotten the handle `used`, of which nothing was read. Returns
-   * whether there is another handle of the same version now.
+   * Opens the file again when its warden does not know the handle `used`, of which nothing was read. Returns undefined
+   * when there is another handle of the same version now; otherwise why there is none.
    */
-  async #isReopened(used: string): Promise<boolean> {
-    if (this.#id === used && !this.#isGranted && !this.#isClosed) {
-      const { warden, session } = this.#context;
-      this.#reopening ??= held(
-        warden
-          .callRepeatable('download.open', { token: session.token, path: [...this.#path] })
-          .then(({ download, version }) => {
-            if (version === this.#version) this.#id = download;
-          }),
-      );
-      await this.#reopening.catch(() => {});
-    }
-    return this.#id !== used;
+  async #afterReopening(used: string, thrown: unknown): Promise<unknown> {
+    if (toCofferdamError(thrown).code !== 'not-found') return thrown;
+    if (this.#id === used && !this.#isGranted && !this.#isClosed)
+      try {
+        this.#reopening ??= held(this.#reopen().finally(() => (this.#reopening = undefined)));
+        await this.#reopening;
+      } catch (error) {
+        return error;
+      }
+    return this.#id === used ? thrown : undefined;
+  }
+
+  async #reopen(): Promise<void> {
+    const { warden, session } = this.#context;
+    const again = await warden.callRepeatable('download.open', { token: session.token, path: [...this.#path] });
+    if (again.version === this.#version) this.#id = again.download;
   }
 
   async #grant(located: Located): Promise<string> {
@@ -296,7 +301,9 @@ export class Download {
     this.#open.clear();
     const { warden, session, closings } = this.#context;
     const said = { token: session.token, download: this.#id, sentBytes: this.#sentBytes, by };
-    const closing = warden.callRepeatable('download.close', said).then(() => {});
-    await (this.#closesAside && by === 'client' ? closings.add(closing) : closing);
+    const close = async (): Promise<void> => {
+      await warden.callRepeatable('download.close', said);
+    };
+    await (this.#closesAside && by === 'client' ? closings.add(close) : close());
   }
 }

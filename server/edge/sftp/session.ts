@@ -68,7 +68,7 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
         filling: new Filling(output.buffers, store),
         pacers,
         grants,
-        closings: new Closings(node.log),
+        closings: new Closings(node),
         handles: new Handles(places),
         pages,
       };

@@ -224,7 +224,10 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       // same.
       const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
       requireUnrefused(asked);
-      if (opening !== undefined && opening.tries === 0) await openingPaid(session, customer, download);
+      if (opening !== undefined && !opening.isPaid) {
+        await openingPaid(session, customer, download);
+        opening.isPaid = true;
+      }
       const isFree = unpaid.take(session.credentialId);
       if (!isFree) await take(session, customer, 'list', oneName);
       const read = { session: session.id, by: byOf(session, customer, version), download, index };

@@ -5,7 +5,7 @@ import type { FolderId } from '../../domain/ids.ts';
 import type { Draft, End } from '../../domain/ledger/births.ts';
 import { faultOf, notWritten, parseEntry } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
-import { deadlock, lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
+import { sqlState } from '../../postgres/database-errors.ts';
 import { type AskedBy, requireEntries } from './charge-entries.ts';
 import {
   type ChargeAnswer,
@@ -24,8 +24,12 @@ export type Opening = {
   readonly size: number;
   /** The public fields of the entry `download.opened`. */
   readonly says: object;
-  /** How often it was sent. When the answer was lost, the opening may be recorded already. */
-  tries: number;
+  /** Whether its entry is paid for, or has a place. */
+  isPaid: boolean;
+  /** Whether it is known to be on the record: then it is not recorded again. */
+  isRecorded: boolean;
+  /** Whether it may be on the record, because an answer was lost or not believed: then nothing is read through it. */
+  isDoubtful: boolean;
 };
 /** An extent that is read first through its handle. */
 export type FirstRead = ChargedExtent & { readonly by: AskedBy; readonly opening: Opening };
@@ -49,8 +53,16 @@ const callBatch = (database: Database, items: readonly FirstRead[]): Promise<rea
     ],
   );
 
-/** The SQL states (a lock that is not available, deadlock, serialization failure) after which nothing has happened. */
-const undone: ReadonlySet<string | undefined> = new Set([lockNotAvailable, deadlock, '40001']);
+/** Runs a batch. When it fails, and the server did not undo it, nobody knows what of its openings is recorded. */
+async function undoubted<T>(items: readonly FirstRead[], run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const isUndone = sqlState(error) !== undefined;
+    for (const { opening } of items) opening.isDoubtful ||= !isUndone;
+    throw error;
+  }
+}
 
 /** The outcomes with which a handle may not have been entered. */
 const unopened: ReadonlySet<string> = new Set(['session', 'missing']);
@@ -64,8 +76,7 @@ function requireOpenings(
 ): void {
   for (const [i, { session, by, download, opening }] of items.entries()) {
     const { opened: text = null, outcome = '' } = rows[i] ?? {};
-    // One that was sent before may be recorded already.
-    if (text === null && (opening.tries > 1 || unopened.has(outcome))) continue;
+    if (text === null && (opening.isRecorded || unopened.has(outcome))) continue;
     const written = parseEntry(text ?? '');
     const sent = {
       kind: 'download.opened',
@@ -104,14 +115,13 @@ export async function callFirstReadBatch(
   try {
     draft?.requireRoom();
     const askedAt = draft?.now() ?? 0;
-    for (const { opening } of items) opening.tries += 1;
-    const rows = await callBatch(database, items).catch((error: unknown) => {
-      // The server undid it: it was not sent as far as the record is concerned.
-      if (undone.has(sqlState(error))) for (const { opening } of items) opening.tries -= 1;
-      throw error;
+    const rows = await undoubted(items, async () => {
+      const answers = await callBatch(database, items);
+      requireEntries(items, answers, draft, askedAt);
+      requireOpenings(items, answers, draft, askedAt);
+      return answers;
     });
-    requireEntries(items, rows, draft, askedAt);
-    requireOpenings(items, rows, draft, askedAt);
+    for (const [i, { opening }] of items.entries()) if (rows[i]?.opened != null) opening.isRecorded = true;
     end = 'committed';
     return rows.map((row) => chargeAnswer(row, 'out', releasedExtent(row)));
   } finally {

@@ -52,6 +52,7 @@ export function downloadHandlers(
    * is refused. Returns undefined when nothing is open under this id.
    */
   const findOpened = async (session: OpenSession, id: string): Promise<OpenDownload | undefined> => {
+    if (fresh.isDead(id)) return undefined;
     const known = fresh.find(id, session.id) ?? verified.get(id);
     if (known !== undefined && known.session === session.id) return known;
     // In all customers: a row that was moved to another one is altered, and not gone.

@@ -3,6 +3,7 @@
 // Must never: decide what may be read. A handle that is forgotten costs its edge another OPEN.
 import { held } from '../../domain/detached.ts';
 import type { NodeName, SessionId } from '../../domain/ids.ts';
+import { NewestNames } from '../../domain/newest-names.ts';
 import type { Opening } from '../budgets/first-read-queries.ts';
 import type { Located, OpenDownload } from './download-queries.ts';
 
@@ -14,6 +15,8 @@ const handlesMax = 8192;
  * charged and recorded at once, because a look is free and tells that a name exists.
  */
 const unreadMax = 256;
+/** The largest number of dead handles that are remembered. */
+const deadMax = 20_000;
 
 /** A file that was opened by a look, with all of its extents. */
 export type FreshFile = OpenDownload & { readonly extents: readonly Located[] };
@@ -31,6 +34,15 @@ export class FreshHandles {
   readonly #ofNode = new Map<NodeName, number>();
   /** The number of fresh handles of each session of which nothing was read yet, or ever. */
   readonly #unread = new Map<SessionId, number>();
+  readonly #dead = new NewestNames(deadMax);
+
+  /**
+   * Whether nothing may be read through this handle any more, because nobody knows what of its opening is recorded. The
+   * edge opens the file again.
+   */
+  isDead(id: string): boolean {
+    return this.#dead.has(id);
+  }
 
   /** Whether this session may open another file by a look. */
   hasRoom(session: SessionId): boolean {
@@ -50,7 +62,9 @@ export class FreshHandles {
   #makeRoom(node: NodeName): void {
     const ofWhom = (this.#ofNode.get(node) ?? 0) >= ofNodeMax ? node : undefined;
     if (ofWhom === undefined && this.#byId.size < handlesMax) return;
-    for (const [id, kept] of this.#byId) if (ofWhom === undefined || kept.node === ofWhom) return this.#forget(id);
+    // One whose first read is under way is kept: its edge would open the file a second time.
+    for (const [id, kept] of this.#byId)
+      if (kept.use === undefined && (ofWhom === undefined || kept.node === ofWhom)) return this.#forget(id);
   }
 
   /** Returns the handle of this session that is still fresh. */
@@ -87,6 +101,10 @@ export class FreshHandles {
       return result;
     } finally {
       kept.use = undefined;
+      if (kept.opening.isDoubtful) {
+        this.#dead.add(id);
+        this.#forget(id);
+      }
     }
   }
 
@@ -97,9 +115,9 @@ export class FreshHandles {
   async close(id: string, session: SessionId): Promise<boolean> {
     const kept = this.#byId.get(id);
     if (kept === undefined || kept.open.session !== session) return false;
-    await kept.use?.catch(() => {});
+    while (kept.use !== undefined) await kept.use.catch(() => {});
     this.#forget(id);
-    return kept.opening.tries === 0;
+    return !kept.opening.isRecorded && !kept.opening.isDoubtful;
   }
 
   #forget(id: string): void {

@@ -68,7 +68,8 @@ export async function lookedAt(
   const download = randomUUID();
   const handle = { session: session.id, customer: customer.id, folder: folder.id, version, content };
   const mac = downloadMac(keys, download, handle);
-  const opening = { folder: folder.id, mac, size, says: openingSays(place, sha256, extentCount), tries: 0 };
+  const says = openingSays(place, sha256, extentCount);
+  const opening = { folder: folder.id, mac, size, says, isPaid: false, isRecorded: false, isDoubtful: false };
   fresh.make(download, { ...handle, extentCount, extents: seen.extents }, opening, session.node);
   return {
     download,
