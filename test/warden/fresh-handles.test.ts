@@ -9,7 +9,8 @@ const [a, b] = ['a' as NodeName, 'b' as NodeName];
 const newSession = (): SessionId => idOf<SessionId>(randomUUID());
 const make = (fresh: FreshHandles, session: SessionId, node: NodeName, opening: Partial<Opening> = {}): string => {
   const id = randomUUID();
-  fresh.make(id, { session } as FreshFile, { isPaid: false, isRecorded: false, isDoubtful: false, ...opening } as Opening, node);
+  const kept = { isPaid: false, isRecorded: false, isDoubtful: false, ...opening };
+  fresh.make(id, { session } as FreshFile, kept as Opening, node);
   return id;
 };
 const later = (): Promise<string> => Promise.resolve('later');
