@@ -301,6 +301,7 @@ function rcloneWords(gateway: Gateway): { readonly at: (path: string) => string;
 const rclone: Client = {
   name: 'rclone',
   profile: 'legacy',
+  tells: 'status',
   kinds: ['put', 'get', 'list', 'rename', 'remove'],
   version: () => versionOf('rclone', ['version']),
   run: (gateway, ops) => {

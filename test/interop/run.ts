@@ -91,7 +91,7 @@ async function gatewayFor(world: World, directory: string, user = 'acme-batch'):
 async function tryRefusal(client: Client, gateway: Gateway): Promise<void> {
   const refused = await client.run(gateway, [['remove', 'collect/size-1']]);
   const said = refused.err + refused.out;
-  const words = client.tells === 'status' ? /./ : /permission denied in this folder/;
+  const words = client.tells === 'status' ? /./ : /files here stay for everybody/;
   check(client.name, 'a refusal ends it, with words', refused.code !== 0 && words.test(said), said);
 }
 
