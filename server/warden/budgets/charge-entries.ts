@@ -1,15 +1,14 @@
 // Owns: comparing the entries that a batch of charges gave back with those that its answers call for (decision 0042).
 // Must never: let a grant pass whose entry did not come back, or came back with something else.
 import type { AccountId, CustomerId, NodeName, Plane, VersionId } from '../../domain/ids.ts';
-import type { Draft } from '../../domain/ledger/births.ts';
 import {
   type EntryColumn,
   faultOf,
-  notWritten,
   parseEntry,
   type SentEntry,
   type WrittenEntry,
 } from '../../domain/ledger/written.ts';
+import { refuseWritten, type Watch } from '../../postgres/watched-call.ts';
 import type { ChargeRequest } from './charge-queries.ts';
 
 /**
@@ -108,12 +107,8 @@ function firstFault(
  * that says what was asked, and no other came back: then nothing of the batch is released, and whoever watches the
  * draft learns why.
  */
-export function requireEntries(
-  items: readonly ChargeRequest[],
-  answers: readonly Answered[],
-  draft: Draft | undefined,
-  askedAt: number,
-): void {
+export function requireEntries(items: readonly ChargeRequest[], answers: readonly Answered[], watch: Watch): void {
+  const { draft, askedAt } = watch;
   const left: WrittenEntry[] = [];
   let found: Fault | undefined;
   for (const { entry } of answers) {
@@ -122,9 +117,6 @@ export function requireEntries(
     else if (entry !== null) found = { kind: 'of a charge', fault: 'came back in a form that no entry has' };
   }
   found ??= firstFault(items, answers, left, (written) => draft?.faultOf(written, askedAt));
-  if (found !== undefined) {
-    draft?.refuse(found.kind, found.fault);
-    throw notWritten(found.kind, found.fault);
-  }
+  if (found !== undefined) refuseWritten(found.kind, found.fault, watch);
   for (const written of left) draft?.add(written);
 }

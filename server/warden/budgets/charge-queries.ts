@@ -15,8 +15,8 @@ import {
   type ObjectId,
   type SessionId,
 } from '../../domain/ids.ts';
-import type { End } from '../../domain/ledger/births.ts';
 import type { Database } from '../../postgres/database.ts';
+import { watchedCall } from '../../postgres/watched-call.ts';
 import { type AskedBy, requireEntries } from './charge-entries.ts';
 
 /** One extent of an open download. */
@@ -178,26 +178,18 @@ const callBatch = (database: Database, items: readonly ChargeRequest[]): Promise
  * Charges a batch. Returns one answer for each item, in their order, and resolves after the commit. Throws
  * `unavailable` when the entries that it wrote are not those that the answers call for; nothing of it is released then.
  */
-export async function callChargeBatch(
+export const callChargeBatch = (
   database: Database,
   items: readonly ChargeRequest[],
-): Promise<readonly ChargeAnswer[]> {
-  const draft = database.beginDraft();
-  let end: End = 'undone';
-  try {
-    draft?.requireRoom();
-    const askedAt = draft?.now() ?? 0;
+): Promise<readonly ChargeAnswer[]> =>
+  watchedCall(database, async (watch) => {
     const rows = await callBatch(database, items);
-    requireEntries(items, rows, draft, askedAt);
-    end = 'committed';
+    requireEntries(items, rows, watch);
     return rows.map((row, i) => {
       const item = items[i];
       return chargeAnswer(row, item === undefined || 'download' in item ? 'out' : item.direction, releasedExtent(row));
     });
-  } finally {
-    draft?.end(end);
-  }
-}
+  });
 
 /**
  * Charges the last bytes of a session that ended within the grace period. Returns whether they were charged to all of

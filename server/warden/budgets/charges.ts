@@ -194,12 +194,10 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
     await settledCharge(session, asked, () => amounts[session.account.plane].request(amount));
   };
   const oneName = { bytes: 0, items: 1 };
-  /** Has the entry of an opening take a place, or charges a name for it. Returns whether it took a place. */
-  const openingPaid = async (session: OpenSession, customer: CustomerId, download: string): Promise<boolean> => {
-    const isFree = unpaid.take(session.credentialId);
-    if (isFree) openings.add(download);
+  /** Has the entry of an opening take a place, or charges a name for it. */
+  const payOpening = async (session: OpenSession, customer: CustomerId, download: string): Promise<void> => {
+    if (unpaid.take(session.credentialId)) openings.add(download);
     else await take(session, customer, 'list', oneName);
-    return isFree;
   };
 
   return {
@@ -225,7 +223,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
       requireUnrefused(asked);
       if (opening !== undefined && !opening.isPaid) {
-        await openingPaid(session, customer, download);
+        await payOpening(session, customer, download);
         opening.isPaid = true;
       }
       const isFree = unpaid.take(session.credentialId);

@@ -2,10 +2,9 @@
 // extent (`migrations/functions/gets.sql`, decision 69).
 // Must never: release anything of a batch of which an entry did not come back as it was sent (decision 42).
 import type { FolderId } from '../../domain/ids.ts';
-import type { Draft, End } from '../../domain/ledger/births.ts';
-import { faultOf, notWritten, parseEntry } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
+import { requireWritten, type Watch, watchedCall } from '../../postgres/watched-call.ts';
 import { type AskedBy, requireEntries } from './charge-entries.ts';
 import {
   type ChargeAnswer,
@@ -68,16 +67,10 @@ async function undoubted<T>(items: readonly FirstRead[], run: () => Promise<T>):
 const unopened: ReadonlySet<string> = new Set(['session', 'missing']);
 
 /** Throws `unavailable` unless the entry of each opening that is recorded now came back as it was sent. */
-function requireOpenings(
-  items: readonly FirstRead[],
-  rows: readonly Raw[],
-  draft: Draft | undefined,
-  askedAt: number,
-): void {
+function requireOpenings(items: readonly FirstRead[], rows: readonly Raw[], watch: Watch): void {
   for (const [i, { session, by, download, opening }] of items.entries()) {
     const { opened: text = null, outcome = '' } = rows[i] ?? {};
     if (text === null && (opening.isRecorded || unopened.has(outcome))) continue;
-    const written = parseEntry(text ?? '');
     const sent = {
       kind: 'download.opened',
       observer: 'warden',
@@ -91,14 +84,7 @@ function requireOpenings(
       bytes: opening.size,
       public: JSON.stringify(opening.says),
     };
-    const fault = faultOf(written, sent) ?? (written && draft?.faultOf(written, askedAt));
-    if (written !== undefined && fault === undefined) {
-      draft?.add(written);
-      continue;
-    }
-    const why = fault ?? 'did not come back';
-    draft?.refuse(sent.kind, why);
-    throw notWritten(sent.kind, why);
+    requireWritten(text, sent, watch);
   }
 }
 
@@ -106,25 +92,14 @@ function requireOpenings(
  * Charges a batch of first reads. Returns one answer for each item, in their order, and resolves after the commit.
  * Throws `unavailable` when an entry did not come back as it was sent; nothing of the batch is released then.
  */
-export async function callFirstReadBatch(
-  database: Database,
-  items: readonly FirstRead[],
-): Promise<readonly ChargeAnswer[]> {
-  const draft = database.beginDraft();
-  let end: End = 'undone';
-  try {
-    draft?.requireRoom();
-    const askedAt = draft?.now() ?? 0;
+export const callFirstReadBatch = (database: Database, items: readonly FirstRead[]): Promise<readonly ChargeAnswer[]> =>
+  watchedCall(database, async (watch) => {
     const rows = await undoubted(items, async () => {
       const answers = await callBatch(database, items);
-      requireEntries(items, answers, draft, askedAt);
-      requireOpenings(items, answers, draft, askedAt);
+      requireEntries(items, answers, watch);
+      requireOpenings(items, answers, watch);
       return answers;
     });
     for (const [i, { opening }] of items.entries()) if (rows[i]?.opened != null) opening.isRecorded = true;
-    end = 'committed';
     return rows.map((row) => chargeAnswer(row, 'out', releasedExtent(row)));
-  } finally {
-    draft?.end(end);
-  }
-}
+  });

@@ -1,9 +1,9 @@
 // Owns: the SQL of closing handles for reading in batches (`migrations/functions/gets.sql`, decision 69).
 // Must never: believe that a CLOSE is recorded whose entry did not come back as it was sent (decision 42).
 import type { CustomerId, SessionId, VersionId } from '../../domain/ids.ts';
-import type { Draft, End } from '../../domain/ledger/births.ts';
-import { faultOf, notWritten, parseEntry } from '../../domain/ledger/written.ts';
+import type { SentEntry } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
+import { requireWritten, watchedCall } from '../../postgres/watched-call.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
 import type { AskedBy } from '../budgets/charge-entries.ts';
 
@@ -34,42 +34,28 @@ const callBatch = (database: Database, items: readonly Close[]): Promise<readonl
     ],
   );
 
-function requireEntry(item: Close, { sent, entry }: Raw, draft: Draft | undefined, askedAt: number): void {
-  if (sent === null && entry === null) return;
-  const written = parseEntry(entry ?? '');
-  const due = {
-    kind: 'download.closed',
-    observer: 'edge',
-    customer_id: item.customer,
-    account_id: item.by.account,
-    session_id: item.session,
-    node: item.by.node,
-    plane: item.by.plane,
-    handle_id: item.download,
-    version_id: item.version,
-    bytes: sent,
-    public: JSON.stringify({ by: item.how }),
-  };
-  const fault = faultOf(written, due) ?? (written && draft?.faultOf(written, askedAt));
-  if (written === undefined || fault !== undefined) {
-    draft?.refuse(due.kind, fault ?? 'did not come back');
-    throw notWritten(due.kind, fault ?? 'did not come back');
-  }
-  draft?.add(written);
-}
+/** Returns what is sent for the entry of a handle that was closed. */
+const sentFor = (item: Close, bytes: number | null): SentEntry => ({
+  kind: 'download.closed',
+  observer: 'edge',
+  customer_id: item.customer,
+  account_id: item.by.account,
+  session_id: item.session,
+  node: item.by.node,
+  plane: item.by.plane,
+  handle_id: item.download,
+  version_id: item.version,
+  bytes,
+  public: JSON.stringify({ by: item.how }),
+});
 
 /** Closes a batch of handles. Returns one answer for each, in their order, and resolves after the commit. */
-export async function callCloseBatch(database: Database, items: readonly Close[]): Promise<readonly CloseAnswer[]> {
-  const draft = database.beginDraft();
-  let end: End = 'undone';
-  try {
-    draft?.requireRoom();
-    const askedAt = draft?.now() ?? 0;
+export const callCloseBatch = (database: Database, items: readonly Close[]): Promise<readonly CloseAnswer[]> =>
+  watchedCall(database, async (watch) => {
     const rows = await callBatch(database, items);
-    for (const [i, item] of items.entries()) requireEntry(item, rows[i] ?? { sent: null, entry: null }, draft, askedAt);
-    end = 'committed';
+    for (const [i, item] of items.entries()) {
+      const { sent, entry } = rows[i] ?? { sent: null, entry: null };
+      if (sent !== null || entry !== null) requireWritten(entry, sentFor(item, sent), watch);
+    }
     return rows.map(({ sent }) => ({ sentBytes: sent }));
-  } finally {
-    draft?.end(end);
-  }
-}
+  });

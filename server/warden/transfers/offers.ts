@@ -19,8 +19,7 @@ const ofNodeMax = 2048;
 const offersMax = 8192;
 /**
  * Of so many offers nothing may come within the life of a session: they expire, or what they are used for fails. After
- * that, each OPEN of the session is charged and
- * recorded at once, because an offer costs nothing and reserves a name.
+ * that, each OPEN of the session is charged and recorded at once, because an offer costs nothing and reserves a name.
  */
 const unusedMax = 256;
 const supersededMax = 20_000;

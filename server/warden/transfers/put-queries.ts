@@ -15,9 +15,9 @@ import {
   type SessionId,
   type VersionId,
 } from '../../domain/ids.ts';
-import type { Draft, End } from '../../domain/ledger/births.ts';
-import { faultOf, notWritten, parseEntry, type SentEntry } from '../../domain/ledger/written.ts';
+import type { SentEntry } from '../../domain/ledger/written.ts';
 import type { Database } from '../../postgres/database.ts';
+import { refuseWritten, requireWritten, type Watch, watchedCall } from '../../postgres/watched-call.ts';
 import { type AskedBy, requireEntries } from '../budgets/charge-entries.ts';
 import { type ChargeAnswer, type ChargeRequest, chargeAnswer, type RawCharge } from '../budgets/charge-queries.ts';
 
@@ -210,27 +210,14 @@ function sentFor(item: Put, repeated: string | null): readonly SentEntry[] {
 }
 
 /** Throws `unavailable` unless the entries of each stored file came back, all of them, as they were sent. */
-function requireStoredEntries(
-  items: readonly Put[],
-  rows: readonly RawPut[],
-  draft: Draft | undefined,
-  askedAt: number,
-): void {
+function requireStoredEntries(items: readonly Put[], rows: readonly RawPut[], watch: Watch): void {
   for (const [i, item] of items.entries()) {
     const row = rows[i];
     const due = row?.put === 'stored' ? sentFor(item, row.repeated) : [];
     const texts = row?.entries ?? [];
-    const refuse = (kind: string, fault: string): never => {
-      draft?.refuse(kind, fault);
-      throw notWritten(kind, fault);
-    };
-    if (texts.length !== due.length) refuse('upload.closed', 'came back more or less often than it was sent');
-    for (const [at, sent] of due.entries()) {
-      const written = parseEntry(texts[at] ?? '');
-      const fault = faultOf(written, sent) ?? (written && draft?.faultOf(written, askedAt));
-      if (written === undefined || fault !== undefined) refuse(String(sent.kind), fault ?? 'did not come back');
-      else draft?.add(written);
-    }
+    if (texts.length !== due.length)
+      refuseWritten('upload.closed', 'came back more or less often than it was sent', watch);
+    for (const [at, sent] of due.entries()) requireWritten(texts[at] ?? null, sent, watch);
   }
 }
 
@@ -261,22 +248,14 @@ export class Disbelieved extends CofferdamError {
  * `unavailable` when an entry did not come back as it was sent; then none of them counts as stored. It throws the same
  * when a name stays locked for too long; then nothing has happened.
  */
-export async function callPutBatch(database: Database, items: readonly Put[]): Promise<readonly PutAnswer[]> {
-  const draft = database.beginDraft();
-  let end: End = 'undone';
-  try {
-    draft?.requireRoom();
-    const askedAt = draft?.now() ?? 0;
+export const callPutBatch = (database: Database, items: readonly Put[]): Promise<readonly PutAnswer[]> =>
+  watchedCall(database, async (watch) => {
     const rows = await callBatch(database, items);
     try {
-      requireEntries(chargesOf(items), rows.map(ofCharge), draft, askedAt);
-      requireStoredEntries(items, rows, draft, askedAt);
+      requireEntries(chargesOf(items), rows.map(ofCharge), watch);
+      requireStoredEntries(items, rows, watch);
     } catch (error) {
       throw new Disbelieved(toCofferdamError(error));
     }
-    end = 'committed';
     return rows.map((row) => ({ charge: chargeAnswer(row, 'in'), put: row.put }));
-  } finally {
-    draft?.end(end);
-  }
-}
+  });
